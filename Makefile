@@ -1,0 +1,39 @@
+# Two commands set everything up: `make run` and `make test`. Python 3.11 or newer, git and make suffice.
+PYTHON ?= python3
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lock clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+run: .venv/run.lock  ## the analysis of config/config.yaml, with all cores
+	$(BIN)/snakemake --cores $(CORES)
+
+test: .venv/test.lock  ## all tests, fast ones first
+	$(BIN)/pytest
+
+check: .venv/test.lock  ## lint, format, types, workflow lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+.venv/%.lock: envs/%.lock.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	cp $< $@
+
+lock:  ## resolve pyproject.toml anew into the lock files (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate pyproject.toml --output-file envs/run.lock.txt
+	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --extra test --constraint envs/run.lock.txt \
+	  pyproject.toml --output-file envs/test.lock.txt
+
+clean:  ## remove what the analysis made, but not the data
+	rm -rf results logs benchmarks
