@@ -1,0 +1,168 @@
+"""Binding of stages, whole files, errors, digests of code."""
+
+import logging
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from firstlevel import stage
+from firstlevel.stage import InputError
+
+
+class Namedlist(list):
+    """Stands for Snakemake's: a list whose items have names."""
+
+    def __init__(self, **named):
+        super().__init__(named.values())
+        self._named = named
+
+    def items(self):
+        return self._named.items()
+
+
+def example(
+    *, bold: list[Path], beta: Path, model: str, fwhm: float | None, own: Path | None = None, threads: int = 1
+) -> None:
+    """Write what it was called with."""
+    beta.write_text(repr((bold, model, fwhm, own, threads)))
+
+
+def job(tmp_path, **changes):
+    parts = {
+        "input": {"bold": ["a.nii", "b.nii"], "own": []},
+        "output": {"beta": str(tmp_path / "beta")},
+        "params": {"model": "ar1", "fwhm": None, "code": "digest"},
+    } | changes
+    named = {name: Namedlist(**values) for name, values in parts.items()}
+    return SimpleNamespace(**named, log=[str(tmp_path / "logs" / "job.log")], threads=3)
+
+
+@pytest.fixture(autouse=True)
+def fresh_logging(monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    yield
+    logging.captureWarnings(False)
+
+
+def test_rule_and_command_line_call_the_same_function(tmp_path):
+    """The rule's keywords and the flags of the same names bind the same arguments."""
+    stage.run(example, job(tmp_path))
+    by_rule = (tmp_path / "beta").read_text()
+    flags = ["--bold", "a.nii", "b.nii", "--beta", str(tmp_path / "beta"), "--model", "ar1", "--threads", "3"]
+    stage.run(example, argv=flags)
+    assert (
+        by_rule
+        == (tmp_path / "beta").read_text()
+        == repr(([Path("a.nii"), Path("b.nii")], "ar1", None, None, 3))
+    )
+
+
+def test_single_file_for_a_list_is_a_list_of_one(tmp_path):
+    """Snakemake gives a single input as a string."""
+    stage.run(example, job(tmp_path, input={"bold": "run.nii"}))
+    assert "[PosixPath('run.nii')]" in (tmp_path / "beta").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"params": {"model": "ar1", "fwhm": None, "modle": 1}}, "does not know what its rule gives: modle"),
+        ({"params": {"model": "ar1"}}, "lacks what its rule should give: fwhm"),
+        ({"input": {"bold": "x", "beta": "y"}}, "the name 'beta' twice"),
+    ],
+)
+def test_names_of_rule_and_function_must_agree(tmp_path, changes, message):
+    """A missing, surplus or doubled name is an error that names it."""
+    with pytest.raises(TypeError, match=message):
+        stage.run(example, job(tmp_path, **changes))
+
+
+def test_input_error_shows_its_message_and_logs_the_traceback(tmp_path, capsys):
+    """The terminal shows what to do; only the log shows the traceback."""
+
+    def stops(*, bold: list[Path], beta: Path, model: str, fwhm: float | None, own: Path | None) -> None:
+        raise InputError("events.tsv", "onset is -3", expected="0 or more", remedy="correct it", row=7)
+
+    with pytest.raises(SystemExit) as stopped:
+        stage.run(stops, job(tmp_path))
+    shown, logged = capsys.readouterr().err, (tmp_path / "logs" / "job.log").read_text()
+    assert stopped.value.code == 1
+    assert "events.tsv, row 7: onset is -3\n  expected: 0 or more\n  to do: correct it" in shown
+    assert "Traceback" not in shown
+    assert "Traceback" in logged
+    assert "onset is -3" in logged
+
+
+def test_other_errors_point_to_the_log(tmp_path, capsys):
+    """A fault of ours says where its traceback is."""
+
+    def fails(*, bold: list[Path], beta: Path, model: str, fwhm: float | None, own: Path | None) -> None:
+        raise ZeroDivisionError("by zero")
+
+    with pytest.raises(SystemExit):
+        stage.run(fails, job(tmp_path))
+    shown = capsys.readouterr().err
+    assert "fails failed: ZeroDivisionError: by zero" in shown
+    assert "job.log" in shown
+    assert "Traceback" in (tmp_path / "logs" / "job.log").read_text()
+
+
+def test_atomic_replaces_whole_and_keeps_the_old_file_on_failure(tmp_path):
+    """A block that fails leaves the old file and nothing else."""
+    path = tmp_path / "map.nii.gz"
+    with stage.atomic(path) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.endswith(".nii.gz")
+        temporary.write_text("whole")
+        assert not path.exists()
+    with pytest.raises(OSError, match="full"), stage.atomic(path) as temporary:
+        temporary.write_text("ha")
+        raise OSError("disk full")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def scripts(tmp_path, monkeypatch):
+    """Two stages: `fit` imports `glm`, which imports `tables`; `plot` imports neither."""
+    package = tmp_path / "firstlevel"
+    package.mkdir()
+    (package / "glm.py").write_text("from firstlevel import tables\n")
+    (package / "tables.py").write_text("x = 1\n")
+    (package / "figures.py").write_text("x = 1\n")
+    (tmp_path / "fit.py").write_text("def f():\n    from firstlevel.glm import fit\n")
+    (tmp_path / "plot.py").write_text("import firstlevel.figures\n")
+    monkeypatch.setattr(stage, "SCRIPTS", tmp_path)
+    return tmp_path
+
+
+def test_code_digest_follows_imports(scripts):
+    """An edit changes the digest of the stages that import the module, directly or not, and of no other."""
+    before = {name: stage.code_digest(name) for name in ("fit", "plot")}
+    (scripts / "firstlevel" / "tables.py").write_text("x = 2\n")
+    assert stage.code_digest("fit") != before["fit"]
+    assert stage.code_digest("plot") == before["plot"]
+    (scripts / "firstlevel" / "figures.py").write_text("x = 2\n")
+    assert stage.code_digest("plot") != before["plot"]
+
+
+def test_code_digest_ignores_time_stamps(scripts):
+    """A touched file is the same code."""
+    before = stage.code_digest("fit")
+    (scripts / "fit.py").touch()
+    assert stage.code_digest("fit") == before
+
+
+def test_every_stage_answers_for_help(capsys):
+    """Each script builds a command line from its own annotations."""
+    import importlib
+
+    for script in sorted(Path(stage.SCRIPTS).glob("*.py")):
+        function = getattr(importlib.import_module(script.stem), script.stem)
+        with pytest.raises(SystemExit) as stopped:
+            stage.run(function, argv=["--help"])
+        assert stopped.value.code == 0
+    assert "--" in capsys.readouterr().out
+    assert sys.modules["fit_glm"].fit_glm.__doc__

@@ -1,0 +1,211 @@
+"""How a stage is called, how it writes, and how it fails.
+
+A stage is one typed function with keyword-only parameters. :func:`run` binds them to Snakemake's named
+input, output and params, or, outside Snakemake, to command line flags made from the same annotations.
+Standard library only: every job pays for this import.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import logging
+import os
+import sys
+import tempfile
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+
+logger = logging.getLogger(__name__)
+
+
+class InputError(Exception):
+    """Something that the user gave is wrong: one message that says where, what, and what to do.
+
+    Parameters
+    ----------
+    where : file (or config key) at fault.
+    problem : what is wrong, with the offending value.
+    expected : what would be right.
+    remedy : what the user can do about it.
+    row : row of a table, counted as an editor counts lines (the header is row 1).
+    """
+
+    def __init__(
+        self, where: Path | str, problem: str, *, expected: str, remedy: str, row: int | None = None
+    ) -> None:
+        place = f"{where}, row {row}" if row is not None else str(where)
+        super().__init__(f"{place}: {problem}\n  expected: {expected}\n  to do: {remedy}")
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` (same suffixes) that takes its name when the block ends well.
+
+    Readers see the whole file or none. What a failed block wrote is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffixes = "".join(path.suffixes[-2:])
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=suffixes)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Installed versions of the packages that computed a result."""
+    return {package: importlib.metadata.version(package) for package in packages}
+
+
+def code_digest(script: str) -> str:
+    """Digest of a stage's script and of every ``firstlevel`` module that it imports, directly or not.
+
+    As a rule's parameter it makes Snakemake rerun the stages that an edit concerns, and no others;
+    Snakemake itself does not look into what a script imports.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(_sources(SCRIPTS / f"{script}.py", set())):
+        digest.update(file.relative_to(SCRIPTS).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _sources(file: Path, seen: set[Path]) -> set[Path]:
+    if file in seen or not file.is_file():
+        return seen
+    seen.add(file)
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            if name.split(".")[0] == __package__:
+                _sources(SCRIPTS / f"{name.replace('.', '/')}.py", seen)
+    return seen
+
+
+def run(function: Callable[..., None], snakemake: Any = None, argv: Sequence[str] | None = None) -> None:
+    """Call a stage as a Snakemake script, or from the command line where `snakemake` is None."""
+    hints = typing.get_type_hints(function)
+    parameters = inspect.signature(function).parameters
+    if snakemake is None:
+        log, arguments = None, _command_line(function, parameters, hints, argv)
+    else:
+        log = Path(snakemake.log[0]) if snakemake.log else None
+        arguments = _bound(function, parameters, hints, snakemake)
+    _start_log(log)
+    try:
+        function(**arguments)
+    except InputError as error:
+        logger.debug("%s stopped", function.__name__, exc_info=True)
+        _stop(f"{function.__name__} stopped. {error}")
+    except Exception as error:
+        logger.debug("%s failed", function.__name__, exc_info=True)
+        _stop(f"{function.__name__} failed: {type(error).__name__}: {error}", log)
+
+
+def _stop(message: str, log: Path | None = None) -> typing.NoReturn:
+    logger.error("%s", message)
+    print(f"\n{message}", f"\n  traceback: {log}\n" if log else "\n", file=sys.stderr, sep="")
+    sys.exit(1)
+
+
+def _start_log(log: Path | None) -> None:
+    if log is None:
+        logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr, force=True)
+    else:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        form = "%(asctime)s %(levelname)s %(message)s"
+        logging.basicConfig(format=form, level=logging.INFO, filename=log, filemode="w", force=True)
+        logger.setLevel(logging.DEBUG)
+    logging.captureWarnings(True)
+
+
+def _bound(
+    function: Callable[..., None],
+    parameters: Mapping[str, inspect.Parameter],
+    hints: Mapping[str, Any],
+    snakemake: Any,
+) -> dict[str, Any]:
+    """Named input, output and params (without `code`), and `threads`, as the function's arguments."""
+    given: dict[str, Any] = {}
+    for group in (snakemake.input, snakemake.output, snakemake.params):
+        for name, value in group.items():
+            if name in given:
+                raise TypeError(f"{function.__name__}: the rule uses the name {name!r} twice")
+            given[name] = value
+    given.pop("code", None)
+    if "threads" in parameters:
+        given["threads"] = snakemake.threads
+    if surplus := sorted(given.keys() - parameters.keys()):
+        raise TypeError(f"{function.__name__} does not know what its rule gives: {', '.join(surplus)}")
+    required = {name for name, p in parameters.items() if p.default is inspect.Parameter.empty}
+    if missing := sorted(required - given.keys()):
+        raise TypeError(f"{function.__name__} lacks what its rule should give: {', '.join(missing)}")
+    return {name: _convert(value, hints[name]) for name, value in given.items()}
+
+
+def _convert(value: Any, hint: Any) -> Any:
+    """Strings of Snakemake as the paths that the annotation asks for; every other value as it is."""
+    if value is None or (_is_optional(hint) and value == []):  # an input that the study does not have
+        return None
+    if hint is Path or (_is_optional(hint) and Path in typing.get_args(hint)):
+        return Path(str(value))
+    if hint == list[Path]:
+        return [Path(str(value))] if isinstance(value, str) else [Path(str(item)) for item in value]
+    return value
+
+
+def _is_optional(hint: Any) -> bool:
+    return isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
+
+
+def _command_line(
+    function: Callable[..., None],
+    parameters: Mapping[str, inspect.Parameter],
+    hints: Mapping[str, Any],
+    argv: Sequence[str] | None,
+) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(description=inspect.getdoc(function))
+    for name, parameter in parameters.items():
+        hint = hints[name]
+        options: dict[str, Any] = {"required": parameter.default is inspect.Parameter.empty}
+        if not options["required"]:
+            options["default"] = parameter.default
+        if _is_optional(hint):
+            options |= {"required": False, "default": options.get("default")}
+            hint = next(item for item in typing.get_args(hint) if item is not type(None))
+        if typing.get_origin(hint) is list and typing.get_args(hint)[0] in (Path, str, float):
+            options |= {"nargs": "*", "type": typing.get_args(hint)[0]}
+        elif hint is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif hint in (Path, str, int, float):
+            options["type"] = hint
+        else:
+            options |= {"type": json.loads, "metavar": "JSON"}
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, **options)
+    return vars(parser.parse_args(argv))
