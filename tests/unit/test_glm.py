@@ -1,0 +1,120 @@
+"""The fit against nilearn and statsmodels."""
+
+import numpy as np
+import pytest
+from nilearn.glm.first_level.first_level import mean_scaling, run_glm
+from statsmodels.regression.linear_model import OLS
+
+from firstlevel import design as designs
+from firstlevel import glm
+from firstlevel.tables import Event
+
+SAME_ARITHMETIC = 1e-8
+"""Relative to the noise: the same formula in another order of double-precision operations."""
+N_SCANS, N_VOXELS = 120, 300
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    times = designs.frame_times(N_SCANS, 2.0, 0.0)
+    events = [Event(6.0 * k, 1.0, "ab"[k % 2]) for k in range(35)]
+    options = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
+    return designs.design_matrix(times, events, options).to_numpy()
+
+
+@pytest.fixture(scope="module")
+def raw(matrix):
+    """Voxels with a mean of 850, activation, and AR(1) noise from -0.4 to 0.8."""
+    rng = np.random.default_rng(1)
+    rho = np.linspace(-0.4, 0.8, N_VOXELS)
+    noise = np.empty((N_SCANS, N_VOXELS))
+    noise[0] = rng.standard_normal(N_VOXELS)
+    for scan in range(1, N_SCANS):
+        noise[scan] = rho * noise[scan - 1] + rng.standard_normal(N_VOXELS)
+    return 850.0 + 8.0 * noise + 12.0 * matrix[:, :4] @ rng.standard_normal((4, N_VOXELS))
+
+
+def nilearn_fit(data, matrix, noise_model):
+    labels, results = run_glm(data, matrix, noise_model=noise_model)
+    beta, sigma2 = np.empty((matrix.shape[1], data.shape[1])), np.empty(data.shape[1])
+    rsquared = np.empty(data.shape[1])
+    for label, result in results.items():
+        at = labels == label
+        beta[:, at], sigma2[at], rsquared[at] = result.theta, result.dispersion, result.r_square
+    return labels.astype(float), beta, sigma2, rsquared
+
+
+@pytest.mark.parametrize("noise_model", ["ols", "ar1"])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_fit_matches_nilearn_where_the_design_has_full_rank(matrix, raw, noise_model, scaled):
+    """Betas, residual variance, AR(1) and R2 equal those of nilearn's run_glm."""
+    data = glm.percent_signal_change(raw) if scaled else raw
+    ours = glm.fit(data, matrix, noise_model)
+    rho, beta, sigma2, rsquared = nilearn_fit(data, matrix, noise_model)
+    sigma = np.sqrt(sigma2)
+    np.testing.assert_allclose(ours.ar1, rho, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(ours.beta / sigma, beta / sigma, rtol=0, atol=SAME_ARITHMETIC)
+    np.testing.assert_allclose(ours.sigma2, sigma2, rtol=SAME_ARITHMETIC, atol=0)
+    np.testing.assert_allclose(ours.rsquared, rsquared, rtol=0, atol=SAME_ARITHMETIC)
+
+
+def test_ols_matches_statsmodels(matrix, raw):
+    """OLS of each voxel equals statsmodels' OLS."""
+    ours = glm.fit(raw, matrix, "ols")
+    for voxel in range(0, N_VOXELS, 37):
+        theirs = OLS(raw[:, voxel], matrix).fit()
+        np.testing.assert_allclose(ours.beta[:, voxel], theirs.params, rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(ours.sigma2[voxel], theirs.scale, rtol=SAME_ARITHMETIC, atol=0)
+
+
+def test_ar1_matches_statsmodels_ols_of_the_whitened_model(matrix, raw):
+    """The AR(1) fit equals statsmodels' OLS of series whitened in plain sight, with the same rho."""
+    ours = glm.fit(raw, matrix, "ar1")
+    for voxel in range(0, N_VOXELS, 37):
+        series, rho = raw[:, voxel], ours.ar1[voxel]
+        residuals = OLS(series, matrix).fit().resid
+        plain = (residuals[1:] @ residuals[:-1] / (N_SCANS - 1)) / (residuals @ residuals / N_SCANS)
+        assert rho == np.trunc(plain * 100) / 100
+        white_y = np.r_[series[0], series[1:] - rho * series[:-1]]
+        white_x = np.vstack([matrix[:1], matrix[1:] - rho * matrix[:-1]])
+        theirs = OLS(white_y, white_x).fit()
+        np.testing.assert_allclose(ours.beta[:, voxel], theirs.params, rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(ours.sigma2[voxel], theirs.scale, rtol=SAME_ARITHMETIC, atol=0)
+        covariance = theirs.normalized_cov_params
+        np.testing.assert_allclose(glm.unscaled_covariance(matrix, rho), covariance, rtol=1e-6, atol=1e-10)
+
+
+def test_scaling_matches_nilearn_even_where_the_mean_is_below_one(raw):
+    """Percent signal change equals nilearn's mean_scaling, with its floor of 1 for the mean."""
+    raw = raw.copy()
+    raw[:, :3] *= [1e-4, -1.0, 0.0]
+    np.testing.assert_allclose(glm.percent_signal_change(raw), mean_scaling(raw)[0], rtol=1e-12, atol=1e-12)
+
+
+def test_rank_deficient_design_keeps_fitted_values(matrix, raw):
+    """A regressor that repeats changes neither the residual variance nor the degrees of freedom."""
+    doubled = np.hstack([matrix, matrix[:, :1]])
+    assert glm.degrees_of_freedom(doubled) == glm.degrees_of_freedom(matrix)
+    for noise_model in ("ols", "ar1"):
+        once, twice = glm.fit(raw, matrix, noise_model), glm.fit(raw, doubled, noise_model)
+        np.testing.assert_allclose(twice.sigma2, once.sigma2, rtol=1e-7, atol=0)
+
+
+def test_constant_voxel_gives_zeros_not_nan(matrix):
+    """A voxel without variance has no autocorrelation and no residual variance, and nothing is NaN."""
+    fitted = glm.fit(np.zeros((N_SCANS, 2)), matrix, "ar1")
+    for values in (fitted.beta, fitted.sigma2, fitted.ar1, fitted.rsquared):
+        np.testing.assert_array_equal(values, 0.0)
+
+
+def test_no_degrees_of_freedom_is_an_error(matrix):
+    """As many regressors as scans cannot be fitted."""
+    with pytest.raises(ValueError, match="no degrees of freedom"):
+        glm.fit(np.zeros((5, 1)), matrix[:5], "ols")
+
+
+def test_groups_hold_every_voxel_once():
+    """Each voxel is in the group of its own value."""
+    rho = np.array([0.3, -0.1, 0.3, 0.0])
+    found = {value: sorted(voxels) for value, voxels in glm.groups(rho)}
+    assert found == {-0.1: [1], 0.0: [3], 0.3: [0, 2]}

@@ -1,0 +1,299 @@
+"""NIfTI in and out: series of volumes, blocks of a 4D file, maps inside a mask.
+
+Knows files and grids, no statistics.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+from firstlevel.stage import InputError, atomic
+
+SUFFIXES = (".nii", ".nii.gz", ".img")
+BLOCK_BYTES = 32 * 2**20
+"""Size of a block of a 4D file, in single precision as read; the memory of a stage follows it."""
+
+FloatArray = npt.NDArray[np.float64]
+Float32Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the voxels are: shape (nx, ny, nz) and affine (4, 4), voxel indices to mm."""
+
+    shape: tuple[int, int, int]
+    affine: FloatArray
+
+    @classmethod
+    def of(cls, path: Path) -> Grid:
+        """Return the grid of a 3D or 4D image."""
+        image = load(path)
+        return cls(_shape3(image, path), np.asarray(image.affine, dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class Series:
+    """The volumes of one run in time order: 3D images, or one 4D image.
+
+    Attributes
+    ----------
+    files : one file per volume, or a single 4D file.
+    n_scans : number of volumes.
+    """
+
+    files: tuple[Path, ...]
+    n_scans: int
+
+    @classmethod
+    def of(cls, bold: list[Path]) -> Series:
+        """Take a 4D image, 3D images in time order (with the ``.hdr`` of pairs), or one folder of 3D images.
+
+        Raises
+        ------
+        InputError : where there is no image, or a list of 3D images holds a 4D one.
+        """
+        paths = images_in(bold[0]) if len(bold) == 1 and bold[0].is_dir() else bold
+        files = tuple(path for path in paths if path.suffix != ".hdr")
+        if not files:
+            raise InputError(
+                bold[0] if bold else "bold",
+                "holds no image",
+                expected=f"files that end with {', '.join(SUFFIXES)}",
+                remedy="check the path of the run",
+            )
+        if len(files) > 1:
+            return cls(files, len(files))
+        return cls(files, n_volumes(load(files[0])))
+
+    def grids(self) -> list[Grid]:
+        """Return the grid of each volume, from the headers alone; a 4D file has one for all."""
+        if len(self.files) == 1:
+            return [Grid.of(self.files[0])] * self.n_scans
+        return [Grid.of(file) for file in self.files]
+
+    def volumes(self) -> Iterator[Float32Array]:
+        """Yield each volume as [z, y, x], single precision, with slope and intercept applied."""
+        if len(self.files) > 1:
+            for file in self.files:
+                yield _read(load(file), file)
+        else:
+            image = load(self.files[0])
+            for scan in range(self.n_scans):
+                yield _read(image, self.files[0], scan)
+
+    def volume(self, scan: int) -> Float32Array:
+        """Return one volume as [z, y, x]; for 3D images, where any order is as fast."""
+        return _read(load(self.files[scan]), self.files[scan])
+
+
+def load(path: Path) -> nib.spatialimages.SpatialImage:
+    """Open an image without reading its data; what cannot be opened is an InputError."""
+    try:
+        image = nib.load(path, mmap=False, keep_file_open=True)
+    except FileNotFoundError:
+        raise InputError(
+            path, "there is no such file", expected="an image", remedy="check the path in the study"
+        ) from None
+    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, OSError) as error:
+        raise InputError(
+            path,
+            f"cannot be read ({error})",
+            expected="a NIfTI image",
+            remedy="restore the file or convert it again",
+        ) from error
+    if not isinstance(image, nib.spatialimages.SpatialImage):
+        raise InputError(path, "is no image of voxels", expected="a NIfTI image", remedy="take another file")
+    return image
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Images of a folder in name order; of a pair only the ``.img``."""
+    return sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and file.is_file())
+
+
+def header_of(image: Path) -> Path | None:
+    """The ``.hdr`` that belongs to an ``.img``, None for the formats of one file."""
+    return image.with_suffix(".hdr") if image.suffix == ".img" else None
+
+
+def n_volumes(image: nib.spatialimages.SpatialImage) -> int:
+    """Number of volumes of an image; (x, y, z) and (x, y, z, 1) hold one."""
+    return int(image.shape[3]) if len(image.shape) > 3 else 1
+
+
+def repetition_time(bold: Path, configured: float | None) -> float:
+    """Repetition time in seconds: as configured, else from the header of a 4D image.
+
+    Raises
+    ------
+    InputError : where neither gives it, or both do and differ by more than 1 ms.
+    """
+    image = load(bold)
+    header: float | None = None
+    if n_volumes(image) > 1 and isinstance(image.header, nib.Nifti1Header):
+        factor = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}.get(image.header.get_xyzt_units()[1])
+        zoom = float(image.header.get_zooms()[3])
+        header = zoom * factor if factor and zoom > 0 else None
+    if configured is None and header is None:
+        raise InputError(
+            bold,
+            "neither the header nor the study gives the repetition time",
+            expected="seconds between two scans",
+            remedy="set study.repetition_time in the config, or the column repetition_time of the run table",
+        )
+    if configured is not None and header is not None and abs(configured - header) > 1e-3:
+        raise InputError(
+            bold,
+            f"the header says a repetition time of {header:g} s, the study {configured:g} s",
+            expected="the same time in both, in seconds",
+            remedy="correct study.repetition_time (or the run table), or the header",
+        )
+    return configured if configured is not None else float(header or 0.0)
+
+
+class SeriesWriter:
+    """A 4D single-precision NIfTI-1 file, uncompressed, written a volume at a time in any order."""
+
+    def __init__(self, path: Path, grid: Grid, n_scans: int, repetition_time: float) -> None:
+        header = nib.Nifti1Header()
+        header.set_data_dtype("<f4")
+        header.set_data_shape((*grid.shape, n_scans))
+        header.set_sform(grid.affine, code=1)
+        header.set_qform(grid.affine, code=1, strip_shears=True)
+        header["pixdim"][4] = repetition_time
+        header.set_xyzt_units("mm", "sec")
+        header.set_data_offset(352)
+        header["magic"] = b"n+1"
+        self.grid = grid
+        self._shape = grid.shape[::-1]
+        self._stride = int(np.prod(grid.shape)) * 4
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        os.pwrite(self._file, header.binaryblock + b"\0\0\0\0", 0)
+        os.truncate(self._file, 352 + self._stride * n_scans)
+
+    def __enter__(self) -> SeriesWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+    def write(self, scan: int, volume: Float32Array) -> None:
+        """Write one volume, [z, y, x]. Safe from several threads."""
+        os.pwrite(self._file, np.ascontiguousarray(volume, dtype="<f4").data, 352 + scan * self._stride)
+
+    def read(self, scan: int) -> Float32Array:
+        """Read back one volume, [z, y, x]."""
+        raw = os.pread(self._file, self._stride, 352 + scan * self._stride)
+        return np.frombuffer(raw, dtype="<f4").reshape(self._shape).copy()
+
+
+def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Float32Array]]:
+    """Read a 4D image as blocks of voxels inside a mask, each over all scans.
+
+    Yields
+    ------
+    The slice of the mask's voxels that the block holds, and their data (n, v) in single precision.
+
+    Notes
+    -----
+    A block is a stack of whole slices of at most 32 MiB, so memory does not grow with a run's length.
+    """
+    image = load(path)
+    n_scans = n_volumes(image)
+    per_slice = mask.shape[0] * mask.shape[1] * n_scans * 4
+    step = max(1, BLOCK_BYTES // per_slice)
+    start = 0
+    for low in range(0, mask.shape[2], step):
+        inside = mask[:, :, low : low + step]
+        count = int(inside.sum())
+        if count:
+            # [scan, z, y, x], so that the inner axis is the file's
+            slab = np.asarray(image.dataobj[:, :, low : low + step, :], dtype=np.float32).T
+            yield slice(start, start + count), slab[:, inside.T]
+        start += count
+
+
+def read_mask(path: Path) -> npt.NDArray[np.bool_]:
+    """Mask as a boolean array (nx, ny, nz)."""
+    return np.asarray(load(path).dataobj) > 0
+
+
+def read_masked(path: Path, mask: npt.NDArray[np.bool_]) -> FloatArray:
+    """Values of a 3D or 4D image inside a mask, (v,) or (k, v), in the order of :func:`blocks`."""
+    values: FloatArray = np.asarray(load(path).dataobj, dtype=np.float64).T[..., mask.T]
+    return values
+
+
+def write_masked(
+    path: Path,
+    values: npt.NDArray[np.floating],
+    mask: npt.NDArray[np.bool_],
+    affine: FloatArray,
+    dtype: npt.DTypeLike = np.float32,
+) -> None:
+    """Write values of voxels inside a mask, (v,) as 3D or (k, v) as 4D, 0 outside."""
+    volume = np.zeros((*values.shape[:-1], *mask.shape[::-1]), dtype=dtype)
+    volume[..., mask.T] = values
+    write_image(path, volume.T, affine)
+
+
+def write_image(path: Path, data: npt.NDArray[np.generic], affine: FloatArray) -> None:
+    """Write an image, whole or not at all; same data, same bytes."""
+    image = nib.Nifti1Image(data, affine)
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1, strip_shears=True)
+    image.header.set_xyzt_units("mm")
+    payload = image.to_bytes()
+    with atomic(path) as temporary:
+        if path.suffix == ".gz":
+            payload = gzip.compress(payload, compresslevel=1, mtime=0)
+        temporary.write_bytes(payload)
+
+
+def smoothed(volume: Float32Array, affine: FloatArray, fwhm: float) -> Float32Array:
+    """Smooth one volume, [z, y, x], with a Gaussian of `fwhm` mm (nilearn's)."""
+    from nilearn.image import smooth_img
+
+    data = smooth_img(nib.Nifti1Image(volume.T, affine), fwhm).get_fdata(dtype=np.float32)
+    return np.ascontiguousarray(data.T)
+
+
+def _shape3(image: nib.spatialimages.SpatialImage, path: Path) -> tuple[int, int, int]:
+    if len(image.shape) not in (3, 4):
+        raise InputError(
+            path,
+            f"has {len(image.shape)} dimensions, shape {image.shape}",
+            expected="a 3D or 4D image",
+            remedy="split the file or take another one",
+        )
+    nx, ny, nz = image.shape[:3]
+    return int(nx), int(ny), int(nz)
+
+
+def _read(image: nib.spatialimages.SpatialImage, path: Path, scan: int | None = None) -> Float32Array:
+    if scan is None and n_volumes(image) > 1:
+        raise InputError(
+            path,
+            f"holds {n_volumes(image)} volumes, in a list of several files",
+            expected="one volume per file, or a single 4D file",
+            remedy="give one 4D file per run, or only 3D files",
+        )
+    try:
+        proxy = image.dataobj
+        data = np.asarray(proxy if scan is None or len(image.shape) == 3 else proxy[..., scan])
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(
+            path,
+            f"its data cannot be read ({error})",
+            expected=f"{image.shape} voxels of {image.get_data_dtype()}",
+            remedy="the file is probably cut short: restore it",
+        ) from error
+    return np.ascontiguousarray(data.reshape(_shape3(image, path)).T, dtype=np.float32)
