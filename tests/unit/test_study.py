@@ -1,0 +1,179 @@
+"""Checks of the config and the rows of the run table."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import yaml
+
+from firstlevel import study
+from firstlevel.stage import InputError
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+
+
+def checked(text):
+    config = yaml.safe_load(text)
+    study.check_config(config, SCHEMA)
+    return config
+
+
+MINIMAL = "contrasts: {faces: faces}\n"
+
+
+def test_keys_left_out_take_the_schema_defaults():
+    """A config of one contrast is a whole config, and two configs do not share their defaults."""
+    config, other = checked(MINIMAL), checked(MINIMAL)
+    assert config["design"]["high_pass"] == 0.01
+    assert config["study"]["simulated"]["shape"] == [64, 64, 32]
+    config["design"]["confounds"].append("x")
+    assert other["design"]["confounds"] == []
+    assert checked(MINIMAL)["design"]["confounds"] == []
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "config").glob("*.yaml")))
+def test_shipped_configs_hold_and_their_runs_exist(name):
+    """Each config in the repository passes its own checks."""
+    config = checked((ROOT / "config" / name).read_text())
+    runs = study.run_table(config, "data")
+    study.check_contrasts(config, runs)
+    assert [run.run for run in runs] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (MINIMAL + "design: {high_pas: 0.01}", r"unknown key design.high_pas \(did you mean 'high_pass'\?"),
+        (MINIMAL + "desing: {}", r"unknown key desing \(did you mean 'design'\? known here: study,"),
+        (MINIMAL + "design: {high_pass: fast}", "design.high_pass: 'fast' is not of type 'number' .Hz"),
+        (MINIMAL + "design: {high_pass: -1}", "design.high_pass: -1 is less than or equal to"),
+        (MINIMAL + "figures: {display_mode: w}", "figures.display_mode: 'w' is not one of"),
+        (MINIMAL + "glm: ar1", "glm: 'ar1' is not of type 'object'"),
+        ("study: {}", "'contrasts' is a required property"),
+        ("contrasts: {}", "contrasts: {} should be non-empty"),
+        ("contrasts: {faces-scrambled: faces}", "contrasts: 'faces-scrambled' does not match"),
+        ("contrasts: {a: 3}", "contrasts.a: 3 is not valid"),
+        ("contrasts: {a: faces **}", "contrasts.a: 'faces \\*\\*' is no weighted sum"),
+        (MINIMAL + "study: {source: table}", "study.table: is not set"),
+        ("- a\n- b", "the whole file: "),
+    ],
+)
+def test_wrong_configs_name_the_key(text, message):
+    """A typo or a wrong value names the key, what was expected, and the nearest known name."""
+    with pytest.raises(InputError, match=message):
+        checked(text)
+
+
+def test_every_error_of_a_config_is_told_at_once():
+    """Two typos need one correction round, not two."""
+    with pytest.raises(InputError, match="high_pas.*modle"):
+        checked(MINIMAL + "design: {high_pas: 1}\nglm: {modle: ols}")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two runs: 3D pairs and a 4D file, with their events."""
+    (tmp_path / "run-1").mkdir()
+    for number in (2, 1, 10):
+        nib.Nifti1Pair(np.zeros((3, 3, 3), np.int16), np.eye(4)).to_filename(
+            tmp_path / f"run-1/f{number:03d}.img"
+        )
+    nib.Nifti1Image(np.zeros((3, 3, 3, 5), np.int16), np.eye(4)).to_filename(tmp_path / "run-2.nii")
+    for run in (1, 2):
+        (tmp_path / f"e{run}.tsv").write_text("onset\tduration\ttrial_type\n1\t1\tlistening\n")
+    return tmp_path
+
+
+GOOD = [
+    {"subject": "01", "task": "a", "run": "1", "bold": "run-1/f*.img", "events": "e1.tsv"},
+    {
+        "subject": "01",
+        "task": "a",
+        "run": "2",
+        "bold": "run-2.nii",
+        "events": "e2.tsv",
+        "repetition_time": "1.5",
+    },
+]
+
+
+def rows(folder, *changes):
+    """Run table of GOOD with changed values, one dictionary of changes per row."""
+    table = [row | change for row, change in zip(GOOD, (*changes, {}, {}), strict=False)]
+    columns = list(dict.fromkeys(column for row in table for column in row))
+    lines = ["\t".join(columns), *("\t".join(row.get(column, "n/a") for column in columns) for row in table)]
+    (folder / "runs.tsv").write_text("\n".join(lines) + "\n")
+    config = checked(MINIMAL + f"study: {{source: table, table: '{folder}/runs.tsv', repetition_time: 7}}")
+    return study.run_table(config, "data")
+
+
+def test_table_rows_are_runs_with_paths_beside_the_table(folder):
+    """Globs open in name order, headers stand beside their images, times come from the row or the study."""
+    first, second = rows(folder)
+    names = [Path(file).relative_to(folder).as_posix() for file in first.bold]
+    assert names == [f"run-1/f{n}.{s}" for n in ("001", "002", "010") for s in ("img", "hdr")]
+    assert second.bold == (str(folder / "run-2.nii"),)
+    assert (first.repetition_time, second.repetition_time) == (7, 1.5)
+    assert first.entities == {"subject": "01", "task": "a", "run": "1"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([{"bold": "run-3/f*.img"}], "row 2: no image matches"),
+        ([{}, {"events": "e3.tsv"}], "row 3: there is no file .*e3.tsv"),
+        ([{}, {"run": "1"}], "row 2: another row has the same labels"),
+        ([{}, {"run": "n/a"}], "run is given in some rows only"),
+        ([{"subject": "sub-01"}], "row 2: subject is 'sub-01'"),
+        ([{"task": "n/a"}], "row 2: task is 'n/a'"),
+        ([{}, {"repetition_time": "2,0"}], "row 3: repetition_time is '2,0'"),
+        ([{"bold_file": "x"}], "unknown column 'bold_file'"),
+    ],
+)
+def test_wrong_rows_name_the_row(folder, changes, message):
+    """Every mistake in a run table is found before a job starts, with its row."""
+    with pytest.raises(InputError, match=message):
+        rows(folder, *changes)
+
+
+def test_unknown_regressor_lists_the_known_ones_and_the_nearest(folder):
+    """A contrast's typo is answered with the study's own conditions."""
+    runs = rows(folder)
+    config = checked("contrasts: {a: listenign - listening_derivative}")
+    with pytest.raises(InputError, match=r"contrasts.a: no run has a regressor 'listenign'") as error:
+        study.check_contrasts(config, runs)
+    assert "one of: listening, listening_derivative" in str(error.value)
+    assert "did you mean 'listening'?" in str(error.value)
+
+
+def test_derivatives_are_regressors_only_where_the_hrf_has_them(folder):
+    """What can be named follows from the HRF model."""
+    runs = rows(folder)
+    study.check_contrasts(checked("contrasts: {a: listening_derivative, b: drift_1}"), runs)
+    with pytest.raises(InputError, match="listening_derivative"):
+        study.check_contrasts(checked("contrasts: {a: listening_derivative}\ndesign: {hrf_model: spm}"), runs)
+
+
+def test_confounds_need_a_table(folder):
+    """Columns of confounds without a table of them stop before any job."""
+    with pytest.raises(InputError, match="design.confounds"):
+        study.check_contrasts(checked(MINIMAL + "design: {confounds: [rot_x]}"), rows(folder))
+
+
+def test_unpacked_spm_data_are_used_as_they_are(tmp_path):
+    """study.path may be the folder of fMRI/ or the one above sub001/."""
+    trunk = tmp_path / "sub001"
+    for run in (1, 2):
+        session = trunk / f"fMRI/Session{run}"
+        session.mkdir(parents=True)
+        for volume in (1, 2):
+            (session / f"fMETHODS-000{run + 4}-{volume:05d}-01.img").touch()
+    for path in (tmp_path, trunk):
+        text = f"study: {{source: spm_multimodal, repetition_time: 2, path: '{path}'}}\n" + MINIMAL
+        runs = study.run_table(checked(text), "data")
+        assert [len(run.bold) for run in runs] == [4, 4]
+        assert runs[1].events == str(trunk / "fMRI/trials_ses2.mat")
+    with pytest.raises(InputError, match="does not hold the unpacked"):
+        study.run_table(checked(text.replace(str(path), str(tmp_path / "elsewhere"))), "data")
