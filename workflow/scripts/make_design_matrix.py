@@ -1,0 +1,88 @@
+"""The design matrix of one run: conditions convolved with the HRF, confounds, drift and a constant.
+
+Made by nilearn's ``make_first_level_design_matrix`` at the times of the scans.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstlevel import design as designs
+from firstlevel import images, stage, tables
+from firstlevel.images import Series
+from firstlevel.stage import InputError
+
+
+def make_design_matrix(
+    *,
+    events: Path,
+    bold: list[Path],
+    design: Path,
+    sidecar: Path,
+    repetition_time: float | None,
+    slice_time_ref: float,
+    hrf_model: str,
+    drift_model: str,
+    high_pass: float,
+    min_onset: float,
+    oversampling: int,
+    confound_columns: list[str],
+    confounds: Path | None = None,
+) -> None:
+    """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
+
+    Of `bold` only the number of volumes and the repetition time are read.
+    """
+    series = Series.of(bold)
+    seconds = images.repetition_time(series.files[0], repetition_time)
+    times = designs.frame_times(series.n_scans, seconds, slice_time_ref)
+    rows = tables.read_events(events)
+    options = designs.DesignOptions(
+        hrf_model=hrf_model,
+        drift_model=None if drift_model == "none" else drift_model,
+        high_pass=high_pass,
+        min_onset=min_onset,
+        oversampling=oversampling,
+    )
+    nuisance = _confounds(confounds, confound_columns, series.n_scans)
+    matrix = designs.design_matrix(times, rows, options, nuisance, confound_columns)
+    values = matrix.to_numpy(dtype=np.float64)
+    names = [str(name) for name in matrix.columns]
+    tables.write_table(design, names, values.tolist())
+    conditions = sorted({row.trial_type for row in rows})
+    content: dict[str, Any] = {
+        "Columns": [
+            {"name": name, "role": designs.role(name, conditions, confound_columns)} for name in names
+        ],
+        "FrameTimes": times.tolist(),
+        "RepetitionTime": seconds,
+        "SliceTimeReference": slice_time_ref,
+        "HrfModel": hrf_model,
+        "DriftModel": drift_model,
+        "HighPass": high_pass,
+        "Rank": int(np.linalg.matrix_rank(values)),
+        "ConditionNumber": float(np.linalg.cond(values)),
+    }
+    tables.write_json(sidecar, content)
+    logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
+
+
+def _confounds(path: Path | None, columns: list[str], n_scans: int) -> np.ndarray | None:
+    """Return the chosen columns of a run's confounds table, (n, k)."""
+    if path is None:
+        return None
+    _, rows = tables.read_columns(path, columns)
+    if len(rows) != n_scans:
+        raise InputError(
+            path,
+            f"has {len(rows)} rows for a run of {n_scans} scans",
+            expected="one row per scan",
+            remedy="take the confounds of this run",
+        )
+    return np.asarray(rows, dtype=np.float64)
+
+
+if __name__ == "__main__":
+    stage.run(make_design_matrix, globals().get("snakemake"))

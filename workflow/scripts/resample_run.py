@@ -1,0 +1,147 @@
+"""Bring every volume of one run to the subject's reference grid, the first volume of its first run.
+
+The headers of volumes in native space hold the realignment, one affine per volume. Interpolation is by
+cubic B-splines. ``direct`` interpolates each volume once, from its own grid to the reference, and clips
+it to its own range (and 0). ``sequential`` does as nilearn's example: each volume to the grid of its
+run's first volume, clipped likewise (``concat_imgs``), then the run to the reference, clipped to the
+range of the whole run (``resample_img``); a run that has moved is blurred twice. Volumes that lie on a
+grid already are copied.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstlevel import images, motion, resampling, stage, tables
+from firstlevel.images import Float32Array, Grid, Series, SeriesWriter
+from firstlevel.stage import InputError
+
+Range = tuple[float, float]
+
+
+def resample_run(
+    *,
+    bold: list[Path],
+    reference: list[Path],
+    resampled: Path,
+    sidecar: Path,
+    repetition_time: float | None,
+    strategy: str,
+    smoothing_fwhm: float | None,
+    threads: int = 1,
+) -> None:
+    """Write the run as one 4D image on the reference grid, and what moved as a sidecar.
+
+    `repetition_time` in s and `smoothing_fwhm` in mm; the 4D image is single precision, uncompressed.
+    """
+    series, target = Series.of(bold), Grid.of(Series.of(reference).files[0])
+    seconds = images.repetition_time(series.files[0], repetition_time)
+    grids = series.grids()
+    steps = [grids[0], target] if strategy == "sequential" else [target]
+    with (
+        stage.atomic(resampled) as temporary,
+        SeriesWriter(temporary, target, series.n_scans, seconds) as writer,
+    ):
+        run_range, overshoots = _interpolate(series, grids, steps, writer, threads)
+        _finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
+    movement = _movement(series, grids, target)
+    tables.write_json(sidecar, movement | {"RepetitionTime": seconds, "Strategy": strategy})
+
+
+def _interpolate(
+    series: Series, grids: list[Grid], steps: list[Grid], writer: SeriesWriter, threads: int
+) -> tuple[Range, list[int]]:
+    """Write every volume; return the range of the run before the last step, and the scans that exceed it."""
+    before, after = np.zeros((2, series.n_scans, 2))
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[tuple[Float32Array, Range, Range]]] = deque()
+
+        def store(scan: int) -> None:
+            volume, before[scan], after[scan] = waiting.popleft().result()
+            writer.write(scan, volume)
+            if (scan + 1) * 10 // series.n_scans > scan * 10 // series.n_scans:
+                logging.info("%d of %d volumes done", scan + 1, series.n_scans)
+
+        for scan, volume in enumerate(_checked(series)):
+            waiting.append(pool.submit(_through, volume, grids[scan], steps))
+            if scan >= 2 * threads:
+                store(scan - 2 * threads)
+        for scan in range(series.n_scans - len(waiting), series.n_scans):
+            store(scan)
+    low, high = float(before[:, 0].min()), float(before[:, 1].max())
+    exceeding = np.flatnonzero((after[:, 0] < low) | (after[:, 1] > high))
+    return (low, high), [int(scan) for scan in exceeding]
+
+
+def _through(volume: Float32Array, grid: Grid, steps: list[Grid]) -> tuple[Float32Array, Range, Range]:
+    """Interpolate a volume from grid to grid; its ranges before the last of two steps and at the end.
+
+    The first step clips to the volume's own range. The second cannot yet: it needs the range of the run.
+    """
+    before = _range(volume)
+    for number, target in enumerate(steps):
+        if not resampling.same_grid(grid.shape, grid.affine, target.shape, target.affine):
+            mapping = resampling.voxel_map(grid.affine, target.affine)
+            volume = resampling.resample(volume, mapping, target.shape)
+            if number == 0:
+                np.clip(volume, *before, out=volume)
+        if number == 0:
+            before = _range(volume)
+        grid = target
+    return volume, before, _range(volume)
+
+
+def _finish(
+    writer: SeriesWriter, n_scans: int, run_range: Range, overshoots: list[int], smoothing_fwhm: float | None
+) -> None:
+    """Clip the volumes that overshoot the range of the run, and smooth all where that is asked for."""
+    for scan in overshoots:
+        writer.write(scan, np.clip(writer.read(scan), *run_range))
+    if smoothing_fwhm:
+        logging.info("smoothing with %g mm FWHM", smoothing_fwhm)
+        for scan in range(n_scans):
+            writer.write(scan, images.smoothed(writer.read(scan), writer.grid.affine, smoothing_fwhm))
+
+
+def _checked(series: Series) -> Iterator[Float32Array]:
+    for scan, volume in enumerate(series.volumes()):
+        if not np.isfinite(volume.sum(dtype=np.float64)):
+            count = int((~np.isfinite(volume)).sum())
+            raise InputError(
+                series.files[scan if len(series.files) > 1 else 0],
+                f"volume {scan + 1} holds {count} voxels that are NaN or infinite",
+                expected="finite values everywhere",
+                remedy="restore the volume, or take it out of the run together with its time",
+            )
+        yield volume
+
+
+def _range(volume: Float32Array) -> Range:
+    """Lowest and highest value, with 0 between them: 0 is what lies outside of the field of view."""
+    return min(float(volume.min()), 0.0), max(float(volume.max()), 0.0)
+
+
+def _movement(series: Series, grids: list[Grid], target: Grid) -> dict[str, Any]:
+    """Per volume: displacement against the reference, voxels that left the field of view; input digests."""
+    parameters = [motion.rigid_parameters(grid.affine, target.affine) for grid in grids]
+    files = [file for image in series.files for file in (image, images.header_of(image)) if file]
+    return {
+        "translation_mm": [translation.round(6).tolist() for translation, _ in parameters],
+        "rotation_deg": [rotation.round(6).tolist() for _, rotation in parameters],
+        "voxels_outside_fov": [
+            resampling.count_outside(
+                resampling.voxel_map(grid.affine, target.affine), target.shape, grid.shape
+            )
+            for grid in grids
+        ],
+        "sha256": {file.name: stage.sha256(file) for file in files},
+    }
+
+
+if __name__ == "__main__":
+    stage.run(resample_run, globals().get("snakemake"))
