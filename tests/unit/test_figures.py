@@ -1,0 +1,361 @@
+"""The figure stages: what the pictures show, where, and that they come out the same twice."""
+
+import json
+import subprocess
+import sys
+import warnings
+
+import matplotlib.image
+import nibabel as nib
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from firstlevel import figures, sections
+from firstlevel.stage import SCRIPTS, InputError
+from plot_design import plot_design
+from plot_events import plot_events
+from plot_motion import plot_motion
+from plot_zmap import plot_zmap
+
+SHAPE = (34, 38, 26)
+ZOOMS = (-5.0, 5.0, 6.0)
+CENTRE = (2.0, -15.0, 10.0)  # mm, of the volume and of its round brain
+RADIUS = 60.0  # mm
+BLOB = np.array([28.0, -35.0, 25.0])  # mm
+MODES = ("x", "y", "z", "ortho", "tiled", "mosaic", "xz", "yz", "yx")
+COLOUR = 60 / 255  # difference between channels from which a pixel is no grey of the background
+PLACE = 1.5  # mm: a pixel is 0.5 mm, a voxel at the rim of the blob shifts its centroid by as much
+
+
+def affine_of(degrees):
+    """Zooms, then rotations about x, y and z, around CENTRE."""
+    a, b, c = np.deg2rad(degrees)
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    axes = about_x @ about_y @ about_z @ np.diag(ZOOMS)
+    return nib.affines.from_matvec(axes, np.array(CENTRE) - axes @ (np.array(SHAPE) - 1) / 2)
+
+
+PLAIN, OBLIQUE = affine_of((0, 0, 0)), affine_of((20, 12, -15))
+
+
+def distance(affine, mm):
+    voxels = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1)
+    return np.linalg.norm(nib.affines.apply_affine(affine, voxels) - mm, axis=-1)
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Write a map with a blob of the given height on a ball of a brain; give the stage's arguments."""
+
+    def write(affine=PLAIN, height=8.0, outside=0.0):
+        brain = distance(affine, CENTRE) < RADIUS
+        ripple = np.sin(np.arange(np.prod(SHAPE))).reshape(SHAPE)  # between -1 and 1
+        z = 0.3 * ripple + height * np.exp(-(distance(affine, BLOB) ** 2) / (2 * 12.0**2))
+        z[~brain] = outside
+        mean = np.where(brain, 800 + 100 * ripple, 5)
+        paths = {"z": tmp_path / "z.nii.gz", "background": tmp_path / "mean.nii.gz"}
+        for path, values in zip(paths.values(), (z, mean), strict=True):
+            nib.Nifti1Image(values.astype(np.float32), affine).to_filename(path)
+        return paths | {
+            "figure": tmp_path / "zmap.png",
+            "title": "sub-01 · faces - scrambled",
+            "threshold": 3.0,
+            "display_mode": "z",
+            "cut_coords": 3,
+        }
+
+    return write
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Give the figures that stages would have saved."""
+    kept = []
+    monkeypatch.setattr(figures, "save", lambda figure, _: kept.append(figure))
+    yield kept
+    for figure in kept:
+        plt.close(figure)
+
+
+def pixels_of(figure):
+    """Pixels of the canvas, (height, width, 3); titles and colour bar stand beside the canvas."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3] / 255
+
+
+def coloured(pixels):
+    return np.ptp(pixels[..., :3], axis=-1) > COLOUR
+
+
+def cuts_of(figure):
+    """Axes of the cuts by their annotation, such as z=25."""
+    return {text.get_text(): axes for axes in figure.axes for text in axes.texts if "=" in text.get_text()}
+
+
+def texts_of(figure):
+    return " | ".join(text.get_text() for text in figure.texts)
+
+
+def place_of_colour(figure, axes):
+    """Centroid of the coloured pixels of a cut, mm along its two axes."""
+    rows, columns = np.nonzero(coloured(pixels_of(figure)))
+    height = figure.canvas.get_width_height()[1]
+    return (
+        axes.transData.inverted()
+        .transform(np.stack([columns + 0.5, height - rows - 0.5], axis=1))
+        .mean(axis=0)
+    )
+
+
+@pytest.mark.parametrize("affine", [PLAIN, OBLIQUE], ids=["plain", "oblique"])
+@pytest.mark.parametrize("mode", ["x", "y", "z"])
+def test_a_blob_is_drawn_where_it_is_in_mm(study, shown, affine, mode):
+    """One cut through the blob has its colour at the blob's other two coordinates."""
+    axis = "xyz".index(mode)
+    plot_zmap(**study(affine) | {"display_mode": mode, "cut_coords": [float(BLOB[axis])]})
+    (axes,) = cuts_of(shown[0]).values()
+    np.testing.assert_allclose(place_of_colour(shown[0], axes), np.delete(BLOB, axis), rtol=0, atol=PLACE)
+
+
+@pytest.mark.parametrize("affine", [PLAIN, OBLIQUE], ids=["plain", "oblique"])
+@pytest.mark.parametrize("mode", ["x", "y", "z"])
+def test_a_cut_that_the_stage_chooses_goes_through_the_blob(study, shown, affine, mode):
+    """The only cut lies within a voxel of the blob, in mm of the space, and shows it."""
+    plot_zmap(**study(affine) | {"display_mode": mode, "cut_coords": 1})
+    ((label, axes),) = cuts_of(shown[0]).items()
+    axis = "xyz".index(mode)
+    assert abs(float(label.split("=")[1]) - BLOB[axis]) <= abs(ZOOMS[axis])
+    place = place_of_colour(shown[0], axes)
+    np.testing.assert_allclose(place, np.delete(BLOB, axis), rtol=0, atol=abs(ZOOMS[axis]))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_display_mode_takes_a_number_of_cuts(study, mode):
+    """Whatever the mode, an int gives a picture with colour in it and no warning."""
+    arguments = study(OBLIQUE) | {"display_mode": mode, "cut_coords": 2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_zmap(**arguments)
+    assert coloured(matplotlib.image.imread(arguments["figure"])).sum() > 500
+
+
+@pytest.mark.parametrize(
+    ("affine", "mode"),
+    [(PLAIN, "z"), (OBLIQUE, "z"), (PLAIN, "ortho"), (OBLIQUE, "tiled"), (OBLIQUE, "mosaic")],
+)
+def test_an_empty_map_shows_the_background_without_colour(study, shown, affine, mode):
+    """Nothing above the threshold: the brain in grey, the note, a colour bar, no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_zmap(**study(affine, height=0.0) | {"display_mode": mode})
+    pixels = pixels_of(shown[0])
+    assert not coloured(pixels).any()
+    assert (pixels.mean(axis=-1) > 0.3).mean() > 0.1
+    assert "no voxel above threshold" in texts_of(shown[0])
+    assert any(axes.get_title() == "z" for axes in shown[0].axes)
+
+
+def test_a_map_of_zeros_is_drawn(study, shown):
+    """A map without any value has cuts through the middle of the image."""
+    arguments = study()
+    image = nib.load(arguments["z"])
+    nib.Nifti1Image(np.zeros(SHAPE, np.float32), image.affine).to_filename(arguments["z"])
+    plot_zmap(**arguments | {"threshold": 0.0})
+    assert len(cuts_of(shown[0])) == 3
+    assert not coloured(pixels_of(shown[0])).any()
+
+
+def test_voxels_that_are_not_a_number_are_not_shown(study, shown):
+    """NaN outside of the mask draws what 0 outside of the mask draws."""
+    for outside in (0.0, np.nan):
+        plot_zmap(**study(OBLIQUE, outside=outside))
+    np.testing.assert_array_equal(pixels_of(shown[0]), pixels_of(shown[1]))
+
+
+@pytest.mark.parametrize(("signed", "found"), [(True, "|z| > 3.0 · "), (False, "z > 3.0 · no voxel")])
+def test_negative_values_are_shown_for_signed_maps_only(study, shown, signed, found):
+    """A negative blob is blue in a t map and absent from an F map."""
+    plot_zmap(**study(height=-8.0), signed=signed)
+    pixels = pixels_of(shown[0])
+    assert coloured(pixels).any() == signed
+    assert np.all(pixels[coloured(pixels)][:, 2] >= pixels[coloured(pixels)][:, 0])
+    assert found in texts_of(shown[0])
+
+
+def test_the_colour_scale_of_a_signed_map_is_symmetric(study, shown):
+    """Ends of the colour bar are plus and minus the peak."""
+    arguments = study()
+    plot_zmap(**arguments)
+    peak = np.abs(nib.load(arguments["z"]).get_fdata()).max()
+    (bar,) = (axes for axes in shown[0].axes if axes.get_title() == "z")
+    np.testing.assert_allclose(bar.get_ylim(), (-peak, peak), rtol=1e-6, atol=0)
+
+
+def test_a_weak_voxel_alone_is_still_cut_and_coloured(study, shown):
+    """A single voxel barely above the threshold decides the cut, not a wide blob just below it."""
+    arguments = study(OBLIQUE, height=2.6)
+    image = nib.load(arguments["z"])
+    values = image.get_fdata(dtype=np.float32)
+    values[12, 20, 7] = 3.001
+    nib.Nifti1Image(values, image.affine).to_filename(arguments["z"])
+    plot_zmap(**arguments | {"cut_coords": 1})
+    assert "· 1 voxel" in texts_of(shown[0])
+    assert coloured(pixels_of(shown[0])).any()
+
+
+@pytest.mark.parametrize(("mode", "cuts"), [("ortho", [0.0, 1.0]), ("z", [0.0, 500.0]), ("xz", [900.0, 0.0])])
+def test_impossible_cuts_are_the_users_error(study, mode, cuts):
+    """Too few coordinates, or one outside of the image, name the config key."""
+    with pytest.raises(InputError, match=r"figures\.cut_coords"):
+        plot_zmap(**study() | {"display_mode": mode, "cut_coords": cuts})
+
+
+def test_sampling_on_the_plain_grid_invents_no_value(study):
+    """Every value on the plain grid is a value of the oblique map, and the peak is kept."""
+    arguments = study(OBLIQUE)
+    source = nib.load(arguments["z"])
+    plain, _ = sections.on_plain_grid(source, nib.load(arguments["background"]))
+    values = sections.finite(plain)
+    assert set(np.unique(values)) <= set(np.unique(source.get_fdata(dtype=np.float32))) | {0.0}
+    assert values.max() == source.get_fdata(dtype=np.float32).max()
+
+
+def write_events(path, rows):
+    path.write_text(
+        "onset\tduration\ttrial_type\n" + "".join("\t".join(map(str, row)) + "\n" for row in rows)
+    )
+
+
+def write_design(path, n_columns):
+    columns = np.random.default_rng(1).normal(size=(90, n_columns))
+    columns[:, -1] = 0  # a regressor without any event
+    names = [f"a_rather_long_regressor_{i}" for i in range(n_columns)]
+    np.savetxt(path, columns, delimiter="\t", header="\t".join(names), comments="")
+
+
+def write_motion(path, n_volumes, scale):
+    walk = scale * np.random.default_rng(2).normal(size=(2, n_volumes, 3)).cumsum(axis=1)
+    path.write_text(json.dumps({"translation_mm": walk[0].tolist(), "rotation_deg": walk[1].tolist()}))
+
+
+@pytest.fixture
+def calls(study, tmp_path):
+    """One call of each stage."""
+    write_events(tmp_path / "events.tsv", [(10 * i, i % 3, f"type{i % 4}") for i in range(30)])
+    write_design(tmp_path / "design.tsv", 20)
+    write_motion(tmp_path / "motion.json", 120, 0.02)
+    return {
+        plot_zmap: study(OBLIQUE),
+        plot_events: {"events": tmp_path / "events.tsv", "figure": tmp_path / "e.png", "title": "run 1"},
+        plot_design: {"design": tmp_path / "design.tsv", "figure": tmp_path / "d.png", "title": "run 1"},
+        plot_motion: {"sidecar": tmp_path / "motion.json", "figure": tmp_path / "m.png", "title": "run 1"},
+    }
+
+
+@pytest.mark.parametrize("function", [plot_zmap, plot_events, plot_design, plot_motion])
+def test_a_figure_is_written_and_is_the_same_twice(calls, function):
+    """Each stage writes a picture of a sensible size with content, byte for byte reproducible."""
+    arguments = calls[function]
+    function(**arguments)
+    first = arguments["figure"].read_bytes()
+    height, width, _ = matplotlib.image.imread(arguments["figure"]).shape
+    assert 700 < width < 2400
+    assert 250 < height < 2400
+    assert matplotlib.image.imread(arguments["figure"])[..., :3].std() > 0.05
+    function(**arguments)
+    assert arguments["figure"].read_bytes() == first
+    assert b"Software" not in first
+
+
+def test_a_stage_runs_from_the_command_line(calls, tmp_path):
+    """The command line gives the bytes of the direct call."""
+    arguments = calls[plot_zmap]
+    plot_zmap(**arguments)
+    again = tmp_path / "again.png"
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in (arguments | {"figure": again}).items()]
+    subprocess.run([sys.executable, SCRIPTS / "plot_zmap.py", *flags], check=True, capture_output=True)
+    assert again.read_bytes() == arguments["figure"].read_bytes()
+
+
+@pytest.mark.parametrize("duration", [0.0, 0.05])
+def test_events_without_length_are_visible(tmp_path, shown, duration):
+    """Impulses in a long run leave a coloured mark each, and no warning."""
+    write_events(tmp_path / "events.tsv", [(100.0 * i, duration, "probe") for i in range(11)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_events(events=tmp_path / "events.tsv", figure=tmp_path / "e.png", title="run 1")
+    marked = coloured(pixels_of(shown[0])).any(axis=0).astype(int)
+    assert np.count_nonzero(np.diff(marked) == 1) == 11
+
+
+@pytest.mark.parametrize("n_types", [1, 2, 12, 25])
+def test_every_trial_type_has_its_row_and_name(tmp_path, shown, n_types):
+    """Names stand beside the rows, from the top in the order of the alphabet."""
+    names = [f"type{i:02d}" for i in range(n_types)]
+    write_events(tmp_path / "events.tsv", [(5.0 * i, 1.0, names[i % n_types]) for i in range(3 * n_types)])
+    plot_events(events=tmp_path / "events.tsv", figure=tmp_path / "e.png", title="run 1")
+    labels = [label.get_text() for label in shown[0].axes[0].get_yticklabels()]
+    assert labels == [f"{name}  (3)" for name in reversed(names)]
+    assert shown[0].axes[0].get_legend() is None
+
+
+def test_events_before_the_first_scan_are_in_the_picture(tmp_path, shown):
+    """The time axis begins with the first event where that is negative."""
+    write_events(tmp_path / "events.tsv", [(-20.0, 2.0, "a"), (30.0, 2.0, "b")])
+    plot_events(events=tmp_path / "events.tsv", figure=tmp_path / "e.png", title="run 1")
+    low, high = shown[0].axes[0].get_xlim()
+    assert low < -20
+    assert high > 32
+
+
+@pytest.mark.parametrize("n_columns", [2, 20, 40])
+def test_the_regressors_names_do_not_overlap(tmp_path, shown, n_columns):
+    """Every column bears its name, at a distance of at least the letters' height from the next."""
+    write_design(tmp_path / "design.tsv", n_columns)
+    plot_design(design=tmp_path / "design.tsv", figure=tmp_path / "d.png", title="run 1")
+    axes = shown[0].axes[0]
+    shown[0].canvas.draw()
+    labels = axes.get_xticklabels()
+    assert [label.get_text() for label in labels] == [
+        f"a_rather_long_regressor_{i}" for i in range(n_columns)
+    ]
+    columns = axes.transData.transform([(0, 0), (1, 0)])[:, 0]
+    across = np.diff(columns)[0] * np.sin(np.deg2rad(labels[0].get_rotation()))
+    assert across > labels[0].get_fontsize() * shown[0].dpi / 72
+
+
+def test_a_run_that_never_moved_has_sensible_limits(tmp_path, shown):
+    """All zeros: flat lines in the middle of at least a tenth of a mm or degree to each side."""
+    write_motion(tmp_path / "motion.json", 50, 0.0)
+    plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1")
+    for axes in shown[0].axes:
+        low, high = axes.get_ylim()
+        assert low == -high
+        assert 0.1 <= high < 0.2
+
+
+def test_motion_panels_name_units_and_directions(tmp_path, shown):
+    """Six curves, three per panel, with their units on the axis and their names in the legend."""
+    write_motion(tmp_path / "motion.json", 50, 1.0)
+    plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1")
+    for axes, unit, names in zip(
+        shown[0].axes, ("mm", "degrees"), (["x", "y", "z"], ["pitch", "roll", "yaw"]), strict=True
+    ):
+        assert unit in axes.get_ylabel()
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == names
+        low, high = axes.get_ylim()
+        curves = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 50]
+        assert len(curves) == 3
+        assert low < np.min(curves) <= np.max(curves) < high
+
+
+def test_one_volume_of_motion_is_a_point(tmp_path, shown):
+    """A run of one volume is drawn with markers and without a warning."""
+    write_motion(tmp_path / "motion.json", 1, 0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1")
+    assert shown[0].axes[0].lines[0].get_marker() == "o"

@@ -1,0 +1,33 @@
+"""How every figure is drawn and saved: without a screen, whole or not at all, same input, same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from firstlevel.stage import atomic
+
+matplotlib.use("Agg")
+
+# Okabe and Ito (2008): told apart with every kind of colour vision. Black and yellow left out.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+DOTS_PER_INCH = 150
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, cropped to its content with a small margin, and close it."""
+    from matplotlib import pyplot as plt
+
+    with atomic(path) as temporary:
+        figure.savefig(
+            temporary,
+            format="png",
+            dpi=DOTS_PER_INCH,
+            facecolor=figure.get_facecolor(),
+            bbox_inches="tight",
+            pad_inches=0.15,
+            metadata={"Software": None},
+        )
+    plt.close(figure)
