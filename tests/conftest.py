@@ -1,0 +1,117 @@
+"""What tests of the whole workflow share: how it is called, and one finished small study."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "study": {
+        "source": "simulated",
+        "repetition_time": 2.0,
+        "event_duration": 1.0,
+        "simulated": {"n_scans": 48, "shape": [26, 30, 16], "voxel_size": [7.0, 7.0, 8.0]},
+    },
+    "contrasts": {
+        "facesMinusScrambled": "faces - scrambled",
+        "scrambledMinusFaces": "scrambled - faces",
+        "effectsOfInterest": ["faces", "scrambled"],
+    },
+}
+"""A study that the whole workflow goes through in seconds."""
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--full-size", action="store_true", help="2 x 390 volumes of 64 x 64 x 32 where it matters"
+    )
+
+
+def merged(config, changes):
+    """Copy of a nested config with some values changed."""
+    if not isinstance(config, dict) or not isinstance(changes, dict):
+        return changes
+    return {**config, **{key: merged(config.get(key, {}), value) for key, value in changes.items()}}
+
+
+@dataclass
+class Study:
+    """A working directory with a config, run by the workflow in `root`."""
+
+    folder: Path
+    config: dict
+    root: Path = ROOT
+
+    @property
+    def results(self):
+        return self.folder / "results" / "sub-01"
+
+    def result(self, name):
+        return self.results / f"sub-01_task-{self.task}_{name}"
+
+    @property
+    def task(self):
+        return self.config["study"].get("task", "faces")
+
+    def snakemake(self, *arguments, changes=None, check=True):
+        """Run Snakemake in the study's folder; `changes` are changed config keys of this one call."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        configfile = self.folder / "config.yaml"
+        configfile.write_text(yaml.safe_dump(merged(self.config, changes or {}), sort_keys=False))
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(self.root / "Snakefile"),
+            "--cores",
+            "2",
+        ]
+        command += ["--directory", str(self.folder), *arguments, "--configfile", str(configfile)]
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"snakemake failed:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def planned(self, *arguments, changes=None):
+        """Jobs that would run, as a count per rule."""
+        shown = self.snakemake("--dry-run", *arguments, changes=changes).stdout
+        table = shown.partition("Job stats:")[2].partition("total")[0]
+        jobs = Counter(
+            {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+        )
+        assert jobs or "Nothing to be done" in shown
+        del jobs["all"]
+        return dict(jobs)
+
+
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory):
+    """The small study, finished. Tests leave its files as they are, or copy the folder."""
+    study = Study(tmp_path_factory.mktemp("small"), SMALL)
+    study.snakemake()
+    return study
+
+
+@pytest.fixture
+def own_workflow(tmp_path):
+    """Copy of the workflow that a test may edit."""
+    ignored = shutil.ignore_patterns(".*", "results", "data", "logs", "benchmarks", "tests", "__pycache__")
+    return Path(shutil.copytree(ROOT, tmp_path / "workflow", ignore=ignored, symlinks=True))
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of the SPM auditory volumes; a test that needs it skips where it is not set."""
+    folder = os.environ.get("FIRSTLEVEL_REAL_DATA")
+    if not folder:
+        pytest.skip("FIRSTLEVEL_REAL_DATA is not set: it names the folder of the SPM auditory (MoAE) volumes")
+    return Path(folder)

@@ -1,0 +1,126 @@
+"""What a change reruns: exactly what depends on it, and nothing else."""
+
+import shutil
+
+import pytest
+from conftest import Study
+
+FIGURES = {"plot_zmap": 3}
+CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES
+FIT = {"fit_glm": 2} | CONTRASTS
+MASK = {"compute_mask": 1} | FIT
+MEANS = {"compute_mean_image": 2, "compute_mean_image_over_runs": 1} | MASK
+RESAMPLING = {"resample_run": 2, "plot_motion": 2} | MEANS
+DESIGN = {"make_design_matrix": 2, "plot_design": 2} | FIT
+EVENTS = {"extract_events": 2, "plot_events": 2} | DESIGN
+EVERYTHING = {"simulate_dataset": 1} | EVENTS | RESAMPLING
+
+CONFIG_EDITS = {
+    "nothing": ({}, {}),
+    "a new t contrast": (
+        {"contrasts": {"faces": "faces"}},
+        {"compute_contrast": 1, "plot_zmap": 1},
+    ),
+    "a changed t contrast": (
+        {"contrasts": {"facesMinusScrambled": "faces - 0.5 * scrambled"}},
+        {"compute_contrast": 1, "plot_zmap": 1},
+    ),
+    "a changed F contrast": (
+        {"contrasts": {"effectsOfInterest": ["faces", "scrambled", "faces_derivative"]}},
+        {"compute_contrast_f": 1, "plot_zmap": 1},
+    ),
+    "threshold": ({"figures": {"threshold": 4.0}}, FIGURES),
+    "display mode": ({"figures": {"display_mode": "ortho"}}, FIGURES),
+    "noise model": ({"glm": {"noise_model": "ols"}}, FIT),
+    "signal scaling": ({"glm": {"signal_scaling": "none"}}, FIT),
+    "high_pass": ({"design": {"high_pass": 0.02}}, DESIGN),
+    "hrf_model": ({"design": {"hrf_model": "glover + derivative"}}, DESIGN),
+    "event duration": ({"study": {"event_duration": 2.0}}, EVENTS),
+    "strategy": ({"resample": {"strategy": "direct"}}, RESAMPLING),
+    "smoothing": ({"resample": {"smoothing_fwhm": 6.0}}, RESAMPLING),
+    "seed": ({"study": {"simulated": {"seed": 2}}}, EVERYTHING),
+}
+
+CODE_EDITS = {
+    "fit_glm.py": FIT,
+    "compute_contrast.py": CONTRASTS,
+    "plot_zmap.py": FIGURES,
+    "plot_events.py": {"plot_events": 2},
+    "firstlevel/contrasts.py": CONTRASTS,
+    "firstlevel/glm.py": FIT,
+    "firstlevel/design.py": DESIGN,
+    "firstlevel/motion.py": RESAMPLING,
+    "firstlevel/sections.py": FIGURES,
+    "firstlevel/tables.py": EVENTS | RESAMPLING,
+    "firstlevel/study.py": {},
+}
+
+REMOVED = {
+    "run-1_stat-beta_statmap.nii.gz": ({}, {"fit_glm": 1}),
+    "run-2_design.tsv": ({}, {"make_design_matrix": 1}),
+    "desc-brain_mask.nii.gz": ({}, {"compute_mask": 1}),
+    "contrast-effectsOfInterest_stat-z_statmap.nii.gz": (
+        {"compute_contrast_f": 1, "plot_zmap": 1},
+        {"compute_contrast_f": 1},
+    ),
+}
+"""Jobs for the whole study, which needs an intermediate file no more, and for the file itself."""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, small_study):
+    """The finished small study, with a copy of the workflow that a test may edit."""
+    root = tmp_path_factory.mktemp("reruns")
+    ignored = shutil.ignore_patterns(".*", "results", "data", "logs", "benchmarks", "tests", "__pycache__")
+    workflow = shutil.copytree(small_study.root, root / "workflow", ignore=ignored, symlinks=True)
+    folder = shutil.copytree(small_study.folder, root / "study", symlinks=True)
+    return Study(folder, small_study.config, workflow)
+
+
+@pytest.mark.parametrize("name", CONFIG_EDITS)
+def test_config_edit_reruns_what_depends_on_the_key(study, name):
+    """Each key of the config plans the stages that it concerns and what follows from them."""
+    changes, expected = CONFIG_EDITS[name]
+    assert study.planned(changes=changes) == expected
+
+
+@pytest.mark.parametrize("name", CODE_EDITS)
+def test_code_edit_reruns_the_stages_that_import_it(study, name):
+    """An edit of a module reruns the stages that import it; undone, it reruns nothing."""
+    path = study.root / "workflow/scripts" / name
+    before = path.read_bytes()
+    try:
+        path.write_bytes(before + b"\n# edited\n")
+        assert study.planned() == CODE_EDITS[name]
+    finally:
+        path.write_bytes(before)
+
+
+def test_touched_code_and_touched_config_rerun_nothing(study):
+    """Only content counts: new time stamps on every file of the workflow plan no job."""
+    for path in study.root.rglob("*"):
+        if path.is_file():
+            path.touch()
+    assert study.planned() == {}
+
+
+@pytest.mark.parametrize("name", REMOVED)
+def test_removed_file_is_made_again_with_what_needs_it(study, name):
+    """A removed file is made again where something needs it, by its own stage."""
+    path, aside = study.result(name), study.folder / "aside"
+    path.rename(aside)
+    try:
+        assert (study.planned(), study.planned(str(path.relative_to(study.folder)))) == REMOVED[name]
+    finally:
+        aside.rename(path)
+
+
+def test_one_target_builds_one_file(study):
+    """A file can be asked for by its name alone."""
+    target = study.result("contrast-facesMinusScrambled_stat-z_statmap.nii.gz")
+    before = target.read_bytes()
+    target.unlink()
+    name = str(target.relative_to(study.folder))
+    assert study.planned(name) == {"compute_contrast": 1}
+    study.snakemake(name)
+    assert target.read_bytes() == before

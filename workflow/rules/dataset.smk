@@ -1,0 +1,79 @@
+# In: the simulation's parameters, or an archive on the net; the user's events.
+# Out: raw volumes with their conditions below <data>, events tables below <results>.
+
+
+rule simulate_dataset:
+    """Make a two-run faces study in the layout of SPM multimodal faces, with its truth."""
+    output:
+        session1=directory("<data>/simulated/sub001/fMRI/Session1"),
+        session2=directory("<data>/simulated/sub001/fMRI/Session2"),
+        trials1="<data>/simulated/sub001/fMRI/trials_ses1.mat",
+        trials2="<data>/simulated/sub001/fMRI/trials_ses2.mat",
+        structural="<data>/simulated/sub001/sMRI/smri.img",
+        truth_faces="<data>/simulated/truth_faces.nii.gz",
+        truth_scrambled="<data>/simulated/truth_scrambled.nii.gz",
+        truth="<data>/simulated/truth.json",
+    log:
+        "<logs>/simulate_dataset.log",
+    benchmark:
+        "<benchmarks>/simulate_dataset.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=600,
+        runtime=30,
+    params:
+        **config["study"]["simulated"],
+        repetition_time=config["study"]["repetition_time"],
+        code=code_digest("simulate_dataset"),
+    script:
+        "../scripts/simulate_dataset.py"
+
+
+rule fetch_dataset:
+    """Download and unpack the SPM multimodal faces."""
+    input:
+        registry=workflow.source_path("../../resources/spm_multimodal.json"),
+    output:
+        session1=directory("<data>/spm_multimodal/sub001/fMRI/Session1"),
+        session2=directory("<data>/spm_multimodal/sub001/fMRI/Session2"),
+        trials1="<data>/spm_multimodal/sub001/fMRI/trials_ses1.mat",
+        trials2="<data>/spm_multimodal/sub001/fMRI/trials_ses2.mat",
+        structural="<data>/spm_multimodal/sub001/sMRI/smri.img",
+    log:
+        "<logs>/fetch_dataset.log",
+    benchmark:
+        "<benchmarks>/fetch_dataset.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=400,
+        runtime=120,
+    params:
+        base_url=config["study"]["base_url"],
+        code=code_digest("fetch_dataset"),
+    script:
+        "../scripts/fetch_dataset.py"
+
+
+rule extract_events:
+    """Bring the events of a run into one form, in seconds."""
+    input:
+        source=of_run("events"),
+    output:
+        events=f"<results>/{RUN}_events.tsv",
+    log:
+        f"<logs>/extract_events/{RUN_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/extract_events/{RUN_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        repetition_time=of_run("repetition_time"),
+        event_duration=config["study"]["event_duration"],
+        code=code_digest("extract_events"),
+    script:
+        "../scripts/extract_events.py"

@@ -1,0 +1,94 @@
+# In: z maps, mean images, designs, events, motion. Out: pictures.
+
+
+rule plot_zmap:
+    """Draw a z map over the mean image."""
+    input:
+        z=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
+        background=f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz",
+    output:
+        figure=f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_zmap.png",
+    log:
+        f"<logs>/plot_zmap/{SUBJECT_LABEL}_contrast-{{contrast}}.log",
+    benchmark:
+        f"<benchmarks>/plot_zmap/{SUBJECT_LABEL}_contrast-{{contrast}}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=600,
+        runtime=5,
+    params:
+        title=contrast_title,
+        signed=is_t_contrast,
+        threshold=config["figures"]["threshold"],
+        display_mode=config["figures"]["display_mode"],
+        cut_coords=config["figures"]["cut_coords"],
+        code=code_digest("plot_zmap"),
+    script:
+        "../scripts/plot_zmap.py"
+
+
+rule plot_design:
+    """Draw the design matrix of a run."""
+    input:
+        design=f"<results>/{RUN}_design.tsv",
+    output:
+        figure=f"<results>/{FIGURE}/{RUN_LABEL}_design.png",
+    log:
+        f"<logs>/plot_design/{RUN_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/plot_design/{RUN_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        title=title,
+        code=code_digest("plot_design"),
+    script:
+        "../scripts/plot_design.py"
+
+
+rule plot_events:
+    """Draw when each condition happened."""
+    input:
+        events=f"<results>/{RUN}_events.tsv",
+    output:
+        figure=f"<results>/{FIGURE}/{RUN_LABEL}_events.png",
+    log:
+        f"<logs>/plot_events/{RUN_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/plot_events/{RUN_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        title=title,
+        code=code_digest("plot_events"),
+    script:
+        "../scripts/plot_events.py"
+
+
+rule plot_motion:
+    """Draw what moved in a run."""
+    input:
+        sidecar=f"<results>/{RUN}_desc-resampled_bold.json",
+    output:
+        figure=f"<results>/{FIGURE}/{RUN_LABEL}_motion.png",
+    log:
+        f"<logs>/plot_motion/{RUN_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/plot_motion/{RUN_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        title=title,
+        code=code_digest("plot_motion"),
+    script:
+        "../scripts/plot_motion.py"

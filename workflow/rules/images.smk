@@ -1,0 +1,82 @@
+# In: raw volumes of each run. Out: runs on one grid, mean images, the mask of each subject.
+
+
+rule resample_run:
+    """Bring a run to the grid of the subject's first volume; note what moved."""
+    input:
+        bold=bold,
+        reference=reference,
+    output:
+        resampled=kept(f"<results>/{RUN}_desc-resampled_bold.nii"),
+        sidecar=f"<results>/{RUN}_desc-resampled_bold.json",
+    log:
+        f"<logs>/resample_run/{RUN_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/resample_run/{RUN_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=400,
+        runtime=30,
+    params:
+        repetition_time=of_run("repetition_time"),
+        strategy=config["resample"]["strategy"],
+        smoothing_fwhm=config["resample"]["smoothing_fwhm"],
+        code=code_digest("resample_run"),
+    script:
+        "../scripts/resample_run.py"
+
+
+rule compute_mean_image:
+    """Average a run over time."""
+    input:
+        bold=f"<results>/{RUN}_desc-resampled_bold.nii",
+    output:
+        mean=f"<results>/{RUN}_desc-mean_boldref.nii.gz",
+    log:
+        f"<logs>/compute_mean_image/{RUN_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/compute_mean_image/{RUN_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=300,
+        runtime=10,
+    params:
+        code=code_digest("compute_mean_image"),
+    script:
+        "../scripts/compute_mean_image.py"
+
+
+use rule compute_mean_image as compute_mean_image_over_runs with:
+    input:
+        bold=over_runs(f"<results>/{RUN}_desc-mean_boldref.nii.gz"),
+    output:
+        mean=f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz",
+    log:
+        f"<logs>/compute_mean_image/{SUBJECT_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/compute_mean_image/{SUBJECT_LABEL}.tsv"
+
+
+rule compute_mask:
+    """Find the brain in the mean images, or take the user's mask."""
+    input:
+        means=over_runs(f"<results>/{RUN}_desc-mean_boldref.nii.gz"),
+        own_mask=own_mask,
+    output:
+        mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
+    log:
+        f"<logs>/compute_mask/{SUBJECT_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/compute_mask/{SUBJECT_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code_digest("compute_mask"),
+    script:
+        "../scripts/compute_mask.py"

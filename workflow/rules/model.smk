@@ -1,0 +1,110 @@
+# In: events, resampled runs, the mask. Out: designs, betas with their variances, contrast maps.
+
+
+rule make_design_matrix:
+    """Turn the events and confounds of a run into regressors."""
+    input:
+        events=f"<results>/{RUN}_events.tsv",
+        bold=bold,
+        confounds=confounds,
+    output:
+        design=f"<results>/{RUN}_design.tsv",
+        sidecar=f"<results>/{RUN}_design.json",
+    log:
+        f"<logs>/make_design_matrix/{RUN_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/make_design_matrix/{RUN_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        repetition_time=of_run("repetition_time"),
+        slice_time_ref=config["design"]["slice_time_ref"],
+        hrf_model=config["design"]["hrf_model"],
+        drift_model=config["design"]["drift_model"],
+        high_pass=config["design"]["high_pass"],
+        min_onset=config["design"]["min_onset"],
+        oversampling=config["design"]["oversampling"],
+        confound_columns=config["design"]["confounds"],
+        code=code_digest("make_design_matrix"),
+    script:
+        "../scripts/make_design_matrix.py"
+
+
+rule fit_glm:
+    """Fit one run: betas, residual variance, AR(1) and R2 maps."""
+    input:
+        bold=f"<results>/{RUN}_desc-resampled_bold.nii",
+        design=f"<results>/{RUN}_design.tsv",
+        mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
+    output:
+        beta=f"<results>/{RUN}_stat-beta_statmap.nii.gz",
+        sigma2=f"<results>/{RUN}_stat-sigma2_statmap.nii.gz",
+        ar1=f"<results>/{RUN}_stat-ar1_statmap.nii.gz",
+        rsquared=f"<results>/{RUN}_stat-rsquared_statmap.nii.gz",
+        sidecar=f"<results>/{RUN}_glm.json",
+    log:
+        f"<logs>/fit_glm/{RUN_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/fit_glm/{RUN_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=400,
+        runtime=20,
+    params:
+        noise_model=config["glm"]["noise_model"],
+        signal_scaling=config["glm"]["signal_scaling"],
+        code=code_digest("fit_glm"),
+    script:
+        "../scripts/fit_glm.py"
+
+
+rule compute_contrast:
+    """Test a t contrast over the runs of a subject."""
+    input:
+        betas=over_runs(f"<results>/{RUN}_stat-beta_statmap.nii.gz"),
+        sigma2s=over_runs(f"<results>/{RUN}_stat-sigma2_statmap.nii.gz"),
+        ar1s=over_runs(f"<results>/{RUN}_stat-ar1_statmap.nii.gz"),
+        designs=over_runs(f"<results>/{RUN}_design.tsv"),
+        fits=over_runs(f"<results>/{RUN}_glm.json"),
+        mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
+    output:
+        effect=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-effect_statmap.nii.gz",
+        variance=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-variance_statmap.nii.gz",
+        stat=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-t_statmap.nii.gz",
+        p=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-p_statmap.nii.gz",
+        z=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
+        sidecar=f"<results>/{SUBJECT}_contrast-{{contrast}}_statmap.json",
+    log:
+        f"<logs>/compute_contrast/{SUBJECT_LABEL}_contrast-{{contrast}}.log",
+    benchmark:
+        f"<benchmarks>/compute_contrast/{SUBJECT_LABEL}_contrast-{{contrast}}.tsv"
+    wildcard_constraints:
+        contrast=any_of(T_CONTRASTS),
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=400,
+        runtime=10,
+    params:
+        rows=contrast_rows,
+        label="{contrast}",
+        code=code_digest("compute_contrast"),
+    script:
+        "../scripts/compute_contrast.py"
+
+
+use rule compute_contrast as compute_contrast_f with:
+    output:
+        effect=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-effect_statmap.nii.gz",
+        variance=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-variance_statmap.nii.gz",
+        stat=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-F_statmap.nii.gz",
+        p=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-p_statmap.nii.gz",
+        z=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
+        sidecar=f"<results>/{SUBJECT}_contrast-{{contrast}}_statmap.json",
+    wildcard_constraints:
+        contrast=any_of(F_CONTRASTS),
