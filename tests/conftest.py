@@ -49,6 +49,7 @@ class Study:
     folder: Path
     config: dict
     root: Path = ROOT
+    task: str = "faces"
 
     @property
     def results(self):
@@ -56,10 +57,6 @@ class Study:
 
     def result(self, name):
         return self.results / f"sub-01_task-{self.task}_{name}"
-
-    @property
-    def task(self):
-        return self.config["study"].get("task", "faces")
 
     def snakemake(self, *arguments, changes=None, check=True):
         """Run Snakemake in the study's folder; `changes` are changed config keys of this one call."""
@@ -88,7 +85,7 @@ class Study:
         jobs = Counter(
             {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
         )
-        assert jobs or "Nothing to be done" in shown
+        assert jobs or "Nothing to be done" in shown or re.search("^total +0$", shown, re.MULTILINE)
         del jobs["all"]
         return dict(jobs)
 

@@ -100,7 +100,7 @@ def test_betas_match(study, model):
 
 @pytest.mark.parametrize("name", reference.CONTRASTS)
 def test_z_maps_match(study, model, designs, name):
-    """z of each contrast over both runs, from our files alone, against compute_contrast."""
+    """Each z map over both runs, from our files alone, against compute_contrast."""
     expected = inside(study, reference.contrast_map(model, designs, reference.CONTRASTS[name]))
     ours = inside(study, nib.load(study.result(f"contrast-{name}_stat-z_statmap.nii.gz")))
     close = np.abs(ours - expected) <= Z

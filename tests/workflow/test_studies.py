@@ -1,0 +1,224 @@
+"""Whole studies: simulated with its truth, downloaded, from a table, on real volumes; and users' mistakes."""
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+from conftest import SMALL, Study, merged
+from http_study import first, make_archives, serve
+
+
+def z_map(study, contrast):
+    return nib.load(study.result(f"contrast-{contrast}_stat-z_statmap.nii.gz"))
+
+
+def test_activation_is_found_where_the_truth_has_it(small_study):
+    """Voxels of strong true response have high z, the silent brain has z like a normal distribution."""
+    truth = nib.load(small_study.folder / "data/simulated/truth_faces.nii.gz").get_fdata()
+    truth -= nib.load(small_study.folder / "data/simulated/truth_scrambled.nii.gz").get_fdata()
+    z = z_map(small_study, "facesMinusScrambled").get_fdata()
+    mask = nib.load(small_study.result("desc-brain_mask.nii.gz")).get_fdata() > 0
+    strong, silent = mask & (truth > 0.5 * truth.max()), mask & (np.abs(truth) < 1e-3)
+    assert z[strong].mean() > 2
+    assert abs(z[silent].mean()) < 0.2
+    assert 0.9 < z[silent].std() < 1.3
+
+
+def test_both_signs_of_a_contrast_are_each_other_s_negative(small_study):
+    """Faces - scrambled and scrambled - faces are one map with two signs."""
+    forth, back = z_map(small_study, "facesMinusScrambled"), z_map(small_study, "scrambledMinusFaces")
+    np.testing.assert_allclose(forth.get_fdata(), -back.get_fdata(), rtol=0, atol=1e-5)
+
+
+def test_every_target_has_a_log_and_a_benchmark(small_study):
+    """Each job says what it did and what it took."""
+    for kind in ("logs", "benchmarks"):
+        stages = {path.relative_to(small_study.folder / kind).parts[0].split(".")[0]
+                  for path in (small_study.folder / kind).rglob("*") if path.is_file()}  # fmt: skip
+        assert {"simulate_dataset", "resample_run", "fit_glm", "compute_contrast", "plot_zmap"} <= stages
+    log = (small_study.folder / "logs/fit_glm/sub-01_task-faces_run-1.log").read_text()
+    assert "voxels fitted" in log
+
+
+def test_results_name_no_folder_of_this_machine(small_study):
+    """Sidecars and tables can be handed on: no absolute path in them."""
+    for path in small_study.results.rglob("*"):
+        if path.suffix in (".json", ".tsv"):
+            assert str(small_study.folder) not in path.read_text()
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory, small_study):
+    """Both archives of the SPM study in their real layout, holding the small simulated one."""
+    folder = tmp_path_factory.mktemp("server")
+    study = small_study.folder / "data/simulated/sub001"
+    clean = shutil.copytree(study, folder / "study", ignore=shutil.ignore_patterns(".snakemake*"))
+    return make_archives(folder / "www", clean, volumes=SMALL["study"]["simulated"]["n_scans"])
+
+
+def spm_study(folder, root, **study):
+    config = {"study": {"source": "spm_multimodal", "repetition_time": 2.0, "event_duration": 1.0} | study}
+    return Study(folder, config | {"contrasts": SMALL["contrasts"]}, root)
+
+
+def test_downloaded_study_gives_the_maps_of_its_volumes(tmp_path, own_workflow, archives, small_study):
+    """Fetched over HTTP from a server that first fails twice, the same volumes give the same bytes."""
+    shutil.copy(archives, own_workflow / "resources/spm_multimodal.json")
+    with serve(archives.parent, first(1, "500")) as url:
+        study = spm_study(tmp_path / "fetched", own_workflow, base_url=url)
+        study.snakemake("--until", "compute_contrast", "compute_contrast_f")
+    for name in SMALL["contrasts"]:
+        target = f"contrast-{name}_stat-z_statmap.nii.gz"
+        assert study.result(target).read_bytes() == small_study.result(target).read_bytes()
+    assert study.planned("--until", "compute_contrast") == {}
+
+
+@pytest.mark.parametrize("answer", ["html", "404"])
+def test_server_without_the_archive_leaves_nothing_unpacked(tmp_path, own_workflow, archives, answer):
+    """A page in place of the archive ends with a readable message and no half study."""
+    shutil.copy(archives, own_workflow / "resources/spm_multimodal.json")
+    with serve(archives.parent, lambda *_: answer) as url:
+        study = spm_study(tmp_path / "fetched", own_workflow, base_url=url)
+        done = study.snakemake(check=False)
+    assert done.returncode == 1
+    assert "fetch_dataset stopped." in done.stderr
+    assert "to do:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [path for path in (study.folder / "data").rglob("*") if path.is_file()]
+
+
+def test_unpacked_study_is_used_where_it_lies(tmp_path, small_study):
+    """study.path needs no download, and the folder is only read."""
+    data = small_study.folder / "data/simulated"
+    study = spm_study(tmp_path / "own", small_study.root, path=str(data))
+    before = sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*"))
+    target = study.result("contrast-effectsOfInterest_stat-z_statmap.nii.gz")
+    study.snakemake(str(target.relative_to(study.folder)))
+    assert target.read_bytes() == small_study.result(target.name.split("task-faces_")[1]).read_bytes()
+    assert before == sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*"))
+
+
+@pytest.fixture
+def table_study(tmp_path, small_study):
+    """A study from a table: one run of 3D files, one 4D file with a confounds table, events in TSV."""
+    folder = tmp_path / "my study"
+    folder.mkdir()
+    trunk = small_study.folder / "data/simulated/sub001/fMRI"
+    shutil.copytree(trunk / "Session1", folder / "run one", ignore=shutil.ignore_patterns(".*"))
+    resampled = nib.load(small_study.result("run-2_desc-resampled_bold.nii"))
+    resampled.to_filename(folder / "run2.nii.gz")
+    for run in (1, 2):
+        shutil.copy(small_study.result(f"run-{run}_events.tsv"), folder / f"events{run}.tsv")
+        rows = np.random.default_rng(run).standard_normal((resampled.shape[3], 1))
+        (folder / f"confounds{run}.tsv").write_text("rot_x\n" + "".join(f"{x}\n" for (x,) in rows))
+    (folder / "runs.tsv").write_text(
+        "subject\tsession\ttask\trun\tbold\tevents\tconfounds\n"
+        "A1\tpre\tfaces\t1\trun one/fM*.img\tevents1.tsv\tconfounds1.tsv\n"
+        "A1\tpre\tfaces\t2\trun2.nii.gz\tevents2.tsv\tconfounds2.tsv\n"
+    )
+    config = {
+        "study": {"source": "table", "table": str(folder / "runs.tsv"), "repetition_time": 2.0},
+        "design": {"confounds": ["rot_x"]},
+        "contrasts": {"faces": "faces"},
+        "resample": {"keep": False},
+    }
+    return Study(tmp_path / "work", config, small_study.root)
+
+
+def test_table_study_with_sessions_confounds_and_blanks_in_its_paths(table_study):
+    """A user's own runs, 3D or 4D, go the whole way; resampled runs that are not kept are gone."""
+    table_study.snakemake()
+    results = table_study.folder / "results/sub-A1"
+    z = results / "sub-A1_task-faces_contrast-faces_stat-z_statmap.nii.gz"
+    assert nib.load(z).get_fdata().max() > 3
+    design = json.loads((results / "sub-A1_ses-pre_task-faces_run-2_design.json").read_text())
+    assert {"name": "rot_x", "role": "confound"} in design["Columns"]
+    assert (results / "figures/sub-A1_ses-pre_task-faces_run-1_motion.png").is_file()
+    assert not list(results.glob("*_desc-resampled_bold.nii"))
+    assert table_study.planned() == {}
+
+
+MISTAKES = {
+    "unknown key": ({"desing": {}}, "did you mean 'design'?"),
+    "wrong type": ({"figures": {"threshold": "high"}}, "figures.threshold: 'high' is not of type 'number'"),
+    "unknown regressor": ({"contrasts": {"f": "face - scrambled"}}, "did you mean 'faces'?"),
+    "code in a contrast": ({"contrasts": {"f": "__import__('os')"}}, "is no weighted sum of regressors"),
+    "missing table": ({"study": {"source": "table", "table": "no.tsv"}}, "no.tsv: there is no such file"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_in_the_config_stops_before_any_job(tmp_path, name):
+    """One readable message, no traceback, no job."""
+    changes, message = MISTAKES[name]
+    study = Study(tmp_path / "study", SMALL)
+    done = study.snakemake(changes=changes, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "to do:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (study.folder / "data").exists()
+    assert not (study.folder / "results").exists()
+
+
+def test_user_s_config_replaces_the_default_study(tmp_path):
+    """No contrast of the default study survives in a study of one's own."""
+    study = Study(tmp_path / "study", merged(SMALL, {}))
+    study.config["contrasts"] = {"onlyThis": "faces"}
+    assert study.planned()["plot_zmap"] == 1
+
+
+@pytest.fixture(scope="module", params=["direct", "sequential"])
+def moae(request, real_data, tmp_path_factory):
+    """The SPM auditory study, two runs of 42 volumes with an affine each."""
+    folder = tmp_path_factory.mktemp("moae")
+    rows = [
+        f"01\tauditory\t{run}\t{real_data}/run-{run}/fM*.img\t{real_data}/run-{run}_events.tsv"
+        for run in (1, 2)
+    ]
+    (folder / "runs.tsv").write_text("\n".join(["subject\ttask\trun\tbold\tevents", *rows]) + "\n")
+    config = {
+        "study": {"source": "table", "table": str(folder / "runs.tsv"), "repetition_time": 7.0},
+        "resample": {"strategy": request.param},
+        "design": {"hrf_model": "spm"},
+        "contrasts": {"listening": "listening"},
+    }
+    study = Study(folder, config, task="auditory")
+    study.snakemake()
+    return study
+
+
+def test_real_volumes_activate_both_temporal_lobes(moae):
+    """Listening activates the superior temporal lobe on both sides, z above 8."""
+    z = z_map(moae, "listening")
+    data = z.get_fdata()
+    x, y, height = nib.affines.apply_affine(z.affine, np.argwhere(np.isfinite(data))).T
+    for side in (x < -40, x > 40):
+        at = np.where(side, data.ravel(), -np.inf).argmax()
+        print(f"peak z {data.ravel()[at]:.2f} at x={x[at]:.0f} y={y[at]:.0f} z={height[at]:.0f} mm")
+        assert data.ravel()[at] > 8
+        assert -45 < y[at] < 15
+
+
+def test_mean_of_real_volumes_is_spm_s(moae, real_data):
+    """The mean of all volumes, within 0.3 % RMS of SPM's own, where every volume covers the brain."""
+    spm = np.squeeze(nib.load(next(real_data.glob("mean*.img"))).get_fdata())
+    runs = [nib.load(moae.result(f"run-{run}_desc-resampled_bold.nii")) for run in (1, 2)]
+    ours = np.mean([np.asarray(run.dataobj).mean(axis=-1) for run in runs], axis=0)
+    inside = np.logical_and.reduce([(np.asarray(run.dataobj) != 0).all(axis=-1) for run in runs])
+    inside &= spm > spm.mean()
+    rms = np.sqrt(np.mean((ours - spm)[inside] ** 2) / np.mean(spm[inside] ** 2))
+    print(f"{moae.config['resample']['strategy']}: RMS difference {rms:.3%} over {inside.sum()} voxels")
+    assert rms < 0.003
+
+
+def test_motion_of_real_volumes_is_spm_s(moae, real_data):
+    """Displacements read from the affines are those that SPM's realignment wrote, in mm and degrees."""
+    spm = np.loadtxt(next(real_data.glob("rp_*.txt")))
+    sidecars = [json.loads(moae.result(f"run-{run}_desc-resampled_bold.json").read_text()) for run in (1, 2)]
+    translation = np.concatenate([sidecar["translation_mm"] for sidecar in sidecars])
+    rotation = np.concatenate([sidecar["rotation_deg"] for sidecar in sidecars])
+    np.testing.assert_allclose(translation, spm[:, :3], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(rotation, np.degrees(spm[:, 3:]), rtol=0, atol=1e-4)
