@@ -1,0 +1,99 @@
+"""What must agree between files of the repository."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+
+
+def keys(schema, prefix=""):
+    """Every key of the schema that holds a value, with its part of the schema."""
+    for name, part in schema["properties"].items():
+        if "properties" in part:
+            yield from keys(part, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", part
+
+
+def table_row(key, part):
+    default = (
+        "required" if key in SCHEMA["required"] else json.dumps(part["default"]) if "default" in part else ""
+    )
+    return f"| `{key}` | {f'`{default}`' if default else ''} | {part['description']} |"
+
+
+def test_every_key_of_the_schema_is_documented_with_its_default():
+    """config/README.md has one row for each key, as the schema describes it, and no other."""
+    expected = [table_row(key, part) for key, part in keys(SCHEMA)]
+    text = (ROOT / "config/README.md").read_text()
+    assert [line for line in text.splitlines() if line.startswith("| `") and line.count("|") == 4] == expected
+
+
+def test_schema_is_closed_and_described_at_every_level():
+    """A typo cannot pass anywhere, and no key is without a description."""
+
+    def check(part, name):
+        assert "description" in part, name
+        if part.get("type") == "object":
+            assert part["additionalProperties"] is False or "propertyNames" in part, name
+        for key, inner in part.get("properties", {}).items():
+            check(inner, f"{name}.{key}")
+
+    check(SCHEMA, "config")
+
+
+def test_default_config_uses_defaults_of_the_schema():
+    """The default study shows defaults; only what the simulation needs differs."""
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    shown = dict(keys(SCHEMA))
+    for section in ("resample", "design", "glm", "figures"):
+        for key, value in config[section].items():
+            assert shown[f"{section}.{key}"]["default"] == value
+
+
+def test_columns_of_the_run_table_are_documented():
+    """Each column that a run table may have is explained."""
+    text = (ROOT / "config/README.md").read_text()
+    for column in ("subject", "session", "task", "run", "bold", "events", "confounds", "repetition_time"):
+        assert re.search(rf"^\| `{column}` \|[^|]+\|[^|]+\|[^|]+\|$", text, re.MULTILINE), column
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "workflow/scripts").glob("*.py")))
+def test_rule_script_function_log_and_benchmark_have_one_name(script):
+    """The name of a stage finds its rule, script, function, log, benchmark and digest."""
+    assert f"def {script}(" in (ROOT / f"workflow/scripts/{script}.py").read_text()
+    rule = re.search(rf"^rule {script}:.*?(?=^(?:use )?rule |\Z)", RULES, re.MULTILINE | re.DOTALL).group()
+    for part in (
+        f"scripts/{script}.py",
+        f"<logs>/{script}",
+        f"<benchmarks>/{script}",
+        f'code_digest("{script}")',
+    ):
+        assert part in rule
+
+
+def test_conda_environment_has_the_versions_of_the_lock():
+    """Stages compute with the same versions, however they were installed."""
+    lock = (ROOT / "envs/run.lock.txt").read_text()
+    for entry in yaml.safe_load((ROOT / "envs/firstlevel.yaml").read_text())["dependencies"]:
+        name, version = entry.split("=")
+        if name != "python":
+            # scipy has a second version for newer Pythons further down in the lock
+            assert version in re.findall(rf"^{name.removesuffix('-base')}==([^ ]+)", lock, re.MULTILINE), (
+                entry
+            )
+
+
+def test_locks_have_hashes_and_name_no_index():
+    """Installing from the lock is checked, and leaves the choice of an index to the user."""
+    for lock in (ROOT / "envs").glob("*.lock.txt"):
+        text = lock.read_text()
+        assert "://" not in text
+        assert "--index" not in text
+        assert len(re.findall(r"^[a-z0-9-]+.*==", text, re.MULTILINE)) <= text.count("--hash=sha256:")
