@@ -131,7 +131,8 @@ def title(wildcards):
 
 def contrast_title(wildcards):
     """Who, and which contrast."""
-    return f"{title(wildcards)}: {' ; '.join(contrast_rows(wildcards))}"
+    names = ", ".join(contrast_rows(wildcards))
+    return f"{title(wildcards)}: {names if is_t_contrast(wildcards) else f'any of {names} (F)'}"
 
 
 def kept(path):
