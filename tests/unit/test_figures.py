@@ -175,7 +175,9 @@ def test_voxels_that_are_not_a_number_are_not_shown(study, shown):
     np.testing.assert_array_equal(pixels_of(shown[0]), pixels_of(shown[1]))
 
 
-@pytest.mark.parametrize(("signed", "found"), [(True, "|z| > 3.0 · "), (False, "z > 3.0 · no voxel")])
+@pytest.mark.parametrize(
+    ("signed", "found"), [(True, "|z| > 3.0, uncorrected · "), (False, "z > 3.0, uncorrected · no voxel")]
+)
 def test_negative_values_are_shown_for_signed_maps_only(study, shown, signed, found):
     """A negative blob is blue in a t map and absent from an F map."""
     plot_zmap(**study(height=-8.0), signed=signed)

@@ -1,11 +1,18 @@
 """Stages as functions: what is in no module, the reading, writing and refusing."""
 
+import gzip
+import hashlib
 import json
+import warnings
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.io
+from nilearn.glm.contrasts import compute_fixed_effect_contrast
+from nilearn.glm.first_level import make_first_level_design_matrix
+from nilearn.glm.first_level.first_level import run_glm
 from nilearn.image import smooth_img
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
@@ -14,7 +21,7 @@ from compute_contrast import compute_contrast
 from compute_mask import compute_mask
 from compute_mean_image import compute_mean_image
 from extract_events import extract_events
-from firstlevel import images, tables
+from firstlevel import images, stage, tables
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
@@ -114,8 +121,61 @@ def test_sidecar_tells_what_moved_and_what_left_the_field_of_view(tmp_path, runs
     np.testing.assert_allclose(content["translation_mm"][3], [1.2, 0.6, 1.5], rtol=0, atol=1e-4)
     np.testing.assert_allclose(np.abs(content["rotation_deg"][3]), [0, 0, 4.4], rtol=0, atol=1e-4)
     assert content["voxels_outside_fov"][3] > content["voxels_outside_fov"][0] > 0
-    assert len(content["sha256"]) == 4
+    assert [entry["name"] for entry in content["Inputs"]] == [f"v{scan}.nii" for scan in range(4)]
+    digest = hashlib.sha256((runs[1][0] / "v2.nii").read_bytes()).hexdigest()
+    assert content["Inputs"][2]["sha256"] == digest
+    assert content["Reference"][0]["name"] == "v0.nii"
+    expected = scipy_outside(runs[1][1][3][1], runs[0][1][0][1])
+    assert content["voxels_outside_fov"][3] == expected
     assert str(tmp_path) not in (tmp_path / "out.json").read_text()
+
+
+def scipy_outside(affine, target):
+    """Voxels of the reference grid that a volume of the same shape does not cover."""
+    filled = affine_transform(
+        np.zeros((20, 22, 12)),
+        *((np.linalg.inv(affine) @ target)[:3, :3], (np.linalg.inv(affine) @ target)[:3, 3]),
+        order=1,
+        cval=1.0,
+    )
+    return int((filled == 1).sum())
+
+
+def test_run_that_lies_elsewhere_stops(tmp_path, runs):
+    """A run half a metre away is another head, not a run of zeros."""
+    for scan in range(4):
+        path = runs[1][0] / f"v{scan}.nii"
+        image = nib.load(path, mmap=False)
+        affine = image.affine.copy()
+        affine[0, 3] += 500
+        nib.Nifti1Image(image.get_fdata(dtype=np.float32), affine).to_filename(path)
+    with pytest.raises(InputError, match="does not overlap"):
+        resample(tmp_path, runs, 1)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_volume_with_infinity_stops(tmp_path, runs, value):
+    """Infinite is no better than NaN."""
+    bad = nib.load(runs[0][0] / "v1.nii", mmap=False).get_fdata()
+    bad[0, 0, 0] = value
+    nib.Nifti1Image(bad, BASE).to_filename(runs[0][0] / "v1.nii")
+    with pytest.raises(InputError, match="NaN or infinite"):
+        resample(tmp_path, runs, 0)
+
+
+def test_damaged_archive_stops(tmp_path, runs):
+    """A .nii.gz with wrong bytes fails its checksum, even where it still unpacks."""
+    data = np.random.default_rng(0).integers(0, 800, (20, 22, 12, 4)).astype(np.int16)
+    path = tmp_path / "run.nii.gz"
+    raw = bytearray(gzip.compress(nib.Nifti1Image(data, BASE).to_bytes(), compresslevel=0))
+    raw[-5000] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match="cannot be read"):
+        resample_run(
+            bold=[path], reference=[path], resampled=tmp_path / "o.nii", sidecar=tmp_path / "o.json",
+            repetition_time=2.0, strategy="direct", smoothing_fwhm=None,
+        )  # fmt: skip
+    assert not (tmp_path / "o.nii").exists()
 
 
 def test_volume_with_nan_stops_and_leaves_nothing(tmp_path, runs):
@@ -145,25 +205,26 @@ def test_own_mask_is_taken_as_it_is_or_by_nearest_neighbour(tmp_path):
     mean, own, out = (tmp_path / f"{name}.nii.gz" for name in ("mean", "own", "out"))
     images.write_image(mean, np.ones((8, 8, 8), np.float32), np.eye(4))
     inside = np.random.default_rng(0).random((8, 8, 8)) > 0.5
-    images.write_image(own, inside.astype(np.float32) * 2.5, np.eye(4))
-    compute_mask(means=[mean], mask=out, own_mask=own)
+    images.write_image(own, inside[..., None].astype(np.float32) * 0.2, np.eye(4))
+    compute_mask(means=[mean], mask=out, own_mask=[own])
     np.testing.assert_array_equal(images.read_mask(out), inside)
     coarse = np.zeros((4, 4, 4), np.uint8)
     coarse[1, 2, 3] = 1
     images.write_image(own, coarse, np.diag([2.0, 2.0, 2.0, 1.0]) + np.eye(4)[:, [3, 3, 3, 3]] * 0)
-    compute_mask(means=[mean], mask=out, own_mask=own)
+    compute_mask(means=[mean], mask=out, own_mask=[own])
     found = np.argwhere(images.read_mask(out)).mean(axis=0)
     np.testing.assert_allclose(found, [2, 4, 6], rtol=0, atol=0.5)
 
 
 def test_empty_mask_is_an_error(tmp_path):
-    """No analysis of nothing."""
-    for name in ("mean", "own"):
-        images.write_image(tmp_path / f"{name}.nii.gz", np.zeros((4, 4, 4), np.float32), np.eye(4))
+    """No analysis of nothing: an empty mask, and a run without signal."""
+    mean, own = tmp_path / "mean.nii.gz", tmp_path / "own.nii.gz"
+    for path in (mean, own):
+        images.write_image(path, np.zeros((4, 4, 4), np.float32), np.eye(4))
     with pytest.raises(InputError, match="a mask without a voxel"):
-        compute_mask(
-            means=[tmp_path / "mean.nii.gz"], mask=tmp_path / "m.nii.gz", own_mask=tmp_path / "own.nii.gz"
-        )
+        compute_mask(means=[mean], mask=tmp_path / "m.nii.gz", own_mask=[own])
+    with pytest.raises(InputError, match="the run has no signal"):
+        compute_mask(means=[mean], mask=tmp_path / "m.nii.gz", own_mask=[])
 
 
 def spm_conditions(path, **variables):
@@ -281,11 +342,11 @@ def test_confounds_of_another_length_are_an_error(tmp_path, fitted):
 
 def test_contrast_sidecar_records_weights_and_degrees_of_freedom(fitted):
     """What was tested, over which runs, can be read from the sidecar."""
-    compute_contrast(rows=["a - b"], label="aMinusB", **fitted)
+    compute_contrast(rows=["a - b"], statistic="t", label="aMinusB", **fitted)
     content = json.loads(fitted["sidecar"].read_text())
     assert content["DegreesOfFreedom"] == 36
     assert content["Runs"] == [{"fit": "glm.json", "weights": [{"a": 1.0, "b": -1.0}]}]
-    compute_contrast(rows=["a", "b"], label="both", **fitted)
+    compute_contrast(rows=["a", "b"], statistic="F", label="both", **fitted)
     assert json.loads(fitted["sidecar"].read_text())["DegreesOfFreedom"] == [2, 36]
     assert nib.load(fitted["effect"]).shape == (4, 4, 4, 2)
 
@@ -294,7 +355,7 @@ def test_p_map_holds_what_single_precision_cannot(fitted):
     """A very strong effect has a p that is small, not zero."""
     beta = nib.load(fitted["betas"][0])
     nib.Nifti1Image(beta.get_fdata() + 1e4, beta.affine).to_filename(fitted["betas"][0])
-    compute_contrast(rows=["a + b"], label="huge", **fitted)
+    compute_contrast(rows=["a + b"], statistic="t", label="huge", **fitted)
     p = nib.load(fitted["p"]).get_fdata()
     assert 0 < p.max() < 1e-45
 
@@ -309,7 +370,7 @@ def test_p_map_holds_what_single_precision_cannot(fitted):
 def test_contrasts_that_make_no_sense_stop(fitted, rows, message):
     """An unknown regressor and dependent rows are errors, and no map is written."""
     with pytest.raises(InputError, match=message):
-        compute_contrast(rows=rows, label="x", **fitted)
+        compute_contrast(rows=rows, statistic="t", label="x", **fitted)
     assert not fitted["z"].exists()
 
 
@@ -319,7 +380,7 @@ def test_contrast_that_the_design_cannot_tell_apart_stops(fitted):
     columns, values = tables.read_columns(path)
     tables.write_table(path, [*columns, "again"], [[*row, row[0]] for row in values])
     with pytest.raises(InputError, match="cannot be estimated"):
-        compute_contrast(rows=["a - again"], label="x", **fitted)
+        compute_contrast(rows=["a - again"], statistic="t", label="x", **fitted)
 
 
 def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):
@@ -333,3 +394,107 @@ def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):
             bold=tmp_path / "b.nii", design=path, mask=fitted["mask"], sidecar=tmp_path / "n.json",
             noise_model="ols", signal_scaling="none", **arguments,
         )  # fmt: skip
+
+
+def test_command_line_of_a_stage_takes_its_own_values(tmp_path, fitted):
+    """A stage runs by hand with the flags of its parameters, and refuses what is no choice."""
+    arguments = [
+        "--bold",
+        str(tmp_path / "b.nii"),
+        "--design",
+        str(fitted["designs"][0]),
+        "--mask",
+        str(fitted["mask"]),
+    ]
+    for name in ("beta", "sigma2", "ar1", "rsquared"):
+        arguments += [f"--{name}", str(tmp_path / f"cli_{name}.nii.gz")]
+    arguments += ["--sidecar", str(tmp_path / "cli.json"), "--signal-scaling", "voxel"]
+    stage.run(fit_glm, argv=[*arguments, "--noise-model", "ar1"])
+    assert (tmp_path / "cli_beta.nii.gz").read_bytes() == (tmp_path / "beta.nii.gz").read_bytes()
+    with pytest.raises(SystemExit):
+        stage.run(fit_glm, argv=[*arguments, "--noise-model", "AR1"])
+
+
+def test_design_takes_every_option_to_nilearn(tmp_path, fitted):
+    """Cut-off, oversampling and earliest onset are those that were asked for."""
+    events = tmp_path / "events.tsv"
+    rows = [(-6.0, 1.0, "a"), (10.3, 1.0, "a"), (41.7, 1.0, "a")]
+    tables.write_table(events, ("onset", "duration", "trial_type"), rows)
+    options = {"hrf_model": "spm + derivative", "high_pass": 0.03, "min_onset": -4.0, "oversampling": 7}
+    make_design_matrix(
+        events=events, bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
+        repetition_time=2.0, slice_time_ref=0.0, drift_model="cosine", confound_columns=[], **options,
+    )  # fmt: skip
+    table = pd.DataFrame(rows, columns=["onset", "duration", "trial_type"])
+    expected = make_first_level_design_matrix(np.arange(40) * 2.0, table, drift_model="cosine", **options)
+    columns, values = tables.read_columns(tmp_path / "d.tsv")
+    assert columns == list(expected)
+    np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_events_after_the_end_of_the_run(tmp_path, fitted, caplog):
+    """Some after the end are told in the log, all of them are an error."""
+    events = tmp_path / "events.tsv"
+    arguments = {
+        "events": events, "bold": [tmp_path / "b.nii"], "design": tmp_path / "d.tsv",
+        "sidecar": tmp_path / "d.json", "confound_columns": [], **DESIGN_OPTIONS,
+    }  # fmt: skip
+    events.write_text("onset\tduration\ttrial_type\n4\t1\ta\n5000\t1\ta\n")
+    make_design_matrix(**arguments)
+    assert "row 3: onset 5000 s is after the end of the run (80 s)" in caplog.text
+    events.write_text("onset\tduration\ttrial_type\n4000\t1\ta\n5000\t1\ta\n")
+    with pytest.raises(InputError, match="every event begins after the end of the run"):
+        make_design_matrix(**arguments)
+
+
+@pytest.mark.parametrize(("rows", "statistic"), [(["a - b"], "t"), (["a", "b"], "F"), (["a"], "F")])
+def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows, statistic):
+    """Effect, variance, statistic, p and z of two runs whose columns stand in another order."""
+    rng, mask = np.random.default_rng(5), np.ones((4, 4, 4), bool)
+    images.write_image(tmp_path / "mask.nii.gz", mask.astype(np.uint8), BASE)
+    given = {"betas": [], "sigma2s": [], "ar1s": [], "designs": [], "fits": []}
+    labels, results, weights = [], [], []
+    for run, columns in enumerate((["a", "b", "constant"], ["b", "extra", "a", "constant"])):
+        design = rng.standard_normal((50 + 10 * run, len(columns)))
+        design[:, -1] = 1.0
+        data = rng.standard_normal((len(design), 64)).astype(np.float32) * 5 + 100 + design[:, :1] * 3
+        volume = np.zeros((len(design), 4, 4, 4), np.float32)
+        volume[:, mask.T] = data
+        nib.Nifti1Image(volume.T, BASE).to_filename(tmp_path / f"{run}.nii")
+        tables.write_table(tmp_path / f"{run}.tsv", columns, design.tolist())
+        maps = {name: tmp_path / f"{run}_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
+        fit_glm(
+            bold=tmp_path / f"{run}.nii", design=tmp_path / f"{run}.tsv", mask=tmp_path / "mask.nii.gz",
+            sidecar=tmp_path / f"{run}.json", noise_model="ar1", signal_scaling="none", **maps,
+        )  # fmt: skip
+        label, result = run_glm(data.astype(np.float64), design, noise_model="ar1")
+        labels.append(label)
+        results.append(result)
+        signs = {"a - b": {"a": 1, "b": -1}, "a": {"a": 1}, "b": {"b": 1}}
+        weights.append(np.array([[signs[row].get(column, 0) for column in columns] for row in rows], float))
+        for key, path in zip(given, (maps["beta"], maps["sigma2"], maps["ar1"]), strict=False):
+            given[key].append(path)
+        given["designs"].append(tmp_path / f"{run}.tsv")
+        given["fits"].append(tmp_path / f"{run}.json")
+        rsquared = np.empty(64)
+        for value, fit in result.items():
+            rsquared[label == value] = fit.r_square[:]
+        np.testing.assert_allclose(images.read_masked(maps["rsquared"], mask), rsquared, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            images.read_masked(maps["ar1"], mask), label.astype(float), rtol=0, atol=1e-6
+        )
+    out = {name: tmp_path / f"c_{name}.nii.gz" for name in ("effect", "variance", "stat", "p", "z")}
+    compute_contrast(
+        **given, **out, mask=tmp_path / "mask.nii.gz", sidecar=tmp_path / "c.json",
+        rows=rows, statistic=statistic, label="x",
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = compute_fixed_effect_contrast(labels, results, weights, stat_type=statistic)
+    read = {name: images.read_masked(path, mask) for name, path in out.items()}
+    np.testing.assert_allclose(np.squeeze(read["effect"]), np.squeeze(expected.effect), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(read["variance"], expected.variance, rtol=1e-5, atol=0)
+    np.testing.assert_allclose(read["stat"], expected.stat(), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(read["p"], expected.p_value(), rtol=1e-3, atol=0)
+    np.testing.assert_allclose(read["z"], expected.z_score(), rtol=1e-3, atol=1e-4)
+    assert json.loads((tmp_path / "c.json").read_text())["Statistic"] == statistic

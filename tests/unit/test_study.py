@@ -1,12 +1,15 @@
 """Checks of the config and the rows of the run table."""
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+import scipy.io
 import yaml
 
+from firstlevel import config as configs
 from firstlevel import study
 from firstlevel.stage import InputError
 
@@ -16,11 +19,13 @@ SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text
 
 def checked(text):
     config = yaml.safe_load(text)
-    study.check_config(config, SCHEMA)
+    configs.check_config(config, SCHEMA)
     return config
 
 
-MINIMAL = "contrasts: {faces: faces}\n"
+CONTRASTS = "contrasts: {faces: faces}\n"
+SIMULATED = "study: {source: simulated}\n"
+MINIMAL = CONTRASTS + SIMULATED
 
 
 def test_keys_left_out_take_the_schema_defaults():
@@ -38,7 +43,7 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
     """Each config in the repository passes its own checks."""
     config = checked((ROOT / "config" / name).read_text())
     runs = study.run_table(config, "data")
-    study.check_contrasts(config, runs)
+    configs.check_contrasts(config, runs)
     assert [run.run for run in runs] == ["1", "2"]
 
 
@@ -51,13 +56,25 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
         (MINIMAL + "design: {high_pass: -1}", "design.high_pass: -1 is less than or equal to"),
         (MINIMAL + "figures: {display_mode: w}", "figures.display_mode: 'w' is not one of"),
         (MINIMAL + "glm: ar1", "glm: 'ar1' is not of type 'object'"),
-        ("study: {}", "'contrasts' is a required property"),
-        ("contrasts: {}", "contrasts: {} should be non-empty"),
-        ("contrasts: {faces-scrambled: faces}", "contrasts: 'faces-scrambled' does not match"),
-        ("contrasts: {a: 3}", "contrasts.a: 3 is not valid"),
-        ("contrasts: {a: faces **}", "contrasts.a: 'faces \\*\\*' is no weighted sum"),
-        (MINIMAL + "study: {source: table}", "study.table: is not set"),
-        ("- a\n- b", "the whole file: "),
+        (SIMULATED, "'contrasts' is a required property"),
+        (CONTRASTS, "study: 'source' is a required property"),
+        (SIMULATED + "contrasts: {}", "contrasts: {} should be non-empty"),
+        (
+            SIMULATED + "contrasts: {a-b: faces}",
+            "contrasts: 'a-b' does not fit .labels are made of letters and digits",
+        ),
+        (SIMULATED + 'contrasts: {"a\\n": faces}', "does not fit"),
+        (SIMULATED + "contrasts: {1: faces}", "YAML takes the key 1 for a int"),
+        (MINIMAL + "figures: {threshold: .inf}", "figures.threshold: is inf"),
+        (
+            CONTRASTS + "study: {source: simulated, repetition_time: 2000}",
+            "2000 is greater than the maximum of 100",
+        ),
+        (MINIMAL + "mask: no.nii", "key mask .*no.nii.: there is no such file"),
+        (SIMULATED + "contrasts: {a: 3}", "contrasts.a: 3 does not fit .an expression such as"),
+        (SIMULATED + "contrasts: {a: faces **}", "contrasts.a: 'faces \\*\\*' is no weighted sum"),
+        (CONTRASTS + "study: {source: table}", "study.table: is not set"),
+        ("- a\n- b", "config: is no mapping"),
     ],
 )
 def test_wrong_configs_name_the_key(text, message):
@@ -105,7 +122,7 @@ def rows(folder, *changes):
     columns = list(dict.fromkeys(column for row in table for column in row))
     lines = ["\t".join(columns), *("\t".join(row.get(column, "n/a") for column in columns) for row in table)]
     (folder / "runs.tsv").write_text("\n".join(lines) + "\n")
-    config = checked(MINIMAL + f"study: {{source: table, table: '{folder}/runs.tsv', repetition_time: 7}}")
+    config = checked(CONTRASTS + f"study: {{source: table, table: '{folder}/runs.tsv', repetition_time: 7}}")
     return study.run_table(config, "data")
 
 
@@ -124,12 +141,15 @@ def test_table_rows_are_runs_with_paths_beside_the_table(folder):
     [
         ([{"bold": "run-3/f*.img"}], "row 2: no image matches"),
         ([{}, {"events": "e3.tsv"}], "row 3: there is no file .*e3.tsv"),
-        ([{}, {"run": "1"}], "row 2: another row has the same labels"),
+        ([{}, {"run": "1"}], "row 3: subject 01, task a, run 1 stands in row 2 already"),
         ([{}, {"run": "n/a"}], "run is given in some rows only"),
         ([{"subject": "sub-01"}], "row 2: subject is 'sub-01'"),
         ([{"task": "n/a"}], "row 2: task is 'n/a'"),
         ([{}, {"repetition_time": "2,0"}], "row 3: repetition_time is '2,0'"),
+        ([{}, {"repetition_time": "0"}], "row 3: repetition_time is '0'"),
         ([{"bold_file": "x"}], "unknown column 'bold_file'"),
+        ([{"bold": "run-1/*{1}*"}], "no image matches"),
+        ([{"events": "e{1}.tsv"}], "holds one of the characters"),
     ],
 )
 def test_wrong_rows_name_the_row(folder, changes, message):
@@ -141,9 +161,11 @@ def test_wrong_rows_name_the_row(folder, changes, message):
 def test_unknown_regressor_lists_the_known_ones_and_the_nearest(folder):
     """A contrast's typo is answered with the study's own conditions."""
     runs = rows(folder)
-    config = checked("contrasts: {a: listenign - listening_derivative}")
-    with pytest.raises(InputError, match=r"contrasts.a: no run has a regressor 'listenign'") as error:
-        study.check_contrasts(config, runs)
+    config = checked(SIMULATED + "contrasts: {a: listenign - listening_derivative}")
+    with pytest.raises(
+        InputError, match=r"contrasts.a: subject 01, task a, run 1 has no regressor 'listenign'"
+    ) as error:
+        configs.check_contrasts(config, runs)
     assert "one of: listening, listening_derivative" in str(error.value)
     assert "did you mean 'listening'?" in str(error.value)
 
@@ -151,15 +173,17 @@ def test_unknown_regressor_lists_the_known_ones_and_the_nearest(folder):
 def test_derivatives_are_regressors_only_where_the_hrf_has_them(folder):
     """What can be named follows from the HRF model."""
     runs = rows(folder)
-    study.check_contrasts(checked("contrasts: {a: listening_derivative, b: drift_1}"), runs)
+    configs.check_contrasts(checked(SIMULATED + "contrasts: {a: listening_derivative, b: drift_1}"), runs)
     with pytest.raises(InputError, match="listening_derivative"):
-        study.check_contrasts(checked("contrasts: {a: listening_derivative}\ndesign: {hrf_model: spm}"), runs)
+        configs.check_contrasts(
+            checked(SIMULATED + "contrasts: {a: listening_derivative}\ndesign: {hrf_model: spm}"), runs
+        )
 
 
 def test_confounds_need_a_table(folder):
     """Columns of confounds without a table of them stop before any job."""
     with pytest.raises(InputError, match="design.confounds"):
-        study.check_contrasts(checked(MINIMAL + "design: {confounds: [rot_x]}"), rows(folder))
+        configs.check_contrasts(checked(MINIMAL + "design: {confounds: [rot_x]}"), rows(folder))
 
 
 def test_unpacked_spm_data_are_used_as_they_are(tmp_path):
@@ -169,11 +193,68 @@ def test_unpacked_spm_data_are_used_as_they_are(tmp_path):
         session = trunk / f"fMRI/Session{run}"
         session.mkdir(parents=True)
         for volume in (1, 2):
-            (session / f"fMETHODS-000{run + 4}-{volume:05d}-01.img").touch()
+            for suffix in ("img", "hdr"):
+                (session / f"fMETHODS-000{run + 4}-{volume:05d}-01.{suffix}").touch()
     for path in (tmp_path, trunk):
-        text = f"study: {{source: spm_multimodal, repetition_time: 2, path: '{path}'}}\n" + MINIMAL
+        text = f"study: {{source: spm_multimodal, repetition_time: 2, path: '{path}'}}\n" + CONTRASTS
         runs = study.run_table(checked(text), "data")
         assert [len(run.bold) for run in runs] == [4, 4]
         assert runs[1].events == str(trunk / "fMRI/trials_ses2.mat")
     with pytest.raises(InputError, match="does not hold the unpacked"):
         study.run_table(checked(text.replace(str(path), str(tmp_path / "elsewhere"))), "data")
+
+
+def test_condition_that_one_run_lacks_stops_before_any_job(folder):
+    """Every run needs every regressor of a contrast; the message names the run that lacks one."""
+    (folder / "e2.tsv").write_text("onset\tduration\ttrial_type\n1\t1\trest\n")
+    with pytest.raises(InputError, match="subject 01, task a, run 2 has no regressor 'listening'"):
+        configs.check_contrasts(checked(SIMULATED + "contrasts: {a: listening}"), rows(folder))
+
+
+def test_conditions_of_one_s_own_mat_file_are_its_names(folder):
+    """A .mat file in a table study has names of its own."""
+    onsets = np.empty(2, object)
+    onsets[:] = [np.array([1.0]), np.array([2.0])]
+    for run in (1, 2):
+        scipy.io.savemat(
+            folder / f"e{run}.mat", {"names": np.array(["left", "right"], object), "onsets": onsets}
+        )
+    runs = rows(folder, {"events": "e1.mat"}, {"events": "e2.mat"})
+    configs.check_contrasts(checked(SIMULATED + "contrasts: {a: left - right}"), runs)
+    with pytest.raises(InputError, match="has no regressor 'faces'"):
+        configs.check_contrasts(checked(SIMULATED + "contrasts: {a: faces}"), runs)
+
+
+def test_brackets_in_a_folder_are_no_pattern(tmp_path, folder):
+    """Only the value in the table is a pattern: study[12] does not match study1."""
+    for name in ("study1", "study[12]"):
+        shutil.copytree(folder / "run-1", tmp_path / "both" / name / "run-1")
+    (tmp_path / "both/study[12]/run-1/f010.img").unlink()
+    files = study._files("run-1/f*.img", tmp_path / "both/study[12]", "table")
+    assert [Path(file).parts[-3] for file in files] == ["study[12]"] * 4
+
+
+def test_names_without_leading_zeros_are_an_error(tmp_path):
+    """f10 before f2 would put volumes out of time."""
+    for number in (1, 2, 10):
+        (tmp_path / f"f{number}.nii").touch()
+    with pytest.raises(InputError, match="not in the order of their numbers: f10.nii comes second"):
+        study._files("f*.nii", tmp_path, "table")
+
+
+def test_image_without_its_header_is_named(folder):
+    """A pair that lost its .hdr stops before any job."""
+    (folder / "run-1/f002.hdr").unlink()
+    with pytest.raises(InputError, match=r"row 2: .*f002.img has no header"):
+        rows(folder)
+
+
+def test_numbers_from_the_command_line_are_numbers():
+    """--config 'figures={threshold: 4.0}' hands over text; what should be text stays text."""
+    config = checked(
+        MINIMAL + "figures: {threshold: '4.0', cut_coords: ['0', '10']}\nresample: {smoothing_fwhm: 'null'}"
+    )
+    assert config["figures"]["threshold"] == 4.0
+    assert config["figures"]["cut_coords"] == [0, 10]
+    assert config["resample"]["smoothing_fwhm"] is None
+    assert checked(MINIMAL + "figures: {cut_coords: 3.0}")["figures"]["cut_coords"] == 3

@@ -34,6 +34,8 @@ def test_events_are_read_with_other_columns_and_other_line_ends(tmp_path):
         (HEADER + "nan\t2\ta\n", "utf-8", "row 2: onset is 'nan'"),
         (HEADER + "1\t-2\ta\n", "utf-8", "row 2: duration is -2"),
         (HEADER + "1\t2\t\n", "utf-8", "row 2: has no trial_type"),
+        (HEADER + "1\t2\ta\n\n3\tx\tb\n", "utf-8", "row 4: duration is 'x'"),
+        ("onset\tonset\tduration\ttrial_type\n1\t1\t1\ta\n", "utf-8", "the column 'onset' twice"),
         (HEADER + "1\t2\tgr\u00fcn\n", "latin-1", "is not UTF-8"),
     ],
 )
@@ -61,3 +63,22 @@ def test_json_has_sorted_keys(tmp_path):
     tables.write_json(tmp_path / "b.json", {"a": [1.5], "b": 1})
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert tables.read_json(tmp_path / "a.json") == {"a": [1.5], "b": 1}
+
+
+def test_quotes_are_characters_like_others(tmp_path):
+    """A stray quote does not swallow the rows that follow."""
+    rows = events(tmp_path, HEADER + '1\t1\t"a\n2\t1\ta\n3\t1\ta"\n')
+    assert [row.trial_type for row in rows] == ['"a', "a", 'a"']
+
+
+def test_duration_that_is_set_replaces_a_missing_one(tmp_path):
+    """Where the config gives the duration, the table needs none."""
+    (tmp_path / "events.tsv").write_text("onset\tduration\ttrial_type\n1\tn/a\ta\n")
+    assert tables.read_events(tmp_path / "events.tsv", 1.0) == [Event(1.0, 1.0, "a")]
+
+
+def test_names_with_tabs_are_not_written(tmp_path):
+    """A name cannot break a table apart."""
+    with pytest.raises(InputError, match="holds a tab or a line break"):
+        tables.write_table(tmp_path / "t.tsv", ["a"], [["b\tc"]])
+    assert not list(tmp_path.iterdir())

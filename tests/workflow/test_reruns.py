@@ -53,6 +53,7 @@ CODE_EDITS = {
     "firstlevel/sections.py": FIGURES,
     "firstlevel/tables.py": EVENTS | RESAMPLING,
     "firstlevel/study.py": {},
+    "firstlevel/config.py": {},
 }
 
 REMOVED = {

@@ -1,7 +1,9 @@
 """Whole studies: simulated with its truth, downloaded, from a table, on real volumes; and users' mistakes."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -100,10 +102,11 @@ def test_unpacked_study_is_used_where_it_lies(tmp_path, small_study):
     assert before == sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*"))
 
 
-@pytest.fixture
-def table_study(tmp_path, small_study):
-    """A study from a table: one run of 3D files, one 4D file with a confounds table, events in TSV."""
-    folder = tmp_path / "my study"
+@pytest.fixture(scope="module")
+def table_study(tmp_path_factory, small_study):
+    """A study from a table: one run of 3D files, one 4D file, confounds, a mask, events in TSV."""
+    base = tmp_path_factory.mktemp("table")
+    folder = base / "my study"
     folder.mkdir()
     trunk = small_study.folder / "data/simulated/sub001/fMRI"
     shutil.copytree(trunk / "Session1", folder / "run one", ignore=shutil.ignore_patterns(".*"))
@@ -121,14 +124,16 @@ def table_study(tmp_path, small_study):
     config = {
         "study": {"source": "table", "table": str(folder / "runs.tsv"), "repetition_time": 2.0},
         "design": {"confounds": ["rot_x"]},
-        "contrasts": {"faces": "faces"},
-        "resample": {"keep": False},
+        "contrasts": {"faces": "faces", "anyFaces": ["faces"]},
+        "mask": str(folder / "mask.img"),
     }
-    return Study(tmp_path / "work", config, small_study.root)
+    mask = nib.load(small_study.result("desc-brain_mask.nii.gz"))
+    nib.Nifti1Pair(np.asarray(mask.dataobj), mask.affine).to_filename(folder / "mask.img")
+    return Study(base / "work", config, small_study.root)
 
 
 def test_table_study_with_sessions_confounds_and_blanks_in_its_paths(table_study):
-    """A user's own runs, 3D or 4D, go the whole way; resampled runs that are not kept are gone."""
+    """A user's own runs, 3D or 4D, go the whole way."""
     table_study.snakemake()
     results = table_study.folder / "results/sub-A1"
     z = results / "sub-A1_task-faces_contrast-faces_stat-z_statmap.nii.gz"
@@ -136,8 +141,47 @@ def test_table_study_with_sessions_confounds_and_blanks_in_its_paths(table_study
     design = json.loads((results / "sub-A1_ses-pre_task-faces_run-2_design.json").read_text())
     assert {"name": "rot_x", "role": "confound"} in design["Columns"]
     assert (results / "figures/sub-A1_ses-pre_task-faces_run-1_motion.png").is_file()
-    assert not list(results.glob("*_desc-resampled_bold.nii"))
+    assert (results / "sub-A1_task-faces_contrast-anyFaces_stat-F_statmap.nii.gz").is_file()
     assert table_study.planned() == {}
+
+
+CONTRASTS = {"compute_contrast": 1, "compute_contrast_f": 1, "plot_zmap": 2}
+ONE_DESIGN = {"make_design_matrix": 1, "plot_design": 1, "fit_glm": 1} | CONTRASTS
+MASK = {"compute_mask": 1, "fit_glm": 2} | CONTRASTS
+ONE_RUN = {"resample_run": 1, "plot_motion": 1, "compute_mean_image": 1, "compute_mean_image_over_runs": 1}
+INPUT_EDITS = {
+    "events1.tsv": {"extract_events": 1, "plot_events": 1} | ONE_DESIGN,
+    "confounds2.tsv": ONE_DESIGN,
+    "mask.hdr": MASK,
+    "mask.img": MASK,
+    "run2.nii.gz": ONE_DESIGN | ONE_RUN | MASK,
+    "run one/fMETHODS-0005-00007-01.hdr": ONE_DESIGN | ONE_RUN | MASK,
+    "runs.tsv": {},
+}
+"""Files of the user, and the jobs that their edit plans."""
+
+
+@pytest.mark.parametrize("name", INPUT_EDITS)
+def test_edited_input_reruns_what_depends_on_it(table_study, name):
+    """Every file of a study is tracked, the header of a pair too."""
+    path = Path(table_study.config["study"]["table"]).parent / name
+    before, times = path.read_bytes(), path.stat()
+    try:
+        path.write_bytes(before + b"\n")
+        assert table_study.planned() == INPUT_EDITS[name]
+    finally:
+        path.write_bytes(before)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_runs_that_are_not_kept_are_gone_after_the_fit(tmp_path, table_study):
+    """keep: false frees the disk, and a new contrast needs no run again."""
+    study = Study(tmp_path / "work", merged(table_study.config, {"resample": {"keep": False}}))
+    results = study.folder / "results/sub-A1"
+    z = "results/sub-A1/sub-A1_task-faces_contrast-{}_stat-z_statmap.nii.gz"
+    study.snakemake(z.format("faces"))
+    assert not list(results.glob("*_desc-resampled_bold.nii"))
+    assert study.planned(z.format("anyFaces")) == {"compute_contrast_f": 1}
 
 
 MISTAKES = {
@@ -145,7 +189,7 @@ MISTAKES = {
     "wrong type": ({"figures": {"threshold": "high"}}, "figures.threshold: 'high' is not of type 'number'"),
     "unknown regressor": ({"contrasts": {"f": "face - scrambled"}}, "did you mean 'faces'?"),
     "code in a contrast": ({"contrasts": {"f": "__import__('os')"}}, "is no weighted sum of regressors"),
-    "missing table": ({"study": {"source": "table", "table": "no.tsv"}}, "no.tsv: there is no such file"),
+    "missing table": ({"study": {"source": "table", "table": "no.tsv"}}, "no.tsv): there is no such file"),
 }
 
 

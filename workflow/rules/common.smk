@@ -8,6 +8,7 @@ import yaml
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
+from firstlevel import config as configs
 from firstlevel import study
 from firstlevel.stage import InputError, code_digest as digest_of
 
@@ -23,16 +24,16 @@ def stop_on_input_error(check, *arguments):
 def runs_of_study():
     """Rows of the run table, from a config that holds against its schema."""
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    study.check_config(config, schema)
+    configs.check_config(config, schema)
     runs = study.run_table(config, "<data>")
     if workflow.is_main_process:
-        study.check_contrasts(config, runs)
+        configs.check_contrasts(config, runs)
     return runs
 
 
 RUNS = stop_on_input_error(runs_of_study)
 EPI_MASK = config["mask"] == "epi"
-T_CONTRASTS = [name for name, rows in config["contrasts"].items() if len(study.rows_of(rows)) == 1]
+T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
 F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
 
 ENTITY_PREFIX = {"session": "ses", "task": "task", "run": "run"}
@@ -109,30 +110,37 @@ def over_runs(pattern):
 
 def own_mask(wildcards):
     """The user's mask, where there is one."""
-    return [] if EPI_MASK else config["mask"]
+    if EPI_MASK:
+        return []
+    header = Path(config["mask"]).with_suffix(".hdr")
+    return [config["mask"], *([header] if config["mask"].endswith(".img") else [])]
 
 
 def contrast_rows(wildcards):
     """Expressions of a contrast, one per row."""
-    return study.rows_of(config["contrasts"][wildcards.contrast])
+    return configs.rows_of(config["contrasts"][wildcards.contrast])
 
 
-def is_t_contrast(wildcards):
-    """Whether a contrast has a sign."""
-    return wildcards.contrast in T_CONTRASTS
+def statistic(wildcards):
+    """A contrast of one expression is t, a list of them F."""
+    return "t" if wildcards.contrast in T_CONTRASTS else "F"
+
+
+def is_signed(wildcards):
+    """Whether a contrast has a direction."""
+    return statistic(wildcards) == "t"
 
 
 def title(wildcards):
     """Who and what a figure shows."""
-    names = {"session": "session", "task": "task", "run": "run"}
-    parts = [f"{name} {wildcards.get(e)}" for e, name in names.items() if wildcards.get(e)]
+    parts = [f"{entity} {wildcards.get(entity)}" for entity in ENTITY_PREFIX if wildcards.get(entity)]
     return ", ".join([f"sub-{wildcards.subject}", *parts])
 
 
 def contrast_title(wildcards):
     """Who, and which contrast."""
     names = ", ".join(contrast_rows(wildcards))
-    return f"{title(wildcards)}: {names if is_t_contrast(wildcards) else f'any of {names} (F)'}"
+    return f"{title(wildcards)}: {names if is_signed(wildcards) else f'any of {names} (F)'}"
 
 
 def kept(path):

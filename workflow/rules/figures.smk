@@ -19,7 +19,7 @@ rule plot_zmap:
         runtime=5,
     params:
         title=contrast_title,
-        signed=is_t_contrast,
+        signed=is_signed,
         threshold=config["figures"]["threshold"],
         display_mode=config["figures"]["display_mode"],
         cut_coords=config["figures"]["cut_coords"],

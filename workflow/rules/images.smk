@@ -49,15 +49,17 @@ rule compute_mean_image:
         "../scripts/compute_mean_image.py"
 
 
-use rule compute_mean_image as compute_mean_image_over_runs with:
-    input:
-        bold=over_runs(f"<results>/{RUN}_desc-mean_boldref.nii.gz"),
-    output:
-        mean=f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz",
-    log:
-        f"<logs>/compute_mean_image/{SUBJECT_LABEL}.log",
-    benchmark:
-        f"<benchmarks>/compute_mean_image/{SUBJECT_LABEL}.tsv"
+if RUN != SUBJECT:  # with one run and no label of it, its mean is the subject's
+
+    use rule compute_mean_image as compute_mean_image_over_runs with:
+        input:
+            bold=over_runs(f"<results>/{RUN}_desc-mean_boldref.nii.gz"),
+        output:
+            mean=f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz",
+        log:
+            f"<logs>/compute_mean_image/{SUBJECT_LABEL}.log",
+        benchmark:
+            f"<benchmarks>/compute_mean_image/{SUBJECT_LABEL}.tsv"
 
 
 rule compute_mask:

@@ -64,7 +64,7 @@ rule fit_glm:
 
 
 rule compute_contrast:
-    """Test a t contrast over the runs of a subject."""
+    """Test a contrast over the runs of a subject; compute_contrast_f names the map of F."""
     input:
         betas=over_runs(f"<results>/{RUN}_stat-beta_statmap.nii.gz"),
         sigma2s=over_runs(f"<results>/{RUN}_stat-sigma2_statmap.nii.gz"),
@@ -92,6 +92,7 @@ rule compute_contrast:
         runtime=10,
     params:
         rows=contrast_rows,
+        statistic=statistic,
         label="{contrast}",
         code=code_digest("compute_contrast"),
     script:

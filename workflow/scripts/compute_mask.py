@@ -14,13 +14,16 @@ RUNS_THRESHOLD = 0.5
 """A voxel is in the mask where it is in more than this share of the runs' masks, as in nilearn."""
 
 
-def compute_mask(*, means: list[Path], mask: Path, own_mask: Path | None = None) -> None:
-    """Write the mask of a subject as uint8 on the grid of the runs' means."""
+def compute_mask(*, means: list[Path], mask: Path, own_mask: list[Path]) -> None:
+    """Write the mask of a subject as uint8 on the grid of the runs' means.
+
+    `own_mask` is empty, or the user's mask (of a pair with its ``.hdr``).
+    """
     grid = Grid.of(means[0])
-    inside = _epi_mask(means) if own_mask is None else _on_grid(own_mask, means[0])
+    inside = _on_grid(own_mask[0], means[0]) if own_mask else _epi_mask(means)
     if not inside.any():
         raise InputError(
-            own_mask or means[0],
+            own_mask[0] if own_mask else means[0],
             "gives a mask without a voxel",
             expected="a brain inside the field of view",
             remedy="look at the mean image, or set the config key mask to a mask of your own",
@@ -32,6 +35,14 @@ def compute_mask(*, means: list[Path], mask: Path, own_mask: Path | None = None)
 def _epi_mask(means: list[Path]) -> np.ndarray:
     from nilearn.masking import compute_multi_epi_mask
 
+    for path in means:
+        if np.ptp(np.asarray(images.load(path).dataobj)) == 0:
+            raise InputError(
+                path,
+                "is the same everywhere: the run has no signal",
+                expected="a brain inside the field of view",
+                remedy="look at the volumes of the run and at their headers",
+            )
     combined = compute_multi_epi_mask(
         [nib.load(path) for path in means], threshold=RUNS_THRESHOLD, connected=True
     )

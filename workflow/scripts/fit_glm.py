@@ -5,9 +5,10 @@ is ``voxel``), residual variance, AR(1) coefficients and R2. The arithmetic is t
 ``run_glm``; see ``firstlevel.glm``.
 """
 
+import functools
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def fit_glm(
     rsquared: Path,
     sidecar: Path,
     noise_model: NoiseModel,
-    signal_scaling: str,
+    signal_scaling: Literal["voxel", "none"],
 ) -> None:
     """Write the maps of one run, one volume of `beta` per design column, and the sidecar of the fit."""
     columns, rows = tables.read_columns(design)
@@ -49,10 +50,11 @@ def fit_glm(
         ar1=np.empty(n_voxels),
         rsquared=np.empty(n_voxels),
     )
+    covariance = functools.cache(functools.partial(glm.unscaled_covariance, matrix))
     for voxels, raw in images.blocks(bold, inside):
         block = raw.astype(np.float64)
         scaled = glm.percent_signal_change(block) if signal_scaling == "voxel" else block
-        fitted = glm.fit(scaled, matrix, noise_model)
+        fitted = glm.fit(scaled, matrix, noise_model, covariance)
         maps.beta[:, voxels] = fitted.beta
         maps.sigma2[voxels] = fitted.sigma2
         maps.ar1[voxels] = fitted.ar1

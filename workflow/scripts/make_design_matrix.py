@@ -5,14 +5,16 @@ Made by nilearn's ``make_first_level_design_matrix`` at the times of the scans.
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from firstlevel import design as designs
 from firstlevel import images, stage, tables
+from firstlevel.expressions import suggestion
 from firstlevel.images import Series
 from firstlevel.stage import InputError
+from firstlevel.tables import Event
 
 
 def make_design_matrix(
@@ -24,7 +26,7 @@ def make_design_matrix(
     repetition_time: float | None,
     slice_time_ref: float,
     hrf_model: str,
-    drift_model: str,
+    drift_model: Literal["cosine", "none"],
     high_pass: float,
     min_onset: float,
     oversampling: int,
@@ -39,6 +41,7 @@ def make_design_matrix(
     seconds = images.repetition_time(series.files[0], repetition_time)
     times = designs.frame_times(series.n_scans, seconds, slice_time_ref)
     rows = tables.read_events(events)
+    _check_onsets(events, rows, series.n_scans * seconds)
     options = designs.DesignOptions(
         hrf_model=hrf_model,
         drift_model=None if drift_model == "none" else drift_model,
@@ -69,10 +72,34 @@ def make_design_matrix(
     logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
 
 
+def _check_onsets(path: Path, rows: list[Event], end: float) -> None:
+    """Events after the end of the run, in s, have no response in it: all of them are an error."""
+    beyond = [number for number, row in enumerate(rows, start=2) if row.onset >= end]
+    if len(beyond) == len(rows):
+        raise InputError(
+            path,
+            f"every event begins after the end of the run ({end:g} s)",
+            expected="onsets in seconds from the first scan",
+            remedy="check that onsets are not in milliseconds or scans, and that the events are this run's",
+        )
+    for number in beyond:
+        onset = rows[number - 2].onset
+        logging.warning("%s, row %d: onset %g s is after the end of the run (%g s)", path, number, onset, end)
+
+
 def _confounds(path: Path | None, columns: list[str], n_scans: int) -> np.ndarray | None:
     """Return the chosen columns of a run's confounds table, (n, k)."""
     if path is None:
         return None
+    present = list(tables.read_rows(path)[0].values)
+    for name in columns:
+        if name not in present:
+            raise InputError(
+                path,
+                f"has no column {name!r}, which the config key design.confounds asks for",
+                expected=f"one of: {', '.join(present)}",
+                remedy=f"{suggestion(name, present)}correct design.confounds or the table",
+            )
     _, rows = tables.read_columns(path, columns)
     if len(rows) != n_scans:
         raise InputError(

@@ -81,7 +81,7 @@ def plot_zmap(
     height = picture.get_size_inches()[1]
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}"
     picture.text(0, 1 + 0.48 / height, title, color="white", fontsize=15, parse_math=False)
-    picture.text(0, 1 + 0.16 / height, f"{bound} · {found}", color="0.75", fontsize=12)
+    picture.text(0, 1 + 0.16 / height, f"{bound}, uncorrected · {found}", color="0.75", fontsize=12)
     figures.save(picture, figure)
 
 

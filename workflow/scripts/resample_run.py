@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def resample_run(
     resampled: Path,
     sidecar: Path,
     repetition_time: float | None,
-    strategy: str,
+    strategy: Literal["sequential", "direct"],
     smoothing_fwhm: float | None,
     threads: int = 1,
 ) -> None:
@@ -42,6 +42,7 @@ def resample_run(
     series, target = Series.of(bold), Grid.of(Series.of(reference).files[0])
     seconds = images.repetition_time(series.files[0], repetition_time)
     grids = series.grids()
+    outside = _voxels_outside(series, grids, target)
     steps = [grids[0], target] if strategy == "sequential" else [target]
     with (
         stage.atomic(resampled) as temporary,
@@ -49,8 +50,18 @@ def resample_run(
     ):
         run_range, overshoots = _interpolate(series, grids, steps, writer, threads)
         _finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
-    movement = _movement(series, grids, target)
-    tables.write_json(sidecar, movement | {"RepetitionTime": seconds, "Strategy": strategy})
+    parameters = [motion.rigid_parameters(grid.affine, target.affine) for grid in grids]
+    content = {
+        "translation_mm": [translation.round(6).tolist() for translation, _ in parameters],
+        "rotation_deg": [rotation.round(6).tolist() for _, rotation in parameters],
+        "voxels_outside_fov": outside,
+        "RepetitionTime": seconds,
+        "Strategy": strategy,
+        "SmoothingFwhm": smoothing_fwhm,
+        "Reference": _digests(reference[:1]),
+        "Inputs": _digests(list(series.files)),
+    }
+    tables.write_json(sidecar, content)
 
 
 def _interpolate(
@@ -126,21 +137,42 @@ def _range(volume: Float32Array) -> Range:
     return min(float(volume.min()), 0.0), max(float(volume.max()), 0.0)
 
 
-def _movement(series: Series, grids: list[Grid], target: Grid) -> dict[str, Any]:
-    """Per volume: displacement against the reference, voxels that left the field of view; input digests."""
-    parameters = [motion.rigid_parameters(grid.affine, target.affine) for grid in grids]
-    files = [file for image in series.files for file in (image, images.header_of(image)) if file]
-    return {
-        "translation_mm": [translation.round(6).tolist() for translation, _ in parameters],
-        "rotation_deg": [rotation.round(6).tolist() for _, rotation in parameters],
-        "voxels_outside_fov": [
-            resampling.count_outside(
-                resampling.voxel_map(grid.affine, target.affine), target.shape, grid.shape
+def _voxels_outside(series: Series, grids: list[Grid], target: Grid) -> list[int]:
+    """Voxels of the target that lie outside of the field of view of each volume.
+
+    Raises
+    ------
+    InputError : a volume that lies wholly elsewhere, or cannot be interpolated for want of slices.
+    """
+    counts = []
+    for scan, grid in enumerate(grids):
+        mapping = resampling.voxel_map(grid.affine, target.affine)
+        counts.append(resampling.count_outside(mapping, target.shape, grid.shape))
+        path = series.files[scan if len(series.files) > 1 else 0]
+        if counts[-1] == np.prod(target.shape):
+            raise InputError(
+                path,
+                "does not overlap with the first volume of the subject's first run",
+                expected="volumes of one head in one space, by the affines of their headers",
+                remedy="check that the run is this subject's, and the headers",
             )
-            for grid in grids
-        ],
-        "sha256": {file.name: stage.sha256(file) for file in files},
-    }
+        if min(grid.shape) < 2:
+            raise InputError(
+                path,
+                f"has the shape {grid.shape}",
+                expected="at least two voxels along each axis",
+                remedy="take whole volumes",
+            )
+    return counts
+
+
+def _digests(paths: list[Path]) -> list[dict[str, str]]:
+    """Name and SHA-256 of each image, and of the header of a pair; a folder stands for its first image."""
+    images_of = [
+        image for path in paths for image in (images.images_in(path)[:1] if path.is_dir() else [path])
+    ]
+    files = [file for image in images_of for file in (image, images.header_of(image)) if file]
+    return [{"name": file.name, "sha256": stage.sha256(file)} for file in files]
 
 
 if __name__ == "__main__":

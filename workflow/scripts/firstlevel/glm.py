@@ -9,6 +9,8 @@ Symbols: n scans, p regressors, v voxels. X (n, p) design, Y (n, v) data.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -136,7 +138,12 @@ def ar1_coefficients(design: FloatArray, sums: CrossProducts, beta: FloatArray) 
     return truncated
 
 
-def fit(data: FloatArray, design: FloatArray, noise_model: NoiseModel) -> Estimates:
+def fit(
+    data: FloatArray,
+    design: FloatArray,
+    noise_model: NoiseModel,
+    covariance: Callable[[float], FloatArray] | None = None,
+) -> Estimates:
     """Fit one block of voxels.
 
     Parameters
@@ -144,6 +151,7 @@ def fit(data: FloatArray, design: FloatArray, noise_model: NoiseModel) -> Estima
     data : (n, v), scaled data.
     design : (n, p).
     noise_model : "ols" for white noise, "ar1" for one AR(1) coefficient per voxel.
+    covariance : :func:`unscaled_covariance` of this design by rho; a cached one where blocks share it.
 
     Returns
     -------
@@ -156,6 +164,7 @@ def fit(data: FloatArray, design: FloatArray, noise_model: NoiseModel) -> Estima
     dof = degrees_of_freedom(design)
     if dof < 1:
         raise ValueError(f"{len(design)} scans leave no degrees of freedom to {design.shape[1]} regressors")
+    covariance = covariance or functools.partial(unscaled_covariance, design)
     sums = cross_products(design, data)
     rho = np.zeros(data.shape[1])
     if noise_model == "ar1":
@@ -165,7 +174,7 @@ def fit(data: FloatArray, design: FloatArray, noise_model: NoiseModel) -> Estima
     fitted_mean = np.empty_like(rho)
     for value, voxels in groups(rho):
         xy = sums.xy[:, voxels] - value * sums.lagged[:, voxels] + value**2 * sums.head[:, voxels]
-        beta[:, voxels] = unscaled_covariance(design, value) @ xy
+        beta[:, voxels] = covariance(value) @ xy
         explained[voxels] = _dot(beta[:, voxels], xy)
         fitted_mean[voxels] = whiten(design, value).mean(axis=0) @ beta[:, voxels]
     yy = sums.yy - 2 * rho * sums.y1 + rho**2 * sums.y0

@@ -5,8 +5,10 @@ Knows files and grids, no statistics.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +38,15 @@ class Grid:
     def of(cls, path: Path) -> Grid:
         """Return the grid of a 3D or 4D image."""
         image = load(path)
-        return cls(_shape3(image, path), np.asarray(image.affine, dtype=np.float64))
+        affine = np.asarray(image.affine, dtype=np.float64)
+        if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9:
+            raise InputError(
+                path,
+                "its affine cannot be inverted",
+                expected="an affine that gives each voxel a place of its own, in mm",
+                remedy="restore the header (sform or qform)",
+            )
+        return cls(_shape3(image, path), affine)
 
 
 @dataclass(frozen=True)
@@ -85,13 +95,9 @@ class Series:
             for file in self.files:
                 yield _read(load(file), file)
         else:
-            image = load(self.files[0])
-            for scan in range(self.n_scans):
-                yield _read(image, self.files[0], scan)
-
-    def volume(self, scan: int) -> Float32Array:
-        """Return one volume as [z, y, x]; for 3D images, where any order is as fast."""
-        return _read(load(self.files[scan]), self.files[scan])
+            with _opened(self.files[0]) as image:
+                for scan in range(self.n_scans):
+                    yield _read(image, self.files[0], scan)
 
 
 def load(path: Path) -> nib.spatialimages.SpatialImage:
@@ -112,6 +118,22 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
     if not isinstance(image, nib.spatialimages.SpatialImage):
         raise InputError(path, "is no image of voxels", expected="a NIfTI image", remedy="take another file")
     return image
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[nib.spatialimages.SpatialImage]:
+    """Open an image to read its volumes in order; of a compressed one, the checksum is tested at the end."""
+    image = load(path)
+    if path.suffix != ".gz" or not isinstance(image, nib.filebasedimages.SerializableImage):
+        yield image
+        return
+    with gzip.open(path) as stream:
+        yield type(image).from_stream(stream)
+        try:
+            while stream.read(2**20):
+                pass
+        except (OSError, EOFError, zlib.error) as error:
+            raise _damaged(path, error) from error
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -176,7 +198,7 @@ class SeriesWriter:
         self._shape = grid.shape[::-1]
         self._stride = int(np.prod(grid.shape)) * 4
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
-        os.pwrite(self._file, header.binaryblock + b"\0\0\0\0", 0)
+        self._put(header.binaryblock + b"\0\0\0\0", 0)
         os.truncate(self._file, 352 + self._stride * n_scans)
 
     def __enter__(self) -> SeriesWriter:
@@ -187,12 +209,19 @@ class SeriesWriter:
 
     def write(self, scan: int, volume: Float32Array) -> None:
         """Write one volume, [z, y, x]. Safe from several threads."""
-        os.pwrite(self._file, np.ascontiguousarray(volume, dtype="<f4").data, 352 + scan * self._stride)
+        data = np.ascontiguousarray(volume, dtype="<f4")
+        self._put(data.tobytes(), 352 + scan * self._stride)
 
     def read(self, scan: int) -> Float32Array:
         """Read back one volume, [z, y, x]."""
         raw = os.pread(self._file, self._stride, 352 + scan * self._stride)
         return np.frombuffer(raw, dtype="<f4").reshape(self._shape).copy()
+
+    def _put(self, content: bytes, offset: int) -> None:
+        """Write all of it: one call may write less, on a disk that is nearly full or over a network."""
+        while len(content):
+            written = os.pwrite(self._file, content, offset)
+            content, offset = content[written:], offset + written
 
 
 def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Float32Array]]:
@@ -223,7 +252,15 @@ def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Flo
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
     """Mask as a boolean array (nx, ny, nz)."""
-    return np.asarray(load(path).dataobj) > 0
+    image = load(path)
+    if n_volumes(image) > 1:
+        raise InputError(
+            path,
+            f"holds {n_volumes(image)} volumes",
+            expected="a mask of one volume",
+            remedy="take one volume of it",
+        )
+    return np.asarray(image.dataobj).reshape(_shape3(image, path)) > 0
 
 
 def read_masked(path: Path, mask: npt.NDArray[np.bool_]) -> FloatArray:
@@ -238,9 +275,10 @@ def write_masked(
     mask: npt.NDArray[np.bool_],
     affine: FloatArray,
     dtype: npt.DTypeLike = np.float32,
+    outside: float = 0.0,
 ) -> None:
-    """Write values of voxels inside a mask, (v,) as 3D or (k, v) as 4D, 0 outside."""
-    volume = np.zeros((*values.shape[:-1], *mask.shape[::-1]), dtype=dtype)
+    """Write values of voxels inside a mask, (v,) as 3D or (k, v) as 4D, and one value outside."""
+    volume = np.full((*values.shape[:-1], *mask.shape[::-1]), outside, dtype=dtype)
     volume[..., mask.T] = values
     write_image(path, volume.T, affine)
 
@@ -289,11 +327,15 @@ def _read(image: nib.spatialimages.SpatialImage, path: Path, scan: int | None = 
     try:
         proxy = image.dataobj
         data = np.asarray(proxy if scan is None or len(image.shape) == 3 else proxy[..., scan])
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(
-            path,
-            f"its data cannot be read ({error})",
-            expected=f"{image.shape} voxels of {image.get_data_dtype()}",
-            remedy="the file is probably cut short: restore it",
-        ) from error
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise _damaged(path, error) from error
     return np.ascontiguousarray(data.reshape(_shape3(image, path)).T, dtype=np.float32)
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(
+        path,
+        f"its data cannot be read ({error})",
+        expected="as many voxels as the header says, and the right checksum",
+        remedy="the file is cut short or damaged: restore it",
+    )

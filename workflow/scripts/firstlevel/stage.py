@@ -10,19 +10,23 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import functools
+import glob
 import hashlib
 import importlib.metadata
 import inspect
 import json
 import logging
 import os
+import signal
 import sys
 import tempfile
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 
@@ -52,10 +56,13 @@ class InputError(Exception):
 def atomic(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` (same suffixes) that takes its name when the block ends well.
 
-    Readers see the whole file or none. What a failed block wrote is removed.
+    Readers see the whole file or none. What a failed block wrote is removed, and so is what an earlier job
+    left that was killed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     suffixes = "".join(path.suffixes[-2:])
+    for left_by_a_kill in path.parent.glob(f".{glob.escape(path.name)}.*{suffixes}"):
+        left_by_a_kill.unlink(missing_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=suffixes)
     os.close(handle)
     temporary = Path(name)
@@ -86,26 +93,38 @@ def code_digest(script: str) -> str:
     As a rule's parameter it makes Snakemake rerun the stages that an edit concerns, and no others;
     Snakemake itself does not look into what a script imports.
     """
-    digest = hashlib.sha256()
-    for file in sorted(_sources(SCRIPTS / f"{script}.py", set())):
-        digest.update(file.relative_to(SCRIPTS).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
+    files = {script}
+    pending = [script]
+    while pending:
+        new = _source(SCRIPTS, pending.pop()).imports - files
+        files |= new
+        pending += new
+    return hashlib.sha256(
+        "".join(_source(SCRIPTS, name).digest for name in sorted(files)).encode()
+    ).hexdigest()[:16]
 
 
-def _sources(file: Path, seen: set[Path]) -> set[Path]:
-    if file in seen or not file.is_file():
-        return seen
-    seen.add(file)
-    for node in ast.walk(ast.parse(file.read_bytes())):
+@dataclass(frozen=True)
+class _Source:
+    """Digest of a file of code (its name and content), and the modules of ours that it imports."""
+
+    digest: str
+    imports: frozenset[str]
+
+
+@functools.cache
+def _source(folder: Path, name: str) -> _Source:
+    content = (folder / f"{name}.py").read_bytes()
+    imports: set[str] = set()
+    for node in ast.walk(ast.parse(content)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        for name in names:
-            if name.split(".")[0] == __package__:
-                _sources(SCRIPTS / f"{name.replace('.', '/')}.py", seen)
-    return seen
+        imports |= {module.replace(".", "/") for module in names if module.split(".")[0] == __package__}
+    ours = frozenset(module for module in imports if (folder / f"{module}.py").is_file())
+    return _Source(hashlib.sha256(name.encode() + b"\0" + content).hexdigest(), ours)
 
 
 def run(function: Callable[..., None], snakemake: Any = None, argv: Sequence[str] | None = None) -> None:
@@ -118,6 +137,7 @@ def run(function: Callable[..., None], snakemake: Any = None, argv: Sequence[str
         log = Path(snakemake.log[0]) if snakemake.log else None
         arguments = _bound(function, parameters, hints, snakemake)
     _start_log(log)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that unfinished files go
     try:
         function(**arguments)
     except InputError as error:
@@ -175,6 +195,8 @@ def _convert(value: Any, hint: Any) -> Any:
         return None
     if hint is Path or (_is_optional(hint) and Path in typing.get_args(hint)):
         return Path(str(value))
+    if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
+        raise TypeError(f"{value!r} is none of {typing.get_args(hint)}")
     if hint == list[Path]:
         return [Path(str(value))] if isinstance(value, str) else [Path(str(item)) for item in value]
     return value
@@ -203,6 +225,8 @@ def _command_line(
             options |= {"nargs": "*", "type": typing.get_args(hint)[0]}
         elif hint is bool:
             options["action"] = argparse.BooleanOptionalAction
+        elif typing.get_origin(hint) is Literal:
+            options["choices"] = typing.get_args(hint)
         elif hint in (Path, str, int, float):
             options["type"] = hint
         else:

@@ -1,22 +1,21 @@
 """Tables and sidecars in and out: tab-separated values and JSON, checked as they are read.
 
-Standard library and numpy: the tables are small, and every stage reads one.
+Standard library: the tables are small, and every start of Snakemake and of a stage pays for this import.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from firstlevel.stage import InputError, atomic
 
 MISSING = ("", "n/a", "NaN", "nan")
+EVENT_COLUMNS = ("onset", "duration", "trial_type")
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,19 @@ class Event:
     trial_type: str
 
 
-def read_rows(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]:
+class Row(NamedTuple):
+    """One row of a table: the line that it stands in, counted from 1, and its values by column."""
+
+    number: int
+    values: dict[str, str]
+
+
+def read_rows(path: Path, required: Iterable[str] = ()) -> list[Row]:
     """Rows of a tab-separated table with a header, values as text.
 
     Raises
     ------
-    InputError : no such file, not UTF-8, no header, a missing column, a row of another length.
+    InputError : no such file, not UTF-8, no header, a missing or doubled column, a row of another length.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -49,9 +55,11 @@ def read_rows(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]:
             path, f"is not UTF-8 text ({error.reason})", expected="UTF-8", remedy="save the table as UTF-8"
         ) from None
     lines = [
-        (number, row) for number, row in enumerate(csv.reader(io.StringIO(text), delimiter="\t"), 1) if row
+        (number, [value.strip() for value in line.split("\t")])
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
     ]
-    columns = [name.strip() for name in lines[0][1]] if lines else []
+    columns = lines[0][1] if lines else []
     if missing := [name for name in required if name not in columns]:
         raise InputError(
             path,
@@ -59,70 +67,81 @@ def read_rows(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]:
             expected=f"a tab-separated table with the columns {', '.join(required)}",
             remedy="add the column, and check that tabs, not commas, stand between columns",
         )
-    for number, row in lines[1:]:
-        if len(row) != len(columns):
+    if len(set(columns)) < len(columns):
+        doubled = next(name for name in columns if columns.count(name) > 1)
+        raise InputError(
+            path,
+            f"has the column {doubled!r} twice",
+            expected="each column once",
+            remedy="remove one of them",
+        )
+    for number, values in lines[1:]:
+        if len(values) != len(columns):
             raise InputError(
                 path,
-                f"has {len(row)} values where the header has {len(columns)}",
+                f"has {len(values)} values where the header has {len(columns)}",
                 expected="one value per column, n/a where there is none",
                 remedy="complete the row",
                 row=number,
             )
-    return [dict(zip(columns, (value.strip() for value in row), strict=True)) for _, row in lines[1:]]
+    return [Row(number, dict(zip(columns, values, strict=True))) for number, values in lines[1:]]
 
 
-def read_events(path: Path) -> list[Event]:
-    """Events of one run.
+def read_events(path: Path, duration: float | None = None) -> list[Event]:
+    """Events of one run; `duration` in s replaces those of the table.
 
     Raises
     ------
-    InputError : no row, an onset or duration that is no number or negative, no trial_type.
+    InputError : no row, an onset or duration that is no number, a negative duration, no trial_type.
     """
-    rows = read_rows(path, required=("onset", "duration", "trial_type"))
+    rows = read_rows(path, required=("onset", "trial_type") if duration is not None else EVENT_COLUMNS)
     if not rows:
         raise InputError(
             path, "has no events", expected="one row per event", remedy="add the events of the run"
         )
     events = []
-    for number, row in enumerate(rows, start=2):
-        onset, duration = (_number(path, number, row, column) for column in ("onset", "duration"))
-        if duration < 0:
+    for row in rows:
+        onset = _number(path, row, "onset")
+        seconds = _number(path, row, "duration") if duration is None else duration
+        if seconds < 0:
             raise InputError(
                 path,
-                f"duration is {duration:g}",
+                f"duration is {seconds:g}",
                 expected="seconds, 0 or more",
                 remedy="correct it",
-                row=number,
+                row=row.number,
             )
-        if row["trial_type"] in MISSING:
+        if row.values["trial_type"] in MISSING:
             raise InputError(
                 path,
                 "has no trial_type",
                 expected="the condition's name",
                 remedy="name it, or drop the row",
-                row=number,
+                row=row.number,
             )
-        events.append(Event(onset, duration, row["trial_type"]))
+        events.append(Event(onset, seconds, row.values["trial_type"]))
     return events
 
 
 def read_columns(path: Path, columns: Sequence[str] | None = None) -> tuple[list[str], list[list[float]]]:
     """Names and rows of a table of numbers, of all columns or the given ones."""
     rows = read_rows(path, required=columns or ())
-    names = list(columns) if columns is not None else list(rows[0]) if rows else []
-    return names, [
-        [_number(path, number, row, name) for name in names] for number, row in enumerate(rows, start=2)
-    ]
+    names = list(columns) if columns is not None else list(rows[0].values) if rows else []
+    return names, [[_number(path, row, name) for name in names] for row in rows]
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a tab-separated table, whole or not at all; numbers in full precision."""
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
+    cells = [[str(value) for value in row] for row in (columns, *rows)]
+    if odd := next((value for row in cells for value in row if set(value) & set("\t\r\n")), None):
+        raise InputError(
+            path,
+            f"the name {odd!r} holds a tab or a line break",
+            expected="names of one line",
+            remedy="rename it where it comes from",
+        )
     with atomic(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+        temporary.write_text("".join("\t".join(row) + "\n" for row in cells), encoding="utf-8")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -137,17 +156,17 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _number(path: Path, number: int, row: Mapping[str, str], column: str) -> float:
+def _number(path: Path, row: Row, column: str) -> float:
     try:
-        value = float(row[column])
+        value = float(row.values[column])
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
         raise InputError(
             path,
-            f"{column} is {row[column]!r}",
+            f"{column} is {row.values[column]!r}",
             expected="a finite number, with a point as decimal mark",
-            remedy="correct the value, or drop the row",
-            row=number,
+            remedy="correct the value",
+            row=row.number,
         )
     return value

@@ -1,0 +1,186 @@
+"""The config of a study, held against its schema and the study's regressors before any job starts.
+
+Standard library, PyYAML and jsonschema: every start of Snakemake pays for this import.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlevel import expressions, tables
+from firstlevel.stage import InputError
+from firstlevel.study import FACES, Run
+
+REFERENCE = "see config/README.md"
+HRF_SUFFIXES = {"derivative": "_derivative", "dispersion": "_dispersion"}
+DRIFT = re.compile(r"drift_\d+")
+
+
+def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    """Hold a config against its JSON schema and fill in, in place, the defaults of the keys left out.
+
+    Raises
+    ------
+    InputError : unknown key (with the nearest known one), wrong type or value; all of them in one message.
+    """
+    from jsonschema import Draft202012Validator
+
+    if not isinstance(config, dict):
+        raise InputError(
+            "config", "is no mapping", expected="keys with values, such as contrasts: {...}", remedy=REFERENCE
+        )
+    _check_values(config, "")
+    _fill_defaults(config, schema)
+    _read_command_line(config, schema)
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: error.json_path)
+    if errors:
+        raise InputError(
+            "config",
+            "; ".join(_explained(error) for error in errors),
+            expected="known keys with values of the right kind",
+            remedy=f"correct the config; {REFERENCE} for every key",
+        )
+    if config["mask"] != "epi" and not Path(config["mask"]).is_file():
+        raise InputError(
+            f"config key mask ({Path(config['mask']).absolute()})",
+            "there is no such file",
+            expected="epi, or the path of a mask image",
+            remedy="correct the path; it is relative to the working directory",
+        )
+    if config["study"]["source"] == "table" and not config["study"]["table"]:
+        raise InputError(
+            "config key study.table",
+            "is not set, though study.source is table",
+            expected="the path of a run table",
+            remedy=f"set study.table; {REFERENCE}",
+        )
+    for label, expression in config["contrasts"].items():
+        for text in rows_of(expression):
+            try:
+                expressions.parse(text)
+            except expressions.ExpressionError as error:
+                raise InputError(
+                    f"config key contrasts.{label}",
+                    str(error),
+                    expected="regressor names with weights, such as: faces - 0.5 * scrambled",
+                    remedy="correct the expression; a name with blanks stands in quotes",
+                ) from None
+
+
+def rows_of(expression: str | Sequence[str]) -> list[str]:
+    """Expressions of a contrast: one of a t contrast, one per row of an F contrast."""
+    return [expression] if isinstance(expression, str) else list(expression)
+
+
+def check_contrasts(config: Mapping[str, Any], runs: Iterable[Run]) -> None:
+    """Check that every name in a contrast is a regressor of every run, and that confounds have a table.
+
+    Reads the names of conditions from the events. Raises InputError with the known names and the nearest one.
+    """
+    model = config["design"]["hrf_model"]
+    suffixes = ["", *(suffix for word, suffix in HRF_SUFFIXES.items() if word in model)]
+    for run in runs:
+        if config["design"]["confounds"] and run.confounds is None:
+            raise InputError(
+                "config key design.confounds",
+                f"{run.name} has no table of confounds",
+                expected="the column confounds in the run table",
+                remedy="add the tables to the run table, or ask for no confounds",
+            )
+        known = [f"{name}{suffix}" for name in conditions_of(run) for suffix in suffixes]
+        known += [*config["design"]["confounds"], "constant"]
+        for label, expression in config["contrasts"].items():
+            for name in (name for text in rows_of(expression) for name in expressions.parse(text)):
+                if name not in known and not DRIFT.fullmatch(name):
+                    near = expressions.suggestion(name, known)
+                    raise InputError(
+                        f"config key contrasts.{label}",
+                        f"{run.name} has no regressor {name!r}",
+                        expected=f"one of: {', '.join(known)}",
+                        remedy=f"{near}correct the name, or the events of this run",
+                    )
+
+
+def conditions_of(run: Run) -> list[str]:
+    """Names of the conditions of a run; those of a study that is not made or fetched yet are known."""
+    if not Path(run.events).is_file():
+        return list(FACES)
+    if run.events.endswith(".mat"):
+        from firstlevel.conditions import read_spm_conditions
+
+        return [condition.name for condition in read_spm_conditions(Path(run.events))]
+    rows = tables.read_rows(Path(run.events), required=("onset", "trial_type"))
+    return list(dict.fromkeys(row.values["trial_type"] for row in rows))
+
+
+def _check_values(value: Any, key: str) -> None:
+    """Keys are text (YAML makes numbers of 1 and truth of yes), numbers are finite."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                raise InputError(
+                    f"config key {key or 'of the whole file'}",
+                    f"YAML takes the key {name!r} for a {type(name).__name__}",
+                    expected="text",
+                    remedy=f"put it into quotes or rename it: '{name}'",
+                )
+            _check_values(inner, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"config key {key}", f"is {value}", expected="a finite number", remedy="correct it")
+
+
+def _fill_defaults(instance: Any, schema: Mapping[str, Any]) -> None:
+    if not isinstance(instance, dict):
+        return
+    for key, subschema in schema.get("properties", {}).items():
+        if "default" in subschema and key not in instance:
+            instance[key] = copy.deepcopy(subschema["default"])
+        elif subschema.get("type") == "object" and "properties" in subschema:
+            instance.setdefault(key, {})
+        if key in instance:
+            _fill_defaults(instance[key], subschema)
+
+
+def _read_command_line(instance: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    """Numbers, lists and null that ``--config key={...}`` hands over as text, in place."""
+    import yaml
+
+    for key, subschema in schema.get("properties", {}).items():
+        value = instance.get(key)
+        if isinstance(value, dict) and "properties" in subschema:
+            _read_command_line(value, subschema)
+        elif isinstance(value, list) and "string" not in str(subschema):
+            instance[key] = [yaml.safe_load(item) if isinstance(item, str) else item for item in value]
+        elif isinstance(value, float) and value.is_integer() and "integer" in str(subschema):
+            instance[key] = int(value)
+        elif (
+            isinstance(value, str)
+            and not {"enum", "pattern"} & subschema.keys()
+            and "string" not in str(subschema)
+        ):
+            instance[key] = yaml.safe_load(value)
+
+
+def _explained(error: Any) -> str:
+    """One line of a validation error: the key, and what is wrong with it."""
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = [name for name in error.instance if name not in known]
+        if not known:
+            return f"{key}: {error.message}"
+        lines = [
+            f"unknown key {'.'.join(filter(None, (key, name)))} ({expressions.suggestion(name, known)}"
+            f"known here: {', '.join(known)})"
+            for name in unknown
+        ]
+        return "; ".join(lines)
+    problem = error.message
+    if error.validator in ("oneOf", "pattern"):
+        problem = f"{error.instance!r} does not fit"
+    return f"{key or 'the whole file'}: {problem} ({error.schema.get('description', error.validator)})"
