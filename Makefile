@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock clean
+.PHONY: help run test check benchmark benchmark-kernels lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -21,6 +21,12 @@ check: .venv/test.lock  ## lint, format, types, workflow lint
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+benchmark: .venv/test.lock  ## the workflow against nilearn's script: about 15 minutes
+	$(BIN)/python tests/benchmarks/benchmark.py
+
+benchmark-kernels: .venv/test.lock  ## resampling against scipy, fit against nilearn's run_glm
+	$(BIN)/python tests/benchmarks/kernels.py
 
 .venv/%.lock: envs/%.lock.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

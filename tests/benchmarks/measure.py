@@ -24,13 +24,14 @@ class Cost:
     tree: float
 
 
-def cost_of(command: list[str], folder: Path) -> Cost:
+def cost_of(command: list[str], folder: Path, variables: dict[str, str] | None = None) -> Cost:
     """Run a command to its end, on as many cores as the machine has, and account for it.
 
     CPU time and the largest process are the kernel's own accounting of everything waited for; the memory of
     the tree is the largest sum of proportional set sizes that polling saw.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment |= variables or {}
     folder.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with (folder / "output.txt").open("wb") as output:

@@ -5,7 +5,6 @@ is ``voxel``), residual variance, AR(1) coefficients and R2. The arithmetic is t
 ``run_glm``; see ``firstlevel.glm``.
 """
 
-import functools
 import logging
 from pathlib import Path
 from typing import Any, Literal
@@ -50,7 +49,7 @@ def fit_glm(
         ar1=np.empty(n_voxels),
         rsquared=np.empty(n_voxels),
     )
-    covariance = functools.cache(functools.partial(glm.unscaled_covariance, matrix))
+    covariance = glm.cached_covariance(matrix)
     for voxels, raw in images.blocks(bold, inside):
         block = raw.astype(np.float64)
         scaled = glm.percent_signal_change(block) if signal_scaling == "voxel" else block

@@ -88,6 +88,11 @@ def unscaled_covariance(design: FloatArray, rho: float) -> FloatArray:
     return covariance
 
 
+def cached_covariance(design: FloatArray) -> Callable[[float], FloatArray]:
+    """Return :func:`unscaled_covariance` of one design as a function of rho, computed once for each."""
+    return functools.cache(functools.partial(unscaled_covariance, design))
+
+
 def cross_products(design: FloatArray, data: FloatArray) -> CrossProducts:
     """Sums over time that stand in for the data. `design` is (n, p), `data` is (n, v)."""
     neighbours = np.zeros_like(design)
@@ -151,7 +156,7 @@ def fit(
     data : (n, v), scaled data.
     design : (n, p).
     noise_model : "ols" for white noise, "ar1" for one AR(1) coefficient per voxel.
-    covariance : :func:`unscaled_covariance` of this design by rho; a cached one where blocks share it.
+    covariance : :func:`unscaled_covariance` of this design by rho; the cached one where blocks share it.
 
     Returns
     -------
@@ -164,11 +169,11 @@ def fit(
     dof = degrees_of_freedom(design)
     if dof < 1:
         raise ValueError(f"{len(design)} scans leave no degrees of freedom to {design.shape[1]} regressors")
-    covariance = covariance or functools.partial(unscaled_covariance, design)
+    covariance = covariance or cached_covariance(design)
     sums = cross_products(design, data)
     rho = np.zeros(data.shape[1])
     if noise_model == "ar1":
-        rho = ar1_coefficients(design, sums, np.linalg.pinv(design) @ data)
+        rho = ar1_coefficients(design, sums, covariance(0.0) @ sums.xy)
     beta = np.empty_like(sums.xy)
     explained = np.empty_like(rho)
     fitted_mean = np.empty_like(rho)

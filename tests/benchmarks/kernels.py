@@ -1,0 +1,103 @@
+"""The two kernels against the libraries that they stand in for, one thread, ratios within this run.
+
+make benchmark-kernels
+"""
+
+import os
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow/scripts"))
+
+from nilearn.glm.first_level.first_level import run_glm
+from scipy.ndimage import affine_transform
+from scipy.spatial.transform import Rotation
+
+from firstlevel import design as designs
+from firstlevel import glm, images, resampling
+from firstlevel.tables import Event
+
+N_SCANS, N_VOXELS, SHAPE = 390, 48_000, (64, 64, 32)
+BLOCK = images.BLOCK_BYTES // (4 * N_SCANS)
+
+
+def seconds(function: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def ratio(name: str, ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> None:
+    """Time both in turn and print the medians and their ratio."""
+    ours()
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
+    mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratios = sorted(b / a for a, b in pairs)
+    print(
+        f"{name}: {1e3 * mine:.1f} ms against {1e3 * other:.1f} ms, "
+        f"{statistics.median(ratios):.1f} times faster [{ratios[0]:.1f}, {ratios[-1]:.1f}]"
+    )
+
+
+def resampling_kernel() -> None:
+    rng = np.random.default_rng(0)
+    smooth = np.add.outer(
+        np.add.outer(*(np.sin(np.arange(n) / 5) for n in SHAPE[:2])), np.cos(np.arange(SHAPE[2]) / 4)
+    )
+    volume = (850 + 100 * smooth + 10 * rng.standard_normal(SHAPE)).astype(np.float32)
+    mapping = np.eye(4)
+    mapping[:3, :3] = Rotation.from_euler("xyz", [0.8, -0.5, 1.2], degrees=True).as_matrix()
+    mapping[:3, 3] = 0.6, -0.4, 0.7
+    turned = np.ascontiguousarray(volume.T)
+    double = volume.astype(np.float64)  # what nilearn gives to scipy
+
+    def ours() -> np.ndarray:
+        return resampling.resample(turned, mapping, SHAPE)
+
+    def theirs() -> np.ndarray:
+        return affine_transform(double, mapping[:3, :3], mapping[:3, 3], order=3)
+
+    print(f"resampled volumes differ by at most {np.abs(ours().T - theirs()).max():.1e} at values near 850")
+    ratio("resampling a volume, against scipy.ndimage.affine_transform", ours, theirs, repeats=25)
+
+
+def fit_kernel() -> None:
+    rng = np.random.default_rng(0)
+    events = [Event(5.1 * k, 1.0, "ab"[k % 2]) for k in range(150)]
+    options = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
+    matrix = designs.design_matrix(designs.frame_times(N_SCANS, 2.0, 0.0), events, options).to_numpy()
+    noise = rng.standard_normal((N_SCANS, N_VOXELS))
+    for scan in range(1, N_SCANS):
+        noise[scan] += np.linspace(0, 0.6, N_VOXELS) * noise[scan - 1]
+    data = noise + matrix[:, :4] @ rng.standard_normal((4, N_VOXELS))
+
+    def ours() -> list[glm.Estimates]:
+        covariance = glm.cached_covariance(matrix)
+        starts = range(0, N_VOXELS, BLOCK)
+        return [glm.fit(data[:, start : start + BLOCK], matrix, "ar1", covariance) for start in starts]
+
+    def theirs() -> tuple:
+        return run_glm(data, matrix, noise_model="ar1")
+
+    labels, results = theirs()
+    beta, sigma2 = np.empty((matrix.shape[1], N_VOXELS)), np.empty(N_VOXELS)
+    for label, result in results.items():
+        beta[:, labels == label], sigma2[labels == label] = result.theta, result.dispersion
+    mine = np.hstack([estimates.beta for estimates in ours()])
+    difference = np.abs(mine - beta) / np.sqrt(sigma2)
+    print(f"betas differ by at most {difference.max():.1e} residual standard deviations")
+    ratio(f"fit of {N_SCANS} scans x {N_VOXELS} voxels, against nilearn's run_glm", ours, theirs, repeats=5)
+
+
+if __name__ == "__main__":
+    resampling_kernel()
+    fit_kernel()
