@@ -20,6 +20,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 NoiseModel = Literal["ols", "ar1"]
 
+CHUNK = 512
+"""Voxels whose data a processor's cache holds while they are summed up in three ways."""
 AR1_STEP = 0.01
 """AR(1) coefficients are truncated toward zero to this step, as nilearn's ``run_glm`` does."""
 
@@ -50,19 +52,17 @@ class CrossProducts:
     ----------
     xy : (p, v), sum of x_t y_t.
     lagged : (p, v), sum of x_t y_{t-1} + x_{t-1} y_t.
-    head : (p, v), sum of x_t y_t without the last scan.
-    yy, y1, y0 : (v,), sum of y_t^2, of y_t y_{t-1}, and of y_t^2 without the last scan.
-    total, total0 : (v,), sum of y_t, with and without the last scan.
+    yy, y1 : (v,), sum of y_t^2, and of y_t y_{t-1}.
+    total : (v,), sum of y_t.
+    last : (v,), y_t of the last scan: sums without the last scan follow.
     """
 
     xy: FloatArray
     lagged: FloatArray
-    head: FloatArray
     yy: FloatArray
     y1: FloatArray
-    y0: FloatArray
     total: FloatArray
-    total0: FloatArray
+    last: FloatArray
 
 
 def percent_signal_change(data: FloatArray) -> FloatArray:
@@ -98,20 +98,17 @@ def cross_products(design: FloatArray, data: FloatArray) -> CrossProducts:
     neighbours = np.zeros_like(design)
     neighbours[:-1] += design[1:]
     neighbours[1:] += design[:-1]
-    xy, lagged = np.split(np.hstack([design, neighbours]).T @ data, 2)
-    last = data[-1]
-    yy = np.einsum("tv,tv->v", data, data)
-    total = data.sum(axis=0)
-    return CrossProducts(
-        xy=xy,
-        lagged=lagged,
-        head=xy - np.outer(design[-1], last),
-        yy=yy,
-        y1=np.einsum("tv,tv->v", data[1:], data[:-1]),
-        y0=yy - last**2,
-        total=total,
-        total0=total - last,
-    )
+    regressors = np.column_stack([design, neighbours, np.ones(len(design))]).T.copy()
+    products = np.empty((len(regressors), data.shape[1]))
+    yy, y1 = np.empty((2, data.shape[1]))
+    for start in range(0, data.shape[1], CHUNK):
+        chunk = slice(start, start + CHUNK)
+        y = data[:, chunk]
+        products[:, chunk] = regressors @ y
+        np.einsum("tv,tv->v", y, y, out=yy[chunk])
+        np.einsum("tv,tv->v", y[1:], y[:-1], out=y1[chunk])
+    p = design.shape[1]
+    return CrossProducts(products[:p], products[p:-1], yy, y1, total=products[-1], last=data[-1])
 
 
 def ar1_coefficients(design: FloatArray, sums: CrossProducts, beta: FloatArray) -> FloatArray:
@@ -174,20 +171,32 @@ def fit(
     rho = np.zeros(data.shape[1])
     if noise_model == "ar1":
         rho = ar1_coefficients(design, sums, covariance(0.0) @ sums.xy)
-    beta = np.empty_like(sums.xy)
-    explained = np.empty_like(rho)
-    fitted_mean = np.empty_like(rho)
+    xy = (1 + rho**2) * sums.xy - rho * sums.lagged - rho**2 * np.outer(design[-1], sums.last)
+    beta = np.empty_like(xy)
     for value, voxels in groups(rho):
-        xy = sums.xy[:, voxels] - value * sums.lagged[:, voxels] + value**2 * sums.head[:, voxels]
-        beta[:, voxels] = covariance(value) @ xy
-        explained[voxels] = _dot(beta[:, voxels], xy)
-        fitted_mean[voxels] = whiten(design, value).mean(axis=0) @ beta[:, voxels]
-    yy = sums.yy - 2 * rho * sums.y1 + rho**2 * sums.y0
-    mean = (sums.total - rho * sums.total0) / len(data)
-    variance = yy / len(data) - mean**2
-    rsquared = np.zeros_like(variance)
-    np.divide(explained / len(data) - fitted_mean**2, variance, out=rsquared, where=variance > 0)
+        beta[:, voxels] = covariance(value) @ xy[:, voxels]
+    yy = sums.yy - 2 * rho * sums.y1 + rho**2 * (sums.yy - sums.last**2)
+    explained = _dot(beta, xy)
+    rsquared = _share_of_variance(design, sums, rho, beta, explained, yy)
     return Estimates(beta=beta, sigma2=np.maximum(yy - explained, 0.0) / dof, ar1=rho, rsquared=rsquared)
+
+
+def _share_of_variance(
+    design: FloatArray,
+    sums: CrossProducts,
+    rho: FloatArray,
+    beta: FloatArray,
+    explained: FloatArray,
+    yy: FloatArray,
+) -> FloatArray:
+    """Variance over time of the fitted whitened series, as a share of that of the whitened data, (v,)."""
+    n_scans = len(design)
+    fitted = design.sum(axis=0) @ beta - rho * (design[:-1].sum(axis=0) @ beta)
+    data = sums.total - rho * (sums.total - sums.last)
+    variance = yy / n_scans - (data / n_scans) ** 2
+    share = np.zeros_like(variance)
+    np.divide(explained / n_scans - (fitted / n_scans) ** 2, variance, out=share, where=variance > 0)
+    return share
 
 
 def degrees_of_freedom(design: FloatArray) -> int:

@@ -110,13 +110,18 @@ def _filter(lines):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 @numba.njit(cache=True, nogil=True)
 def _interpolate(coefficients, matrix, offset, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Sum of 64 coefficients around each point; knots and weights of a row of points come first."""
+    """Sum of the 64 coefficients around each point, a row of points at a time.
+
+    Volumes hardly turn against each other, so along a row the knots advance with the points for many points
+    on end: such a stretch reads contiguous coefficients, and its sums are vector instructions.
+    """
     size_z, size_y, size_x = coefficients.shape
     flat = coefficients.reshape(coefficients.size)
     n_points = out.shape[2]
     at = np.empty((3, n_points))
     knot = np.empty((3, n_points), dtype=np.int32)
     weight = np.empty((3, 4, n_points), dtype=np.float32)
+    flat_weight = weight.reshape(weight.size)
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
             for axis in range(3):
@@ -125,36 +130,72 @@ def _interpolate(coefficients, matrix, offset, out):  # type: ignore[no-untyped-
                         matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
                     )
                 _knots_and_weights(at[axis], knot[axis], weight[axis])
-            for i in range(n_points):
-                inside = (
-                    0 <= at[0, i] <= size_x - 1
-                    and 0 <= at[1, i] <= size_y - 1
-                    and 0 <= at[2, i] <= size_z - 1
-                )
-                if not inside:
-                    out[k, j, i] = 0.0
-                    continue
-                x, y, z = knot[0, i], knot[1, i], knot[2, i]
-                near_rim = not (0 < x < size_x - 2 and 0 < y < size_y - 2 and 0 < z < size_z - 2)
-                s0 = s1 = s2 = s3 = np.float32(0.0)
-                for c in range(4):
-                    for b in range(4):
-                        wzy = weight[2, c, i] * weight[1, b, i]
-                        if near_rim:
-                            line = (_mirror(z + c - 1, size_z) * size_y + _mirror(y + b - 1, size_y)) * size_x
-                            s0 += wzy * flat[line + _mirror(x - 1, size_x)]
-                            s1 += wzy * flat[line + x]
-                            s2 += wzy * flat[line + _mirror(x + 1, size_x)]
-                            s3 += wzy * flat[line + _mirror(x + 2, size_x)]
-                        else:  # unsigned indices spare the check for negative ones
-                            tap = np.uint64(((z + c - 1) * size_y + y + b - 1) * size_x + x - 1)
-                            s0 += wzy * flat[tap]
-                            s1 += wzy * flat[tap + np.uint64(1)]
-                            s2 += wzy * flat[tap + np.uint64(2)]
-                            s3 += wzy * flat[tap + np.uint64(3)]
-                out[k, j, i] = (
-                    weight[0, 0, i] * s0 + weight[0, 1, i] * s1 + weight[0, 2, i] * s2 + weight[0, 3, i] * s3
-                )
+            row = out[k, j]
+            row[:] = 0.0
+            start = 0
+            while start < n_points:
+                x, y, z = knot[0, start], knot[1, start], knot[2, start]
+                stop = start + 1
+                if 0 < x < size_x - 2 and 0 < y < size_y - 2 and 0 < z < size_z - 2:
+                    while (
+                        stop < n_points
+                        and knot[0, stop] == x + stop - start
+                        and knot[0, stop] < size_x - 2
+                        and knot[1, stop] == y
+                        and knot[2, stop] == z
+                    ):
+                        stop += 1
+                    for c in range(4):
+                        line = ((z + c - 1) * size_y + y - 1) * size_x + x - 1 - start
+                        _add_stretch(flat, line, size_x, flat_weight, c, n_points, start, stop, row)
+                elif (
+                    0 <= at[0, start] <= size_x - 1
+                    and 0 <= at[1, start] <= size_y - 1
+                    and 0 <= at[2, start] <= size_z - 1
+                ):
+                    row[start] = _at_rim(coefficients, x, y, z, weight[:, :, start])
+                start = stop
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_stretch(flat, line, size_x, weight, c, n_points, start, stop, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Add what the four lines of plane `c` give to the points from `start` to `stop` of a row.
+
+    `line` is where the coefficients of point 0 would begin. Unsigned indices spare the test for negative
+    ones, one array of weights the tests for overlap: both would keep the loop from vector instructions.
+    """
+    m = np.uint64(n_points)
+    x1, x2, x3, y0 = m, m + m, m + m + m, m + m + m + m
+    y1, y2, y3 = y0 + x1, y0 + x2, y0 + x3
+    plane, first, width = np.uint64(8 + c) * m, np.uint64(line), np.uint64(size_x)
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    for i in range(np.uint64(start), np.uint64(stop)):
+        a = first + i
+        b = a + width
+        c0 = b + width
+        d = c0 + width
+        wa, wb, wc, wd = weight[y0 + i], weight[y1 + i], weight[y2 + i], weight[y3 + i]
+        s0 = wa * flat[a] + wb * flat[b] + wc * flat[c0] + wd * flat[d]
+        s1 = wa * flat[a + one] + wb * flat[b + one] + wc * flat[c0 + one] + wd * flat[d + one]
+        s2 = wa * flat[a + two] + wb * flat[b + two] + wc * flat[c0 + two] + wd * flat[d + two]
+        s3 = wa * flat[a + three] + wb * flat[b + three] + wc * flat[c0 + three] + wd * flat[d + three]
+        along = weight[i] * s0 + weight[x1 + i] * s1 + weight[x2 + i] * s2 + weight[x3 + i] * s3
+        row[i] += weight[plane + i] * along
+
+
+@numba.njit(cache=True, nogil=True)
+def _at_rim(coefficients, x, y, z, weight):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Sum around one point next to the rim, where coefficients are mirrored; `weight` is (3, 4)."""
+    size_z, size_y, size_x = coefficients.shape
+    value = np.float32(0.0)
+    for c in range(4):
+        for b in range(4):
+            for a in range(4):
+                coefficient = coefficients[
+                    _mirror(z + c - 1, size_z), _mirror(y + b - 1, size_y), _mirror(x + a - 1, size_x)
+                ]
+                value += weight[2, c] * weight[1, b] * weight[0, a] * coefficient
+    return value
 
 
 @numba.njit(cache=True, nogil=True)
