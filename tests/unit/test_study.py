@@ -26,6 +26,7 @@ def checked(text):
 CONTRASTS = "contrasts: {faces: faces}\n"
 SIMULATED = "study: {source: simulated}\n"
 MINIMAL = CONTRASTS + SIMULATED
+TABLE = "study: {source: table, table: runs.tsv}\n"
 
 
 def test_keys_left_out_take_the_schema_defaults():
@@ -161,7 +162,7 @@ def test_wrong_rows_name_the_row(folder, changes, message):
 def test_unknown_regressor_lists_the_known_ones_and_the_nearest(folder):
     """A contrast's typo is answered with the study's own conditions."""
     runs = rows(folder)
-    config = checked(SIMULATED + "contrasts: {a: listenign - listening_derivative}")
+    config = checked(TABLE + "contrasts: {a: listenign - listening_derivative}")
     with pytest.raises(
         InputError, match=r"contrasts.a: subject 01, task a, run 1 has no regressor 'listenign'"
     ) as error:
@@ -173,10 +174,10 @@ def test_unknown_regressor_lists_the_known_ones_and_the_nearest(folder):
 def test_derivatives_are_regressors_only_where_the_hrf_has_them(folder):
     """What can be named follows from the HRF model."""
     runs = rows(folder)
-    configs.check_contrasts(checked(SIMULATED + "contrasts: {a: listening_derivative, b: drift_1}"), runs)
+    configs.check_contrasts(checked(TABLE + "contrasts: {a: listening_derivative, b: drift_1}"), runs)
     with pytest.raises(InputError, match="listening_derivative"):
         configs.check_contrasts(
-            checked(SIMULATED + "contrasts: {a: listening_derivative}\ndesign: {hrf_model: spm}"), runs
+            checked(TABLE + "contrasts: {a: listening_derivative}\ndesign: {hrf_model: spm}"), runs
         )
 
 
@@ -208,7 +209,7 @@ def test_condition_that_one_run_lacks_stops_before_any_job(folder):
     """Every run needs every regressor of a contrast; the message names the run that lacks one."""
     (folder / "e2.tsv").write_text("onset\tduration\ttrial_type\n1\t1\trest\n")
     with pytest.raises(InputError, match="subject 01, task a, run 2 has no regressor 'listening'"):
-        configs.check_contrasts(checked(SIMULATED + "contrasts: {a: listening}"), rows(folder))
+        configs.check_contrasts(checked(TABLE + "contrasts: {a: listening}"), rows(folder))
 
 
 def test_conditions_of_one_s_own_mat_file_are_its_names(folder):
@@ -220,9 +221,9 @@ def test_conditions_of_one_s_own_mat_file_are_its_names(folder):
             folder / f"e{run}.mat", {"names": np.array(["left", "right"], object), "onsets": onsets}
         )
     runs = rows(folder, {"events": "e1.mat"}, {"events": "e2.mat"})
-    configs.check_contrasts(checked(SIMULATED + "contrasts: {a: left - right}"), runs)
+    configs.check_contrasts(checked(TABLE + "contrasts: {a: left - right}"), runs)
     with pytest.raises(InputError, match="has no regressor 'faces'"):
-        configs.check_contrasts(checked(SIMULATED + "contrasts: {a: faces}"), runs)
+        configs.check_contrasts(checked(TABLE + "contrasts: {a: faces}"), runs)
 
 
 def test_brackets_in_a_folder_are_no_pattern(tmp_path, folder):

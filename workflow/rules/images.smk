@@ -13,6 +13,7 @@ rule resample_run:
         f"<logs>/resample_run/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/resample_run/{RUN_LABEL}.tsv"
+    priority: 1  # the longest way to a map begins here; designs fill the gaps
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -38,6 +39,7 @@ rule compute_mean_image:
         f"<logs>/compute_mean_image/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/compute_mean_image/{RUN_LABEL}.tsv"
+    priority: 1
     conda:
         "../../envs/firstlevel.yaml"
     resources:
@@ -60,6 +62,7 @@ if RUN != SUBJECT:  # with one run and no label of it, its mean is the subject's
             f"<logs>/compute_mean_image/{SUBJECT_LABEL}.log",
         benchmark:
             f"<benchmarks>/compute_mean_image/{SUBJECT_LABEL}.tsv"
+        priority: 0
 
 
 rule compute_mask:
@@ -73,6 +76,7 @@ rule compute_mask:
         f"<logs>/compute_mask/{SUBJECT_LABEL}.log",
     benchmark:
         f"<benchmarks>/compute_mask/{SUBJECT_LABEL}.tsv"
+    priority: 1
     conda:
         "../../envs/firstlevel.yaml"
     resources:

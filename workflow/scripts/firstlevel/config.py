@@ -92,7 +92,8 @@ def check_contrasts(config: Mapping[str, Any], runs: Iterable[Run]) -> None:
                 expected="the column confounds in the run table",
                 remedy="add the tables to the run table, or ask for no confounds",
             )
-        known = [f"{name}{suffix}" for name in conditions_of(run) for suffix in suffixes]
+        conditions = conditions_of(run) if config["study"]["source"] == "table" else FACES
+        known = [f"{name}{suffix}" for name in conditions for suffix in suffixes]
         known += [*config["design"]["confounds"], "constant"]
         for label, expression in config["contrasts"].items():
             for name in (name for text in rows_of(expression) for name in expressions.parse(text)):
@@ -107,9 +108,7 @@ def check_contrasts(config: Mapping[str, Any], runs: Iterable[Run]) -> None:
 
 
 def conditions_of(run: Run) -> list[str]:
-    """Names of the conditions of a run; those of a study that is not made or fetched yet are known."""
-    if not Path(run.events).is_file():
-        return list(FACES)
+    """Names of the conditions of a run of a table study."""
     if run.events.endswith(".mat"):
         from firstlevel.conditions import read_spm_conditions
 
