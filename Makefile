@@ -22,10 +22,10 @@ check: .venv/test.lock  ## lint, format, types, workflow lint
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
-benchmark: .venv/test.lock  ## the workflow against nilearn's script: about 15 minutes
+benchmark: .venv/run.lock  ## the workflow against nilearn's script: about 15 minutes
 	$(BIN)/python tests/benchmarks/benchmark.py
 
-benchmark-kernels: .venv/test.lock  ## resampling against scipy, fit against nilearn's run_glm
+benchmark-kernels: .venv/run.lock  ## resampling against scipy, fit against nilearn's run_glm
 	$(BIN)/python tests/benchmarks/kernels.py
 
 .venv/%.lock: envs/%.lock.txt

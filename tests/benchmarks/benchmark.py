@@ -26,7 +26,12 @@ CONTRASTS = {
     "scrambledMinusFaces": "scrambled - faces",
     "effectsOfInterest": ["faces", "scrambled"],
 }
-STUDY = {"repetition_time": 2.0, "event_duration": 1.0}
+SIMULATED = {
+    "source": "simulated",
+    "repetition_time": 2.0,
+    "event_duration": 1.0,
+    "simulated": {"n_scans": 390},
+}
 PREFIX = "results/sub-01/sub-01_task-faces_contrast-"
 Z_MAPS = [f"{PREFIX}{name}_stat-z_statmap.nii.gz" for name in CONTRASTS]
 FIGURES = [f"results/sub-01/figures/sub-01_task-faces_contrast-{name}_zmap.png" for name in CONTRASTS]
@@ -92,7 +97,7 @@ def repeated_work(repeat: int) -> list[tuple[str, dict]]:
 def simulated(folder: Path) -> Path:
     """Folder of the raw volumes, simulated at the first call."""
     study = folder / "study"
-    config = {"study": STUDY | {"source": "simulated", "simulated": {"n_scans": 390}}, "contrasts": CONTRASTS}
+    config = {"study": SIMULATED, "contrasts": CONTRASTS}
     cost_of(snakemake(config, study, ["--until", "simulate_dataset"]), study)
     return study / "data/simulated/sub001"
 
@@ -110,8 +115,12 @@ def workflow(
     changes: dict | None = None,
     environment: dict | None = None,
 ) -> Cost:
-    study = STUDY | {"source": "spm_multimodal", "path": str(data)}
-    config = {"study": study, "contrasts": contrasts or CONTRASTS} | (changes or {})
+    config = {
+        "study": SIMULATED,
+        "contrasts": contrasts or CONTRASTS,
+        "pathvars": {"data": str(data.parents[1])},
+    }
+    config |= changes or {}
     return cost_of(snakemake(config, folder, targets), folder, environment)
 
 

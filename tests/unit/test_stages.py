@@ -277,6 +277,7 @@ def test_table_events_keep_their_durations_unless_one_is_set(tmp_path):
 
 
 DESIGN_OPTIONS = {
+    "n_scans": None,
     "repetition_time": 2.0,
     "slice_time_ref": 0.5,
     "hrf_model": "glover",
@@ -423,7 +424,8 @@ def test_design_takes_every_option_to_nilearn(tmp_path, fitted):
     options = {"hrf_model": "spm + derivative", "high_pass": 0.03, "min_onset": -4.0, "oversampling": 7}
     make_design_matrix(
         events=events, bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
-        repetition_time=2.0, slice_time_ref=0.0, drift_model="cosine", confound_columns=[], **options,
+        n_scans=40, repetition_time=2.0,
+        slice_time_ref=0.0, drift_model="cosine", confound_columns=[], **options,
     )  # fmt: skip
     table = pd.DataFrame(rows, columns=["onset", "duration", "trial_type"])
     expected = make_first_level_design_matrix(np.arange(40) * 2.0, table, drift_model="cosine", **options)

@@ -155,7 +155,7 @@ INPUT_EDITS = {
     "mask.hdr": MASK,
     "mask.img": MASK,
     "run2.nii.gz": ONE_DESIGN | ONE_RUN | MASK,
-    "run one/fMETHODS-0005-00007-01.hdr": ONE_DESIGN | ONE_RUN | MASK,
+    "run one/fMETHODS-0005-00007-01.hdr": ONE_RUN | MASK,
     "runs.tsv": {},
 }
 """Files of the user, and the jobs that their edit plans."""

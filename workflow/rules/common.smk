@@ -79,10 +79,25 @@ def bold(wildcards):
     return row(wildcards).bold
 
 
+def first_image(run):
+    """The first file of a run, of a pair with its header."""
+    return run.bold[: 2 if run.bold[0].endswith(".img") else 1]
+
+
+def first_bold(wildcards):
+    """First volume of a run."""
+    return first_image(row(wildcards))
+
+
+def n_scans(wildcards):
+    """Number of 3D images of a run; None leaves it to the header of a 4D image, or to the folder."""
+    images = [file for file in row(wildcards).bold if not file.endswith(".hdr")]
+    return len(images) if len(images) > 1 else None
+
+
 def reference(wildcards):
     """First volume of the subject's first run, whose grid is the reference."""
-    files = runs_of(wildcards)[0].bold
-    return files[: 2 if files[0].endswith(".img") else 1]
+    return first_image(runs_of(wildcards)[0])
 
 
 def of_run(attribute):

@@ -5,7 +5,7 @@ rule make_design_matrix:
     """Turn the events and confounds of a run into regressors."""
     input:
         events=f"<results>/{RUN}_events.tsv",
-        bold=bold,
+        bold=first_bold,
         confounds=confounds,
     output:
         design=f"<results>/{RUN}_design.tsv",
@@ -20,6 +20,7 @@ rule make_design_matrix:
         mem_mb=500,
         runtime=5,
     params:
+        n_scans=n_scans,
         repetition_time=of_run("repetition_time"),
         slice_time_ref=config["design"]["slice_time_ref"],
         hrf_model=config["design"]["hrf_model"],

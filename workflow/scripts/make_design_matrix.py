@@ -23,6 +23,7 @@ def make_design_matrix(
     bold: list[Path],
     design: Path,
     sidecar: Path,
+    n_scans: int | None,
     repetition_time: float | None,
     slice_time_ref: float,
     hrf_model: str,
@@ -35,13 +36,14 @@ def make_design_matrix(
 ) -> None:
     """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
 
-    Of `bold` only the number of volumes and the repetition time are read.
+    Of `bold` only the header is read; `n_scans` is None where it is to tell the number of volumes.
     """
     series = Series.of(bold)
+    n_scans = n_scans or series.n_scans
     seconds = images.repetition_time(series.files[0], repetition_time)
-    times = designs.frame_times(series.n_scans, seconds, slice_time_ref)
+    times = designs.frame_times(n_scans, seconds, slice_time_ref)
     rows = tables.read_events(events)
-    _check_onsets(events, rows, series.n_scans * seconds)
+    _check_onsets(events, rows, n_scans * seconds)
     options = designs.DesignOptions(
         hrf_model=hrf_model,
         drift_model=None if drift_model == "none" else drift_model,
@@ -49,7 +51,7 @@ def make_design_matrix(
         min_onset=min_onset,
         oversampling=oversampling,
     )
-    nuisance = _confounds(confounds, confound_columns, series.n_scans)
+    nuisance = _confounds(confounds, confound_columns, n_scans)
     matrix = designs.design_matrix(times, rows, options, nuisance, confound_columns)
     values = matrix.to_numpy(dtype=np.float64)
     names = [str(name) for name in matrix.columns]
