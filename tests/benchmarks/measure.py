@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-POLL = 0.05
-"""Seconds between two looks at the memory of the process tree."""
+POLL = 0.25
+"""Seconds between two looks at the memory of the process tree; looking more often slows what is measured."""
 MB = 1e6
 
 

@@ -9,9 +9,6 @@ one event alone raises the signal by about a fifth of its beta.
 The model is in :mod:`firstlevel.simulation`; here are the files.
 """
 
-# mypy: disable-error-code="no-untyped-call"
-# nibabel says that it is typed, and is so in part
-
 import contextlib
 import io
 import json
