@@ -14,20 +14,22 @@ matplotlib.use("Agg")
 # Okabe and Ito (2008): told apart with every kind of colour vision. Black and yellow left out.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 DOTS_PER_INCH = 150
+MARGIN = 0.15
+"""Inches around the content of a figure."""
 
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, cropped to its content with a small margin, and close it."""
     from matplotlib import pyplot as plt
 
+    content = figure.get_tightbbox().padded(MARGIN)  # bbox_inches="tight" would draw everything twice
     with atomic(path) as temporary:
         figure.savefig(
             temporary,
             format="png",
             dpi=DOTS_PER_INCH,
             facecolor=figure.get_facecolor(),
-            bbox_inches="tight",
-            pad_inches=0.15,
+            bbox_inches=content,
             metadata={"Software": None},
         )
     plt.close(figure)

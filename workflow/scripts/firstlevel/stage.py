@@ -11,6 +11,7 @@ import argparse
 import ast
 import contextlib
 import functools
+import gc
 import glob
 import hashlib
 import importlib.metadata
@@ -136,6 +137,7 @@ def run(function: Callable[..., None], snakemake: Any = None, argv: Sequence[str
     else:
         log = Path(snakemake.log[0]) if snakemake.log else None
         arguments = _bound(function, parameters, hints, snakemake)
+    gc.set_threshold(100_000, 50, 100)  # the libraries' imports make many objects and no garbage
     _start_log(log)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that unfinished files go
     try:
