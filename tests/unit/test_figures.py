@@ -272,6 +272,19 @@ def test_a_figure_is_written_and_is_the_same_twice(calls, function):
     assert b"Software" not in first
 
 
+@pytest.mark.parametrize("function", [plot_zmap, plot_design, plot_events, plot_motion])
+def test_nothing_is_cut_off(calls, function):
+    """An empty margin runs all around the content, and is not much wider anywhere than asked for."""
+    arguments = calls[function]
+    function(**arguments)
+    pixels = matplotlib.image.imread(arguments["figure"])[..., :3]
+    drawn = np.argwhere(np.any(np.abs(pixels - pixels[0, 0]) > 0.02, axis=2))
+    margin = figures.MARGIN * figures.DOTS_PER_INCH
+    spaces = [*drawn.min(axis=0), *(np.array(pixels.shape[:2]) - 1 - drawn.max(axis=0))]
+    assert min(spaces) > 0.5 * margin
+    assert max(spaces) < 4 * margin
+
+
 def test_a_stage_runs_from_the_command_line(calls, tmp_path):
     """The command line gives the bytes of the direct call."""
     arguments = calls[plot_zmap]

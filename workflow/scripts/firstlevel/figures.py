@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from firstlevel.stage import atomic
 
@@ -22,7 +23,9 @@ def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, cropped to its content with a small margin, and close it."""
     from matplotlib import pyplot as plt
 
-    content = figure.get_tightbbox().padded(MARGIN)  # bbox_inches="tight" would draw everything twice
+    content: Bbox | str = "tight"
+    if figure.get_layout_engine() is None:  # else only a drawing knows; "tight" draws everything twice
+        content = figure.get_tightbbox().padded(MARGIN)
     with atomic(path) as temporary:
         figure.savefig(
             temporary,
@@ -30,6 +33,7 @@ def save(figure: Figure, path: Path) -> None:
             dpi=DOTS_PER_INCH,
             facecolor=figure.get_facecolor(),
             bbox_inches=content,
+            pad_inches=MARGIN,
             metadata={"Software": None},
         )
     plt.close(figure)
