@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
 from firstlevel import study
-from firstlevel.stage import InputError, code_digest as digest_of
+from firstlevel.stage import InputError, code_digest
 
 
 def stop_on_input_error(check, *arguments):
@@ -32,7 +32,6 @@ def runs_of_study():
 
 
 RUNS = stop_on_input_error(runs_of_study)
-EPI_MASK = config["mask"] == "epi"
 T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
 F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
 
@@ -57,11 +56,6 @@ wildcard_constraints:
     task=any_of(run.task for run in RUNS),
     run=any_of(run.run or "" for run in RUNS),
     contrast=any_of(config["contrasts"]),
-
-
-def code_digest(script):
-    """Digest of a stage's code, as a parameter that reruns it when the code changes."""
-    return digest_of(script)
 
 
 def row(wildcards):
@@ -125,7 +119,7 @@ def over_runs(pattern):
 
 def own_mask(wildcards):
     """The user's mask, where there is one."""
-    if EPI_MASK:
+    if config["mask"] == "epi":
         return []
     header = Path(config["mask"]).with_suffix(".hdr")
     return [config["mask"], *([header] if config["mask"].endswith(".img") else [])]

@@ -124,7 +124,7 @@ def _checked(series: Series) -> Iterator[Float32Array]:
         if not np.isfinite(volume.sum(dtype=np.float64)):
             count = int((~np.isfinite(volume)).sum())
             raise InputError(
-                series.files[scan if len(series.files) > 1 else 0],
+                series.file_of(scan),
                 f"volume {scan + 1} holds {count} voxels that are NaN or infinite",
                 expected="finite values everywhere",
                 remedy="restore the volume, or take it out of the run together with its time",
@@ -148,7 +148,7 @@ def _voxels_outside(series: Series, grids: list[Grid], target: Grid) -> list[int
     for scan, grid in enumerate(grids):
         mapping = resampling.voxel_map(grid.affine, target.affine)
         counts.append(resampling.count_outside(mapping, target.shape, grid.shape))
-        path = series.files[scan if len(series.files) > 1 else 0]
+        path = series.file_of(scan)
         if counts[-1] == np.prod(target.shape):
             raise InputError(
                 path,

@@ -83,6 +83,10 @@ class Series:
             return cls(files, len(files))
         return cls(files, n_volumes(load(files[0])))
 
+    def file_of(self, scan: int) -> Path:
+        """Return the file that holds a volume."""
+        return self.files[scan if len(self.files) > 1 else 0]
+
     def grids(self) -> list[Grid]:
         """Return the grid of each volume, from the headers alone; a 4D file has one for all."""
         if len(self.files) == 1:
