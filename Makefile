@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check benchmark benchmark-kernels lock clean
+.PHONY: help run test check benchmark benchmark-kernels benchmark-scaling lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -27,6 +27,9 @@ benchmark: .venv/run.lock  ## the workflow against nilearn's script: about 15 mi
 
 benchmark-kernels: .venv/run.lock  ## resampling against scipy, fit against nilearn's run_glm
 	$(BIN)/python tests/benchmarks/kernels.py
+
+benchmark-scaling: .venv/run.lock  ## time and memory against scans, voxels and runs: about 10 minutes
+	$(BIN)/python tests/benchmarks/scaling.py
 
 .venv/%.lock: envs/%.lock.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
