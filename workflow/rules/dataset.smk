@@ -66,6 +66,8 @@ rule extract_events:
         f"<logs>/extract_events/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/extract_events/{RUN_LABEL}.tsv"
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     resources:

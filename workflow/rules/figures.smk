@@ -12,6 +12,8 @@ rule plot_zmap:
         f"<logs>/plot_zmap/{SUBJECT_LABEL}_contrast-{{contrast}}.log",
     benchmark:
         f"<benchmarks>/plot_zmap/{SUBJECT_LABEL}_contrast-{{contrast}}.tsv"
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     resources:
@@ -38,6 +40,8 @@ rule plot_design:
         f"<logs>/plot_design/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/plot_design/{RUN_LABEL}.tsv"
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     resources:
@@ -60,6 +64,8 @@ rule plot_events:
         f"<logs>/plot_events/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/plot_events/{RUN_LABEL}.tsv"
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     resources:
@@ -82,6 +88,8 @@ rule plot_motion:
         f"<logs>/plot_motion/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/plot_motion/{RUN_LABEL}.tsv"
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     resources:

@@ -14,6 +14,8 @@ rule resample_run:
     benchmark:
         f"<benchmarks>/resample_run/{RUN_LABEL}.tsv"
     priority: 1  # the longest way to a map begins here; designs fill the gaps
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -40,6 +42,8 @@ rule compute_mean_image:
     benchmark:
         f"<benchmarks>/compute_mean_image/{RUN_LABEL}.tsv"
     priority: 1
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     resources:
@@ -77,6 +81,8 @@ rule compute_mask:
     benchmark:
         f"<benchmarks>/compute_mask/{SUBJECT_LABEL}.tsv"
     priority: 1
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     resources:

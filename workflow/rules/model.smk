@@ -14,6 +14,8 @@ rule make_design_matrix:
         f"<logs>/make_design_matrix/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/make_design_matrix/{RUN_LABEL}.tsv"
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     resources:
@@ -50,6 +52,8 @@ rule fit_glm:
         f"<logs>/fit_glm/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/fit_glm/{RUN_LABEL}.tsv"
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -86,6 +90,8 @@ rule compute_contrast:
         f"<benchmarks>/compute_contrast/{SUBJECT_LABEL}_contrast-{{contrast}}.tsv"
     wildcard_constraints:
         contrast=any_of(T_CONTRASTS),
+    group:
+        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     resources:
