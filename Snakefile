@@ -19,8 +19,9 @@ include: "workflow/rules/figures.smk"
 
 
 rule all:
-    """Every z map and every figure."""
+    """Every z map and every figure, and the list of maps."""
     default_target: True
     input:
-        z_maps(),
+        [f"<results>/{name}" for labels in subjects() for name in z_maps(labels)],
         figures(),
+        "<results>/maps.tsv",

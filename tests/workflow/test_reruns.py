@@ -6,7 +6,8 @@ import pytest
 from conftest import Study
 
 FIGURES = {"plot_zmap": 3}
-CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES
+LISTED = {"list_maps": 1}
+CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES | LISTED
 FIT = {"fit_glm": 2} | CONTRASTS
 MASK = {"compute_mask": 1} | FIT
 MEANS = {"compute_mean_image": 2, "compute_mean_image_over_runs": 1} | MASK
@@ -19,11 +20,11 @@ CONFIG_EDITS = {
     "nothing": ({}, {}),
     "a new t contrast": (
         {"contrasts": {"faces": "faces"}},
-        {"compute_contrast": 1, "plot_zmap": 1},
+        {"compute_contrast": 1, "plot_zmap": 1} | LISTED,
     ),
     "a changed t contrast": (
         {"contrasts": {"facesMinusScrambled": "faces - 0.5 * scrambled"}},
-        {"compute_contrast": 1, "plot_zmap": 1},
+        {"compute_contrast": 1, "plot_zmap": 1} | LISTED,
     ),
     "a changed F contrast": (
         {"contrasts": {"effectsOfInterest": ["faces", "scrambled", "faces_derivative"]}},

@@ -145,7 +145,7 @@ def test_table_study_with_sessions_confounds_and_blanks_in_its_paths(table_study
     assert table_study.planned() == {}
 
 
-CONTRASTS = {"compute_contrast": 1, "compute_contrast_f": 1, "plot_zmap": 2}
+CONTRASTS = {"compute_contrast": 1, "compute_contrast_f": 1, "plot_zmap": 2, "list_maps": 1}
 ONE_DESIGN = {"make_design_matrix": 1, "plot_design": 1, "fit_glm": 1} | CONTRASTS
 MASK = {"compute_mask": 1, "fit_glm": 2} | CONTRASTS
 ONE_RUN = {"resample_run": 1, "plot_motion": 1, "compute_mean_image": 1, "compute_mean_image_over_runs": 1}

@@ -1,4 +1,7 @@
 # What the rules share: the checked config, the run table, names of files, digests of code.
+import functools
+import gc
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import study
+from firstlevel import study, summary
 from firstlevel.stage import InputError, code_digest
 
 
@@ -22,27 +25,31 @@ def stop_on_input_error(check, *arguments):
 
 
 def runs_of_study():
-    """Rows of the run table, from a config that holds against its schema."""
+    """Rows of the run table and what is left out, from a config that holds against its schema."""
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     configs.check_config(config, schema)
-    runs = study.run_table(config, "<data>")
+    runs, left_out = study.run_table(config, "<data>")
     if workflow.is_main_process:
         configs.check_contrasts(config, runs)
-    return runs
+    return runs, left_out
 
 
-RUNS = stop_on_input_error(runs_of_study)
+gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
+RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
 T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
 F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
 
-ENTITY_PREFIX = {"session": "ses", "task": "task", "run": "run"}
+LABEL = "[A-Za-z0-9]+"
+# The wildcards session and run hold their whole part of a name, such as _ses-pre, or nothing.
 SUBJECT_LABEL = "sub-{subject}_task-{task}"
-RUN_LABEL = "_".join(
-    ["sub-{subject}", *(f"{ENTITY_PREFIX[e]}-{{{e}}}" for e in RUNS[0].entities if e != "subject")]
-)
+RUN_LABEL = "sub-{subject}{session}_task-{task}{run}"
 SUBJECT = f"sub-{{subject}}/{SUBJECT_LABEL}"
 RUN = f"sub-{{subject}}/{RUN_LABEL}"
 FIGURE = "sub-{subject}/figures"
+RUN_OF_LABELS = {tuple(run.wildcards.values()): run for run in RUNS}
+RUNS_OF_SUBJECT = {}
+for each in RUNS:
+    RUNS_OF_SUBJECT.setdefault((each.subject, each.task), []).append(each)
 
 
 def any_of(labels):
@@ -51,21 +58,34 @@ def any_of(labels):
 
 
 wildcard_constraints:
-    subject=any_of(run.subject for run in RUNS),
-    session=any_of(run.session or "" for run in RUNS),
+    subject=LABEL,  # not the thousand labels of a large study, which would be tried one by one
+    session=f"(_ses-{LABEL})?",
     task=any_of(run.task for run in RUNS),
-    run=any_of(run.run or "" for run in RUNS),
+    run=f"(_run-{LABEL})?",
     contrast=any_of(config["contrasts"]),
+
+
+def with_labelled_runs():
+    """Regular expression of the subjects whose mean image is not that of their one run without a label."""
+    labels = {run.subject for run in RUNS if run.session or run.run}
+    return LABEL if len(labels) == len(RUNS_OF_SUBJECT) else any_of(labels)
 
 
 def row(wildcards):
     """Row of the run table that the wildcards name."""
-    return next(run for run in RUNS if all(run.entities[e] == wildcards.get(e) for e in run.entities))
+    labels = tuple(wildcards.get(entity, "") for entity in ("subject", "session", "task", "run"))
+    return RUN_OF_LABELS.get(labels) or not_in_the_study(RUN_LABEL.format(**wildcards))
 
 
 def runs_of(wildcards):
     """Runs of a subject and task, in the order of the run table."""
-    return [run for run in RUNS if (run.subject, run.task) == (wildcards.subject, wildcards.task)]
+    labels = (wildcards.subject, wildcards.task)
+    return RUNS_OF_SUBJECT.get(labels) or not_in_the_study(SUBJECT_LABEL.format(**wildcards))
+
+
+def not_in_the_study(name):
+    """End with the nearest name of the study."""
+    raise WorkflowError(f"{name} is no run or subject of this study")
 
 
 def bold(wildcards):
@@ -94,6 +114,23 @@ def reference(wildcards):
     return first_image(runs_of(wildcards)[0])
 
 
+@functools.cache
+def stored_mb(run):
+    """MB of a run's volumes as they will be read; 0 for those that a rule has yet to make."""
+    size = sum(os.path.getsize(file) for file in run.bold if os.path.isfile(file)) / 1e6
+    return (3 if run.bold[0].endswith(".gz") else 1) * size
+
+
+def needs(fixed, per_gb):
+    """Resource that grows with the raw volumes of a job's runs, and with every new attempt."""
+
+    def amount(wildcards, attempt):
+        runs = [row(wildcards)] if "run" in wildcards.keys() else runs_of(wildcards)
+        return round(attempt * (fixed + per_gb * sum(map(stored_mb, runs)) / 1000))
+
+    return amount
+
+
 def of_run(attribute):
     """Parameter function for one column of the run table."""
 
@@ -112,15 +149,17 @@ def over_runs(pattern):
     """Input function for one file of every run of a subject."""
 
     def files(wildcards):
-        return [pattern.format(**run.entities) for run in runs_of(wildcards)]
+        return [pattern.format(**run.wildcards) for run in runs_of(wildcards)]
 
     return files
 
 
 def own_mask(wildcards):
-    """The user's mask, where there is one."""
+    """The user's mask, or those of the runs, where there are any."""
     if config["mask"] == "epi":
         return []
+    if config["mask"] == "derivatives":
+        return [run.mask for run in runs_of(wildcards)]
     header = Path(config["mask"]).with_suffix(".hdr")
     return [config["mask"], *([header] if config["mask"].endswith(".img") else [])]
 
@@ -142,8 +181,9 @@ def is_signed(wildcards):
 
 def title(wildcards):
     """Who and what a figure shows."""
-    parts = [f"{entity} {wildcards.get(entity)}" for entity in ENTITY_PREFIX if wildcards.get(entity)]
-    return ", ".join([f"sub-{wildcards.subject}", *parts])
+    named = {"session": "_ses-", "task": "", "run": "_run-"}
+    labels = {entity: wildcards.get(entity, "").removeprefix(prefix) for entity, prefix in named.items()}
+    return ", ".join([f"sub-{wildcards.subject}", *(f"{e} {label}" for e, label in labels.items() if label)])
 
 
 def contrast_title(wildcards):
@@ -159,15 +199,18 @@ def kept(path):
 
 def subjects():
     """One set of labels per subject and task."""
-    return list(
-        {(run.subject, run.task): {"subject": run.subject, "task": run.task} for run in RUNS}.values()
-    )
+    return [{"subject": subject, "task": task} for subject, task in RUNS_OF_SUBJECT]
 
 
-def z_maps():
-    """The z map of every contrast of every subject."""
-    pattern = f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz"
-    return [pattern.format(**labels, contrast=name) for labels in subjects() for name in config["contrasts"]]
+def z_maps(labels):
+    """The z map of every contrast of a subject, below the results."""
+    pattern = f"{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz"
+    return [pattern.format(**labels, contrast=name) for name in config["contrasts"]]
+
+
+def of_every_map(pattern):
+    """One string per subject and t contrast, subject by subject."""
+    return [pattern.format(**labels, contrast=name) for labels in subjects() for name in T_CONTRASTS]
 
 
 def figures():
@@ -181,8 +224,28 @@ def figures():
             for name in config["contrasts"]
         ),
         *(
-            per_run.format(**run.entities, kind=kind)
+            per_run.format(**run.wildcards, kind=kind)
             for run in RUNS
             for kind in ("events", "design", "motion")
         ),
     ]
+
+
+def summarise():
+    """Write what became of every run, and say it in a few lines."""
+    folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
+    maps = {subject: [] for subject, _ in RUNS_OF_SUBJECT}
+    for labels in subjects():
+        maps[labels["subject"]] += [folder / name for name in z_maps(labels)]
+    table = [
+        [workflow.pathvars.apply(cell) for cell in row] for row in summary.rows(RUNS, LEFT_OUT, maps, logs)
+    ]
+    print(summary.write(folder / "runs.tsv", table), file=sys.stderr)
+
+
+onsuccess:
+    summarise()
+
+
+onerror:
+    summarise()

@@ -19,6 +19,7 @@ rule simulate_dataset:
         "<benchmarks>/simulate_dataset.tsv"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
         mem_mb=600,
         runtime=30,
@@ -46,6 +47,7 @@ rule fetch_dataset:
         "<benchmarks>/fetch_dataset.tsv"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
         mem_mb=400,
         runtime=120,
@@ -66,10 +68,9 @@ rule extract_events:
         f"<logs>/extract_events/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/extract_events/{RUN_LABEL}.tsv"
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
         mem_mb=300,
         runtime=5,

@@ -12,13 +12,12 @@ rule plot_zmap:
         f"<logs>/plot_zmap/{SUBJECT_LABEL}_contrast-{{contrast}}.log",
     benchmark:
         f"<benchmarks>/plot_zmap/{SUBJECT_LABEL}_contrast-{{contrast}}.tsv"
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
-        mem_mb=600,
-        runtime=5,
+        mem_mb=needs(600, per_gb=50),
+        runtime=needs(5, per_gb=1),
     params:
         title=contrast_title,
         signed=is_signed,
@@ -40,10 +39,9 @@ rule plot_design:
         f"<logs>/plot_design/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/plot_design/{RUN_LABEL}.tsv"
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
         mem_mb=500,
         runtime=5,
@@ -64,10 +62,9 @@ rule plot_events:
         f"<logs>/plot_events/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/plot_events/{RUN_LABEL}.tsv"
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
         mem_mb=500,
         runtime=5,
@@ -88,10 +85,9 @@ rule plot_motion:
         f"<logs>/plot_motion/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/plot_motion/{RUN_LABEL}.tsv"
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
         mem_mb=300,
         runtime=5,

@@ -6,6 +6,7 @@ rule resample_run:
     input:
         bold=bold,
         reference=reference,
+        sidecars=of_run("sidecars"),
     output:
         resampled=kept(f"<results>/{RUN}_desc-resampled_bold.nii"),
         sidecar=f"<results>/{RUN}_desc-resampled_bold.json",
@@ -14,14 +15,12 @@ rule resample_run:
     benchmark:
         f"<benchmarks>/resample_run/{RUN_LABEL}.tsv"
     priority: 1  # the longest way to a map begins here; designs fill the gaps
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=400,
-        runtime=30,
+        mem_mb=needs(400, per_gb=100),
+        runtime=needs(30, per_gb=20),
     params:
         repetition_time=of_run("repetition_time"),
         strategy=config["resample"]["strategy"],
@@ -42,31 +41,33 @@ rule compute_mean_image:
     benchmark:
         f"<benchmarks>/compute_mean_image/{RUN_LABEL}.tsv"
     priority: 1
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
-        mem_mb=300,
-        runtime=10,
+        mem_mb=needs(300, per_gb=100),
+        runtime=needs(10, per_gb=10),
     params:
         code=code_digest("compute_mean_image"),
     script:
         "../scripts/compute_mean_image.py"
 
 
-if RUN != SUBJECT:  # with one run and no label of it, its mean is the subject's
+use rule compute_mean_image as compute_mean_image_over_runs with:
+    input:
+        bold=over_runs(f"<results>/{RUN}_desc-mean_boldref.nii.gz"),
+    output:
+        mean=f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz",
+    log:
+        f"<logs>/compute_mean_image/{SUBJECT_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/compute_mean_image/{SUBJECT_LABEL}.tsv"
+    wildcard_constraints:
+        subject=with_labelled_runs(),
+    priority: 0
 
-    use rule compute_mean_image as compute_mean_image_over_runs with:
-        input:
-            bold=over_runs(f"<results>/{RUN}_desc-mean_boldref.nii.gz"),
-        output:
-            mean=f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz",
-        log:
-            f"<logs>/compute_mean_image/{SUBJECT_LABEL}.log",
-        benchmark:
-            f"<benchmarks>/compute_mean_image/{SUBJECT_LABEL}.tsv"
-        priority: 0
+
+ruleorder: compute_mean_image_over_runs > compute_mean_image
 
 
 rule compute_mask:
@@ -81,13 +82,12 @@ rule compute_mask:
     benchmark:
         f"<benchmarks>/compute_mask/{SUBJECT_LABEL}.tsv"
     priority: 1
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=needs(500, per_gb=100),
+        runtime=needs(10, per_gb=5),
     params:
         code=code_digest("compute_mask"),
     script:

@@ -1,4 +1,4 @@
-# In: events, resampled runs, the mask. Out: designs, betas with their variances, contrast maps.
+# In: events, resampled runs, the mask. Out: designs, betas with their variances, contrast maps, a list of these.
 
 
 rule make_design_matrix:
@@ -7,6 +7,7 @@ rule make_design_matrix:
         events=f"<results>/{RUN}_events.tsv",
         bold=first_bold,
         confounds=confounds,
+        sidecars=of_run("sidecars"),
     output:
         design=f"<results>/{RUN}_design.tsv",
         sidecar=f"<results>/{RUN}_design.json",
@@ -14,10 +15,9 @@ rule make_design_matrix:
         f"<logs>/make_design_matrix/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/make_design_matrix/{RUN_LABEL}.tsv"
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
         mem_mb=500,
         runtime=5,
@@ -52,14 +52,12 @@ rule fit_glm:
         f"<logs>/fit_glm/{RUN_LABEL}.log",
     benchmark:
         f"<benchmarks>/fit_glm/{RUN_LABEL}.tsv"
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=400,
-        runtime=20,
+        mem_mb=needs(400, per_gb=500),
+        runtime=needs(20, per_gb=20),
     params:
         noise_model=config["glm"]["noise_model"],
         signal_scaling=config["glm"]["signal_scaling"],
@@ -90,13 +88,12 @@ rule compute_contrast:
         f"<benchmarks>/compute_contrast/{SUBJECT_LABEL}_contrast-{{contrast}}.tsv"
     wildcard_constraints:
         contrast=any_of(T_CONTRASTS),
-    group:
-        "subject"
     conda:
         "../../envs/firstlevel.yaml"
+    threads: 1
     resources:
-        mem_mb=400,
-        runtime=10,
+        mem_mb=needs(400, per_gb=300),
+        runtime=needs(10, per_gb=10),
     params:
         rows=contrast_rows,
         statistic=statistic,
@@ -116,3 +113,30 @@ use rule compute_contrast as compute_contrast_f with:
         sidecar=f"<results>/{SUBJECT}_contrast-{{contrast}}_statmap.json",
     wildcard_constraints:
         contrast=any_of(F_CONTRASTS),
+
+
+rule list_maps:
+    """List the maps of all subjects, for a second level."""
+    input:
+        effects=of_every_map(f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-effect_statmap.nii.gz"),
+        variances=of_every_map(f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-variance_statmap.nii.gz"),
+        masks=of_every_map(f"<results>/{SUBJECT}_desc-brain_mask.nii.gz"),
+    output:
+        table="<results>/maps.tsv",
+    log:
+        "<logs>/list_maps.log",
+    benchmark:
+        "<benchmarks>/list_maps.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        subjects=of_every_map("{subject}"),
+        tasks=of_every_map("{task}"),
+        contrasts=of_every_map("{contrast}"),
+        code=code_digest("list_maps"),
+    script:
+        "../scripts/list_maps.py"

@@ -1,4 +1,4 @@
-"""The voxels to analyse: nilearn's EPI mask of the runs' means, or the user's own mask on the grid."""
+"""The voxels to analyse: nilearn's EPI mask of the runs' means, or given masks on the grid of these."""
 
 import logging
 from pathlib import Path
@@ -17,10 +17,14 @@ RUNS_THRESHOLD = 0.5
 def compute_mask(*, means: list[Path], mask: Path, own_mask: list[Path]) -> None:
     """Write the mask of a subject as uint8 on the grid of the runs' means.
 
-    `own_mask` is empty, or the user's mask (of a pair with its ``.hdr``).
+    `own_mask` is empty, or the user's mask (of a pair with its ``.hdr``), or the mask of every run.
     """
     grid = Grid.of(means[0])
-    inside = _on_grid(own_mask[0], means[0]) if own_mask else _epi_mask(means)
+    given = [path for path in own_mask if path.suffix != ".hdr"]
+    if given:
+        inside = np.mean([_on_grid(path, means[0]) for path in given], axis=0) > RUNS_THRESHOLD
+    else:
+        inside = _epi_mask(means)
     if not inside.any():
         raise InputError(
             own_mask[0] if own_mask else means[0],

@@ -24,7 +24,7 @@ def make_design_matrix(
     design: Path,
     sidecar: Path,
     n_scans: int | None,
-    repetition_time: float | None,
+    repetition_time: images.RepetitionTime,
     slice_time_ref: float,
     hrf_model: str,
     drift_model: Literal["cosine", "none"],
@@ -33,6 +33,7 @@ def make_design_matrix(
     oversampling: int,
     confound_columns: list[str],
     confounds: Path | None = None,
+    sidecars: list[Path] | None = None,
 ) -> None:
     """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
 
@@ -40,7 +41,8 @@ def make_design_matrix(
     """
     series = Series.of(bold)
     n_scans = n_scans or series.n_scans
-    seconds = images.repetition_time(series.files[0], repetition_time)
+    said = tables.repetition_time(sidecars or ())
+    seconds = images.repetition_time(series.files[0], repetition_time, said)
     times = designs.frame_times(n_scans, seconds, slice_time_ref)
     rows = tables.read_events(events)
     _check_onsets(events, rows, n_scans * seconds)

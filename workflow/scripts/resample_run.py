@@ -30,9 +30,10 @@ def resample_run(
     reference: list[Path],
     resampled: Path,
     sidecar: Path,
-    repetition_time: float | None,
+    repetition_time: images.RepetitionTime,
     strategy: Literal["sequential", "direct"],
     smoothing_fwhm: float | None,
+    sidecars: list[Path] | None = None,
     threads: int = 1,
 ) -> None:
     """Write the run as one 4D image on the reference grid, and what moved as a sidecar.
@@ -40,7 +41,8 @@ def resample_run(
     `repetition_time` in s and `smoothing_fwhm` in mm; the 4D image is single precision, uncompressed.
     """
     series, target = Series.of(bold), Grid.of(Series.of(reference).files[0])
-    seconds = images.repetition_time(series.files[0], repetition_time)
+    said = tables.repetition_time(sidecars or ())
+    seconds = images.repetition_time(series.files[0], repetition_time, said)
     grids = series.grids()
     outside = _voxels_outside(series, grids, target)
     steps = [grids[0], target] if strategy == "sequential" else [target]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +45,13 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
             expected="known keys with values of the right kind",
             remedy=f"correct the config; {REFERENCE} for every key",
         )
-    if config["mask"] != "epi" and not Path(config["mask"]).is_file():
+    _check_source(config)
+    if config["mask"] not in ("epi", "derivatives") and not Path(config["mask"]).is_file():
         raise InputError(
             f"config key mask ({Path(config['mask']).absolute()})",
             "there is no such file",
             expected="epi, or the path of a mask image",
             remedy="correct the path; it is relative to the working directory",
-        )
-    if config["study"]["source"] == "table" and not config["study"]["table"]:
-        raise InputError(
-            "config key study.table",
-            "is not set, though study.source is table",
-            expected="the path of a run table",
-            remedy=f"set study.table; {REFERENCE}",
         )
     for label, expression in config["contrasts"].items():
         for text in rows_of(expression):
@@ -72,16 +66,44 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
                 ) from None
 
 
+def _check_source(config: Mapping[str, Any]) -> None:
+    """Hold the keys that one kind of study needs."""
+    source, of_bids = config["study"]["source"], config["study"]["bids"]
+    needed = {"table": {"study.table": config["study"]["table"]}}
+    needed["bids"] = {f"study.bids.{key}": of_bids[key] for key in ("path", "task")}
+    for key, value in needed.get(source, {}).items():
+        if not value:
+            raise InputError(
+                f"config key {key}",
+                f"is not set, though study.source is {source}",
+                expected={"table": "the path of a run table"}.get(key.split(".")[-1], "a folder, and a task"),
+                remedy=f"set {key}; {REFERENCE}",
+            )
+    if config["mask"] == "derivatives" and not (
+        source == "bids" and (of_bids["derivatives"] or of_bids["space"])
+    ):
+        raise InputError(
+            "config key mask",
+            "is derivatives, but the study has none",
+            expected="study.source bids with study.bids.derivatives",
+            remedy="set study.bids.derivatives, or mask: epi",
+        )
+
+
 def rows_of(expression: str | Sequence[str]) -> list[str]:
     """Expressions of a contrast: one of a t contrast, one per row of an F contrast."""
     return [expression] if isinstance(expression, str) else list(expression)
 
 
-def check_contrasts(config: Mapping[str, Any], runs: Iterable[Run]) -> None:
+def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     """Check that every name in a contrast is a regressor of every run, and that confounds have a table.
 
-    Reads the names of conditions from the events. Raises InputError with the known names and the nearest one.
+    Reads the names of conditions from the events; of a BIDS study only those of the first subject, since
+    thousands of tables take their time: there the designs of the others tell. Raises InputError with the
+    known names and the nearest one.
     """
+    if config["study"]["source"] == "bids":
+        runs = [run for run in runs if run.subject == runs[0].subject]
     model = config["design"]["hrf_model"]
     suffixes = ["", *(suffix for word, suffix in HRF_SUFFIXES.items() if word in model)]
     for run in runs:
@@ -92,7 +114,7 @@ def check_contrasts(config: Mapping[str, Any], runs: Iterable[Run]) -> None:
                 expected="the column confounds in the run table",
                 remedy="add the tables to the run table, or ask for no confounds",
             )
-        conditions = conditions_of(run) if config["study"]["source"] == "table" else FACES
+        conditions = conditions_of(run) if config["study"]["source"] in ("table", "bids") else FACES
         known = [f"{name}{suffix}" for name in conditions for suffix in suffixes]
         known += [*config["design"]["confounds"], "constant"]
         for label, expression in config["contrasts"].items():
@@ -180,6 +202,6 @@ def _explained(error: Any) -> str:
         ]
         return "; ".join(lines)
     problem = error.message
-    if error.validator in ("oneOf", "pattern"):
+    if error.validator in ("oneOf", "anyOf", "pattern"):
         problem = f"{error.instance!r} does not fit"
     return f"{key or 'the whole file'}: {problem} ({error.schema.get('description', error.validator)})"

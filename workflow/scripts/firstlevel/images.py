@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -25,6 +26,10 @@ BLOCK_BYTES = 32 * 2**20
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
+SAME_TIME = 1e-3
+"""Repetition times (s) that differ by no more are the same."""
+RepetitionTime = float | Literal["header", "sidecar"] | None
+"""Seconds, who is to say them, or None where header, sidecars and study must agree."""
 
 
 @dataclass(frozen=True)
@@ -155,34 +160,54 @@ def n_volumes(image: nib.spatialimages.SpatialImage) -> int:
     return int(image.shape[3]) if len(image.shape) > 3 else 1
 
 
-def repetition_time(bold: Path, configured: float | None) -> float:
-    """Repetition time in seconds: as configured, else from the header of a 4D image.
+def repetition_time(bold: Path, configured: RepetitionTime, sidecar: float | None = None) -> float:
+    """Repetition time in seconds, as configured, as the header of a 4D image and as its sidecar say.
+
+    All that say a time must agree; the name of one of them as `configured` lets this one decide.
 
     Raises
     ------
-    InputError : where neither gives it, or both do and differ by more than 1 ms.
+    InputError : where nothing gives the time, or two of them differ by more than 1 ms.
     """
-    image = load(bold)
-    header: float | None = None
-    if n_volumes(image) > 1 and isinstance(image.header, nib.Nifti1Header):
-        factor = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}.get(image.header.get_xyzt_units()[1])
-        zoom = float(image.header.get_zooms()[3])
-        header = zoom * factor if factor and zoom > 0 else None
-    if configured is None and header is None:
+    said = {
+        "the study": configured if isinstance(configured, int | float) else None,
+        "the sidecar": sidecar,
+        "the header": _header_time(bold),
+    }
+    if isinstance(configured, str):
+        said = {f"the {configured}": said[f"the {configured}"]}
+    known = {who: seconds for who, seconds in said.items() if seconds is not None}
+    if not known:
         raise InputError(
             bold,
-            "neither the header nor the study gives the repetition time",
+            f"the {configured} does not give the repetition time"
+            if isinstance(configured, str)
+            else "neither the header nor the study gives the repetition time",
             expected="seconds between two scans",
             remedy="set study.repetition_time in the config, or the column repetition_time of the run table",
         )
-    if configured is not None and header is not None and abs(configured - header) > 1e-3:
-        raise InputError(
-            bold,
-            f"the header says a repetition time of {header:g} s, the study {configured:g} s",
-            expected="the same time in both, in seconds",
-            remedy="correct study.repetition_time (or the run table), or the header",
-        )
-    return configured if configured is not None else float(header or 0.0)
+    (first, seconds), *others = known.items()
+    for who, other in others:
+        if abs(other - seconds) > SAME_TIME:
+            raise InputError(
+                bold,
+                f"{who} says a repetition time of {other:g} s, {first} {seconds:g} s",
+                expected="the same time in both, in seconds",
+                remedy="correct one, or name the right one in study.repetition_time: header, sidecar"
+                if first == "the sidecar"
+                else "correct study.repetition_time (or the run table), or the header",
+            )
+    return seconds
+
+
+def _header_time(bold: Path) -> float | None:
+    """Return the repetition time of a 4D header that names its unit."""
+    image = load(bold)
+    if n_volumes(image) == 1 or not isinstance(image.header, nib.Nifti1Header):
+        return None
+    factor = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}.get(image.header.get_xyzt_units()[1])
+    zoom = float(image.header.get_zooms()[3])
+    return zoom * factor if factor and zoom > 0 else None
 
 
 class SeriesWriter:

@@ -195,7 +195,8 @@ def _convert(value: Any, hint: Any) -> Any:
     """Strings of Snakemake as the paths that the annotation asks for; every other value as it is."""
     if value is None or (_is_optional(hint) and value == []):  # an input that the study does not have
         return None
-    if hint is Path or (_is_optional(hint) and Path in typing.get_args(hint)):
+    hint = _given(hint)
+    if hint is Path:
         return Path(str(value))
     if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
         raise TypeError(f"{value!r} is none of {typing.get_args(hint)}")
@@ -205,7 +206,14 @@ def _convert(value: Any, hint: Any) -> Any:
 
 
 def _is_optional(hint: Any) -> bool:
-    return isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
+    union = typing.get_origin(hint) in (types.UnionType, typing.Union)
+    return union and type(None) in typing.get_args(hint)
+
+
+def _given(hint: Any) -> Any:
+    """Return the type of a value that is there: of ``X | None`` it is X, a longer union stays."""
+    kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+    return kinds[0] if _is_optional(hint) and len(kinds) == 1 else hint
 
 
 def _command_line(
@@ -222,7 +230,7 @@ def _command_line(
             options["default"] = parameter.default
         if _is_optional(hint):
             options |= {"required": False, "default": options.get("default")}
-            hint = next(item for item in typing.get_args(hint) if item is not type(None))
+            hint = _given(hint)
         if typing.get_origin(hint) is list and typing.get_args(hint)[0] in (Path, str, float):
             options |= {"nargs": "*", "type": typing.get_args(hint)[0]}
         elif hint is bool:

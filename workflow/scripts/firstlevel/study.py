@@ -1,6 +1,7 @@
 """A study as a table of runs.
 
-A study comes by name (simulated, spm_multimodal) or as a table; each only makes rows of the run table.
+A study comes by name (simulated, spm_multimodal), as a table or as a BIDS folder; each only makes rows of the
+run table.
 Standard library: every start of Snakemake pays for this import.
 """
 
@@ -11,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from firstlevel import expressions, tables
 from firstlevel.stage import InputError
@@ -31,7 +32,10 @@ class Run:
     bold : a 4D image, 3D images in time order with the ``.hdr`` of pairs, or one folder of 3D images.
     events : events table (``.tsv``), or SPM's multiple conditions (``.mat``).
     confounds : table of confounds, one row per scan.
-    repetition_time : seconds; None leaves it to the header.
+    repetition_time : seconds; None leaves it to header and sidecars, which must agree; the name of one of
+        them (``header``, ``sidecar``) decides for it.
+    sidecars : JSON files that hold for the run, the nearest last.
+    mask : the run's own brain mask.
     """
 
     subject: str
@@ -41,7 +45,9 @@ class Run:
     bold: tuple[str, ...]
     events: str
     confounds: str | None
-    repetition_time: float | None
+    repetition_time: float | str | None
+    sidecars: tuple[str, ...] = ()
+    mask: str | None = None
 
     @property
     def name(self) -> str:
@@ -54,9 +60,23 @@ class Run:
         labels = {"subject": self.subject, "session": self.session, "task": self.task, "run": self.run}
         return {entity: label for entity, label in labels.items() if label is not None}
 
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """Values of the wildcards in file names, where session and run bear their prefix or are nothing."""
+        session = f"_ses-{self.session}" if self.session is not None else ""
+        run = f"_run-{self.run}" if self.run is not None else ""
+        return {"subject": self.subject, "session": session, "task": self.task, "run": run}
 
-def run_table(config: Mapping[str, Any], data: str) -> list[Run]:
-    """Rows of the study that a checked config describes.
+
+class LeftOut(NamedTuple):
+    """A file or folder of a study that makes no run, and why."""
+
+    path: str
+    reason: str
+
+
+def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[LeftOut]]:
+    """Rows of the study that a checked config describes, and what of it is left out.
 
     Parameters
     ----------
@@ -65,7 +85,11 @@ def run_table(config: Mapping[str, Any], data: str) -> list[Run]:
     """
     study = config["study"]
     if study["source"] == "table":
-        return _rows_of_table(Path(study["table"]), study["repetition_time"])
+        return _rows_of_table(Path(study["table"]), study["repetition_time"]), []
+    if study["source"] == "bids":
+        from firstlevel import bids
+
+        return bids.find_runs(config)
     if study["repetition_time"] is None:
         raise InputError(
             "config key study.repetition_time",
@@ -74,8 +98,8 @@ def run_table(config: Mapping[str, Any], data: str) -> list[Run]:
             remedy="set it; 2.0 for SPM multimodal faces",
         )
     if study["source"] == "spm_multimodal" and study["path"]:
-        return [_named_run(n, _trunk(Path(study["path"])), study, made=False) for n in (1, 2)]
-    return [_named_run(n, f"{data}/{study['source']}/{TRUNK}", study, made=True) for n in (1, 2)]
+        return [_named_run(n, _trunk(Path(study["path"])), study, made=False) for n in (1, 2)], []
+    return [_named_run(n, f"{data}/{study['source']}/{TRUNK}", study, made=True) for n in (1, 2)], []
 
 
 def _named_run(number: int, trunk: str, study: Mapping[str, Any], *, made: bool) -> Run:
@@ -139,7 +163,7 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
 
     def located(column: str) -> str | None:
         value = optional(column)
-        return None if value is None else _plain(str(path.parent / value), path, number)
+        return None if value is None else plain(str(path.parent / value), path, number)
 
     labels = {entity: optional(entity) for entity in ("subject", "session", "task", "run")}
     for entity, label in labels.items():
@@ -212,7 +236,7 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
         )
     files: list[str] = []
     for image in images:
-        files.append(_plain(image, where, row))
+        files.append(plain(image, where, row))
         if image.endswith(".img"):
             header = Path(image).with_suffix(".hdr")
             if not header.is_file():
@@ -232,7 +256,7 @@ def _by_number(path: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]
 
 
-def _plain(path: str, where: Path | str, row: int | None) -> str:
+def plain(path: str, where: Path | str, row: int | None) -> str:
     """Return a path without the characters that stand for wildcards and path variables in Snakemake."""
     if set(path) & set("{}<>"):
         raise InputError(
@@ -246,7 +270,7 @@ def _plain(path: str, where: Path | str, row: int | None) -> str:
 
 
 def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -> None:
-    """No two rows with the same labels, and session and run given in all rows or in none."""
+    """No two rows with the same labels."""
     seen: dict[str, int] = {}
     for row, run in zip(rows, runs, strict=True):
         if run.name in seen:
@@ -258,12 +282,3 @@ def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -
                 row=row.number,
             )
         seen[run.name] = row.number
-    for entity in ("session", "run"):
-        given = {entity in run.entities for run in runs}
-        if len(given) > 1:
-            raise InputError(
-                path,
-                f"{entity} is given in some rows only",
-                expected="a label in every row, or in none",
-                remedy="complete the column",
-            )

@@ -151,9 +151,29 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a sidecar."""
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    """Read a sidecar, a JSON object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise InputError(path, f"is no JSON ({error})", expected="JSON", remedy="correct it") from None
+    if not isinstance(content, dict):
+        raise InputError(path, "is no JSON object", expected="names with values", remedy="correct it")
     return content
+
+
+def repetition_time(sidecars: Iterable[Path]) -> float | None:
+    """Return the RepetitionTime (s) of the nearest sidecar that has one; the nearest comes last."""
+    said = None
+    for path in sidecars:
+        said = read_json(path).get("RepetitionTime", said)
+        if said is not None and not (isinstance(said, int | float) and said > 0):
+            raise InputError(
+                path,
+                f"RepetitionTime is {said!r}",
+                expected="seconds, above 0",
+                remedy="correct it, or set study.repetition_time: header",
+            )
+    return said
 
 
 def _number(path: Path, row: Row, column: str) -> float:

@@ -1,0 +1,36 @@
+"""List the effect and variance maps of all subjects, for a second level.
+
+The columns subject_label, map_name and effects_map_path are those that nilearn's SecondLevelModel takes.
+Paths are relative to the folder of the table.
+"""
+
+import os
+from pathlib import Path
+
+from firstlevel import stage, tables
+
+COLUMNS = ("subject_label", "task", "map_name", "effects_map_path", "variance_map_path", "mask_path")
+
+
+def list_maps(
+    *,
+    effects: list[Path],
+    variances: list[Path],
+    masks: list[Path],
+    table: Path,
+    subjects: list[str],
+    tasks: list[str],
+    contrasts: list[str],
+) -> None:
+    """Write one row per subject, task and t contrast; every list has one item per row."""
+    rows = []
+    for *labels, effect, variance, mask in zip(
+        subjects, tasks, contrasts, effects, variances, masks, strict=True
+    ):
+        paths = [os.path.relpath(path, table.parent) for path in (effect, variance, mask)]
+        rows.append((*labels, *paths))
+    tables.write_table(table, COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    stage.run(list_maps, globals().get("snakemake"))
