@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check benchmark benchmark-kernels benchmark-scaling lock clean
+.PHONY: help run test check benchmark benchmark-kernels benchmark-scaling benchmark-scale lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -30,6 +30,9 @@ benchmark-kernels: .venv/run.lock  ## resampling against scipy, fit against nile
 
 benchmark-scaling: .venv/run.lock  ## time and memory against scans, voxels and runs: about 10 minutes
 	$(BIN)/python tests/benchmarks/scaling.py
+
+benchmark-scale: .venv/run.lock  ## what planning costs with up to 3,000 subjects
+	$(BIN)/python tests/benchmarks/scale.py
 
 .venv/%.lock: envs/%.lock.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

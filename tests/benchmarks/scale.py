@@ -1,0 +1,96 @@
+"""What planning costs as a study grows: BIDS folders of empty images, two runs and three contrasts each.
+
+    make benchmark-scale
+
+Index: a process that imports firstlevel.bids and finds the runs. Plan: a dry run of everything, and of the
+maps without figures. CPU and wall time in s, memory of the largest process in MB.
+"""
+
+import argparse
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import yaml
+from benchmark import CONTRASTS, ROOT, snakemake
+from measure import Cost, cost_of
+
+EVENTS = "onset\tduration\ttrial_type\n0\t1\tfaces\n4\t1\tscrambled\n"
+INDEX = """
+import sys, yaml
+sys.path.insert(0, sys.argv[1])
+from firstlevel import bids
+print(len(bids.find_runs(yaml.safe_load(open(sys.argv[2])))[0]))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--subjects", type=int, nargs="+", default=[10, 100, 1000, 3000])
+    parser.add_argument("--folder", type=Path, default=ROOT / ".benchmark/scale")
+    options = parser.parse_args()
+    rows = []
+    print("| subjects | runs | index (s) | plan (s) | MB | jobs | plan without figures (s) | MB | jobs |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for n_subjects in options.subjects:
+        folder = options.folder.resolve() / str(n_subjects)
+        study = empty_study(folder, n_subjects)
+        config = {"study": {"source": "bids", "bids": {"path": str(study), "task": "faces"}}}
+        plan, jobs = planned(config, folder / "everything", [])
+        maps, fewer = planned(config, folder / "maps", ["--omit-from", "plot_zmap", "plot_design",
+                                                        "plot_events", "plot_motion"])  # fmt: skip
+        index = indexed(config, folder / "everything", 2 * n_subjects)
+        print(
+            f"| {n_subjects} | {2 * n_subjects} | {index.wall:.2f} | {plan.wall:.1f} | {plan.largest:.0f} "
+            f"| {jobs} | {maps.wall:.1f} | {maps.largest:.0f} | {fewer} |",
+            flush=True,
+        )
+        rows.append((n_subjects, plan.wall))
+        shutil.rmtree(folder)
+    slope, start = np.polyfit(*np.array(rows).T, 1)
+    print(f"plan: {start:.1f} s + {1000 * slope:.0f} ms per subject")
+
+
+def empty_study(folder: Path, n_subjects: int) -> Path:
+    """Lay out a raw study with the events of every run and images without content."""
+    root = folder / "raw"
+    for subject in range(1, n_subjects + 1):
+        func = root / f"sub-{subject:04d}/func"
+        func.mkdir(parents=True)
+        for run in ("01", "02"):
+            start = f"sub-{subject:04d}_task-faces_run-{run}"
+            (func / f"{start}_bold.nii.gz").touch()
+            (func / f"{start}_events.tsv").write_text(EVENTS)
+    (root / "task-faces_bold.json").write_text('{"RepetitionTime": 2.0}')
+    return root
+
+
+def planned(config: dict, folder: Path, arguments: list[str]) -> tuple[Cost, int]:
+    """Cost of a dry run, and its number of jobs."""
+    command = snakemake(
+        config | {"contrasts": CONTRASTS}, folder, ["--dry-run", "--quiet", "rules", *arguments]
+    )
+    cost = cost_of(command, folder)
+    counts = re.findall(r"^total +(\d+)$", (folder / "output.txt").read_text(), re.MULTILINE)
+    return cost, int(counts[-1])
+
+
+def indexed(config: dict, folder: Path, n_runs: int) -> Cost:
+    """Cost of the index alone, in a process of its own."""
+    bids = {"derivatives": None, "subjects": None, "exclude": [], "sessions": None, "runs": None}
+    full = {"repetition_time": None, "bids": bids | {"space": None, "entities": {}} | config["study"]["bids"]}
+    checked = folder / "checked.yaml"
+    checked.write_text(yaml.safe_dump({"study": full, "mask": "epi", "design": {"confounds": []}}))
+    command = [sys.executable, "-c", INDEX, str(ROOT / "workflow/scripts"), str(checked)]
+    cost = cost_of(command, folder)
+    if int((folder / "output.txt").read_text()) != n_runs:
+        raise SystemExit("the index did not find every run")
+    return cost
+
+
+if __name__ == "__main__":
+    main()
