@@ -4,7 +4,7 @@ min_version("9.27")
 
 if not workflow.configfiles:
 
-    configfile: f"{workflow.basedir}/config/config.yaml"
+    configfile: f"{workflow.current_basedir.get_path_or_uri(secret_free=True)}/config/config.yaml"
 
 
 pathvars:
@@ -19,9 +19,10 @@ include: "workflow/rules/figures.smk"
 
 
 rule all:
-    """Every z map and every figure, and the list of maps."""
-    default_target: True
+    """Every z map and every figure, and what they are."""
+    default_target: workflow.modifier.is_main_snakefile()  # imported as a module, it leaves this to the importer
     input:
+        "<results>/dataset_description.json",
         [f"<results>/{name}" for labels in subjects() for name in z_maps(labels)],
         figures(),
         "<results>/maps.tsv",

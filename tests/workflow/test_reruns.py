@@ -52,7 +52,8 @@ CODE_EDITS = {
     "firstlevel/design.py": DESIGN,
     "firstlevel/motion.py": RESAMPLING,
     "firstlevel/sections.py": FIGURES,
-    "firstlevel/tables.py": EVENTS | RESAMPLING,
+    "firstlevel/tables.py": {"describe_dataset": 1} | EVENTS | RESAMPLING,
+    "firstlevel/derivative.py": {"describe_dataset": 1},
     "firstlevel/study.py": {},
     "firstlevel/config.py": {},
 }

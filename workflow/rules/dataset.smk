@@ -1,5 +1,11 @@
 # In: the simulation's parameters, or an archive on the net; the user's events.
-# Out: raw volumes with their conditions below <data>, events tables below <results>.
+# Out: raw volumes with their conditions below <data>; events tables, the dataset's description below <results>.
+import tomllib
+
+from firstlevel import derivative
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+stop_on_input_error(derivative.check_folder, Path(workflow.pathvars.apply("<results>")))
 
 
 rule simulate_dataset:
@@ -80,3 +86,28 @@ rule extract_events:
         code=code_digest("extract_events"),
     script:
         "../scripts/extract_events.py"
+
+
+rule describe_dataset:
+    """Say what the results are and what made them, as BIDS wants it of a derivative."""
+    output:
+        description="<results>/dataset_description.json",
+        bidsignore="<results>/.bidsignore",
+    log:
+        "<logs>/describe_dataset.log",
+    benchmark:
+        "<benchmarks>/describe_dataset.tsv"
+    localrule: True
+    conda:
+        "../../envs/firstlevel.yaml"
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        version=PROJECT["version"],
+        code_url=PROJECT.get("urls", {}).get("Repository"),
+        sessions=any(run.session for run in RUNS),
+        runs_kept=config["resample"]["keep"],
+        code=code_digest("describe_dataset"),
+    script:
+        "../scripts/describe_dataset.py"

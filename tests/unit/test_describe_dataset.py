@@ -1,0 +1,56 @@
+"""The description of the results, and the folders that it must not be written to."""
+
+import json
+
+import pytest
+
+from describe_dataset import describe_dataset
+from firstlevel import derivative
+from firstlevel.stage import InputError
+
+
+def described(folder, **options):
+    options = {"version": "1.2.3", "code_url": None, "sessions": False, "runs_kept": True} | options
+    paths = folder / "dataset_description.json", folder / ".bidsignore"
+    describe_dataset(description=paths[0], bidsignore=paths[1], **options)
+    return json.loads(paths[0].read_text()), paths[1].read_text().splitlines()
+
+
+def test_description_names_the_software_and_its_version(tmp_path):
+    """The address of the code is there where it is known."""
+    content, _ = described(tmp_path, code_url="https://example.org/code")
+    assert content["DatasetType"] == "derivative"
+    software = {"Name": "fmri-firstlevel", "Version": "1.2.3", "CodeURL": "https://example.org/code"}
+    assert content["GeneratedBy"] == [software]
+    assert "CodeURL" not in described(tmp_path)[0]["GeneratedBy"][0]
+
+
+def test_only_a_study_that_needs_it_ignores_runs_and_events(tmp_path):
+    """What BIDS can check stays checked."""
+    patterns = {
+        key: set(described(tmp_path, sessions=key[0], runs_kept=key[1])[1])
+        for key in ((False, True), (False, False), (True, True))
+    }
+    sidecar = "/sub-*/*_desc-resampled_bold.json"
+    runs = {sidecar, "/sub-*/*_desc-resampled_bold.nii", "/sub-*/*_events.tsv"}
+    assert not runs & patterns[False, True]
+    assert patterns[False, False] - patterns[False, True] == {sidecar}
+    assert patterns[True, True] - patterns[False, True] == runs
+
+
+def test_results_may_lie_in_a_new_folder_and_in_their_own(tmp_path):
+    """The first start, and every later one."""
+    derivative.check_folder(tmp_path / "new")
+    described(tmp_path)
+    derivative.check_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"Name": "raw", "BIDSVersion": "1.8.0"}', '{"GeneratedBy": [{"Name": "fMRIPrep"}]}', "[]", "{"],
+)
+def test_description_of_another_dataset_is_not_replaced(tmp_path, content):
+    """Results in the folder of raw data or of another derivative stop the start."""
+    (tmp_path / "dataset_description.json").write_text(content)
+    with pytest.raises(InputError, match="did not make"):
+        derivative.check_folder(tmp_path)

@@ -1,0 +1,84 @@
+"""The results are a BIDS derivative, by the official validator, which needs no network."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from describe_dataset import describe_dataset
+
+VALIDATOR = shutil.which("bids-validator-deno", path=str(Path(sys.executable).parent))
+OFFLINE = os.environ | dict.fromkeys(
+    ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"
+)
+
+
+def errors(folder):
+    """What is wrong in a dataset, and where, as the validator has it."""
+    command = [VALIDATOR, str(folder), "--format", "json", "--ignoreWarnings"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=OFFLINE)
+    found = {
+        (issue["code"], issue.get("location", "").rpartition("/")[2])
+        for issue in json.loads(done.stdout)["issues"]["issues"]
+        if issue["severity"] == "error"
+    }
+    assert done.returncode == (16 if found else 0), done.stderr
+    return found
+
+
+@pytest.fixture
+def dataset(tmp_path, small_study):
+    """Copy of the small study's results that a test may break."""
+    return Path(shutil.copytree(small_study.folder / "results", tmp_path / "results"))
+
+
+def test_results_are_a_bids_derivative(small_study):
+    """No error in what the workflow wrote."""
+    assert errors(small_study.folder / "results") == set()
+
+
+def test_study_with_sessions_and_runs_that_are_not_kept(dataset):
+    """The names of the files are fixed; the validator passes over those that it would place elsewhere."""
+    options = {"description": dataset / "dataset_description.json", "bidsignore": dataset / ".bidsignore"}
+    images = list(dataset.glob("*/*_bold.nii"))
+    kept = [image.rename(dataset.parent / image.name) for image in images]
+    assert {code for code, _ in errors(dataset)} == {"SIDECAR_WITHOUT_DATAFILE"}
+    describe_dataset(**options, version="0", code_url=None, sessions=False, runs_kept=False)
+    assert errors(dataset) == set()
+    for image, path in zip(kept, images, strict=True):
+        image.rename(path)
+    for path in dataset.glob("*/*_run-*"):
+        path.rename(path.with_name(path.name.replace("_task", "_ses-pre_task")))
+    assert len(errors(dataset)) == 4  # image and events of both runs
+    describe_dataset(**options, version="0", code_url=None, sessions=True, runs_kept=True)
+    assert errors(dataset) == set()
+
+
+BREAKS = {
+    "no description": (lambda d: (d / "dataset_description.json").unlink(), "MISSING_DATASET_DESCRIPTION"),
+    "no .bidsignore": (lambda d: (d / ".bidsignore").unlink(), "NOT_INCLUDED"),
+    "a name with a typo": (
+        lambda d: (d / "sub-01/sub-01_task-faces_run-1_evnts.tsv").touch(),
+        "NOT_INCLUDED",
+    ),
+    "events without onsets": (
+        lambda d: (d / "sub-01/sub-01_task-faces_run-1_events.tsv").write_text("duration\n1\n"),
+        "TSV_COLUMN_MISSING",
+    ),
+    "a run that is no image": (
+        lambda d: (d / "sub-01/sub-01_task-faces_run-1_desc-resampled_bold.nii").write_bytes(b"no"),
+        "NIFTI_HEADER_UNREADABLE",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_broken_dataset_is_not_valid(dataset, name):
+    """The validator is not blind here."""
+    break_it, code = BREAKS[name]
+    break_it(dataset)
+    assert code in {found for found, _ in errors(dataset)}

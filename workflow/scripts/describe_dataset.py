@@ -1,0 +1,25 @@
+"""Make the results a BIDS derivative: what they are and what made them, and what BIDS has no name for."""
+
+from pathlib import Path
+
+from firstlevel import derivative, stage, tables
+
+
+def describe_dataset(
+    *,
+    description: Path,
+    bidsignore: Path,
+    version: str,
+    code_url: str | None,
+    sessions: bool,
+    runs_kept: bool,
+) -> None:
+    """Write dataset_description.json, and .bidsignore for files that validators are to pass over."""
+    tables.write_json(description, derivative.description(version, code_url))
+    patterns = derivative.ignored(sessions, runs_kept)
+    with stage.atomic(bidsignore) as temporary:
+        temporary.write_text("".join(f"{pattern}\n" for pattern in patterns), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    stage.run(describe_dataset, globals().get("snakemake"))

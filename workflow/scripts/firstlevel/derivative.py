@@ -1,0 +1,68 @@
+"""The results as a dataset of the BIDS standard (a derivative): its description, and whose folder it is.
+
+Standard library only: every start of Snakemake pays for this import.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from firstlevel.stage import InputError
+
+DESCRIPTION = "dataset_description.json"
+SOFTWARE = "fmri-firstlevel"
+
+NOT_IN_BIDS = (
+    "/sub-*/figures",
+    "/sub-*/*_desc-mean_boldref.nii.gz",
+    "/sub-*/*_design.json",
+    "/sub-*/*_design.tsv",
+    "/sub-*/*_glm.json",
+    "/sub-*/*_statmap.json",
+    "/sub-*/*_statmap.nii.gz",
+)
+"""Results that BIDS has no names for yet. The validator knows one * between two slashes, and no more."""
+
+
+def ignored(sessions: bool, runs_kept: bool) -> list[str]:
+    """Lines of .bidsignore, for a study with or without sessions whose resampled runs are kept or not."""
+    patterns = list(NOT_IN_BIDS)
+    if sessions:  # BIDS wants a folder for each session, not only its name in the file's
+        patterns += ["/sub-*/*_desc-resampled_bold.nii", "/sub-*/*_events.tsv"]
+    if sessions or not runs_kept:  # no sidecar without its image
+        patterns.append("/sub-*/*_desc-resampled_bold.json")
+    return sorted(patterns)
+
+
+def description(version: str, code_url: str | None) -> dict[str, Any]:
+    """Content of dataset_description.json."""
+    software = {"Name": SOFTWARE, "Version": version, **({"CodeURL": code_url} if code_url else {})}
+    return {
+        "Name": "First-level fMRI GLM",
+        "BIDSVersion": "1.11.1",
+        "DatasetType": "derivative",
+        "GeneratedBy": [software],
+    }
+
+
+def check_folder(folder: Path) -> None:
+    """Raise an InputError where a folder for results holds a dataset that is not from here.
+
+    Its description would be replaced: raw data would no longer be what it says.
+    """
+    path = folder / DESCRIPTION
+    if not path.exists():
+        return
+    try:
+        made_by = {software["Name"] for software in json.loads(path.read_bytes())["GeneratedBy"]}
+    except (ValueError, LookupError, TypeError):
+        made_by = set()
+    if SOFTWARE not in made_by:
+        raise InputError(
+            path,
+            "describes a dataset that this workflow did not make, in the folder of its results",
+            expected="a folder of its own, for example derivatives/firstlevel",
+            remedy="choose another working directory, or another pathvars.results",
+        )
