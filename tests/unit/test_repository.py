@@ -1,11 +1,15 @@
 """What must agree between files of the repository."""
 
+import ast
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from firstlevel import stage
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -88,6 +92,54 @@ def test_conda_environment_has_the_versions_of_the_lock():
             assert version in re.findall(rf"^{name.removesuffix('-base')}==([^ ]+)", lock, re.MULTILINE), (
                 entry
             )
+
+
+def modules_of_stages():
+    """Files that run in a stage's environment: each script, and what it imports of firstlevel."""
+    folder = ROOT / "workflow/scripts"
+    found, pending = set(), {path.stem for path in folder.glob("*.py")}
+    while pending:
+        found |= pending
+        pending = {name for module in pending for name in stage._source(folder, module).imports} - found
+    return [folder / f"{name}.py" for name in found]
+
+
+def test_conda_environment_has_what_the_stages_import():
+    """Every package that a stage imports, in or outside of a function, and no other."""
+    imported = set()
+    for path in modules_of_stages():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module.partition(".")[0])
+    installed = {
+        entry.partition("=")[0].removesuffix("-base")
+        for entry in yaml.safe_load((ROOT / "envs/firstlevel.yaml").read_text())["dependencies"]
+    }
+    assert installed - {"python"} == imported - set(sys.stdlib_module_names) - {"firstlevel"}
+
+
+def test_every_rule_with_a_script_has_an_environment_that_exists():
+    """`--sdm conda` finds the environment of each stage from the rules' folder."""
+    rules = re.findall(r"^rule .*?(?=^(?:use )?rule |\Z)", RULES, re.MULTILINE | re.DOTALL)
+    environments = [re.findall(r'conda:\s+"(.+?)"', rule) for rule in rules if "script:" in rule]
+    assert environments == [["../../envs/firstlevel.yaml"]] * len(
+        list((ROOT / "workflow/scripts").glob("*.py"))
+    )
+    assert (ROOT / "workflow/rules" / environments[0][0]).is_file()
+
+
+def test_catalog_entry_has_what_the_catalog_reads():
+    """The workflow catalog finds the usage, and conda only where there is an environment."""
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert usage.keys() == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert isinstance(usage["mandatory-flags"]["desc"], str)
+    assert isinstance(usage["mandatory-flags"]["flags"], list)
+    deployment = usage["software-stack-deployment"]
+    assert deployment["conda"] == ("conda:" in RULES)
+    assert deployment["apptainer"] == deployment["apptainer+conda"] == ("container:" in RULES)
+    assert (ROOT / "config/README.md").is_file()
 
 
 def test_locks_have_hashes_and_name_no_index():
