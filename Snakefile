@@ -11,6 +11,11 @@ pathvars:
     data="data",
 
 
+localrules:
+    describe_dataset,
+    list_maps,
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/images.smk"

@@ -149,3 +149,12 @@ def test_locks_have_hashes_and_name_no_index():
         assert "://" not in text
         assert "--index" not in text
         assert len(re.findall(r"^[a-z0-9-]+.*==", text, re.MULTILINE)) <= text.count("--hash=sha256:")
+
+
+@pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
+def test_profiles_of_clusters_group_every_stage_of_a_subject(profile):
+    """A subject is one submission: no rule with a subject in its names is left out of the group."""
+    groups = yaml.safe_load((ROOT / f"workflow/profiles/{profile}/config.yaml").read_text())["groups"]
+    rules = re.findall(r"^(?:use rule \w+ as|rule) (\w+)", RULES, re.MULTILINE)
+    alone = {"simulate_dataset", "fetch_dataset", "describe_dataset", "list_maps"}
+    assert set(groups) == {f"{rule}=subject" for rule in set(rules) - alone}
