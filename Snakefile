@@ -24,10 +24,12 @@ include: "workflow/rules/figures.smk"
 
 
 rule all:
-    """Every z map and every figure, and what they are."""
+    """Every z map and every figure, and the lists of maps and of what went into them."""
     default_target: workflow.modifier.is_main_snakefile()  # imported as a module, it leaves this to the importer
     input:
         "<results>/dataset_description.json",
         [f"<results>/{name}" for labels in subjects() for name in z_maps(labels)],
+        run_maps,
+        [f"<results>/{SUBJECT}_contrasts.tsv".format(**labels) for labels in subjects()],
         figures(),
         "<results>/maps.tsv",

@@ -1,14 +1,19 @@
-"""Contrasts over runs against nilearn and scipy.stats."""
+"""Contrasts over runs against nilearn, statsmodels and scipy.stats."""
 
+import nibabel as nib
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.stats
-from nilearn.glm.contrasts import compute_fixed_effect_contrast
+import statsmodels.api as sm
+from nilearn.glm.contrasts import compute_fixed_effect_contrast, compute_fixed_effects
 from nilearn.glm.first_level.first_level import run_glm
 
 from firstlevel import contrasts, glm
 
 SAME_ARITHMETIC = 1e-8
+SAME_SOLUTION = 1e-7
+"""Two ways to the same linear system: conditions of the designs times double precision."""
 N_SCANS, N_VOXELS, N_REGRESSORS = 90, 200, 5
 
 
@@ -100,3 +105,203 @@ def test_voxel_without_variance_has_no_effect():
     fitted = glm.fit(np.zeros((10, 1)), design, "ols")
     result = contrasts.t_over_runs([contrasts.RunFit(design, fitted, 8)], [np.array([[1.0, 0.0]])])
     assert (result.stat[0], result.z[0], result.p[0]) == (0.0, 0.0, 0.5)
+
+
+def fits_of(runs, noise_model="ar1"):
+    return [contrasts.RunFit(x, glm.fit(y, x, noise_model), glm.degrees_of_freedom(x)) for y, x in runs]
+
+
+def test_precision_weights_match_nilearn_and_the_closed_form(runs):
+    """Effect, variance, t and z are those of compute_fixed_effects, and of sum(e / v) / sum(1 / v)."""
+    fits = fits_of(runs)
+    mine = contrasts.t_over_runs(fits, [C_T] * len(fits), "precision")
+    each = [contrasts.t_over_runs([fit], [C_T]) for fit in fits]
+    effects, variances = np.stack([e.effect[0] for e in each]), np.stack([e.variance for e in each])
+    closed = np.sum(effects / variances, axis=0) / np.sum(1 / variances, axis=0)
+    np.testing.assert_allclose(mine.effect[0], closed, rtol=1e-7, atol=SAME_ARITHMETIC)
+    np.testing.assert_allclose(mine.variance, 1 / np.sum(1 / variances, axis=0), rtol=SAME_ARITHMETIC, atol=0)
+    image = lambda values: nib.Nifti1Image(values.reshape(10, 20, 1), np.eye(4))  # noqa: E731
+    theirs = compute_fixed_effects(
+        [image(e) for e in effects], [image(v) for v in variances], mask=image(np.ones(N_VOXELS, np.uint8)),
+        precision_weighted=True, dofs=[fit.dof for fit in fits],
+    )  # fmt: skip
+    for ours_, map_ in zip((mine.effect[0], mine.variance, mine.stat, mine.z), theirs, strict=True):
+        np.testing.assert_allclose(ours_, map_.get_fdata().ravel(), rtol=1e-6, atol=1e-6)
+    assert mine.dof == sum(fit.dof for fit in fits)
+
+
+@pytest.mark.filterwarnings("ignore:Running approximate")
+@pytest.mark.parametrize("run_weights", ["equal", "precision"])
+def test_exact_f_of_one_run_is_the_approximate_one(runs, run_weights):
+    """Over one run both F tests are exact, so they are equal, and nilearn's is their F."""
+    fits = fits_of(runs[:1])
+    exact = contrasts.exact_f_over_runs(fits, [C_F], run_weights)
+    approximate = contrasts.f_over_runs(fits, [C_F])
+    np.testing.assert_allclose(exact.stat, approximate.stat, rtol=SAME_SOLUTION, atol=0)
+    np.testing.assert_allclose(exact.stat, nilearn(runs[:1], C_F).stat(), rtol=SAME_SOLUTION, atol=0)
+    np.testing.assert_allclose(exact.effect, C_F @ fits[0].estimates.beta, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("run_weights", ["equal", "precision"])
+def test_exact_f_of_one_row_is_the_square_of_t_over_any_runs(runs, run_weights):
+    """F = t^2, with the same effect and variance, however the runs are weighted."""
+    fits = fits_of(runs)
+    f = contrasts.exact_f_over_runs(fits, [C_T] * len(fits), run_weights)
+    t = contrasts.t_over_runs(fits, [C_T] * len(fits), run_weights)
+    np.testing.assert_allclose(f.stat, t.stat**2, rtol=SAME_SOLUTION, atol=1e-12)
+    np.testing.assert_allclose(f.variance[0], t.variance, rtol=SAME_SOLUTION, atol=0)
+
+
+def test_exact_f_does_not_change_where_rows_are_recombined(runs):
+    """Rows [a, b] and [a + b, a - 2 b] ask the same; the approximate F answers otherwise."""
+    fits, mixed = fits_of(runs), np.array([[1.0, 1.0], [1.0, -2.0]]) @ C_F
+    for run_weights in ("equal", "precision"):
+        first = contrasts.exact_f_over_runs(fits, [C_F] * len(fits), run_weights)
+        second = contrasts.exact_f_over_runs(fits, [mixed] * len(fits), run_weights)
+        np.testing.assert_allclose(first.stat, second.stat, rtol=SAME_SOLUTION, atol=1e-12)
+    if len(fits) > 1:
+        first, second = (contrasts.f_over_runs(fits, [c] * len(fits)) for c in (C_F, mixed))
+        assert np.abs(first.stat / second.stat - 1).max() > 1e-3
+
+
+def of_voxel(fits, voxel):
+    """The fits of one voxel."""
+    kept = [
+        glm.Estimates(*(part[..., [voxel]] for part in (e.beta, e.sigma2, e.ar1, e.rsquared)))
+        for e in (fit.estimates for fit in fits)
+    ]
+    return [contrasts.RunFit(fit.design, e, fit.dof) for fit, e in zip(fits, kept, strict=True)]
+
+
+def with_sigma2(fits, sigma2):
+    return [
+        contrasts.RunFit(f.design, glm.Estimates(f.estimates.beta, np.array([s]), f.estimates.ar1, 0), f.dof)
+        for f, s in zip(fits, sigma2, strict=True)
+    ]
+
+
+def test_exact_f_is_that_of_the_stacked_model(runs):
+    """Against statsmodels, voxel by voxel, on the runs stacked with white noise.
+
+    Equal weights: with one pooled variance it is the F of OLS on the block-diagonal design, for the sum of
+    C b over runs; with each run's own variance it is the Wald test of GLS with these variances as known.
+    Precision: the GLS estimate of the model in which the runs share their regressors of interest.
+    """
+    fits = fits_of(runs, "ols")
+    stacked = scipy.linalg.block_diag(*(x for _, x in runs))
+    over = np.hstack([C_F] * len(runs))
+    # all five columns but the constant are shared, so C has four rows and picks each of them
+    shared = np.column_stack(
+        [np.vstack([x[:, :-1] for _, x in runs]), scipy.linalg.block_diag(*(x[:, -1:] for _, x in runs))]
+    )
+    picks, of_run = np.eye(4, shared.shape[1]), np.eye(4, 5)
+    for voxel in range(0, N_VOXELS, 25):
+        one = of_voxel(fits, voxel)
+        y = np.concatenate([y[:, voxel] for y, _ in runs])
+        pooled = sm.OLS(y, stacked).fit()
+        mine = contrasts.exact_f_over_runs(with_sigma2(one, [pooled.scale] * len(one)), [C_F] * len(one))
+        test = pooled.f_test(over)
+        np.testing.assert_allclose(mine.stat[0], test.fvalue, rtol=SAME_SOLUTION, atol=0)
+        np.testing.assert_allclose(mine.p[0], test.pvalue, rtol=1e-6, atol=1e-300)
+        assert mine.dof == pooled.df_resid
+        own = np.concatenate(
+            [np.full(len(x), f.estimates.sigma2[0]) for (_, x), f in zip(runs, one, strict=True)]
+        )
+        for x, c, run_c, weights in (
+            (stacked, over, C_F, "equal"), (shared, picks, of_run, "precision"),
+        ):  # fmt: skip
+            known = sm.WLS(y, x, weights=1 / own).fit(cov_type="fixed scale", cov_kwds={"scale": 1.0})
+            wald = known.wald_test(c, use_f=False, scalar=True)
+            mine = contrasts.exact_f_over_runs(one, [run_c] * len(one), weights)
+            np.testing.assert_allclose(mine.stat[0] * len(run_c), wald.statistic, rtol=SAME_SOLUTION, atol=0)
+            effect = c @ known.params / (len(one) if weights == "equal" else 1)
+            np.testing.assert_allclose(mine.effect[:, 0], effect, rtol=SAME_SOLUTION, atol=1e-10)
+
+
+def test_exact_f_is_the_same_in_any_blocks(runs, monkeypatch):
+    """Blocks bound the memory and change no number."""
+    fits = fits_of(runs)
+    whole = contrasts.exact_f_over_runs(fits, [C_F] * len(fits), "precision")
+    monkeypatch.setattr(contrasts, "BLOCK", 7)
+    parts = contrasts.exact_f_over_runs(fits, [C_F] * len(fits), "precision")
+    np.testing.assert_allclose(whole.stat, parts.stat, rtol=1e-12, atol=0)
+    np.testing.assert_allclose(whole.variance, parts.variance, rtol=1e-12, atol=0)
+
+
+def null_rates(cancelling, sd, run_weights="equal"):
+    """Share of 100,000 voxels with p below each level, of the exact and of the approximate F.
+
+    Two runs of 100 scans, with 30 and 6 trials of one condition; `cancelling` is an effect in run 1 whose
+    opposite is in run 2, so that the mean over runs is 0; `sd` are the deviations of the noise.
+    """
+    rng, n_voxels = np.random.default_rng(20), 100_000
+    fits = []
+    for sign, trials, deviation in zip((1, -1), (30, 6), sd, strict=True):
+        design = np.column_stack([np.zeros((100, 2)), np.linspace(-1, 1, 100), np.ones(100)])
+        design[rng.choice(100, trials, replace=False), 0] = 1.0
+        design[rng.choice(100, 20, replace=False), 1] = 1.0
+        data = deviation * rng.standard_normal((100, n_voxels)) + sign * cancelling * design[:, :1]
+        fits.append(contrasts.RunFit(design, glm.fit(data, design, "ols"), 96))
+    tests = [contrasts.exact_f_over_runs(fits, [np.eye(2, 4)] * 2, run_weights)]
+    tests += [contrasts.f_over_runs(fits, [np.eye(2, 4)] * 2)]
+    return [[float(np.mean(test.p < level)) for level in LEVELS] for test in tests]
+
+
+LEVELS = (0.05, 0.01, 0.001)
+
+
+@pytest.mark.parametrize("cancelling", [0.0, 1.0])
+def test_exact_f_keeps_its_level(cancelling):
+    """Where the mean over runs is 0, p falls below .05, .01 and .001 as often as it says.
+
+    Within 99.9 % binomial bounds, with equal noise, without effects and with effects that cancel. The
+    approximate test asks about effects in units of noise: it keeps its level where there are no effects.
+    """
+    exact, approximate = null_rates(cancelling, sd=(1, 1))
+    print(f"\ncancelling effects of {cancelling:g}: exact {exact}, approximate {approximate}")
+    for rates in (exact,) if cancelling else (exact, approximate):
+        for level, rate in zip(LEVELS, rates, strict=True):
+            low, high = scipy.stats.binom.interval(0.999, 100_000, level)
+            assert low <= rate * 100_000 <= high, (level, rate)
+    if cancelling:
+        assert approximate[0] > 0.1
+
+
+@pytest.mark.parametrize("run_weights", ["equal", "precision"])
+def test_exact_f_is_nearly_calibrated_where_variances_differ(run_weights):
+    """With noise twice as strong in one run, summed degrees of freedom are too many, by little.
+
+    Estimated weights and variances make both tests slightly liberal: at .05 by less than a tenth.
+    """
+    exact, approximate = null_rates(0.0, sd=(1, 2), run_weights=run_weights)
+    print(f"\nsd 1 and 2, {run_weights}: exact {exact}, approximate (equal) {approximate}")
+    assert 0.045 < exact[0] < 0.055
+
+
+@pytest.mark.parametrize("run_weights", ["equal", "precision"])
+def test_run_without_variance_claims_nothing_by_its_precision(run_weights):
+    """A voxel that is constant in one run has no infinite weight; of its precision nothing is claimed."""
+    rng = np.random.default_rng(1)
+    design = np.column_stack([rng.standard_normal((40, 2)), np.ones(40)])
+    data = rng.standard_normal((40, 2))
+    empty = data.copy()
+    empty[:, 0] = 0.0
+    fits = fits_of([(data, design), (empty, design)], "ols")
+    for result in (
+        contrasts.t_over_runs(fits, [np.array([[1.0, 0.0, 0.0]])] * 2, run_weights),
+        contrasts.exact_f_over_runs(fits, [np.eye(2, 3)] * 2, run_weights),
+    ):
+        assert np.all(np.isfinite(result.z))
+        assert np.all(result.variance[..., 1] > 0)
+        assert bool(result.stat[0]) == (run_weights == "equal")
+
+
+def test_sum_that_rounding_hides_is_not_estimable():
+    """A column that is the sum of two others up to rounding is dependent, as for the rank."""
+    rng, told = np.random.default_rng(3), 0
+    for _ in range(50):
+        x = rng.standard_normal((400, 12)) * rng.uniform(0.1, 10, 12)
+        design = np.column_stack([x, x @ rng.standard_normal(12)])
+        assert np.linalg.matrix_rank(design) == 12
+        told += contrasts.is_estimable(design, np.eye(1, 13))
+    assert told == 0

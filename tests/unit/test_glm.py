@@ -118,3 +118,32 @@ def test_groups_hold_every_voxel_once():
     rho = np.array([0.3, -0.1, 0.3, 0.0])
     found = {value: sorted(voxels) for value, voxels in glm.groups(rho)}
     assert found == {-0.1: [1], 0.0: [3], 0.3: [0, 2]}
+
+
+@pytest.mark.parametrize("noise_model", ["ols", "ar1"])
+def test_regressor_that_repeats_changes_no_estimable_number(raw, matrix, noise_model):
+    """With a condition twice, as nilearn's design makes it, the sum of both is the one condition's beta."""
+    from nilearn.glm.first_level.design_matrix import full_rank
+
+    repeated, _ = full_rank(np.column_stack([matrix, matrix[:, 0]]))
+    data = glm.percent_signal_change(raw)
+    once, twice = glm.fit(data, matrix, noise_model), glm.fit(data, repeated, noise_model)
+    np.testing.assert_allclose(twice.beta[0] + twice.beta[-1], once.beta[0], rtol=0, atol=SAME_ARITHMETIC)
+    np.testing.assert_allclose(twice.beta[1:-1], once.beta[1:], rtol=0, atol=SAME_ARITHMETIC)
+    np.testing.assert_allclose(twice.sigma2, once.sigma2, rtol=SAME_ARITHMETIC, atol=0)
+    for rho in (0.0, 0.9):
+        np.testing.assert_allclose(
+            glm.unscaled_covariance(repeated, rho)[1:-1, 1:-1],
+            glm.unscaled_covariance(matrix, rho)[1:, 1:],
+            rtol=1e-6,
+            atol=1e-9,
+        )
+
+
+def test_covariance_of_full_rank_is_numpys_pseudo_inverse(matrix):
+    """Byte by byte, and the inverse of Xw'Xw."""
+    white = glm.whiten(matrix, 0.37)
+    half = np.linalg.pinv(white)
+    covariance = glm.unscaled_covariance(matrix, 0.37)
+    np.testing.assert_array_equal(covariance, half @ half.T)
+    np.testing.assert_allclose(covariance @ (white.T @ white), np.eye(len(half)), rtol=0, atol=1e-8)

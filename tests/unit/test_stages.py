@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import shutil
 import warnings
 
 import nibabel as nib
@@ -24,6 +25,7 @@ from extract_events import extract_events
 from firstlevel import images, stage, tables
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
+from list_contrasts import list_contrasts
 from make_design_matrix import make_design_matrix
 from resample_run import resample_run
 
@@ -364,7 +366,7 @@ def test_p_map_holds_what_single_precision_cannot(fitted):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["a - c"], r"the contrast x \(a - c\) needs a regressor 'c', and this run has none"),
+        (["a - c"], r"contrasts.x: no run can estimate a - c \(.*design.tsv: no regressor 'c'\)"),
         (["a", "b", "a - b"], "one of its rows follows from the others"),
     ],
 )
@@ -380,8 +382,70 @@ def test_contrast_that_the_design_cannot_tell_apart_stops(fitted):
     path = fitted["designs"][0]
     columns, values = tables.read_columns(path)
     tables.write_table(path, [*columns, "again"], [[*row, row[0]] for row in values])
-    with pytest.raises(InputError, match="cannot be estimated"):
+    with pytest.raises(InputError, match=r"design.tsv: dependent regressors: \w+ \(follows from \w+\)"):
         compute_contrast(rows=["a - again"], statistic="t", label="x", **fitted)
+    assert not fitted["z"].exists()
+    compute_contrast(rows=["a - again"], statistic="t", label="x", unestimable="empty", **fitted)
+    assert [fitted[name].read_bytes() for name in ("effect", "variance", "stat", "p", "z")] == [b""] * 5
+    with pytest.raises(nib.filebasedimages.ImageFileError):
+        nib.load(fitted["z"])
+    content = json.loads(fitted["sidecar"].read_text())
+    assert content["Runs"] == []
+    assert content["RunsLeftOut"][0]["reason"].startswith("dependent regressors: ")
+
+
+def test_runs_that_cannot_estimate_are_left_out_and_listed(tmp_path, fitted, caplog):
+    """A second run without the regressor, and a third in which it repeats, change no byte of the maps."""
+    compute_contrast(rows=["a - b"], statistic="t", label="x", **fitted)
+    alone = {name: fitted[name].read_bytes() for name in ("effect", "variance", "stat", "p", "z")}
+    columns, values = tables.read_columns(fitted["designs"][0])
+    without, repeated = tmp_path / "without.tsv", tmp_path / "repeated.tsv"
+    tables.write_table(without, ["a", "c", *columns[2:]], values)
+    tables.write_table(repeated, columns, [[row[0], row[0], *row[2:]] for row in values])
+    fits = [tmp_path / f"{name}_glm.json" for name in ("one", "two", "three")]
+    for fit in fits:
+        shutil.copy(fitted["fits"][0], fit)
+    given = fitted | {name: fitted[name] * 3 for name in ("betas", "sigma2s", "ar1s")}
+    given |= {"designs": [*fitted["designs"], without, repeated], "fits": fits}
+    for options in ({"statistic": "t"}, {"statistic": "t", "weights": "precision"}):
+        compute_contrast(rows=["a - b"], label="x", **options, **given)
+        if "weights" not in options:
+            assert {name: fitted[name].read_bytes() for name in alone} == alone
+    list_contrasts(sidecars=[fitted["sidecar"]], table=tmp_path / "t.tsv", runs=["one", "two", "three"])
+    rows = [tuple(row.values.values()) for row in tables.read_rows(tmp_path / "t.tsv")]
+    assert rows[:2] == [
+        ("one", "x", "true", "true", "n/a"), ("two", "x", "false", "false", "no regressor 'b'"),
+    ]  # fmt: skip
+    assert rows[2][:4] == ("three", "x", "false", "false")
+    assert rows[2][4] in {f"dependent regressors: {p} (follows from {q})" for p, q in ("ab", "ba")}
+    assert f"{without} is left out of the contrast x: no regressor 'b'" in caplog.text
+    compute_contrast(rows=["a", "b"], label="x", statistic="F", f_test="exact", **given)
+    content = json.loads(fitted["sidecar"].read_text())
+    assert content["DegreesOfFreedom"] == [2, 36]
+    assert (content["FTest"], len(content["Runs"]), len(content["RunsLeftOut"])) == ("exact", 1, 2)
+    assert nib.load(fitted["variance"]).shape == (4, 4, 4, 2)
+
+
+def test_approximate_f_has_no_weights_of_precision(fitted):
+    """What would be ignored is refused."""
+    with pytest.raises(InputError, match="the approximate F has no weights of precision"):
+        compute_contrast(rows=["a", "b"], statistic="F", label="x", weights="precision", **fitted)
+
+
+def test_design_with_dependent_columns_says_which(tmp_path, fitted, caplog):
+    """A confound that is given twice under two names is in the log and in the sidecar."""
+    assert "DependentColumns" not in json.loads((tmp_path / "design.json").read_text())
+    path = tmp_path / "confounds.tsv"
+    values = [row[0] for row in tables.read_columns(path)[1]]
+    tables.write_table(path, ("rot_x", "twice"), [(x, 2 * x) for x in values])
+    make_design_matrix(
+        events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
+        sidecar=tmp_path / "d.json", confound_columns=["rot_x", "twice"], confounds=path, **DESIGN_OPTIONS,
+    )  # fmt: skip
+    content = json.loads((tmp_path / "d.json").read_text())
+    assert content["Rank"] == len(content["Columns"]) - 1
+    assert content["DependentColumns"] == [{"name": "rot_x", "follows_from": ["twice"]}]
+    assert "dependent regressors: rot_x (follows from twice)" in caplog.text
 
 
 def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):

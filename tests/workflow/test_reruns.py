@@ -6,7 +6,8 @@ import pytest
 from conftest import Study
 
 FIGURES = {"plot_zmap": 3}
-LISTED = {"list_maps": 1}
+USED = {"list_contrasts": 1}
+LISTED = {"list_maps": 1} | USED
 CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES | LISTED
 FIT = {"fit_glm": 2} | CONTRASTS
 MASK = {"compute_mask": 1} | FIT
@@ -28,7 +29,13 @@ CONFIG_EDITS = {
     ),
     "a changed F contrast": (
         {"contrasts": {"effectsOfInterest": ["faces", "scrambled", "faces_derivative"]}},
-        {"compute_contrast_f": 1, "plot_zmap": 1},
+        {"compute_contrast_f": 1, "plot_zmap": 1} | USED,
+    ),
+    "precision weights": ({"fixed_effects": {"weights": "precision", "f_test": "exact"}}, CONTRASTS),
+    "F test": ({"fixed_effects": {"f_test": "exact"}}, {"compute_contrast_f": 1, "plot_zmap": 1} | USED),
+    "maps per run": (
+        {"fixed_effects": {"per_run": True}},
+        {"compute_run_contrast": 4, "compute_run_contrast_f": 2},
     ),
     "threshold": ({"figures": {"threshold": 4.0}}, FIGURES),
     "display mode": ({"figures": {"display_mode": "ortho"}}, FIGURES),
@@ -45,11 +52,13 @@ CONFIG_EDITS = {
 CODE_EDITS = {
     "fit_glm.py": FIT,
     "compute_contrast.py": CONTRASTS,
+    "list_contrasts.py": USED,
     "plot_zmap.py": FIGURES,
     "plot_events.py": {"plot_events": 2},
     "firstlevel/contrasts.py": CONTRASTS,
     "firstlevel/glm.py": FIT,
     "firstlevel/design.py": DESIGN,
+    "firstlevel/dependence.py": DESIGN,
     "firstlevel/motion.py": RESAMPLING,
     "firstlevel/sections.py": FIGURES,
     "firstlevel/tables.py": {"describe_dataset": 1} | EVENTS | RESAMPLING,

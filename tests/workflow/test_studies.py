@@ -145,7 +145,13 @@ def test_table_study_with_sessions_confounds_and_blanks_in_its_paths(table_study
     assert table_study.planned() == {}
 
 
-CONTRASTS = {"compute_contrast": 1, "compute_contrast_f": 1, "plot_zmap": 2, "list_maps": 1}
+CONTRASTS = {
+    "compute_contrast": 1,
+    "compute_contrast_f": 1,
+    "plot_zmap": 2,
+    "list_maps": 1,
+    "list_contrasts": 1,
+}
 ONE_DESIGN = {"make_design_matrix": 1, "plot_design": 1, "fit_glm": 1} | CONTRASTS
 MASK = {"compute_mask": 1, "fit_glm": 2} | CONTRASTS
 ONE_RUN = {"resample_run": 1, "plot_motion": 1, "compute_mean_image": 1, "compute_mean_image_over_runs": 1}
@@ -195,6 +201,88 @@ def test_runs_that_are_not_kept_are_gone_after_the_fit(tmp_path, table_study):
     study.snakemake(z.format("faces"))
     assert not list(results.glob("*_desc-resampled_bold.nii"))
     assert study.planned(z.format("anyFaces")) == {"compute_contrast_f": 1}
+
+
+def test_run_without_a_condition_is_left_out_of_its_contrasts(tmp_path, table_study):
+    """Run 2 without scrambled faces: the difference is that of run 1, byte by byte, and the table says so."""
+    source = Path(table_study.config["study"]["table"]).parent
+    folder = shutil.copytree(source, tmp_path / "data", symlinks=True)
+    events = (folder / "events2.tsv").read_text().splitlines(keepends=True)
+    (folder / "events2.tsv").write_text("".join(line for line in events if "scrambled" not in line))
+    config = merged(
+        table_study.config,
+        {
+            "study": {"table": str(folder / "runs.tsv")},
+            "mask": str(folder / "mask.img"),
+            "fixed_effects": {"per_run": True},
+        },
+    )
+    config["contrasts"] = {
+        "faces": "faces",
+        "difference": "faces - scrambled",
+        "both": ["faces", "scrambled"],
+    }
+    both = Study(tmp_path / "both", config)
+    results, start = both.folder / "results/sub-A1", "sub-A1_ses-pre_task-faces"
+    per_run = {"compute_run_contrast": 3, "compute_run_contrast_f": 1}
+    planned = both.planned()
+    assert {name: planned[name] for name in per_run} == per_run
+    both.snakemake("--until", "list_contrasts", "compute_run_contrast", "compute_run_contrast_f")
+    rows = [
+        line.split("\t") for line in (results / "sub-A1_task-faces_contrasts.tsv").read_text().splitlines()
+    ]
+    absent = "no regressor 'scrambled'"
+    assert rows == [
+        ["run", "contrast", "estimable", "used", "reason"],
+        *(
+            [f"{start}_run-{run}", name, used, used, "n/a" if used == "true" else absent]
+            for name in ("faces", "difference", "both")
+            for run in (1, 2)
+            for used in (["false"] if run == 2 and name != "faces" else ["true"])
+        ),
+    ]
+    for name, statistic in (("difference", "t"), ("both", "F")):
+        for kind in ("effect", "variance", statistic, "p", "z"):
+            end = f"contrast-{name}_stat-{kind}_statmap.nii.gz"
+            subject = (results / f"sub-A1_task-faces_{end}").read_bytes()
+            assert subject == (results / f"{start}_run-1_{end}").read_bytes()
+    end = "contrast-faces_stat-z_statmap.nii.gz"
+    first, second, over = (
+        nib.load(results / f"{name}_{end}").get_fdata()
+        for name in (f"{start}_run-1", f"{start}_run-2", "sub-A1_task-faces")
+    )
+    assert over.max() > max(first.max(), second.max()) > 3
+    assert not list(results.glob(f"{start}_run-2_contrast-difference*"))
+    logged = (both.folder / "logs/compute_contrast/sub-A1_task-faces_contrast-difference.log").read_text()
+    assert "run-2_design.tsv is left out of the contrast difference: no regressor 'scrambled'" in logged
+    assert both.planned("--until", "list_contrasts", "compute_run_contrast") == {}
+
+
+def test_run_that_repeats_a_regressor_fails_no_study(tmp_path, table_study):
+    """Only its design tells: its own maps are files without a byte, and its sidecar says why."""
+    source = Path(table_study.config["study"]["table"]).parent
+    folder = shutil.copytree(source, tmp_path / "data", symlinks=True)
+    rows = [line.split("\t") for line in (folder / "events2.tsv").read_text().splitlines()]
+    again = ["\t".join([*row[:2], "again"]) for row in rows[1:] if row[2] == "faces"]
+    (folder / "events2.tsv").write_text("\n".join(["\t".join(row) for row in rows] + again) + "\n")
+    config = merged(
+        table_study.config,
+        {
+            "study": {"table": str(folder / "runs.tsv")},
+            "mask": str(folder / "mask.img"),
+            "fixed_effects": {"per_run": True},
+        },
+    )
+    config["contrasts"] = {"faces": "faces"}
+    study = Study(tmp_path / "work", config)
+    study.snakemake()
+    start = study.folder / "results/sub-A1/sub-A1_ses-pre_task-faces_run-2"
+    assert Path(f"{start}_contrast-faces_stat-z_statmap.nii.gz").read_bytes() == b""
+    reason = json.loads(Path(f"{start}_contrast-faces_statmap.json").read_text())["RunsLeftOut"][0]["reason"]
+    assert reason.startswith("dependent regressors: ")
+    assert "again" in reason
+    assert json.loads(Path(f"{start}_design.json").read_text())["DependentColumns"]
+    assert study.planned() == {}
 
 
 MISTAKES = {

@@ -45,6 +45,7 @@ SUBJECT_LABEL = "sub-{subject}_task-{task}"
 RUN_LABEL = "sub-{subject}{session}_task-{task}{run}"
 SUBJECT = f"sub-{{subject}}/{SUBJECT_LABEL}"
 RUN = f"sub-{{subject}}/{RUN_LABEL}"
+LABELLED_RUN = f"{LABEL}(?=/.*(_ses-|_run-))"
 FIGURE = "sub-{subject}/figures"
 RUN_OF_LABELS = {tuple(run.wildcards.values()): run for run in RUNS}
 RUNS_OF_SUBJECT = {}
@@ -206,6 +207,29 @@ def z_maps(labels):
     """The z map of every contrast of a subject, below the results."""
     pattern = f"{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz"
     return [pattern.format(**labels, contrast=name) for name in config["contrasts"]]
+
+
+def run_maps(wildcards):
+    """Where the config asks for them: the z map of each labelled run, for the contrasts that its events allow."""
+    pattern = f"<results>/{RUN}_contrast-{{contrast}}_stat-z_statmap.nii.gz"
+    wanted = [run for run in RUNS if config["fixed_effects"]["per_run"] and (run.session or run.run)]
+    return [
+        pattern.format(**run.wildcards, contrast=name)
+        for run in wanted
+        for name in stop_on_input_error(configs.contrasts_of, config, run)
+    ]
+
+
+def of_contrasts(pattern):
+    """Input function for one file of every contrast of a subject."""
+
+    def files(wildcards):
+        return [
+            pattern.format(subject=wildcards.subject, task=wildcards.task, contrast=name)
+            for name in config["contrasts"]
+        ]
+
+    return files
 
 
 def of_every_map(pattern):

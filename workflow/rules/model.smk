@@ -98,6 +98,7 @@ rule compute_contrast:
         rows=contrast_rows,
         statistic=statistic,
         label="{contrast}",
+        weights=config["fixed_effects"]["weights"],
         code=code_digest("compute_contrast"),
     script:
         "../scripts/compute_contrast.py"
@@ -113,6 +114,74 @@ use rule compute_contrast as compute_contrast_f with:
         sidecar=f"<results>/{SUBJECT}_contrast-{{contrast}}_statmap.json",
     wildcard_constraints:
         contrast=any_of(F_CONTRASTS),
+    params:
+        f_test=config["fixed_effects"]["f_test"],
+
+
+# One run's own name begins with its subject's only where it has a label; without one it is the subject's map.
+use rule compute_contrast as compute_run_contrast with:
+    input:
+        betas=f"<results>/{RUN}_stat-beta_statmap.nii.gz",
+        sigma2s=f"<results>/{RUN}_stat-sigma2_statmap.nii.gz",
+        ar1s=f"<results>/{RUN}_stat-ar1_statmap.nii.gz",
+        designs=f"<results>/{RUN}_design.tsv",
+        fits=f"<results>/{RUN}_glm.json",
+        mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
+    output:
+        effect=f"<results>/{RUN}_contrast-{{contrast}}_stat-effect_statmap.nii.gz",
+        variance=f"<results>/{RUN}_contrast-{{contrast}}_stat-variance_statmap.nii.gz",
+        stat=f"<results>/{RUN}_contrast-{{contrast}}_stat-t_statmap.nii.gz",
+        p=f"<results>/{RUN}_contrast-{{contrast}}_stat-p_statmap.nii.gz",
+        z=f"<results>/{RUN}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
+        sidecar=f"<results>/{RUN}_contrast-{{contrast}}_statmap.json",
+    log:
+        f"<logs>/compute_contrast/{RUN_LABEL}_contrast-{{contrast}}.log",
+    benchmark:
+        f"<benchmarks>/compute_contrast/{RUN_LABEL}_contrast-{{contrast}}.tsv"
+    wildcard_constraints:
+        subject=LABELLED_RUN,
+        contrast=any_of(T_CONTRASTS),
+    params:
+        weights="equal",
+        unestimable="empty",
+
+
+use rule compute_run_contrast as compute_run_contrast_f with:
+    output:
+        effect=f"<results>/{RUN}_contrast-{{contrast}}_stat-effect_statmap.nii.gz",
+        variance=f"<results>/{RUN}_contrast-{{contrast}}_stat-variance_statmap.nii.gz",
+        stat=f"<results>/{RUN}_contrast-{{contrast}}_stat-F_statmap.nii.gz",
+        p=f"<results>/{RUN}_contrast-{{contrast}}_stat-p_statmap.nii.gz",
+        z=f"<results>/{RUN}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
+        sidecar=f"<results>/{RUN}_contrast-{{contrast}}_statmap.json",
+    wildcard_constraints:
+        subject=LABELLED_RUN,
+        contrast=any_of(F_CONTRASTS),
+    params:
+        f_test=config["fixed_effects"]["f_test"],
+
+
+rule list_contrasts:
+    """List which runs of a subject went into which contrast."""
+    input:
+        sidecars=of_contrasts(f"<results>/{SUBJECT}_contrast-{{contrast}}_statmap.json"),
+    output:
+        table=f"<results>/{SUBJECT}_contrasts.tsv",
+    log:
+        f"<logs>/list_contrasts/{SUBJECT_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/list_contrasts/{SUBJECT_LABEL}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=200,
+        runtime=5,
+    params:
+        runs=over_runs(RUN_LABEL),
+        code=code_digest("list_contrasts"),
+    script:
+        "../scripts/list_contrasts.py"
 
 
 rule list_maps:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from firstlevel import dependence, images, stage, tables
 from firstlevel import design as designs
-from firstlevel import images, stage, tables
 from firstlevel.expressions import suggestion
 from firstlevel.images import Series
 from firstlevel.stage import InputError
@@ -72,6 +72,11 @@ def make_design_matrix(
         "Rank": int(np.linalg.matrix_rank(values)),
         "ConditionNumber": float(np.linalg.cond(values)),
     }
+    if sources := dependence.dependent_columns(values):
+        content["DependentColumns"] = [
+            {"name": names[k], "follows_from": [names[j] for j in of]} for k, of in sources.items()
+        ]
+        logging.warning("%s: dependent regressors: %s", design, dependence.described(sources, names))
     tables.write_json(sidecar, content)
     logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
 

@@ -64,6 +64,7 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
                     expected="regressor names with weights, such as: faces - 0.5 * scrambled",
                     remedy="correct the expression; a name with blanks stands in quotes",
                 ) from None
+    _check_fixed_effects(config)
 
 
 def _check_source(config: Mapping[str, Any]) -> None:
@@ -90,22 +91,36 @@ def _check_source(config: Mapping[str, Any]) -> None:
         )
 
 
+def _check_fixed_effects(config: Mapping[str, Any]) -> None:
+    """Weights of precision need the exact F: the approximate one averages standardised effects."""
+    how = config["fixed_effects"]
+    f_contrasts = [label for label, rows in config["contrasts"].items() if not isinstance(rows, str)]
+    if how["weights"] == "precision" and how["f_test"] == "approximate" and f_contrasts:
+        raise InputError(
+            "config key fixed_effects.f_test",
+            f"is approximate, which has no weights of precision ({', '.join(f_contrasts)})",
+            expected="fixed_effects.f_test: exact, where fixed_effects.weights is precision",
+            remedy="set fixed_effects.f_test: exact, or fixed_effects.weights: equal",
+        )
+
+
 def rows_of(expression: str | Sequence[str]) -> list[str]:
     """Expressions of a contrast: one of a t contrast, one per row of an F contrast."""
     return [expression] if isinstance(expression, str) else list(expression)
 
 
 def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    """Check that every name in a contrast is a regressor of every run, and that confounds have a table.
+    """Check that every name in a contrast is a regressor of a run, and that confounds have a table.
 
-    Reads the names of conditions from the events; of a BIDS study only those of the first subject, since
-    thousands of tables take their time: there the designs of the others tell. Raises InputError with the
-    known names and the nearest one.
+    A regressor that only some runs have is no mistake: the others are left out of its contrasts. Reads the
+    names of conditions from the events; of a BIDS study only those of the first subject, since thousands
+    of tables take their time: there the designs of the others tell. Raises InputError with the known names
+    and the nearest one.
     """
+    whose = "no run of the study"
     if config["study"]["source"] == "bids":
         runs = [run for run in runs if run.subject == runs[0].subject]
-    model = config["design"]["hrf_model"]
-    suffixes = ["", *(suffix for word, suffix in HRF_SUFFIXES.items() if word in model)]
+        whose = f"no run of subject {runs[0].subject}"
     for run in runs:
         if config["design"]["confounds"] and run.confounds is None:
             raise InputError(
@@ -114,19 +129,41 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
                 expected="the column confounds in the run table",
                 remedy="add the tables to the run table, or ask for no confounds",
             )
-        conditions = conditions_of(run) if config["study"]["source"] in ("table", "bids") else FACES
-        known = [f"{name}{suffix}" for name in conditions for suffix in suffixes]
-        known += [*config["design"]["confounds"], "constant"]
-        for label, expression in config["contrasts"].items():
-            for name in (name for text in rows_of(expression) for name in expressions.parse(text)):
-                if name not in known and not DRIFT.fullmatch(name):
-                    near = expressions.suggestion(name, known)
-                    raise InputError(
-                        f"config key contrasts.{label}",
-                        f"{run.name} has no regressor {name!r}",
-                        expected=f"one of: {', '.join(known)}",
-                        remedy=f"{near}correct the name, or the events of this run",
-                    )
+    known = list(dict.fromkeys(name for run in runs for name in regressors_of(config, run)))
+    for label, expression in config["contrasts"].items():
+        for name in names_of(expression):
+            if name not in known and not DRIFT.fullmatch(name):
+                near = expressions.suggestion(name, known)
+                raise InputError(
+                    f"config key contrasts.{label}",
+                    f"{whose} has a regressor {name!r}",
+                    expected=f"one of: {', '.join(known)}",
+                    remedy=f"{near}correct the name, or the events",
+                )
+
+
+def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
+    """Names of a run's regressors but for the drift: conditions of its events, confounds, constant."""
+    model = config["design"]["hrf_model"]
+    suffixes = ["", *(suffix for word, suffix in HRF_SUFFIXES.items() if word in model)]
+    conditions = conditions_of(run) if config["study"]["source"] in ("table", "bids") else FACES
+    names = [f"{name}{suffix}" for name in conditions for suffix in suffixes]
+    return [*names, *config["design"]["confounds"], "constant"]
+
+
+def contrasts_of(config: Mapping[str, Any], run: Run) -> list[str]:
+    """Labels of the contrasts all of whose regressors a run has, as far as its events tell."""
+    known = regressors_of(config, run)
+    return [
+        label
+        for label, expression in config["contrasts"].items()
+        if all(name in known or DRIFT.fullmatch(name) for name in names_of(expression))
+    ]
+
+
+def names_of(expression: str | Sequence[str]) -> list[str]:
+    """Regressors that a contrast names."""
+    return list(dict.fromkeys(name for text in rows_of(expression) for name in expressions.parse(text)))
 
 
 def conditions_of(run: Run) -> list[str]:

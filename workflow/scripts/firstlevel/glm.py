@@ -22,6 +22,8 @@ NoiseModel = Literal["ols", "ar1"]
 
 CHUNK = 512
 """Voxels whose data a processor's cache holds while they are summed up in three ways."""
+NEAR_DEPENDENCE = 1e-9
+"""Singular value, relative to the largest, below which the rank of a design is looked at."""
 AR1_STEP = 0.01
 """AR(1) coefficients are truncated toward zero to this step, as nilearn's ``run_glm`` does."""
 
@@ -81,9 +83,17 @@ def whiten(series: FloatArray, rho: float) -> FloatArray:
 def unscaled_covariance(design: FloatArray, rho: float) -> FloatArray:
     """(Xw'Xw)^-1 of the whitened design, (p, p): times sigma2, the covariance of the betas.
 
-    The pseudo-inverse where X has not full rank; only estimable contrasts of it are then meaningful.
+    The pseudo-inverse where X has not full rank; only estimable contrasts of it are then meaningful. As many
+    directions count as X has rank, since those that rounding left (or nilearn's design, which lifts them to
+    1e-15) would make noise of every beta.
     """
-    half = np.linalg.pinv(whiten(design, rho))
+    left, values, right = np.linalg.svd(whiten(design, rho), full_matrices=False)
+    n_kept = len(values)
+    if values[-1] <= NEAR_DEPENDENCE * values[0]:
+        n_kept = int(np.linalg.matrix_rank(design))
+    inverse = np.zeros_like(values)
+    inverse[:n_kept] = 1.0 / values[:n_kept]
+    half = right.T @ (inverse[:, np.newaxis] * left.T)
     covariance: FloatArray = half @ half.T
     return covariance
 

@@ -1,0 +1,36 @@
+"""List which runs of a subject went into which contrast, and why others did not."""
+
+from pathlib import Path
+
+from firstlevel import stage, tables
+
+COLUMNS = ("run", "contrast", "estimable", "used", "reason")
+
+
+def list_contrasts(*, sidecars: list[Path], table: Path, runs: list[str]) -> None:
+    """Write one row per contrast and run, from the sidecars of the contrasts.
+
+    Every run that can estimate a contrast is used for it. `runs` are the beginnings of the runs' file names.
+    """
+    rows = []
+    for path in sidecars:
+        content = tables.read_json(path)
+        used = {run["fit"] for run in content["Runs"]}
+        reasons = {run["fit"]: run["reason"] for run in content.get("RunsLeftOut", [])}
+        for run in runs:
+            fit = f"{run}_glm.json"
+            estimable = fit not in reasons
+            rows.append(
+                (
+                    run,
+                    content["Label"],
+                    str(estimable).lower(),
+                    str(fit in used).lower(),
+                    reasons.get(fit, "n/a"),
+                )
+            )
+    tables.write_table(table, COLUMNS, rows)
+
+
+if __name__ == "__main__":
+    stage.run(list_contrasts, globals().get("snakemake"))
