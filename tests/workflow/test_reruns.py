@@ -72,7 +72,7 @@ REMOVED = {
     "run-2_design.tsv": ({}, {"make_design_matrix": 1}),
     "desc-brain_mask.nii.gz": ({}, {"compute_mask": 1}),
     "contrast-effectsOfInterest_stat-z_statmap.nii.gz": (
-        {"compute_contrast_f": 1, "plot_zmap": 1},
+        {"compute_contrast_f": 1, "plot_zmap": 1} | USED,
         {"compute_contrast_f": 1},
     ),
 }

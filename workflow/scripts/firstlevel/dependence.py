@@ -27,8 +27,8 @@ def dependent_columns(design: FloatArray) -> dict[int, list[int]]:
     Notes
     -----
     Pivoted QR, X P = Q [R1 R2]: the columns behind the rank are Q R1 times R1^-1 R2 (Golub and Van Loan,
-    Matrix Computations, section 5.4.2). Which of two equal columns is named, the pivoting decides. The rank is
-    numpy's.
+    Matrix Computations, section 5.4.2). Of two equal columns the pivoting chooses.
+    The rank is numpy's.
     """
     from scipy.linalg import qr, solve_triangular
 
