@@ -120,6 +120,7 @@ def test_groups_hold_every_voxel_once():
     assert found == {-0.1: [1], 0.0: [3], 0.3: [0, 2]}
 
 
+@pytest.mark.filterwarnings("ignore:Matrix is singular")
 @pytest.mark.parametrize("noise_model", ["ols", "ar1"])
 def test_regressor_that_repeats_changes_no_estimable_number(raw, matrix, noise_model):
     """With a condition twice, as nilearn's design makes it, the sum of both is the one condition's beta."""
