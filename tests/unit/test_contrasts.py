@@ -299,7 +299,7 @@ def test_run_without_variance_claims_nothing_by_its_precision(run_weights):
 
 @pytest.mark.filterwarnings("ignore:Matrix is singular")
 def test_repeat_that_nilearn_lifts_is_not_estimable():
-    """A last singular value of 1e-15 of the first (nilearn's), or of 5e-15, is nothing: it stays dependent."""
+    """A last singular value of 1e-15 of the first (nilearn's), or of 5e-15, is nothing: still dependent."""
     for seed in range(20):
         x = np.random.default_rng(seed).standard_normal((200, 4))
         repeated = np.column_stack([x, x[:, 0]])
