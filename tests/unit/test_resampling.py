@@ -64,6 +64,12 @@ def test_count_outside_matches_scipy(name):
     filled = affine_transform(
         np.zeros(source), matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=1, cval=1.0
     )
+    covered = np.ones(shape[::-1], dtype=np.uint8)
+    covered[0] = 0
+    assert resampling.count_outside(matrix, shape, source, covered) == int((filled == 1.0).sum())
+    expected = filled != 1.0
+    expected[:, :, 0] = False
+    np.testing.assert_array_equal(covered.T, expected)
     assert resampling.count_outside(matrix, shape, source) == int((filled == 1.0).sum())
 
 

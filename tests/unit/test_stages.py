@@ -74,8 +74,9 @@ def resample(tmp_path, runs, number, **options):
     options = {"strategy": "sequential", "smoothing_fwhm": None, "repetition_time": 2.0} | options
     folder = runs[number][0]
     resample_run(
-        bold=[folder], reference=[runs[0][0]], resampled=out, sidecar=tmp_path / "out.json", **options
-    )
+        bold=[folder], reference=[runs[0][0]], resampled=out, sidecar=tmp_path / "out.json",
+        field_of_view=tmp_path / "fov.nii.gz", **options,
+    )  # fmt: skip
     return nib.load(out)
 
 
@@ -143,6 +144,94 @@ def scipy_outside(affine, target):
     return int((filled == 1).sum())
 
 
+def inside_of(affine, target, shape=(20, 22, 12)):
+    """Voxels of the reference grid that a volume covers, and where they lie in it."""
+    mapping = np.linalg.inv(affine) @ target
+    at = np.stack(
+        [
+            mapping[axis, 0] * np.arange(20)[:, None, None]
+            + mapping[axis, 1] * np.arange(22)[:, None]
+            + mapping[axis, 2] * np.arange(12)
+            + mapping[axis, 3]
+            for axis in range(3)
+        ],
+        axis=-1,
+    )
+    return ((at >= 0) & (at <= np.array(shape) - 1)).all(axis=-1), at
+
+
+def covered_twice(volumes, target):
+    """Coverage over two interpolations: of the run's first grid, then of the 64 voxels around each point."""
+    own = volumes[0][1]
+    first = np.all([inside_of(affine, own)[0] for _, affine in volumes[1:]], axis=0)
+    inside, at = inside_of(own, target)
+    mirrored = np.pad(first, 3, mode="reflect")
+    expected = np.zeros(first.shape, bool)
+    for voxel in np.argwhere(inside):
+        x, y, z = (np.floor(at[tuple(voxel)]).astype(int)) + 2
+        expected[tuple(voxel)] = mirrored[x : x + 4, y : y + 4, z : z + 4].all()
+    return expected
+
+
+@pytest.mark.parametrize("strategy", ["direct", "sequential"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_field_of_view_is_what_every_interpolation_of_every_volume_covers(tmp_path, runs, strategy, number):
+    """The mask of a run equals coverage found voxel by voxel; what a volume fills with zeros is not in it."""
+    volumes, target = runs[number][1], runs[0][1][0][1]
+    resampled = resample(tmp_path, runs, number, strategy=strategy).get_fdata()
+    image = nib.load(tmp_path / "fov.nii.gz")
+    assert image.get_data_dtype() == np.uint8
+    if strategy == "direct" or number == 0:
+        moving = volumes if number else volumes[1:]
+        expected = np.all([inside_of(affine, target)[0] for _, affine in moving], axis=0)
+    else:
+        expected = covered_twice(volumes, target)
+    np.testing.assert_array_equal(np.asarray(image.dataobj), expected)
+    assert 0 < expected.sum() < expected.size
+    # every value of the volumes is 600 or more, so what is below 300 is filled, at least in part
+    assert (resampled[expected] > 300).all()
+    assert (resampled[~expected] == 0).any()
+
+
+def test_voxels_that_a_volume_does_not_cover_leave_the_mask(tmp_path, runs):
+    """A run moved by a slab: as in nilearn its zeros are fitted, or the mask keeps to the covered voxels."""
+    for scan in (2, 3):
+        path = runs[1][0] / f"v{scan}.nii"
+        image = nib.load(path, mmap=False)
+        affine = image.affine.copy()
+        affine[2, 3] += 12.0
+        nib.Nifti1Image(image.get_fdata(dtype=np.float32), affine).to_filename(path)
+    bold, fields = [], []
+    for number in (0, 1):
+        resample(tmp_path, runs, number, strategy="sequential")
+        bold.append((tmp_path / "out.nii").rename(tmp_path / f"run{number}.nii"))
+        fields.append((tmp_path / "fov.nii.gz").rename(tmp_path / f"fov{number}.nii.gz"))
+    own, out = tmp_path / "own.nii.gz", tmp_path / "mask.nii"
+    whole = np.zeros((20, 22, 12), np.uint8)
+    whole[2:18, 2:20, :] = 1
+    images.write_image(own, whole, BASE)
+    values = [nib.load(path).get_fdata() for path in bold]
+    covered = np.all([np.asarray(nib.load(path).dataobj) for path in fields], axis=0)
+
+    masked([own], out, own_mask=[own])
+    np.testing.assert_array_equal(images.read_mask(out), whole > 0)
+    assert (values[1][whole > 0] == 0).any()
+    said = json.loads(out.with_suffix(".json").read_text())
+    assert (said["FieldOfView"], said["VoxelsLeftOutForFieldOfView"]) == ("zeros", 0)
+
+    masked([own], out, own_mask=[own], fields_of_view=fields)
+    inside = images.read_mask(out)
+    np.testing.assert_array_equal(inside, (whole > 0) & covered)
+    assert all((run[inside] > 300).all() for run in values)
+    said = json.loads(out.with_suffix(".json").read_text())
+    assert said["VoxelsLeftOutForFieldOfView"] == whole.sum() - inside.sum() > 16 * 18 * 3
+    assert said["NumberOfVoxels"] == inside.sum()
+
+    images.write_image(fields[0], np.zeros((20, 22, 12), np.uint8), BASE)
+    with pytest.raises(InputError, match="no voxel that every volume covers"):
+        masked([own], out, own_mask=[own], fields_of_view=fields)
+
+
 def test_run_that_lies_elsewhere_stops(tmp_path, runs):
     """A run half a metre away is another head, not a run of zeros."""
     for scan in range(4):
@@ -175,7 +264,7 @@ def test_damaged_archive_stops(tmp_path, runs):
     with pytest.raises(InputError, match="cannot be read"):
         resample_run(
             bold=[path], reference=[path], resampled=tmp_path / "o.nii", sidecar=tmp_path / "o.json",
-            repetition_time=2.0, strategy="direct", smoothing_fwhm=None,
+            field_of_view=tmp_path / "o.nii.gz", repetition_time=2.0, strategy="direct", smoothing_fwhm=None,
         )  # fmt: skip
     assert not (tmp_path / "o.nii").exists()
 
@@ -202,18 +291,31 @@ def test_mean_image_counts_every_run_once(tmp_path, runs):
     np.testing.assert_allclose(ours, np.mean(means, axis=0), rtol=1e-6, atol=0)
 
 
+def masked(means, out, own_mask=(), fields_of_view=()):
+    """Call compute_mask; the sidecar has the name of the mask."""
+    sidecar = out.with_suffix(".json")
+    compute_mask(
+        means=means, mask=out, own_mask=list(own_mask), sidecar=sidecar, fields_of_view=list(fields_of_view)
+    )
+
+
 def test_own_mask_is_taken_as_it_is_or_by_nearest_neighbour(tmp_path):
     """A mask on the grid stays voxel by voxel; one of twice the voxel size is moved to the grid."""
     mean, own, out = (tmp_path / f"{name}.nii.gz" for name in ("mean", "own", "out"))
     images.write_image(mean, np.ones((8, 8, 8), np.float32), np.eye(4))
     inside = np.random.default_rng(0).random((8, 8, 8)) > 0.5
     images.write_image(own, inside[..., None].astype(np.float32) * 0.2, np.eye(4))
-    compute_mask(means=[mean], mask=out, own_mask=[own])
+    masked([mean], out, own_mask=[own])
     np.testing.assert_array_equal(images.read_mask(out), inside)
+    said = json.loads(out.with_suffix(".json").read_text())
+    assert (said["Source"], said["ResampledByNearestNeighbour"]) == ("given", [])
+    assert said["Masks"] == [{"name": "own.nii.gz", "sha256": hashlib.sha256(own.read_bytes()).hexdigest()}]
+    assert said["NumberOfVoxels"] == inside.sum()
     coarse = np.zeros((4, 4, 4), np.uint8)
     coarse[1, 2, 3] = 1
     images.write_image(own, coarse, np.diag([2.0, 2.0, 2.0, 1.0]) + np.eye(4)[:, [3, 3, 3, 3]] * 0)
-    compute_mask(means=[mean], mask=out, own_mask=[own])
+    masked([mean], out, own_mask=[own])
+    assert json.loads(out.with_suffix(".json").read_text())["ResampledByNearestNeighbour"] == ["own.nii.gz"]
     found = np.argwhere(images.read_mask(out)).mean(axis=0)
     np.testing.assert_allclose(found, [2, 4, 6], rtol=0, atol=0.5)
 
@@ -224,9 +326,9 @@ def test_empty_mask_is_an_error(tmp_path):
     for path in (mean, own):
         images.write_image(path, np.zeros((4, 4, 4), np.float32), np.eye(4))
     with pytest.raises(InputError, match="a mask without a voxel"):
-        compute_mask(means=[mean], mask=tmp_path / "m.nii.gz", own_mask=[own])
+        masked([mean], tmp_path / "m.nii.gz", own_mask=[own])
     with pytest.raises(InputError, match="the run has no signal"):
-        compute_mask(means=[mean], mask=tmp_path / "m.nii.gz", own_mask=[])
+        masked([mean], tmp_path / "m.nii.gz")
 
 
 def spm_conditions(path, **variables):

@@ -46,6 +46,7 @@ CONFIG_EDITS = {
     "event duration": ({"study": {"event_duration": 2.0}}, EVENTS),
     "strategy": ({"resample": {"strategy": "direct"}}, RESAMPLING),
     "smoothing": ({"resample": {"smoothing_fwhm": 6.0}}, RESAMPLING),
+    "field of view": ({"resample": {"field_of_view": "masked"}}, MASK),
     "seed": ({"study": {"simulated": {"seed": 2}}}, EVERYTHING),
 }
 

@@ -165,6 +165,13 @@ def own_mask(wildcards):
     return [config["mask"], *([header] if config["mask"].endswith(".img") else [])]
 
 
+def fields_of_view(wildcards):
+    """What every volume of a run covers, for each run, where the mask keeps to it."""
+    if config["resample"]["field_of_view"] == "zeros":
+        return []
+    return over_runs(f"<results>/{RUN}_desc-fov_mask.nii.gz")(wildcards)
+
+
 def contrast_rows(wildcards):
     """Expressions of a contrast, one per row."""
     return configs.rows_of(config["contrasts"][wildcards.contrast])

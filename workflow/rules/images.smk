@@ -10,6 +10,7 @@ rule resample_run:
     output:
         resampled=kept(f"<results>/{RUN}_desc-resampled_bold.nii"),
         sidecar=f"<results>/{RUN}_desc-resampled_bold.json",
+        field_of_view=f"<results>/{RUN}_desc-fov_mask.nii.gz",
     log:
         f"<logs>/resample_run/{RUN_LABEL}.log",
     benchmark:
@@ -75,8 +76,10 @@ rule compute_mask:
     input:
         means=over_runs(f"<results>/{RUN}_desc-mean_boldref.nii.gz"),
         own_mask=own_mask,
+        fields_of_view=fields_of_view,
     output:
         mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
+        sidecar=f"<results>/{SUBJECT}_desc-brain_mask.json",
     log:
         f"<logs>/compute_mask/{SUBJECT_LABEL}.log",
     benchmark:

@@ -19,6 +19,7 @@ import numpy as np
 
 from firstlevel import images, motion, resampling, stage, tables
 from firstlevel.images import Float32Array, Grid, Series, SeriesWriter
+from firstlevel.resampling import UInt8Array
 from firstlevel.stage import InputError
 
 Range = tuple[float, float]
@@ -30,6 +31,7 @@ def resample_run(
     reference: list[Path],
     resampled: Path,
     sidecar: Path,
+    field_of_view: Path,
     repetition_time: images.RepetitionTime,
     strategy: Literal["sequential", "direct"],
     smoothing_fwhm: float | None,
@@ -39,13 +41,14 @@ def resample_run(
     """Write the run as one 4D image on the reference grid, and what moved as a sidecar.
 
     `repetition_time` in s and `smoothing_fwhm` in mm; the 4D image is single precision, uncompressed.
+    `field_of_view` is uint8, 1 at the voxels that every volume covers; elsewhere some volume holds zeros.
     """
     series, target = Series.of(bold), Grid.of(Series.of(reference).files[0])
     said = tables.repetition_time(sidecars or ())
     seconds = images.repetition_time(series.files[0], repetition_time, said)
     grids = series.grids()
-    outside = _voxels_outside(series, grids, target)
     steps = [grids[0], target] if strategy == "sequential" else [target]
+    outside, covered = _coverage(series, grids, steps)
     with (
         stage.atomic(resampled) as temporary,
         SeriesWriter(temporary, target, series.n_scans, seconds) as writer,
@@ -64,6 +67,7 @@ def resample_run(
         "Inputs": _digests(list(series.files)),
     }
     tables.write_json(sidecar, content)
+    images.write_image(field_of_view, covered.T, target.affine)
 
 
 def _interpolate(
@@ -139,17 +143,28 @@ def _range(volume: Float32Array) -> Range:
     return min(float(volume.min()), 0.0), max(float(volume.max()), 0.0)
 
 
-def _voxels_outside(series: Series, grids: list[Grid], target: Grid) -> list[int]:
-    """Voxels of the target that lie outside of the field of view of each volume.
+def _coverage(series: Series, grids: list[Grid], steps: list[Grid]) -> tuple[list[int], UInt8Array]:
+    """Voxels of the target that lie outside of the field of view of each volume; those that all cover.
+
+    The second is [z, y, x] on the target's grid: 1 where no interpolation of any volume, nor the second of a
+    volume that the first has filled with zeros, reads from outside of the field of view.
 
     Raises
     ------
     InputError : a volume that lies wholly elsewhere, or cannot be interpolated for want of slices.
     """
+    first, target = steps[0], steps[-1]
+    at_once = first.shape == target.shape and np.array_equal(first.affine, target.affine)
+    covered = np.ones(first.shape[::-1], dtype=np.uint8)
     counts = []
     for scan, grid in enumerate(grids):
+        stays = resampling.same_grid(grid.shape, grid.affine, first.shape, first.affine)
         mapping = resampling.voxel_map(grid.affine, target.affine)
-        counts.append(resampling.count_outside(mapping, target.shape, grid.shape))
+        shared = covered if at_once and not stays else None
+        counts.append(resampling.count_outside(mapping, target.shape, grid.shape, shared))
+        if not (at_once or stays):
+            mapping = resampling.voxel_map(grid.affine, first.affine)
+            resampling.count_outside(mapping, first.shape, grid.shape, covered)
         path = series.file_of(scan)
         if counts[-1] == np.prod(target.shape):
             raise InputError(
@@ -165,7 +180,10 @@ def _voxels_outside(series: Series, grids: list[Grid], target: Grid) -> list[int
                 expected="at least two voxels along each axis",
                 remedy="take whole volumes",
             )
-    return counts
+    if not resampling.same_grid(first.shape, first.affine, target.shape, target.affine):
+        mapping = resampling.voxel_map(first.affine, target.affine)
+        covered = resampling.carried_coverage(covered, mapping, target.shape)
+    return counts, covered
 
 
 def _digests(paths: list[Path]) -> list[dict[str, str]]:

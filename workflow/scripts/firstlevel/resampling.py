@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 Float32Array = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
+UInt8Array = npt.NDArray[np.uint8]
 
 POLE = np.float32(np.sqrt(3.0) - 2.0)
 """Pole of the recursive filter that turns samples into cubic B-spline coefficients (Unser 1999)."""
@@ -57,9 +58,31 @@ def resample(volume: Float32Array, mapping: FloatArray, shape: tuple[int, int, i
     return out
 
 
-def count_outside(mapping: FloatArray, shape: tuple[int, int, int], source: tuple[int, int, int]) -> int:
-    """Voxels of a grid of `shape` whose points lie outside of a volume of shape `source`."""
-    return int(_count_outside(mapping[:3, :3].copy(), mapping[:3, 3].copy(), shape, source))
+def count_outside(
+    mapping: FloatArray,
+    shape: tuple[int, int, int],
+    source: tuple[int, int, int],
+    covered: UInt8Array | None = None,
+) -> int:
+    """Voxels of a grid of `shape` whose points lie outside of a volume of shape `source`.
+
+    `covered`, [z, y, x] of that grid, becomes 0 at these voxels: shared by the volumes of a run, it keeps a 1
+    where all of them cover the voxel.
+    """
+    if covered is None:
+        covered = np.ones(shape[::-1], dtype=np.uint8)
+    return int(_count_outside(mapping[:3, :3].copy(), mapping[:3, 3].copy(), source, covered))
+
+
+def carried_coverage(covered: UInt8Array, mapping: FloatArray, shape: tuple[int, int, int]) -> UInt8Array:
+    """Coverage of a further grid, [z, y, x], where volumes with the coverage `covered` are resampled to it.
+
+    1 where the point lies inside and each of the 64 voxels around it, whose coefficients interpolation sums
+    up, is covered. `mapping` and `shape` are those of :func:`resample`.
+    """
+    carried = np.empty(shape[::-1], dtype=np.uint8)
+    _carry_coverage(covered, mapping[:3, :3].copy(), mapping[:3, 3].copy(), carried)
+    return carried
 
 
 @numba.njit(cache=True, nogil=True)
@@ -223,14 +246,53 @@ def _mirror(index, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_outside(matrix, offset, shape, source):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _count_outside(matrix, offset, source, covered):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Count and clear voxels outside: what is inside of a row is one stretch, so from both ends inwards."""
     count = 0
-    for k in range(shape[2]):
-        for j in range(shape[1]):
-            for i in range(shape[0]):
-                inside = True
+    size_z, size_y, size_x = covered.shape
+    for k in range(size_z):
+        for j in range(size_y):
+            start, stop = 0, size_x
+            while start < stop and not _is_inside(matrix, offset, source, start, j, k):
+                covered[k, j, start] = 0
+                start += 1
+            while stop > start and not _is_inside(matrix, offset, source, stop - 1, j, k):
+                stop -= 1
+                covered[k, j, stop] = 0
+            count += size_x - (stop - start)
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _is_inside(matrix, offset, source, i, j, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Whether a voxel's point lies within the centres of the outermost voxels of the source."""
+    inside = True
+    for axis in range(3):
+        at = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
+        inside = inside and 0 <= at <= source[axis] - 1
+    return inside
+
+
+@numba.njit(cache=True, nogil=True)
+def _carry_coverage(covered, matrix, offset, carried):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    size_z, size_y, size_x = covered.shape
+    knot = np.empty(3, dtype=np.int64)
+    for k in range(carried.shape[0]):
+        for j in range(carried.shape[1]):
+            for i in range(carried.shape[2]):
+                carried[k, j, i] = 0
+                if not _is_inside(matrix, offset, (size_x, size_y, size_z), i, j, k):
+                    continue
                 for axis in range(3):
                     at = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
-                    inside = inside and 0 <= at <= source[axis] - 1
-                count += not inside
-    return count
+                    knot[axis] = np.int64(np.floor(at))
+                whole = np.uint8(1)
+                for c in range(-1, 3):
+                    for b in range(-1, 3):
+                        for a in range(-1, 3):
+                            whole &= covered[
+                                _mirror(knot[2] + c, size_z),
+                                _mirror(knot[1] + b, size_y),
+                                _mirror(knot[0] + a, size_x),
+                            ]
+                carried[k, j, i] = whole
