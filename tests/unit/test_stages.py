@@ -22,7 +22,7 @@ from compute_contrast import compute_contrast
 from compute_mask import compute_mask
 from compute_mean_image import compute_mean_image
 from extract_events import extract_events
-from firstlevel import images, stage, tables
+from firstlevel import glm, images, stage, tables
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from list_contrasts import list_contrasts
@@ -561,6 +561,96 @@ def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):
             bold=tmp_path / "b.nii", design=path, mask=fitted["mask"], sidecar=tmp_path / "n.json",
             noise_model="ols", signal_scaling="none", **arguments,
         )  # fmt: skip
+
+
+def refit(tmp_path, fitted, **options):
+    """Fit the run of `fitted` anew; the maps by name, and what the sidecar says."""
+    maps = {name: tmp_path / f"re_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
+    arguments = {
+        "bold": tmp_path / "b.nii", "design": fitted["designs"][0], "mask": fitted["mask"],
+        "noise_model": "ar1", "signal_scaling": "none", "sidecar": tmp_path / "re.json",
+    }  # fmt: skip
+    fit_glm(**(arguments | maps | options))
+    read = {name: nib.load(path).get_fdata() for name, path in maps.items()}
+    return read, json.loads((tmp_path / "re.json").read_text())
+
+
+@pytest.mark.parametrize("noise_model", ["ols", "ar1"])
+def test_grand_mean_scaling_is_that_of_the_data_before_the_fit(tmp_path, fitted, monkeypatch, noise_model):
+    """Y = 100 y / m, m the mean over scans and mask, over several blocks of voxels too; nilearn fits it."""
+    monkeypatch.setattr(images, "BLOCK_BYTES", 1)
+    inside = np.random.default_rng(0).random((4, 4, 4)) > 0.3
+    images.write_image(tmp_path / "mask.nii.gz", inside.astype(np.uint8), BASE)
+    data = nib.load(tmp_path / "b.nii").get_fdata()
+    data *= np.linspace(0.5, 1.5, 4)[:, None, None, None]
+    nib.Nifti1Image(data.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
+    series = nib.load(tmp_path / "b.nii").get_fdata()[inside].T
+    maps, said = refit(tmp_path, fitted, noise_model=noise_model, signal_scaling="grand_mean")
+    assert said["GrandMean"] == pytest.approx(series.mean(), rel=1e-12)
+    design = np.array(tables.read_columns(fitted["designs"][0])[1], dtype=float)
+    labels, results = run_glm(100 * series / series.mean(), design, noise_model=noise_model)
+    for label, result in results.items():
+        at = labels == label
+        np.testing.assert_allclose(maps["beta"][inside][at].T, result.theta, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(maps["sigma2"][inside][at], result.dispersion, rtol=1e-6, atol=0)
+        np.testing.assert_allclose(maps["rsquared"][inside][at], result.r_square, rtol=0, atol=1e-6)
+
+
+def test_corrected_noise_model_reaches_the_contrast_through_its_map(tmp_path, fitted):
+    """The variance of a contrast, made from the single-precision map of rho, is that of the fit in double."""
+    maps = {f"{name}s": [tmp_path / f"re_{name}.nii.gz"] for name in ("beta", "sigma2", "ar1")}
+    _, said = refit(tmp_path, fitted, noise_model="ar1_corrected")
+    assert said["NoiseModel"] == "ar1_corrected"
+    compute_contrast(rows=["a - b"], statistic="t", label="d", **(fitted | maps))
+    design = np.array(tables.read_columns(fitted["designs"][0])[1], dtype=float)
+    series = nib.load(tmp_path / "b.nii").get_fdata().reshape(-1, 40).T
+    exact = glm.fit(series, design, "ar1_corrected")
+    c, t = np.array([1.0, -1.0, 0.0, 0.0]), []
+    for voxel, rho in enumerate(exact.ar1):
+        white = np.vstack([design[:1], design[1:] - rho * design[:-1]])
+        variance = exact.sigma2[voxel] * (c @ np.linalg.inv(white.T @ white) @ c)
+        t.append(c @ exact.beta[:, voxel] / np.sqrt(variance))
+    assert len(np.unique(exact.ar1)) > 20
+    np.testing.assert_allclose(nib.load(fitted["stat"]).get_fdata().ravel(), t, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scaling", ["voxel", "none"])
+@pytest.mark.parametrize("value", [0.0, 850.1])
+def test_voxels_that_never_change_are_counted_and_have_no_statistic(tmp_path, fitted, caplog, scaling, value):
+    """Of a constant voxel only rounding errors would be tested: nilearn's z is then -4 as well as 0."""
+    data = nib.load(tmp_path / "b.nii").get_fdata()
+    data[1, 2, 3] = data[0, 0, 0] = value
+    data[2, 2, 2, [0, 20, 39]] = 800.0  # alike in three scans, not in all
+    nib.Nifti1Image(data.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
+    maps, _ = refit(tmp_path, fitted, signal_scaling=scaling)
+    assert "2 voxels of the mask never change" in caplog.text
+    for name in ("sigma2", "ar1", "rsquared"):
+        assert maps[name][1, 2, 3] == maps[name][0, 0, 0] == 0.0
+    assert (maps["sigma2"] == 0).sum() == 2
+    compute_contrast(
+        rows=["a"], statistic="t", label="a",
+        **(fitted | {f"{name}s": [tmp_path / f"re_{name}.nii.gz"] for name in ("beta", "sigma2", "ar1")}),
+    )  # fmt: skip
+    z = nib.load(fitted["z"]).get_fdata()
+    assert z[1, 2, 3] == z[0, 0, 0] == 0.0
+    assert z[2, 2, 2] != 0.0
+
+
+@pytest.mark.parametrize(
+    ("values", "scaling", "message"),
+    [
+        (np.full((4, 4, 4, 40), 850.0), "voxel", "none of the mask's voxels changes"),
+        (np.random.default_rng(0).normal(-5, 1, (4, 4, 4, 40)), "grand_mean", "has the mean -5"),
+        (np.random.default_rng(0).normal(800, 1, (4, 4, 4, 39)), "voxel", "40 rows for a run of 39 scans"),
+        (np.random.default_rng(0).normal(800, 1, (4, 4, 5, 40)), "voxel", r"shape \(4, 4, 4\), and the run"),
+    ],
+)
+def test_fit_refuses_what_would_give_wrong_maps(tmp_path, fitted, values, scaling, message):
+    """A run without signal or mean, of another length or on another grid gives an error and no map."""
+    nib.Nifti1Image(values.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
+    with pytest.raises(InputError, match=message):
+        refit(tmp_path, fitted, signal_scaling=scaling)
+    assert not list(tmp_path.glob("*re_*"))
 
 
 def test_command_line_of_a_stage_takes_its_own_values(tmp_path, fitted):

@@ -40,6 +40,8 @@ CONFIG_EDITS = {
     "threshold": ({"figures": {"threshold": 4.0}}, FIGURES),
     "display mode": ({"figures": {"display_mode": "ortho"}}, FIGURES),
     "noise model": ({"glm": {"noise_model": "ols"}}, FIT),
+    "corrected noise model": ({"glm": {"noise_model": "ar1_corrected"}}, FIT),
+    "grand mean": ({"glm": {"signal_scaling": "grand_mean"}}, FIT),
     "signal scaling": ({"glm": {"signal_scaling": "none"}}, FIT),
     "high_pass": ({"design": {"high_pass": 0.02}}, DESIGN),
     "hrf_model": ({"design": {"hrf_model": "glover + derivative"}}, DESIGN),

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
-NoiseModel = Literal["ols", "ar1"]
+NoiseModel = Literal["ols", "ar1", "ar1_corrected"]
 
 CHUNK = 512
 """Voxels whose data a processor's cache holds while they are summed up in three ways."""
@@ -26,6 +26,8 @@ NEAR_DEPENDENCE = 1e-9
 """Singular value, relative to the largest, below which the rank of a design is looked at."""
 AR1_STEP = 0.01
 """AR(1) coefficients are truncated toward zero to this step, as nilearn's ``run_glm`` does."""
+RHOS = np.arange(-99, 100) / 100
+"""Values of a corrected AR(1) coefficient. Its standard error, sqrt((1 - rho^2) / n), is far above a step."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,8 @@ def ar1_coefficients(design: FloatArray, sums: CrossProducts, beta: FloatArray) 
     ``run_glm`` after Worsley et al. 2002, NeuroImage 15:1-15. Both sums follow from the cross-products.
     """
     n_scans = len(design)
-    lag1 = design[1:].T @ design[:-1]
-    variance = (sums.yy - _dot(beta, sums.xy)) / n_scans
-    covariance = (sums.y1 - _dot(beta, sums.lagged) + _dot(beta, lag1 @ beta)) / (n_scans - 1)
+    squares, products = _residual_sums(design, sums, beta)
+    variance, covariance = squares / n_scans, products / (n_scans - 1)
     rho = np.zeros_like(variance)
     np.divide(covariance, variance, out=rho, where=variance > 0)
     steps = round(1 / AR1_STEP)
@@ -150,11 +151,82 @@ def ar1_coefficients(design: FloatArray, sums: CrossProducts, beta: FloatArray) 
     return truncated
 
 
+def expected_autocorrelation(design: FloatArray) -> FloatArray:
+    """Lag-1 autocorrelation that the OLS residuals of AR(1) noise have on average, one for each of RHOS.
+
+    Lower than rho: the fit takes slow noise for drift and responses. `design` is (n, p).
+
+    Notes
+    -----
+    Residuals e = R y, R = I - QQ' with an orthonormal basis Q of the design, have E[e'e] = tr(R V) and
+    E[sum e_t e_{t-1}] = tr(R D R V), with D = (L + L') / 2 of the lag L and V_st = rho^|s-t|: the equations
+    of Worsley et al. 2002, NeuroImage 15:1-15, with V whole rather than to its first lag. A trace with V is a
+    sum over diagonals. As R D R = D - QH' - HQ' with H = DQ - Q (Q'DQ) / 2, these are correlations of
+    columns, by FFT: no (n, n) matrix is made.
+    """
+    n_scans = len(design)
+    left, _, _ = np.linalg.svd(design, full_matrices=False)
+    basis = left[:, : len(design) - degrees_of_freedom(design)]
+    neighbours = np.zeros_like(basis)
+    neighbours[:-1] += basis[1:] / 2
+    neighbours[1:] += basis[:-1] / 2
+    other = neighbours - basis @ (basis.T @ neighbours) / 2
+    squares = -_lagged_sums(basis, basis)
+    products = -_lagged_sums(basis, other) - _lagged_sums(other, basis)
+    squares[0] += n_scans
+    products[1] += (n_scans - 1) / 2
+    powers = RHOS[:, None] ** np.arange(n_scans)
+    powers[:, 1:] *= 2  # either side of the diagonal
+    expected: FloatArray = (powers @ products) / (powers @ squares)
+    return expected
+
+
+def corrected_ar1_coefficients(
+    design: FloatArray, sums: CrossProducts, beta: FloatArray, expected: FloatArray
+) -> FloatArray:
+    """AR(1) coefficient of the noise whose residuals have, on average, the autocorrelation of each voxel's.
+
+    `expected` is :func:`expected_autocorrelation` of the design, the rest as in :func:`ar1_coefficients`.
+    Rounded to the nearest of RHOS, (v,), 0 where there is no residual variance.
+    """
+    squares, products = _residual_sums(design, sums, beta)
+    observed = np.zeros_like(squares)
+    np.divide(products, squares, out=observed, where=squares > 0)
+    middle = len(RHOS) // 2
+    falls = np.flatnonzero(np.diff(expected) <= 0)  # a design of very few degrees of freedom, far from 0
+    low = max(falls[falls < middle] + 1, default=0)
+    high = min(falls[falls >= middle], default=len(RHOS) - 1)
+    branch = slice(low, high + 1)
+    rho = np.interp(observed, expected[branch], RHOS[branch])
+    rounded: FloatArray = np.where(squares > 0, np.round(rho * 100) / 100, 0.0)
+    return rounded
+
+
+def _residual_sums(
+    design: FloatArray, sums: CrossProducts, beta: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Sum of e_t^2 and of e_t e_{t-1} of the residuals of `beta`, from the cross-products; both (v,)."""
+    lag1 = design[1:].T @ design[:-1]
+    squares = sums.yy - _dot(beta, sums.xy)
+    return squares, sums.y1 - _dot(beta, sums.lagged) + _dot(beta, lag1 @ beta)
+
+
+def _lagged_sums(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Sum of a_t b_{t+k} over time and columns, for each lag k from 0 to n - 1."""
+    n_scans = len(a)
+    spectrum = np.sum(
+        np.conj(np.fft.rfft(a, 2 * n_scans, axis=0)) * np.fft.rfft(b, 2 * n_scans, axis=0), axis=1
+    )
+    sums: FloatArray = np.fft.irfft(spectrum, 2 * n_scans)[:n_scans]
+    return sums
+
+
 def fit(
     data: FloatArray,
     design: FloatArray,
     noise_model: NoiseModel,
     covariance: Callable[[float], FloatArray] | None = None,
+    expected: FloatArray | None = None,
 ) -> Estimates:
     """Fit one block of voxels.
 
@@ -162,12 +234,14 @@ def fit(
     ----------
     data : (n, v), scaled data.
     design : (n, p).
-    noise_model : "ols" for white noise, "ar1" for one AR(1) coefficient per voxel.
+    noise_model : "ols" for white noise, "ar1" for one AR(1) coefficient per voxel, "ar1_corrected" for one
+        that is corrected for what the design removes.
     covariance : :func:`unscaled_covariance` of this design by rho; the cached one where blocks share it.
+    expected : :func:`expected_autocorrelation` of this design, likewise; only "ar1_corrected" needs it.
 
     Returns
     -------
-    Estimates, of the whitened model where the noise model is "ar1".
+    Estimates, of the whitened model where the noise model is not "ols".
 
     Raises
     ------
@@ -181,6 +255,9 @@ def fit(
     rho = np.zeros(data.shape[1])
     if noise_model == "ar1":
         rho = ar1_coefficients(design, sums, covariance(0.0) @ sums.xy)
+    elif noise_model == "ar1_corrected":
+        expected = expected_autocorrelation(design) if expected is None else expected
+        rho = corrected_ar1_coefficients(design, sums, covariance(0.0) @ sums.xy, expected)
     xy = (1 + rho**2) * sums.xy - rho * sums.lagged - rho**2 * np.outer(design[-1], sums.last)
     beta = np.empty_like(xy)
     for value, voxels in groups(rho):
