@@ -145,14 +145,25 @@ def test_corrected_fit_matches_statsmodels_given_rho(matrix, raw):
         np.testing.assert_allclose(ours.rsquared[voxel], share, rtol=0, atol=SAME_ARITHMETIC)
 
 
-def test_corrected_ar1_stays_in_range_where_hardly_any_freedom_is_left():
-    """Designs with one to three degrees of freedom give a coefficient between -0.99 and 0.99, never NaN."""
-    rng = np.random.default_rng(0)
-    for dof in (1, 2, 3):
-        design = np.column_stack([rng.standard_normal((12, 11 - dof)), np.ones(12)])
-        rho = glm.fit(rng.standard_normal((12, 50)), design, "ar1_corrected").ar1
-        assert np.isfinite(rho).all()
+@pytest.mark.parametrize("dof", [1, 2, 3, 10])
+def test_corrected_ar1_rises_with_what_is_observed_where_little_freedom_is_left(dof):
+    """Where the expectation turns back for strong noise, its branch around 0 counts; never NaN."""
+    rng, turns = np.random.default_rng(0), 0
+    for n_scans in range(dof + 4, dof + 40, 12):
+        design = np.column_stack([rng.standard_normal((n_scans, n_scans - 1 - dof)), np.ones(n_scans)])
+        data = rng.standard_normal((n_scans, 200))
+        rho = glm.fit(data, design, "ar1_corrected").ar1
+        e = data - design @ np.linalg.pinv(design) @ data
+        observed = np.sum(e[1:] * e[:-1], axis=0) / np.sum(e**2, axis=0)
+        expected = np.array([dense_expectation(design, value) for value in glm.RHOS])
+        turns += (np.diff(expected) < 0).any()
         assert np.abs(rho).max() <= 0.99
+        if dof > 1:  # with one, all residuals have the same shape
+            assert (np.diff(rho[np.argsort(observed)]) >= 0).all()
+            within = (observed > expected[80]) & (observed < expected[118])
+            nearest = np.interp(observed[within], expected[80:119], glm.RHOS[80:119])
+            np.testing.assert_allclose(rho[within], nearest, rtol=0, atol=0.0051)
+    assert turns
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 0.6])

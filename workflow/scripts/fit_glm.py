@@ -62,15 +62,14 @@ def fit_glm(
         maps.sigma2[voxels] = fitted.sigma2
         maps.ar1[voxels] = fitted.ar1
         maps.rsquared[voxels] = fitted.rsquared
-        constant = _constant(raw)
-        for statistic in (maps.sigma2, maps.ar1, maps.rsquared):
-            statistic[voxels][constant] = 0.0  # not the rounding errors that are left of it
-        n_constant += len(constant)
+        n_constant += _count_constant(raw)
         if signal_scaling == "grand_mean":
             total += float(block.sum())
         logging.info("%d of %d voxels fitted", voxels.stop, n_voxels)
     if n_constant:
-        logging.warning("%d voxels of the mask never change over time: t, F and z are 0 there", n_constant)
+        logging.warning(
+            "%d voxels of the mask never change over time: nothing can be tested there", n_constant
+        )
     if n_constant == n_voxels:
         raise InputError(
             bold,
@@ -123,11 +122,10 @@ def _check_shape(bold: Path, matrix: glm.FloatArray, inside: np.ndarray, design:
         )
 
 
-def _constant(block: images.Float32Array) -> np.ndarray:
-    """Indices of the voxels of a block (n, v) that never change; three scans rule most of them out."""
+def _count_constant(block: images.Float32Array) -> int:
+    """Voxels of a block (n, v) that never change; three scans rule most of them out."""
     alike = np.flatnonzero((block[0] == block[-1]) & (block[0] == block[len(block) // 2]))
-    never: np.ndarray = alike[np.ptp(block[:, alike], axis=0) == 0]
-    return never
+    return int((np.ptp(block[:, alike], axis=0) == 0).sum())
 
 
 def _grand_mean(total: float, count: int, bold: Path) -> float:
