@@ -64,7 +64,17 @@ def test_default_config_uses_defaults_of_the_schema():
 def test_columns_of_the_run_table_are_documented():
     """Each column that a run table may have is explained."""
     text = (ROOT / "config/README.md").read_text()
-    for column in ("subject", "session", "task", "run", "bold", "events", "confounds", "repetition_time"):
+    for column in (
+        "subject",
+        "session",
+        "task",
+        "run",
+        "bold",
+        "events",
+        "confounds",
+        "repetition_time",
+        "onset_unit",
+    ):
         assert re.search(rf"^\| `{column}` \|[^|]+\|[^|]+\|[^|]+\|$", text, re.MULTILINE), column
 
 

@@ -143,7 +143,21 @@ def of_run(attribute):
 
 def confounds(wildcards):
     """Confounds table of a run, where the model asks for columns of it."""
-    return [row(wildcards).confounds] if config["design"]["confounds"] else []
+    return [row(wildcards).confounds] if study.confounds_key(config) else []
+
+
+def confounds_json(wildcards):
+    """What fMRIPrep says of its confounds, which its strategies read."""
+    if not config["design"]["fmriprep_confounds"]["strategy"]:
+        return []
+    path = Path(row(wildcards).confounds).with_suffix(".json")
+    return [path] if path.is_file() else []
+
+
+def motion(wildcards):
+    """What moved in a run, where the model asks for it; designs then wait for the resampled run."""
+    asked = study.needs_motion(config)
+    return f"<results>/{RUN}_desc-resampled_bold.json".format(**wildcards) if asked else []
 
 
 def over_runs(pattern):

@@ -83,6 +83,8 @@ rule extract_events:
     params:
         repetition_time=of_run("repetition_time"),
         event_duration=config["study"]["event_duration"],
+        onset_unit=of_run("onset_unit"),
+        conditions=config["study"]["conditions"],
         code=code_digest("extract_events"),
     script:
         "../scripts/extract_events.py"

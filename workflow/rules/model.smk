@@ -7,6 +7,8 @@ rule make_design_matrix:
         events=f"<results>/{RUN}_events.tsv",
         bold=first_bold,
         confounds=confounds,
+        confounds_json=confounds_json,
+        motion=motion,
         sidecars=of_run("sidecars"),
     output:
         design=f"<results>/{RUN}_design.tsv",
@@ -26,11 +28,17 @@ rule make_design_matrix:
         repetition_time=of_run("repetition_time"),
         slice_time_ref=config["design"]["slice_time_ref"],
         hrf_model=config["design"]["hrf_model"],
+        fir_delays=config["design"]["fir_delays"],
         drift_model=config["design"]["drift_model"],
+        drift_order=config["design"]["drift_order"],
         high_pass=config["design"]["high_pass"],
         min_onset=config["design"]["min_onset"],
         oversampling=config["design"]["oversampling"],
         confound_columns=config["design"]["confounds"],
+        confounds_first_row=config["design"]["confounds_first_row"],
+        fmriprep_confounds=config["design"]["fmriprep_confounds"],
+        motion_regressors=config["design"]["motion_regressors"],
+        censor=config["design"]["censor"],
         code=code_digest("make_design_matrix"),
     script:
         "../scripts/make_design_matrix.py"

@@ -1,20 +1,27 @@
-"""The design matrix of one run: conditions convolved with the HRF, confounds, drift and a constant.
+"""The design matrix of one run: conditions convolved with the HRF, regressors of no interest, drift.
 
-Made by nilearn's ``make_first_level_design_matrix`` at the times of the scans.
+Made by nilearn's ``make_first_level_design_matrix`` at the times of the scans. Of no interest are confounds,
+motion and one regressor for each censored scan, which takes that scan out of the fit.
 """
 
 import logging
+from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from firstlevel import dependence, images, stage, tables
+from firstlevel import dependence, images, nuisance, regressors, stage, tables
 from firstlevel import design as designs
-from firstlevel.expressions import suggestion
 from firstlevel.images import Series
 from firstlevel.stage import InputError
 from firstlevel.tables import Event
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOTHING_LEFT = 1e-6
+"""Share of a regressor's energy outside of the censored scans below which nothing of it can be estimated."""
 
 
 def make_design_matrix(
@@ -27,17 +34,27 @@ def make_design_matrix(
     repetition_time: images.RepetitionTime,
     slice_time_ref: float,
     hrf_model: str,
-    drift_model: Literal["cosine", "none"],
+    drift_model: Literal["cosine", "polynomial", "none"],
     high_pass: float,
     min_onset: float,
     oversampling: int,
     confound_columns: list[str],
+    drift_order: int = 1,
+    fir_delays: list[int] | None = None,
+    confounds_first_row: Literal["error", "zero", "second"] = "error",
+    fmriprep_confounds: dict[str, Any] | None = None,
+    motion_regressors: int = 0,
+    censor: dict[str, Any] | None = None,
     confounds: Path | None = None,
+    confounds_json: Path | None = None,
+    motion: Path | None = None,
     sidecars: list[Path] | None = None,
 ) -> None:
     """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
 
-    Of `bold` only the header is read; `n_scans` is None where it is to tell the number of volumes.
+    Of `bold` only the header is read; `n_scans` is None where it is to tell the number of volumes. `motion`
+    is the sidecar of the resampled run, None where nothing asks for it; `confounds_json` is what nilearn
+    reads beside the confounds of fMRIPrep.
     """
     series = Series.of(bold)
     n_scans = n_scans or series.n_scans
@@ -52,17 +69,36 @@ def make_design_matrix(
         high_pass=high_pass,
         min_onset=min_onset,
         oversampling=oversampling,
+        drift_order=drift_order,
+        fir_delays=fir_delays or [],
     )
-    nuisance = _confounds(confounds, confound_columns, n_scans)
-    matrix = designs.design_matrix(times, rows, options, nuisance, confound_columns)
+    extra = nuisance.collect(
+        image=series.files[0],
+        table=confounds,
+        motion=motion,
+        n_scans=n_scans,
+        columns=confound_columns,
+        first_row=confounds_first_row,
+        fmriprep=fmriprep_confounds or {},
+        motion_count=motion_regressors,
+        censor=censor or {},
+    )
+    conditions = sorted({row.trial_type for row in rows})
+    responses = designs.response_columns(conditions, options)
+    others = [name for condition in conditions for name in regressors.of_derivatives(condition, hrf_model)]
+    _check_names(design, [*(name for names in responses.values() for name in names), *others, *extra.names])
+    matrix = designs.design_matrix(times, rows, options, extra.values, extra.names)
     values = matrix.to_numpy(dtype=np.float64)
     names = [str(name) for name in matrix.columns]
-    tables.write_table(design, names, values.tolist())
-    conditions = sorted({row.trial_type for row in rows})
+    if len(values) <= len(names):
+        raise InputError(
+            design,
+            f"{n_scans} scans, {len(extra.censored)} of them censored, for {len(names)} regressors",
+            expected="more scans than regressors",
+            remedy="take fewer confounds, a shorter FIR model or a milder threshold of design.censor",
+        )
     content: dict[str, Any] = {
-        "Columns": [
-            {"name": name, "role": designs.role(name, conditions, confound_columns)} for name in names
-        ],
+        "Columns": [{"name": name, "role": designs.role(name, responses, extra.roles)} for name in names],
         "FrameTimes": times.tolist(),
         "RepetitionTime": seconds,
         "SliceTimeReference": slice_time_ref,
@@ -77,8 +113,62 @@ def make_design_matrix(
             {"name": names[k], "follows_from": [names[j] for j in of]} for k, of in sources.items()
         ]
         logging.warning("%s: dependent regressors: %s", design, dependence.described(sources, names))
+    if hrf_model == "fir":
+        content["FirDelays"] = list(options.fir_delays)
+    if drift_model == "polynomial":
+        content["DriftOrder"] = drift_order
+    if extra.may_censor:
+        content["CensoredScans"] = extra.censored
+        content["CensoringLoss"] = _loss(matrix, rows, responses, extra.censored, seconds)
+    tables.write_table(design, names, values.tolist())
     tables.write_json(sidecar, content)
     logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
+
+
+def _loss(
+    matrix: "pd.DataFrame",
+    rows: list[Event],
+    responses: dict[str, list[str]],
+    censored: list[int],
+    seconds: float,
+) -> dict[str, dict[str, float]]:
+    """What each condition loses to censoring: events that begin in it, and the share of energy in it.
+
+    Raises
+    ------
+    InputError : a regressor of a condition that has nothing left outside of the censored scans.
+    """
+    loss: dict[str, dict[str, float]] = {}
+    for condition, columns in responses.items():
+        shares = {name: nuisance.energy_share(matrix[[name]].to_numpy(), censored) for name in columns}
+        if gone := [name for name, share in shares.items() if share > 1 - NOTHING_LEFT]:
+            raise InputError(
+                f"regressor {gone[0]}",
+                f"lies wholly in the {len(censored)} censored scans",
+                expected="scans of every condition that are kept",
+                remedy="use a milder threshold in design.censor, or leave the run out",
+            )
+        onsets = [row.onset for row in rows if row.trial_type == condition]
+        begun = sum(int(onset // seconds) in censored for onset in onsets)
+        share = nuisance.energy_share(matrix[columns].to_numpy(), censored)
+        loss[condition] = {"Events": len(onsets), "EventsInCensoredScans": begun, "EnergyShare": share}
+        logging.info(
+            "%s: %d of %d events begin in censored scans, with %.1f %% of its regressor's energy",
+            *(condition, begun, len(onsets), 100 * share),
+        )
+    logging.info("%d of %d scans are censored", len(censored), len(matrix))
+    return loss
+
+
+def _check_names(path: Path, names: list[str]) -> None:
+    """Each regressor has a name of its own."""
+    if doubled := [name for name, count in Counter([*names, "constant"]).items() if count > 1]:
+        raise InputError(
+            f"design {path.name}",
+            f"two regressors have the name {doubled[0]!r}",
+            expected="conditions, confounds and motion with names of their own",
+            remedy="rename the condition, or take the confound once",
+        )
 
 
 def _check_onsets(path: Path, rows: list[Event], end: float) -> None:
@@ -94,30 +184,6 @@ def _check_onsets(path: Path, rows: list[Event], end: float) -> None:
     for number in beyond:
         onset = rows[number - 2].onset
         logging.warning("%s, row %d: onset %g s is after the end of the run (%g s)", path, number, onset, end)
-
-
-def _confounds(path: Path | None, columns: list[str], n_scans: int) -> np.ndarray | None:
-    """Return the chosen columns of a run's confounds table, (n, k)."""
-    if path is None:
-        return None
-    present = list(tables.read_rows(path)[0].values)
-    for name in columns:
-        if name not in present:
-            raise InputError(
-                path,
-                f"has no column {name!r}, which the config key design.confounds asks for",
-                expected=f"one of: {', '.join(present)}",
-                remedy=f"{suggestion(name, present)}correct design.confounds or the table",
-            )
-    _, rows = tables.read_columns(path, columns)
-    if len(rows) != n_scans:
-        raise InputError(
-            path,
-            f"has {len(rows)} rows for a run of {n_scans} scans",
-            expected="one row per scan",
-            remedy="take the confounds of this run",
-        )
-    return np.asarray(rows, dtype=np.float64)
 
 
 if __name__ == "__main__":

@@ -254,8 +254,8 @@ def _run(image: _File, levels: list[_Level], raw: list[_Level], config: Mapping[
     if len(events) > 1:
         return f"has two events tables: {events[0].name}, {events[1].name}"
     confounds = _nearest((level.confounds for level in levels), entities, ignored=OF_DERIVATIVES)
-    if config["design"]["confounds"] and len(confounds) != 1:
-        return "has no confounds table, and design.confounds asks for columns of it"
+    if (key := study.confounds_key(config)) and len(confounds) != 1:
+        return f"has no confounds table, and {key} asks for columns of it"
     masks = [mask for mask in levels[-1].masks if _but(mask.entities, "desc") == _but(entities, "desc")]
     if config["mask"] == "derivatives" and len(masks) != 1:
         return "has no desc-brain_mask beside it, and mask is derivatives"

@@ -8,16 +8,15 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import expressions, tables
+from firstlevel import expressions, regressors, tables
 from firstlevel.stage import InputError
-from firstlevel.study import FACES, Run
+from firstlevel.study import FACES, Run, confounds_key
 
 REFERENCE = "see config/README.md"
-HRF_SUFFIXES = {"derivative": "_derivative", "dispersion": "_dispersion"}
 DRIFT = re.compile(r"drift_\d+")
 
 
@@ -46,6 +45,7 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
             remedy=f"correct the config; {REFERENCE} for every key",
         )
     _check_source(config)
+    _check_design(config)
     if config["mask"] not in ("epi", "derivatives") and not Path(config["mask"]).is_file():
         raise InputError(
             f"config key mask ({Path(config['mask']).absolute()})",
@@ -104,6 +104,46 @@ def _check_fixed_effects(config: Mapping[str, Any]) -> None:
         )
 
 
+def _check_design(config: Mapping[str, Any]) -> None:
+    """Hold what one key of the model asks of another."""
+    seen: dict[str, str] = {}
+    for name, trial_types in (config["study"]["conditions"] or {}).items():
+        for trial_type in trial_types:
+            if trial_type in seen:
+                raise InputError(
+                    f"config key study.conditions.{name}",
+                    f"{trial_type!r} stands in {seen[trial_type]!r} already",
+                    expected="each trial type in one condition",
+                    remedy="take it out of one of them",
+                )
+            seen[trial_type] = name
+    strategy = config["design"]["fmriprep_confounds"]["strategy"]
+    of_bids = config["study"]["bids"]
+    if strategy and not (
+        config["study"]["source"] == "bids" and (of_bids["derivatives"] or of_bids["space"])
+    ):
+        raise InputError(
+            "config key design.fmriprep_confounds.strategy",
+            "needs images and confounds of fMRIPrep",
+            expected="study.source bids with study.bids.derivatives",
+            remedy="set study.bids.derivatives, or name columns in design.confounds",
+        )
+    if "compcor" in strategy and "high_pass" not in strategy:
+        raise InputError(
+            "config key design.fmriprep_confounds.strategy",
+            "has compcor without high_pass, on which fMRIPrep's components rest",
+            expected="high_pass beside compcor",
+            remedy="add high_pass, and set design.drift_model: none",
+        )
+    if "high_pass" in strategy and config["design"]["drift_model"] == "cosine":
+        raise InputError(
+            "config key design.drift_model",
+            "is cosine, and the strategy high_pass of design.fmriprep_confounds adds the same drift again",
+            expected="one model of drift",
+            remedy="set design.drift_model: none, or take high_pass out",
+        )
+
+
 def rows_of(expression: str | Sequence[str]) -> list[str]:
     """Expressions of a contrast: one of a t contrast, one per row of an F contrast."""
     return [expression] if isinstance(expression, str) else list(expression)
@@ -117,14 +157,17 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     of tables take their time: there the designs of the others tell. Raises InputError with the known names
     and the nearest one.
     """
+    all_runs = runs
     whose = "no run of the study"
     if config["study"]["source"] == "bids":
         runs = [run for run in runs if run.subject == runs[0].subject]
         whose = f"no run of subject {runs[0].subject}"
+    _check_conditions(config, all_runs)
+    key = confounds_key(config)
     for run in runs:
-        if config["design"]["confounds"] and run.confounds is None:
+        if key and run.confounds is None:
             raise InputError(
-                "config key design.confounds",
+                f"config key {key}",
                 f"{run.name} has no table of confounds",
                 expected="the column confounds in the run table",
                 remedy="add the tables to the run table, or ask for no confounds",
@@ -144,11 +187,22 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
 def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
     """Names of a run's regressors but for the drift: conditions of its events, confounds, constant."""
-    model = config["design"]["hrf_model"]
-    suffixes = ["", *(suffix for word, suffix in HRF_SUFFIXES.items() if word in model)]
-    conditions = conditions_of(run) if config["study"]["source"] in ("table", "bids") else FACES
-    names = [f"{name}{suffix}" for name in conditions for suffix in suffixes]
-    return [*names, *config["design"]["confounds"], "constant"]
+    design = config["design"]
+    model = design["hrf_model"]
+    names = [
+        name
+        for condition in _conditions(config, run)
+        for name in (
+            *regressors.of_condition(condition, model, design["fir_delays"]),
+            *regressors.of_derivatives(condition, model),
+        )
+    ]
+    return [
+        *names,
+        *_confounds_of(config, run),
+        *regressors.of_motion(design["motion_regressors"]),
+        "constant",
+    ]
 
 
 def contrasts_of(config: Mapping[str, Any], run: Run) -> list[str]:
@@ -166,8 +220,50 @@ def names_of(expression: str | Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for text in rows_of(expression) for name in expressions.parse(text)))
 
 
+def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
+    """Names of a run's confounds; its table is read only where the config has patterns or strategies."""
+    names: list[str] = config["design"]["confounds"]
+    strategy = config["design"]["fmriprep_confounds"]["strategy"]
+    if run.confounds is None or not (strategy or any(map(regressors.is_pattern, names))):
+        return names
+    rows = tables.read_rows(Path(run.confounds))
+    present = list(rows[0].values) if rows else []
+    if strategy:  # which of them it takes is known to nilearn
+        return present
+    return [*dict.fromkeys(column for name in names for column in regressors.matching(name, present))]
+
+
+def _conditions(config: Mapping[str, Any], run: Run) -> list[str]:
+    """Names of the conditions of a run, as study.conditions makes them of the trial types."""
+    trial_types: Iterable[str] = FACES
+    if config["study"]["source"] in ("table", "bids"):
+        trial_types = conditions_of(run)
+    if (merged := config["study"]["conditions"]) is None:
+        return list(trial_types)
+    return [name for name, listed in merged.items() if set(listed) & set(trial_types)]
+
+
+def _check_conditions(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
+    """Each trial type of study.conditions is in some run; events are read until all are found."""
+    merged = config["study"]["conditions"] or {}
+    missing = {trial_type: name for name, listed in merged.items() for trial_type in listed}
+    present: set[str] = set()
+    for run in runs:
+        if not missing.keys() - present:
+            return
+        present |= set(conditions_of(run) if config["study"]["source"] in ("table", "bids") else FACES)
+    for trial_type in missing:
+        if trial_type not in present:
+            raise InputError(
+                f"config key study.conditions.{missing[trial_type]}",
+                f"no run has the trial type {trial_type!r}",
+                expected=f"one of: {', '.join(sorted(present))}",
+                remedy=f"{expressions.suggestion(trial_type, present)}correct the trial type",
+            )
+
+
 def conditions_of(run: Run) -> list[str]:
-    """Names of the conditions of a run of a table study."""
+    """Trial types of a run of a table or BIDS study."""
     if run.events.endswith(".mat"):
         from firstlevel.conditions import read_spm_conditions
 

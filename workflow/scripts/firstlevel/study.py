@@ -36,6 +36,7 @@ class Run:
         them (``header``, ``sidecar``) decides for it.
     sidecars : JSON files that hold for the run, the nearest last.
     mask : the run's own brain mask.
+    onset_unit : ``s`` or ``scans``; None stands for s in events tables and for scans in ``.mat`` files.
     """
 
     subject: str
@@ -48,6 +49,7 @@ class Run:
     repetition_time: float | str | None
     sidecars: tuple[str, ...] = ()
     mask: str | None = None
+    onset_unit: str | None = None
 
     @property
     def name(self) -> str:
@@ -102,6 +104,26 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
     return [_named_run(n, f"{data}/{study['source']}/{TRUNK}", study, made=True) for n in (1, 2)], []
 
 
+def confounds_key(config: Mapping[str, Any]) -> str | None:
+    """Config key that needs the runs' tables of confounds, None where none does."""
+    design, censor = config["design"], config["design"]["censor"]
+    asked = {
+        "design.confounds": design["confounds"],
+        "design.fmriprep_confounds": design["fmriprep_confounds"]["strategy"],
+        "design.censor.column": censor["column"],
+        "design.censor.source": censor["framewise_displacement"] is not None
+        and censor["source"] != "affines",
+    }
+    return next((key for key, value in asked.items() if value), None)
+
+
+def needs_motion(config: Mapping[str, Any]) -> bool:
+    """Whether designs need what moved, which is known once a run is resampled."""
+    censor = config["design"]["censor"]
+    by_affines = censor["framewise_displacement"] is not None and censor["source"] == "affines"
+    return by_affines or bool(config["design"]["motion_regressors"])
+
+
 def _named_run(number: int, trunk: str, study: Mapping[str, Any], *, made: bool) -> Run:
     """One of the two runs of the SPM multimodal layout, a folder where a rule makes it."""
     folder = f"{trunk}/fMRI/Session{number}"
@@ -140,6 +162,7 @@ def _rows_of_table(path: Path, default_repetition_time: float | None) -> list[Ru
         )
     rows = tables.read_rows(path, required=("subject", "task", "bold", "events"))
     known = ["subject", "session", "task", "run", "bold", "events", "confounds", "repetition_time"]
+    known += ["onset_unit"]
     if not rows:
         raise InputError(path, "has no rows", expected="one row per run", remedy="add the runs")
     if surplus := [column for column in rows[0].values if column not in known]:
@@ -185,6 +208,15 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
             remedy="correct it, or n/a to take the header's",
             row=number,
         )
+    unit = optional("onset_unit")
+    if unit not in (None, "s", "scans"):
+        raise InputError(
+            path,
+            f"onset_unit is {unit!r}",
+            expected="s or scans, the unit of onsets and durations",
+            remedy="correct it, or n/a for seconds in a table and scans in a .mat",
+            row=number,
+        )
     bold, events = optional("bold"), located("events")
     if bold is None or events is None:
         missing = "bold" if bold is None else "events"
@@ -208,6 +240,7 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
         events=events,
         confounds=confounds,
         repetition_time=default_repetition_time if time is None else float(time),
+        onset_unit=unit,
     )
 
 

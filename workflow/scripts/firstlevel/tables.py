@@ -20,11 +20,15 @@ EVENT_COLUMNS = ("onset", "duration", "trial_type")
 
 @dataclass(frozen=True)
 class Event:
-    """One row of an events table: onset and duration in seconds, and the condition's name."""
+    """One row of an events table: onset and duration in seconds, and the condition's name.
+
+    `modulation` is the height of the event, None where the table has no such column.
+    """
 
     onset: float
     duration: float
     trial_type: str
+    modulation: float | None = None
 
 
 class Row(NamedTuple):
@@ -88,11 +92,11 @@ def read_rows(path: Path, required: Iterable[str] = ()) -> list[Row]:
 
 
 def read_events(path: Path, duration: float | None = None) -> list[Event]:
-    """Events of one run; `duration` in s replaces those of the table.
+    """Events of one run with their modulation where there is one; `duration` in s replaces the table's.
 
     Raises
     ------
-    InputError : no row, an onset or duration that is no number, a negative duration, no trial_type.
+    InputError : no row, a value that is no number, a negative duration, no trial_type.
     """
     rows = read_rows(path, required=("onset", "trial_type") if duration is not None else EVENT_COLUMNS)
     if not rows:
@@ -119,7 +123,8 @@ def read_events(path: Path, duration: float | None = None) -> list[Event]:
                 remedy="name it, or drop the row",
                 row=row.number,
             )
-        events.append(Event(onset, seconds, row.values["trial_type"]))
+        height = _number(path, row, "modulation") if "modulation" in row.values else None
+        events.append(Event(onset, seconds, row.values["trial_type"], height))
     return events
 
 
@@ -127,7 +132,12 @@ def read_columns(path: Path, columns: Sequence[str] | None = None) -> tuple[list
     """Names and rows of a table of numbers, of all columns or the given ones."""
     rows = read_rows(path, required=columns or ())
     names = list(columns) if columns is not None else list(rows[0].values) if rows else []
-    return names, [[_number(path, row, name) for name in names] for row in rows]
+    return names, numbers(path, rows, names)
+
+
+def numbers(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> list[list[float]]:
+    """Return the values of some columns of a table's rows as numbers; one that is none is an InputError."""
+    return [[_number(path, row, name) for name in columns] for row in rows]
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,0 +1,265 @@
+"""Regressors of no interest: confounds from a table or by fMRIPrep's strategies, motion, censored scans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firstlevel import regressors, tables
+from firstlevel.expressions import suggestion
+from firstlevel.stage import InputError
+
+FloatArray = npt.NDArray[np.float64]
+
+HEAD_RADIUS = 50.0
+"""mm, the sphere on which a rotation becomes a displacement (Power et al. 2012)."""
+FROM_AFFINES = "affines"
+
+
+@dataclass(frozen=True)
+class Nuisance:
+    """Regressors of no interest of a run of n scans.
+
+    Attributes
+    ----------
+    names, values : k columns, (n, k); values is None where there are none.
+    roles : by name, confound, motion or censor.
+    censored : scans with a regressor of their own, counted from 0, in order.
+    may_censor : whether anything was asked for that can censor a scan.
+    """
+
+    names: list[str]
+    values: FloatArray | None
+    roles: dict[str, str]
+    censored: list[int]
+    may_censor: bool
+
+
+def collect(
+    *,
+    image: Path,
+    table: Path | None,
+    motion: Path | None,
+    n_scans: int,
+    columns: Sequence[str],
+    first_row: str,
+    fmriprep: Mapping[str, Any],
+    motion_count: int,
+    censor: Mapping[str, Any],
+) -> Nuisance:
+    """Gather the regressors of no interest of one run, in the order confounds, motion, censored scans.
+
+    Parameters
+    ----------
+    image, table, motion : the preprocessed image, its confounds table and the sidecar of what moved.
+    columns, first_row : see :func:`read_confounds`.
+    fmriprep : options of nilearn's ``load_confounds``; an empty or missing strategy is none.
+    motion_count : 0, 6 or 24.
+    censor : see :func:`censored_scans`.
+    """
+    parts: list[tuple[str, list[str], FloatArray]] = []
+    censored: set[int] = set()
+    if table and columns:
+        parts.append(("confound", *read_confounds(table, columns, n_scans, first_row)))
+    if table and fmriprep.get("strategy"):
+        names, values, marked = fmriprep_confounds(image, table, fmriprep, n_scans)
+        parts.append(("confound", names, values))
+        censored.update(marked)
+    parameters = read_motion(motion, n_scans) if motion else None
+    if parameters is not None and motion_count:
+        values = motion_regressors(parameters, motion_count)
+        parts.append(("motion", regressors.of_motion(motion_count), values))
+    by_rule = any(censor.get(key) is not None for key in ("framewise_displacement", "column"))
+    if by_rule:
+        censored.update(censored_scans(censor, table, parameters, n_scans))
+    if censored:
+        parts.append(("censor", *spikes(sorted(censored), n_scans)))
+    return Nuisance(
+        names=[name for _, names, _ in parts for name in names],
+        values=np.hstack([values for _, _, values in parts]) if parts else None,
+        roles={name: role for role, names, _ in parts for name in names},
+        censored=sorted(censored),
+        may_censor=by_rule or bool(fmriprep.get("strategy")),
+    )
+
+
+def read_confounds(
+    path: Path, patterns: Sequence[str], n_scans: int, first_row: str = "error", key: str = "design.confounds"
+) -> tuple[list[str], FloatArray]:
+    """Names and values (n, k) of the columns of a confounds table that the names or shell patterns choose.
+
+    Columns come in the order of the table. A first row without a value, as fMRIPrep writes for backward
+    differences, takes 0 (``zero``) or the value of the second row (``second``).
+
+    Raises
+    ------
+    InputError : a name or pattern without a column, another length than the run, a value that is missing.
+    """
+    rows = tables.read_rows(path)
+    present = list(rows[0].values) if rows else []
+    chosen: set[str] = set()
+    for name in patterns:
+        found = regressors.matching(name, present)
+        if not found:
+            raise InputError(
+                path,
+                f"has no column {name!r}, which the config key {key} asks for",
+                expected=f"one of: {', '.join(present)}",
+                remedy=f"{suggestion(name, present)}correct {key} or the table",
+            )
+        chosen |= found
+    if len(rows) != n_scans:
+        raise InputError(
+            path,
+            f"has {len(rows)} rows for a run of {n_scans} scans",
+            expected="one row per scan",
+            remedy="take the confounds of this run",
+        )
+    names = [name for name in present if name in chosen]
+    first = rows[0].values
+    for name in (name for name in names if first[name] in tables.MISSING):
+        if first_row == "error":
+            raise InputError(
+                path,
+                f"{name} is {first[name]!r}",
+                expected="a finite number, with a point as decimal mark",
+                remedy="correct the value, or set design.confounds_first_row to zero or second",
+                row=rows[0].number,
+            )
+        first[name] = "0" if first_row == "zero" or n_scans == 1 else rows[1].values[name]
+    return names, np.array(tables.numbers(path, rows, names), dtype=np.float64).reshape(n_scans, len(names))
+
+
+def fmriprep_confounds(
+    image: Path, table: Path, options: Mapping[str, Any], n_scans: int
+) -> tuple[list[str], FloatArray, list[int]]:
+    """Names and values (n, k) of the confounds of nilearn's fMRIPrep strategies, and the scans to censor.
+
+    The table and its JSON are found beside the preprocessed `image` by nilearn's ``load_confounds``, which
+    centres every column on the scans that are kept, and fills a first row without a value with the second.
+    Scans to censor are fMRIPrep's non-steady-state volumes and, with the strategy scrub, those that moved.
+    """
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    try:
+        frame, kept = load_confounds(str(image), **options)
+    except (ValueError, KeyError, OSError) as error:
+        raise InputError(
+            table,
+            f"does not give the confounds of design.fmriprep_confounds for {image.name} ({error})",
+            expected="fMRIPrep's confounds table (for compcor its JSON) beside a desc-preproc_bold.nii.gz",
+            remedy="correct design.fmriprep_confounds, or name columns in design.confounds",
+        ) from error
+    if len(frame) != n_scans:
+        raise InputError(
+            table,
+            f"has {len(frame)} rows for a run of {n_scans} scans",
+            expected="one row per scan",
+            remedy="take the confounds of this run",
+        )
+    names = [str(name) for name in frame.columns]
+    censored = [] if kept is None else sorted(set(range(n_scans)) - {int(scan) for scan in kept})
+    return names, frame.to_numpy(dtype=np.float64).reshape(n_scans, len(names)), censored
+
+
+def read_motion(path: Path, n_scans: int) -> FloatArray:
+    """Displacement of each volume by its affine, (n, 6): mm along x, y, z, then degrees about them.
+
+    Raises
+    ------
+    InputError : another length than the run, or one affine for all volumes, which says nothing of motion.
+    """
+    moved = tables.read_json(path)
+    parameters = np.hstack([np.reshape(moved[key], (-1, 3)) for key in ("translation_mm", "rotation_deg")])
+    if len(parameters) != n_scans:
+        raise InputError(
+            path,
+            f"has {len(parameters)} volumes for a run of {n_scans} scans",
+            expected="one per scan",
+            remedy="let the workflow resample the run again",
+        )
+    if not np.ptp(parameters, axis=0).any():
+        raise InputError(
+            path,
+            "every volume has the same affine, so that nothing is known of motion",
+            expected="3D volumes with the affines of a realignment",
+            remedy="take motion from a confounds table: design.confounds, or design.censor.source",
+        )
+    return parameters.astype(np.float64)
+
+
+def motion_regressors(parameters: FloatArray, count: int) -> FloatArray:
+    """The six parameters (n, 6), or with their squares, backward differences and squares of these (n, 24).
+
+    The first row of the differences is 0.
+    """
+    difference = np.diff(parameters, axis=0, prepend=parameters[:1])
+    terms = [parameters, parameters**2, difference, difference**2]
+    return np.hstack(terms[: count // 6])
+
+
+def framewise_displacement(parameters: FloatArray) -> FloatArray:
+    """Displacement of each scan against the one before, (n,), mm, of parameters (n, 6) in mm and degrees.
+
+    Notes
+    -----
+    The sum of the absolute backward differences of the six parameters, rotations as arcs on a sphere of
+    50 mm; 0 for the first scan (Power et al. 2012, NeuroImage 59:2142-2154).
+    """
+    lengths = parameters * np.repeat([1.0, np.pi / 180 * HEAD_RADIUS], 3)
+    moved: FloatArray = np.abs(np.diff(lengths, axis=0, prepend=lengths[:1])).sum(axis=1)
+    return moved
+
+
+def censored_scans(
+    censor: Mapping[str, Any], table: Path | None, parameters: FloatArray | None, n_scans: int
+) -> list[int]:
+    """Scans, counted from 0, whose framewise displacement is above the threshold or that a column marks.
+
+    Parameters
+    ----------
+    censor : the config's design.censor: framewise_displacement (mm), source and column.
+    table : the run's confounds.
+    parameters : (n, 6), from the affines, where they are the source.
+    """
+    marked = np.zeros(n_scans, dtype=bool)
+    limit, source, column = (censor[name] for name in ("framewise_displacement", "source", "column"))
+    if limit is not None and source == FROM_AFFINES:
+        assert parameters is not None
+        marked |= framewise_displacement(parameters) > limit
+    elif limit is not None:
+        marked |= _column(table, source, n_scans, "design.censor.source") > limit
+    if column is not None:
+        values = _column(table, column, n_scans, "design.censor.column")
+        if odd := [scan for scan, value in enumerate(values) if value not in (0.0, 1.0)]:
+            raise InputError(
+                f"{table}, column {column}",
+                f"holds {values[odd[0]]:g} for scan {odd[0]}",
+                expected="1 for a scan to censor, 0 for all others",
+                remedy="correct the column, or design.censor.column",
+            )
+        marked |= values == 1.0
+    return [int(scan) for scan in np.flatnonzero(marked)]
+
+
+def _column(table: Path | None, name: str, n_scans: int, key: str) -> FloatArray:
+    """One column of a table (n,), with 0 for a first row without a value."""
+    assert table is not None
+    values: FloatArray = read_confounds(table, [name], n_scans, "zero", key)[1][:, 0]
+    return values
+
+
+def spikes(censored: Sequence[int], n_scans: int) -> tuple[list[str], FloatArray]:
+    """One regressor per censored scan (n, c), 1 there and 0 elsewhere, named by the scan counted from 0."""
+    return [f"censor_{scan}" for scan in censored], np.eye(n_scans)[:, list(censored)]
+
+
+def energy_share(columns: FloatArray, censored: Sequence[int]) -> float:
+    """Share of the sum of squares of regressors (n, k) that lies in censored scans; 0 of no energy at all."""
+    total = float(np.sum(columns**2))
+    return float(np.sum(columns[list(censored)] ** 2)) / total if total else 0.0

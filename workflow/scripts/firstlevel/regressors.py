@@ -1,0 +1,37 @@
+"""Names of regressors, as designs bear them and contrasts use them. Standard library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+
+MOTION = ("motion_x", "motion_y", "motion_z", "motion_pitch", "motion_roll", "motion_yaw")
+"""Translations in mm, rotations in degrees."""
+MOTION_TERMS = {6: ("",), 24: ("", "_squared", "_difference", "_difference_squared")}
+
+
+def of_condition(condition: str, hrf_model: str, fir_delays: Sequence[int]) -> list[str]:
+    """Regressors of the response itself: one, or of an FIR model one per delay in scans; nilearn's names."""
+    return [f"{condition}_delay_{delay}" for delay in fir_delays] if hrf_model == "fir" else [condition]
+
+
+def of_derivatives(condition: str, hrf_model: str) -> list[str]:
+    """Regressors of the derivatives that the HRF model has; nilearn's names."""
+    suffixes = {"derivative": "_derivative", "dispersion": "_dispersion"}
+    return [f"{condition}{suffix}" for word, suffix in suffixes.items() if word in hrf_model]
+
+
+def of_motion(count: int) -> list[str]:
+    """Names of 0, 6 or 24 motion regressors, in the order of their columns."""
+    return [f"{name}{term}" for term in MOTION_TERMS.get(count, ()) for name in MOTION]
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a name may stand for several columns."""
+    return bool(set(name) & set("*?["))
+
+
+def matching(name: str, columns: Iterable[str]) -> set[str]:
+    """Columns of that very name, or, where there is none, those that match it as a shell pattern."""
+    present = set(columns)
+    return {name} & present or {column for column in present if fnmatchcase(column, name)}
