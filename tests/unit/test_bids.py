@@ -176,7 +176,15 @@ def test_derivatives_bring_masks_and_confounds_and_the_raw_study_events(raw, pre
     ("changes", "reason"),
     [
         ({"mask": "derivatives"}, "has no desc-brain_mask beside it"),
-        ({"design": {"confounds": ["rot_x"]}}, "has no confounds table"),
+        ({"design": {"confounds": ["rot_x"]}}, "has no confounds table, and design.confounds asks"),
+        (
+            {"design": {"fmriprep_confounds": {"strategy": ["motion"]}}},
+            "has no confounds table, and design.fmriprep_confounds asks",
+        ),
+        (
+            {"design": {"censor": {"framewise_displacement": 0.5, "source": "framewise_displacement"}}},
+            "has no confounds table, and design.censor.source asks",
+        ),
     ],
 )
 def test_run_without_what_the_model_asks_for_is_left_out(raw, preprocessed, changes, reason):

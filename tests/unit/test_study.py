@@ -26,6 +26,7 @@ def checked(text):
 CONTRASTS = "contrasts: {faces: faces}\n"
 SIMULATED = "study: {source: simulated}\n"
 MINIMAL = CONTRASTS + SIMULATED
+BIDS = CONTRASTS + "study: {source: bids, bids: {path: raw, derivatives: prep, task: a}}\n"
 TABLE = "study: {source: table, table: runs.tsv}\n"
 
 
@@ -76,6 +77,22 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
         (SIMULATED + "contrasts: {a: faces **}", "contrasts.a: 'faces \\*\\*' is no weighted sum"),
         (CONTRASTS + "study: {source: table}", "study.table: is not set"),
         ("- a\n- b", "config: is no mapping"),
+        (MINIMAL + "design: {fir_delays: [1, 1]}", "design.fir_delays: .* has non-unique elements"),
+        (MINIMAL + "design: {motion_regressors: 12}", "design.motion_regressors: 12 is not one of"),
+        (MINIMAL + "design: {censor: {fd: 0.5}}", "unknown key design.censor.fd"),
+        (
+            CONTRASTS + "study: {source: simulated, conditions: {a: [faces], b: [faces]}}",
+            "study.conditions.b: 'faces' stands in 'a' already",
+        ),
+        (
+            MINIMAL + "design: {fmriprep_confounds: {strategy: [motion]}}",
+            "fmriprep_confounds.strategy: needs images and confounds of fMRIPrep",
+        ),
+        (BIDS + "design: {fmriprep_confounds: {strategy: [compcor]}}", "compcor without high_pass"),
+        (
+            BIDS + "design: {fmriprep_confounds: {strategy: [high_pass]}}",
+            "design.drift_model: is cosine, and the strategy high_pass",
+        ),
     ],
 )
 def test_wrong_configs_name_the_key(text, message):
@@ -147,6 +164,7 @@ def test_table_rows_are_runs_with_paths_beside_the_table(folder):
         ([{"task": "n/a"}], "row 2: task is 'n/a'"),
         ([{}, {"repetition_time": "2,0"}], "row 3: repetition_time is '2,0'"),
         ([{}, {"repetition_time": "0"}], "row 3: repetition_time is '0'"),
+        ([{"onset_unit": "ms"}], "row 2: onset_unit is 'ms'"),
         ([{"bold_file": "x"}], "unknown column 'bold_file'"),
         ([{"bold": "run-1/*{1}*"}], "no image matches"),
         ([{"events": "e{1}.tsv"}], "holds one of the characters"),
@@ -271,3 +289,54 @@ def test_numbers_from_the_command_line_are_numbers():
     assert config["figures"]["cut_coords"] == [0, 10]
     assert config["resample"]["smoothing_fwhm"] is None
     assert checked(MINIMAL + "figures: {cut_coords: 3.0}")["figures"]["cut_coords"] == 3
+
+
+def test_names_of_fir_motion_and_confounds_by_pattern_are_regressors(folder):
+    """What a contrast may name follows from the model: delays, motion, columns that a pattern chooses."""
+    for run in (1, 2):
+        (folder / f"c{run}.tsv").write_text("trans_x\ttrans_y\trot_x\n0\t0\t0\n")
+    runs = rows(folder, {"confounds": "c1.tsv"}, {"confounds": "c2.tsv"})
+    model = "design: {hrf_model: fir, fir_delays: [1, 3], confounds: ['trans_*'], motion_regressors: 24}\n"
+    good = "{a: listening_delay_1 + listening_delay_3, b: trans_y, c: motion_yaw_difference}"
+    configs.check_contrasts(checked(f"{TABLE}{model}contrasts: {good}"), runs)
+    for name in ("listening", "listening_delay_0", "rot_x", "motion_yaw_cubed"):
+        with pytest.raises(InputError, match=f"has no regressor '{name}'"):
+            configs.check_contrasts(checked(f"{TABLE}{model}contrasts: {{a: {name}}}"), runs)
+
+
+def test_conditions_by_name_are_the_regressors_and_their_trial_types_exist(folder):
+    """A merged condition can be tested, its trial types no longer; one that no run has is named."""
+    (folder / "e2.tsv").write_text("onset\tduration\ttrial_type\n1\t1\thearing\n2\t1\trest\n")
+    runs = rows(folder)
+    merged = TABLE[:-2] + ", conditions: {sound: [listening, hearing]}}\n"
+    configs.check_contrasts(checked(merged + "contrasts: {a: sound_derivative}"), runs)
+    with pytest.raises(InputError, match="has no regressor 'listening'"):
+        configs.check_contrasts(checked(merged + "contrasts: {a: listening}"), runs)
+    wrong = merged.replace("hearing", "hering") + "contrasts: {a: sound}"
+    with pytest.raises(InputError, match="conditions.sound: no run has the trial type 'hering'") as error:
+        configs.check_contrasts(checked(wrong), runs)
+    assert "did you mean 'hearing'?" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("design", "key"),
+    [
+        ("{censor: {column: bad}}", "design.censor.column"),
+        ("{censor: {framewise_displacement: 0.5, source: framewise_displacement}}", "design.censor.source"),
+    ],
+)
+def test_censoring_by_a_column_needs_a_table(folder, design, key):
+    """Censoring by affines needs none; by a column it stops before any job, and names the key."""
+    runs = rows(folder)
+    with pytest.raises(InputError, match=f"config key {key}: .* has no table of confounds"):
+        configs.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
+    by_affines = "design: {censor: {framewise_displacement: 0.5}}"
+    config = checked(f"{TABLE}contrasts: {{a: listening}}\n{by_affines}")
+    configs.check_contrasts(config, runs)
+    assert study.needs_motion(config)
+    assert not study.needs_motion(checked(MINIMAL))
+
+
+def test_unit_of_onsets_comes_from_the_row(folder):
+    """Scans where the row says so; a row without it leaves the unit to the kind of file."""
+    assert [run.onset_unit for run in rows(folder, {"onset_unit": "scans"})] == ["scans", None]

@@ -17,6 +17,12 @@ DESIGN = {"make_design_matrix": 2, "plot_design": 2} | FIT
 EVENTS = {"extract_events": 2, "plot_events": 2} | DESIGN
 EVERYTHING = {"simulate_dataset": 1} | EVENTS | RESAMPLING
 
+FIR = {
+    "facesMinusScrambled": "faces_delay_2 - scrambled_delay_2",
+    "scrambledMinusFaces": "scrambled_delay_2 - faces_delay_2",
+    "effectsOfInterest": ["faces_delay_2", "scrambled_delay_2"],
+}
+
 CONFIG_EDITS = {
     "nothing": ({}, {}),
     "a new t contrast": (
@@ -45,6 +51,12 @@ CONFIG_EDITS = {
     "signal scaling": ({"glm": {"signal_scaling": "none"}}, FIT),
     "high_pass": ({"design": {"high_pass": 0.02}}, DESIGN),
     "hrf_model": ({"design": {"hrf_model": "glover + derivative"}}, DESIGN),
+    "FIR": ({"design": {"hrf_model": "fir", "fir_delays": [2, 3]}, "contrasts": FIR}, DESIGN),
+    "polynomial drift": ({"design": {"drift_model": "polynomial", "drift_order": 2}}, DESIGN),
+    "motion regressors": ({"design": {"motion_regressors": 6}}, DESIGN),
+    "censoring": ({"design": {"censor": {"framewise_displacement": 0.5}}}, DESIGN),
+    "first row of confounds": ({"design": {"confounds_first_row": "zero"}}, DESIGN),
+    "conditions": ({"study": {"conditions": {"faces": ["faces"], "scrambled": ["scrambled"]}}}, EVENTS),
     "event duration": ({"study": {"event_duration": 2.0}}, EVENTS),
     "strategy": ({"resample": {"strategy": "direct"}}, RESAMPLING),
     "smoothing": ({"resample": {"smoothing_fwhm": 6.0}}, RESAMPLING),
@@ -63,6 +75,7 @@ CODE_EDITS = {
     "firstlevel/design.py": DESIGN,
     "firstlevel/dependence.py": DESIGN,
     "firstlevel/motion.py": RESAMPLING,
+    "firstlevel/nuisance.py": DESIGN,
     "firstlevel/sections.py": FIGURES,
     "firstlevel/tables.py": {"describe_dataset": 1} | EVENTS | RESAMPLING,
     "firstlevel/derivative.py": {"describe_dataset": 1},

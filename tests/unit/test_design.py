@@ -1,0 +1,428 @@
+"""Designs: responses, events, confounds, motion and censoring, against nilearn, SPM and closed forms."""
+
+import inspect
+import json
+import logging
+from math import factorial
+from pathlib import Path
+
+import nibabel as nib
+import nilearn
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from nilearn.glm.first_level import make_first_level_design_matrix
+from nilearn.glm.first_level.hemodynamic_models import spm_hrf
+
+from extract_events import extract_events
+from firstlevel import nuisance, tables
+from firstlevel.stage import InputError
+from make_design_matrix import make_design_matrix
+
+N_SCANS, REPETITION_TIME = 60, 2.0
+EVENTS = [(-6.0, 1.0, "a"), (3.1, 1.0, "a"), (10.3, 0.0, "b"), (41.7, 6.0, "a"), (70.0, 2.5, "b")]
+HRFS = ["spm", "glover"]
+HRFS = [f"{name}{more}" for name in HRFS for more in ("", " + derivative", " + derivative + dispersion")]
+OPTIONS = {
+    "n_scans": None,
+    "repetition_time": REPETITION_TIME,
+    "slice_time_ref": 0.0,
+    "hrf_model": "spm",
+    "drift_model": "none",
+    "high_pass": 0.01,
+    "min_onset": -24,
+    "oversampling": 16,
+    "confound_columns": [],
+}
+NO_CENSORING = {"framewise_displacement": None, "source": "affines", "column": None}
+SPM_RTOL = 0.03
+"""Distance from SPM's regressors, of their peak: nilearn's HRF begins a bin later and has ratio 0.167."""
+
+
+def write_events(path, rows=EVENTS, columns=("onset", "duration", "trial_type")):
+    tables.write_table(path, columns, rows)
+    return path
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Function that makes a design of 60 scans with some options changed, and returns it with its sidecar."""
+    nib.Nifti1Image(np.zeros((2, 2, 2, N_SCANS), np.int16), np.eye(4)).to_filename(tmp_path / "b.nii")
+
+    def make(**changes):
+        events = tmp_path / "events.tsv"
+        if not events.exists():
+            write_events(events)
+        given = {"events": events, "bold": [tmp_path / "b.nii"]} | OPTIONS | changes
+        make_design_matrix(design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json", **given)
+        columns, values = tables.read_columns(tmp_path / "d.tsv")
+        return pd.DataFrame(values, columns=columns), json.loads((tmp_path / "d.json").read_text())
+
+    return make
+
+
+def roles(sidecar):
+    return {column["name"]: column["role"] for column in sidecar["Columns"]}
+
+
+@pytest.mark.parametrize("min_onset", [-24.0, -4.0])
+@pytest.mark.parametrize("oversampling", [16, 50])
+@pytest.mark.parametrize("slice_time_ref", [0.0, 0.5])
+@pytest.mark.parametrize("drift_model", ["cosine", "polynomial", "none"])
+@pytest.mark.parametrize("hrf_model", [*HRFS, "fir"])
+@pytest.mark.filterwarnings("ignore")
+def test_design_is_nilearns(made, hrf_model, drift_model, slice_time_ref, oversampling, min_onset):
+    """Every response, drift, slice time, oversampling and earliest onset goes to nilearn as it is."""
+    options = {
+        "hrf_model": hrf_model, "min_onset": min_onset, "oversampling": oversampling,
+        "drift_order": 3, "fir_delays": [0, 2, 5], "high_pass": 0.02,
+    }  # fmt: skip
+    ours, _ = made(drift_model=drift_model, slice_time_ref=slice_time_ref, **options)
+    expected = make_first_level_design_matrix(
+        (np.arange(N_SCANS) + slice_time_ref) * REPETITION_TIME,
+        pd.DataFrame(EVENTS, columns=["onset", "duration", "trial_type"]),
+        drift_model=None if drift_model == "none" else drift_model,
+        **options,
+    )
+    assert list(ours) == list(expected)
+    np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-12)
+
+
+def spm_response(t, ratio=1 / 6):
+    """SPM's canonical response at t >= 0 in s: gamma densities of 6 and 16 s, dispersion 1."""
+    return t**5 * np.exp(-t) / factorial(5) - ratio * t**15 * np.exp(-t) / factorial(15)
+
+
+@pytest.mark.parametrize(("repetition_time", "oversampling"), [(1.0, 50), (2.0, 50), (2.0, 16), (3.0, 10)])
+def test_spm_hrf_of_nilearn_is_the_closed_form(repetition_time, oversampling):
+    """Two gamma densities: exact with nilearn's ratio 0.167 and grid, within 0.05 % of the peak with 1/6."""
+    ours = spm_hrf(repetition_time, oversampling)
+    step = repetition_time / oversampling
+    times = np.clip(np.linspace(0, 32, round(32 / step)) - step, 0, None)
+    for ratio, rtol in ((0.167, 1e-12), (1 / 6, 5e-4)):
+        expected = spm_response(times, ratio)
+        expected /= expected.sum()
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=rtol * expected.max())
+
+
+@pytest.mark.parametrize(("duration", "name"), [(0.0, "arr_0"), (10.0, "arr_1")])
+@pytest.mark.filterwarnings("ignore:.*null duration")
+def test_regressors_are_those_that_spm_wrote(tmp_path, duration, name):
+    """SPM's own design of 100 scans of 1 s: its definition gives it to 1e-12, ours within 3 % of the peak.
+
+    SPM: 16 bins per scan, a stick of 16 or a box that ends one bin late, the response with sum 1, sampled
+    one bin after the scan begins. nilearn ships the file for its own tests.
+    """
+    spm = np.load(Path(inspect.getfile(nilearn)).parent / "glm/tests/spm_dmtx.npz")[name][:, :3]
+    onsets = {"c0": [30, 50, 70], "c1": [10, 30, 80], "c2": [30, 40, 60]}
+    response = spm_response(np.arange(0, 32 + 1 / 32, 1 / 16))
+    for column, times in zip(spm.T, onsets.values(), strict=True):
+        course = np.zeros(1601)
+        for onset in times:
+            if duration:
+                course[16 * onset : 16 * onset + int(16 * duration) + 1] += 1
+            else:
+                course[16 * onset] += 16
+        expected = np.convolve(course, response / response.sum())[np.arange(100) * 16 + 1]
+        np.testing.assert_allclose(column, expected, rtol=0, atol=1e-12)
+    rows = sorted((float(t), duration, c) for c, times in onsets.items() for t in times)
+    nib.Nifti1Image(np.zeros((2, 2, 2, 100), np.int16), np.eye(4)).to_filename(tmp_path / "b.nii")
+    make_design_matrix(
+        events=write_events(tmp_path / "e.tsv", rows), bold=[tmp_path / "b.nii"],
+        design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
+        **OPTIONS | {"repetition_time": 1.0, "slice_time_ref": 1 / 16},
+    )  # fmt: skip
+    ours = np.array(tables.read_columns(tmp_path / "d.tsv", list(onsets))[1])
+    ours *= 1 if duration else 16  # nilearn's stick is 1 high, and SPM's has the area of 1 s
+    error = np.abs(ours - spm).max() / spm.max()
+    print(f"duration {duration:g} s: {error:.2%} of the peak")
+    assert error < SPM_RTOL
+
+
+def test_fir_regressors_are_shifted_events(tmp_path, made):
+    """Events of one scan each: the regressor of delay k is 1 exactly k scans after the event."""
+    write_events(tmp_path / "events.tsv", [(2.0 * scan, 2.0, "a") for scan in (5, 20, 33)])
+    design, sidecar = made(hrf_model="fir", fir_delays=[0, 1, 4])
+    for delay in (0, 1, 4):
+        expected = np.isin(np.arange(N_SCANS) - delay, (5, 20, 33)).astype(float)
+        np.testing.assert_allclose(design[f"a_delay_{delay}"], expected, rtol=0, atol=1e-12)
+    assert roles(sidecar)["a_delay_4"] == "condition"
+    assert sidecar["FirDelays"] == [0, 1, 4]
+
+
+def test_polynomial_drift_is_a_polynomial(made):
+    """Order 2: powers of time and a constant span the drift."""
+    design, sidecar = made(drift_model="polynomial", drift_order=2)
+    drift = design[["drift_1", "drift_2", "constant"]].to_numpy()
+    powers = np.vander(np.linspace(-1, 1, N_SCANS), 3)
+    np.testing.assert_allclose(drift @ np.linalg.pinv(drift) @ powers, powers, rtol=0, atol=1e-10)
+    assert sidecar["DriftOrder"] == 2
+    assert roles(sidecar)["drift_2"] == "drift"
+
+
+def extracted(tmp_path, text, **options):
+    (tmp_path / "source.tsv").write_text(text)
+    given = {"repetition_time": None, "event_duration": None} | options
+    extract_events(source=tmp_path / "source.tsv", events=tmp_path / "events.tsv", **given)
+    return (tmp_path / "events.tsv").read_text()
+
+
+MODULATED = (
+    "onset\tduration\ttrial_type\tmodulation\tother\n3\t1\ta\t0.5\tx\n30\t0\ta\t-2\tx\n60\t2\tb\t1\tx\n"
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_modulation_reaches_the_design_as_nilearn_uses_it(tmp_path, made):
+    """The column is kept, scales each event, and its regressor is the sum of the events' own, so scaled."""
+    text = extracted(tmp_path, MODULATED)
+    assert text.splitlines()[:2] == ["onset\tduration\ttrial_type\tmodulation", "3.0\t1.0\ta\t0.5"]
+    ours, _ = made()
+    table = pd.read_csv(tmp_path / "source.tsv", sep="\t")
+    options = {"hrf_model": "spm", "drift_model": None, "oversampling": 16}
+    times = np.arange(N_SCANS) * REPETITION_TIME
+    np.testing.assert_allclose(
+        ours, make_first_level_design_matrix(times, table, **options), rtol=1e-6, atol=1e-12
+    )
+    single = [
+        make_first_level_design_matrix(times, table.loc[[row]].drop(columns="modulation"), **options)["a"]
+        for row in (0, 1)
+    ]
+    np.testing.assert_allclose(ours["a"], 0.5 * single[0] - 2 * single[1], rtol=1e-6, atol=1e-9)
+
+
+def test_events_without_modulation_have_no_such_column(tmp_path):
+    """A table without the column gives the three columns of always; n/a in it is an error."""
+    text = extracted(tmp_path, "onset\tduration\ttrial_type\n3\t1\ta\n")
+    assert text == "onset\tduration\ttrial_type\n3.0\t1.0\ta\n"
+    with pytest.raises(InputError, match="row 3: modulation is 'n/a'"):
+        extracted(tmp_path, MODULATED.replace("-2", "n/a"))
+
+
+def test_conditions_merge_trial_types_by_name(tmp_path, caplog):
+    """Listed trial types take the condition's name, others are left out and counted."""
+    caplog.set_level(logging.INFO)
+    source = "onset\tduration\ttrial_type\n" + "".join(f"{k}\t1\t{'abcd'[k % 4]}\n" for k in range(10))
+    text = extracted(tmp_path, source, conditions={"x": ["a", "c"], "y": ["d", "e"]})
+    names = [line.split("\t")[2] for line in text.splitlines()[1:]]
+    assert names == ["x", "x", "y", "x", "x", "y", "x"]
+    assert "b: 3 events left out" in caplog.text
+    assert "has no trial type 'e'" in caplog.text
+    with pytest.raises(InputError, match="has no event of a trial type"):
+        extracted(tmp_path, source, conditions={"x": ["A"]})
+
+
+def test_onsets_in_scans_become_seconds(tmp_path):
+    """Onset and duration are multiplied by the repetition time; a duration of the config is in s already."""
+    source = "onset\tduration\ttrial_type\n3\t1.5\ta\n"
+    text = extracted(tmp_path, source, onset_unit="scans", repetition_time=2.5)
+    assert text.splitlines()[1] == "7.5\t3.75\ta"
+    text = extracted(tmp_path, source, onset_unit="scans", repetition_time=2.5, event_duration=1.0)
+    assert text.splitlines()[1] == "7.5\t1.0\ta"
+    assert extracted(tmp_path, source, onset_unit="s").splitlines()[1] == "3.0\t1.5\ta"
+    with pytest.raises(InputError, match="repetition time is not known"):
+        extracted(tmp_path, source, onset_unit="scans", repetition_time="header")
+
+
+@pytest.fixture
+def confounds(tmp_path):
+    """Confounds as fMRIPrep writes them: motion with derivatives that begin with n/a, and marks."""
+    rng = np.random.default_rng(3)
+    parts = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+    six = pd.DataFrame(rng.standard_normal((N_SCANS, 6)).cumsum(axis=0) / 50, columns=list(parts))
+    difference = six.diff().add_suffix("_derivative1")
+    frame = pd.concat([six, difference, (six**2).add_suffix("_power2")], axis=1)
+    frame = pd.concat([frame, (difference**2).add_suffix("_power2")], axis=1)
+    frame["csf"], frame["white_matter"] = rng.standard_normal((2, N_SCANS))
+    frame["framewise_displacement"] = rng.uniform(0, 0.3, N_SCANS)
+    frame["std_dvars"] = 1.0
+    frame.loc[0, ["framewise_displacement", "std_dvars"]] = np.nan
+    frame.loc[[12, 40], "framewise_displacement"] = 0.9
+    frame["non_steady_state_outlier00"] = (np.arange(N_SCANS) == 0).astype(int)
+    frame["bad"] = np.isin(np.arange(N_SCANS), (7, 8)).astype(int)
+    path = tmp_path / "sub-01_task-faces_desc-confounds_timeseries.tsv"
+    frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    (tmp_path / path.name.replace(".tsv", ".json")).write_text("{}")
+    return path, frame
+
+
+def test_confounds_come_by_pattern_in_the_order_of_the_table(made, confounds):
+    """Names and patterns choose columns, each once; a pattern without a column is an error."""
+    path, frame = confounds
+    design, sidecar = made(confounds=path, confound_columns=["white_matter", "rot_[xy]", "rot_x", "trans_?"])
+    names = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "white_matter"]
+    assert list(design) == ["a", "b", *names, "constant"]
+    np.testing.assert_allclose(design[names], frame[names], rtol=1e-12, atol=0)
+    assert {roles(sidecar)[name] for name in names} == {"confound"}
+    for pattern in ("trans_w*", "rot_q"):
+        with pytest.raises(InputError, match=f"has no column '{pattern[:4]}.*design.confounds asks for"):
+            made(confounds=path, confound_columns=[pattern])
+
+
+def test_first_row_without_a_value_is_an_error_unless_told_otherwise(made, confounds):
+    """n/a of a derivative names column and row; zero and second fill it in; a later n/a stays an error."""
+    path, frame = confounds
+    chosen = {"confounds": path, "confound_columns": ["trans_x_derivative1"]}
+    with pytest.raises(InputError, match=r"row 2: trans_x_derivative1 is 'n/a'(.|\n)*confounds_first_row"):
+        made(**chosen)
+    second = frame["trans_x_derivative1"][1]
+    for first_row, value in (("zero", 0.0), ("second", second)):
+        design, _ = made(confounds_first_row=first_row, **chosen)
+        column = design["trans_x_derivative1"]
+        np.testing.assert_allclose(column[:2], [value, second], rtol=1e-12, atol=0)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:2], lines[1], *lines[3:]]) + "\n")
+    with pytest.raises(InputError, match="row 3: trans_x_derivative1 is 'n/a'"):
+        made(confounds_first_row="zero", **chosen)
+
+
+STRATEGY = {
+    "motion": "full", "wm_csf": "basic", "global_signal": "basic", "compcor": "anat_combined",
+    "n_compcor": "all", "scrub": 0, "fd_threshold": 0.5, "std_dvars_threshold": 1.5,
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_fmriprep_strategies_give_confounds_and_censor_what_they_scrub(tmp_path, made, confounds):
+    """24 motion parameters and two means, centred on the scans kept, and a spike for each scan taken out."""
+    path, frame = confounds
+    image = tmp_path / "sub-01_task-faces_space-MNI_desc-preproc_bold.nii.gz"
+    nib.load(tmp_path / "b.nii").to_filename(image)
+    asked = STRATEGY | {"strategy": ["motion", "wm_csf", "scrub"]}
+    design, sidecar = made(bold=[image], confounds=path, fmriprep_confounds=asked)
+    censored = [0, 12, 40]
+    assert sidecar["CensoredScans"] == censored
+    assert [name for name in design if name.startswith("censor_")] == [f"censor_{n}" for n in censored]
+    names = [*(name for name in frame if name.startswith(("trans", "rot"))), "csf", "white_matter"]
+    assert len(names) == 26
+    expected = frame[names].copy()
+    expected.iloc[0] = expected.iloc[0].fillna(expected.iloc[1])
+    expected -= expected.drop(index=censored).mean()
+    np.testing.assert_allclose(design[names], expected, rtol=0, atol=1e-12)
+    with pytest.raises(InputError, match="does not give the confounds of design.fmriprep_confounds"):
+        made(bold=[image], confounds=path, fmriprep_confounds=asked | {"strategy": ["global_signal"]})
+
+
+@pytest.fixture
+def moved(tmp_path):
+    """Sidecar of a resampled run whose head moved, and its six parameters in mm and degrees."""
+    rng = np.random.default_rng(4)
+    parameters = rng.standard_normal((N_SCANS, 6)).cumsum(axis=0) / 100
+    parameters[30:, 0] += 1.0
+    content = {"translation_mm": parameters[:, :3].tolist(), "rotation_deg": parameters[:, 3:].tolist()}
+    tables.write_json(tmp_path / "moved.json", content)
+    return tmp_path / "moved.json", parameters
+
+
+@pytest.mark.parametrize("count", [6, 24])
+def test_motion_regressors_come_from_the_affines(made, moved, count):
+    """The six, their squares, backward differences and squares of these, scan by scan."""
+    path, parameters = moved
+    design, sidecar = made(motion=path, motion_regressors=count)
+    names = [name for name, role in roles(sidecar).items() if role == "motion"]
+    assert names[:4] == ["motion_x", "motion_y", "motion_z", "motion_pitch"]
+    expected = []
+    for scan, row in enumerate(parameters):
+        step = [now - before for now, before in zip(row, parameters[scan - 1], strict=True)]
+        step = step if scan else [0.0] * 6
+        every = [*row, *(x * x for x in row), *step, *(x * x for x in step)]
+        expected.append(every[:count])
+    np.testing.assert_allclose(design[names], expected, rtol=1e-12, atol=1e-15)
+    assert len(names) == count
+
+
+def test_framewise_displacement_is_that_of_power():
+    """1 mm along x and 1 degree of yaw are 1 mm and pi / 180 * 50 mm; the sign does not matter."""
+    parameters = np.zeros((4, 6))
+    parameters[1:, 0], parameters[2:, 5], parameters[3:, 1] = 1.0, -1.0, -0.25
+    ours = nuisance.framewise_displacement(parameters)
+    np.testing.assert_allclose(ours, [0.0, 1.0, np.pi / 180 * 50, 0.25], rtol=1e-12, atol=0)
+
+
+def test_volumes_with_one_affine_tell_nothing_of_motion(tmp_path, made, moved):
+    """Columns of zeros would pass for a head that lay still; another length is another run."""
+    path, _ = moved
+    still = {"translation_mm": [[1.0, 2, 3]] * N_SCANS, "rotation_deg": [[0.0] * 3] * N_SCANS}
+    tables.write_json(path, still)
+    with pytest.raises(InputError, match="every volume has the same affine"):
+        made(motion=path, motion_regressors=6)
+    tables.write_json(path, {name: values[:-1] for name, values in still.items()})
+    with pytest.raises(InputError, match="has 59 volumes for a run of 60 scans"):
+        made(motion=path, motion_regressors=6)
+
+
+def test_censored_scans_are_out_of_the_fit(made, moved, confounds):
+    """A fit with spikes has the estimates, variance and degrees of freedom of one without those scans."""
+    censor = {"framewise_displacement": 0.5, "source": "affines", "column": "bad"}
+    design, sidecar = made(motion=moved[0], confounds=confounds[0], censor=censor)
+    assert sidecar["CensoredScans"] == [7, 8, 30]
+    assert [name for name, role in roles(sidecar).items() if role == "censor"] == [
+        "censor_7", "censor_8", "censor_30",
+    ]  # fmt: skip
+    signal = np.random.default_rng(5).standard_normal(N_SCANS)
+    names = ["a", "b", "constant"]
+    whole = sm.OLS(signal, design).fit()
+    kept = np.setdiff1d(np.arange(N_SCANS), [7, 8, 30])
+    without = sm.OLS(signal[kept], design.loc[kept, names]).fit()
+    np.testing.assert_allclose(whole.params[names], without.params, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(whole.bse[names], without.bse, rtol=1e-9, atol=0)
+    assert whole.df_resid == without.df_resid
+
+
+def test_framewise_displacement_comes_from_a_column_where_one_is_named(made, confounds):
+    """The column's first row without a value counts as 0; a mark that is neither 0 nor 1 is an error."""
+    path, _ = confounds
+    censor = {"framewise_displacement": 0.5, "source": "framewise_displacement", "column": None}
+    assert made(confounds=path, censor=censor)[1]["CensoredScans"] == [12, 40]
+    with pytest.raises(InputError, match=r"design.censor.source asks for(.|\n)*framewise_displacement"):
+        made(confounds=path, censor=censor | {"source": "framewise_displacment"})
+    with pytest.raises(InputError, match="column csf: holds"):
+        made(confounds=path, censor=NO_CENSORING | {"column": "csf"})
+
+
+def test_sidecar_tells_what_each_condition_loses(made, confounds, caplog):
+    """Events that begin in censored scans, and the regressor's sum of squares in them."""
+    caplog.set_level(logging.INFO)
+    path, frame = confounds
+    frame["bad"] = np.isin(np.arange(N_SCANS), (5, 6, 35)).astype(int)
+    frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    design, sidecar = made(confounds=path, censor=NO_CENSORING | {"column": "bad"})
+    loss = sidecar["CensoringLoss"]
+    assert {name: (row["Events"], row["EventsInCensoredScans"]) for name, row in loss.items()} == {
+        "a": (3, 0), "b": (2, 2),
+    }  # fmt: skip
+    for name in ("a", "b"):
+        share = sum(design[name][scan] ** 2 for scan in (5, 6, 35)) / sum(design[name] ** 2)
+        assert loss[name]["EnergyShare"] == pytest.approx(share, rel=1e-9)
+        assert share > 0
+    assert "b: 2 of 2 events begin in censored scans" in caplog.text
+    assert "CensoredScans" not in made(censor=NO_CENSORING)[1]
+
+
+def test_condition_that_is_wholly_censored_is_an_error(made, confounds):
+    """Nothing of a response is left where all of its scans have a regressor of their own."""
+    path, frame = confounds
+    frame["bad"] = (np.arange(N_SCANS) < 20).astype(int)
+    frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    write_events(path.parent / "events.tsv", [(2.0, 1.0, "a"), (60.0, 1.0, "b")])
+    with pytest.raises(InputError, match="regressor a: lies wholly in the 20 censored scans"):
+        made(confounds=path, censor=NO_CENSORING | {"column": "bad"})
+
+
+def test_too_few_scans_for_the_regressors_are_an_error(made, confounds):
+    """60 scans, 58 of them censored, leave nothing to fit; no design is written."""
+    path, frame = confounds
+    frame["bad"] = (np.arange(N_SCANS) > 1).astype(int)
+    frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    with pytest.raises(InputError, match="60 scans, 58 of them censored, for 61 regressors"):
+        made(confounds=path, censor=NO_CENSORING | {"column": "bad"})
+    assert not (path.parent / "d.tsv").exists()
+
+
+def test_two_regressors_of_one_name_are_an_error(made, confounds):
+    """A condition that is called like a confound is not silently overwritten."""
+    path, _ = confounds
+    write_events(path.parent / "events.tsv", [(2.0, 1.0, "csf")])
+    with pytest.raises(InputError, match="two regressors have the name 'csf'"):
+        made(confounds=path, confound_columns=["csf"])
