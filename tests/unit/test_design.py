@@ -372,9 +372,11 @@ def test_censored_scans_are_out_of_the_fit(made, moved, confounds):
 
 def test_framewise_displacement_comes_from_a_column_where_one_is_named(made, confounds):
     """The column's first row without a value counts as 0; a mark that is neither 0 nor 1 is an error."""
-    path, _ = confounds
+    path, frame = confounds
+    frame.loc[1, "framewise_displacement"] = 0.9
+    frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
     censor = {"framewise_displacement": 0.5, "source": "framewise_displacement", "column": None}
-    assert made(confounds=path, censor=censor)[1]["CensoredScans"] == [12, 40]
+    assert made(confounds=path, censor=censor)[1]["CensoredScans"] == [1, 12, 40]
     with pytest.raises(InputError, match=r"design.censor.source asks for(.|\n)*framewise_displacement"):
         made(confounds=path, censor=censor | {"source": "framewise_displacment"})
     with pytest.raises(InputError, match="column csf: holds"):

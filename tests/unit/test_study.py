@@ -312,6 +312,9 @@ def test_conditions_by_name_are_the_regressors_and_their_trial_types_exist(folde
     configs.check_contrasts(checked(merged + "contrasts: {a: sound_derivative}"), runs)
     with pytest.raises(InputError, match="has no regressor 'listening'"):
         configs.check_contrasts(checked(merged + "contrasts: {a: listening}"), runs)
+    alone = merged.replace("[listening, hearing]", "[listening]")
+    with pytest.raises(InputError, match="run 2 has no regressor 'sound'"):
+        configs.check_contrasts(checked(alone + "contrasts: {a: sound}"), runs)
     wrong = merged.replace("hearing", "hering") + "contrasts: {a: sound}"
     with pytest.raises(InputError, match="conditions.sound: no run has the trial type 'hering'") as error:
         configs.check_contrasts(checked(wrong), runs)
