@@ -28,7 +28,8 @@ CHANGES = {
     "direct interpolation": {"resample": {"strategy": "direct"}},
     "field of view masked": {"resample": {"field_of_view": "masked"}},
     "slice_time_ref 0.5": {"design": {"slice_time_ref": 0.5}},
-    "precision weights": {"fixed_effects": {"weights": "precision"}},
+    "corrected AR(1)": {"glm": {"noise_model": "ar1_corrected"}},
+    "precision weights, exact F": {"fixed_effects": {"weights": "precision", "f_test": "exact"}},
     "exact F": {"fixed_effects": {"f_test": "exact"}},
     "recommended": None,
 }

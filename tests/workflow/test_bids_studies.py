@@ -11,6 +11,7 @@ import pytest
 from bids_study import CONTRASTS, true_difference, write_bids
 from conftest import Study, merged
 from nilearn.glm.second_level import SecondLevelModel
+from test_derivative import errors
 
 MAPS = "results/maps.tsv"
 
@@ -68,6 +69,12 @@ def test_summary_lists_what_was_used_and_what_was_left_out(sessions):
     assert {row["reason"] for row in left_out} == {"has no events table"}
     assert len(left_out) == 4
     assert all("sub-03" in row["bold"] for row in left_out)
+
+
+def test_results_of_sessions_are_a_bids_derivative(sessions):
+    """The official validator finds no error, with all files of all subjects there."""
+    sessions.snakemake("results/dataset_description.json")
+    assert errors(sessions.folder / "results") == set()
 
 
 def test_finished_study_has_nothing_to_do_and_an_edit_reruns_its_run(sessions):

@@ -15,8 +15,11 @@ DESCRIPTION = "dataset_description.json"
 SOFTWARE = "fmri-firstlevel"
 
 NOT_IN_BIDS = (
+    "/maps.tsv",
+    "/runs.tsv",
     "/sub-*/figures",
     "/sub-*/*_desc-mean_boldref.nii.gz",
+    "/sub-*/*_contrasts.tsv",
     "/sub-*/*_design.json",
     "/sub-*/*_design.tsv",
     "/sub-*/*_glm.json",
@@ -30,7 +33,7 @@ def ignored(sessions: bool, runs_kept: bool) -> list[str]:
     """Lines of .bidsignore, for a study with or without sessions whose resampled runs are kept or not."""
     patterns = list(NOT_IN_BIDS)
     if sessions:  # BIDS wants a folder for each session, not only its name in the file's
-        patterns += ["/sub-*/*_desc-resampled_bold.nii", "/sub-*/*_events.tsv"]
+        patterns += ["/sub-*/*_desc-fov_mask.nii.gz", "/sub-*/*_desc-resampled_bold.nii", "/sub-*/*_events.tsv"]
     if sessions or not runs_kept:  # no sidecar without its image
         patterns.append("/sub-*/*_desc-resampled_bold.json")
     return sorted(patterns)
