@@ -33,7 +33,8 @@ def ignored(sessions: bool, runs_kept: bool) -> list[str]:
     """Lines of .bidsignore, for a study with or without sessions whose resampled runs are kept or not."""
     patterns = list(NOT_IN_BIDS)
     if sessions:  # BIDS wants a folder for each session, not only its name in the file's
-        patterns += ["/sub-*/*_desc-fov_mask.nii.gz", "/sub-*/*_desc-resampled_bold.nii", "/sub-*/*_events.tsv"]
+        images = ("/sub-*/*_desc-fov_mask.nii.gz", "/sub-*/*_desc-resampled_bold.nii")
+        patterns += [*images, "/sub-*/*_events.tsv"]
     if sessions or not runs_kept:  # no sidecar without its image
         patterns.append("/sub-*/*_desc-resampled_bold.json")
     return sorted(patterns)
