@@ -32,7 +32,8 @@ def test_only_a_study_that_needs_it_ignores_runs_and_events(tmp_path):
         for key in ((False, True), (False, False), (True, True))
     }
     sidecar = "/sub-*/*_desc-resampled_bold.json"
-    runs = {sidecar, "/sub-*/*_desc-resampled_bold.nii", "/sub-*/*_events.tsv"}
+    images = {"/sub-*/*_desc-fov_mask.nii.gz", "/sub-*/*_desc-resampled_bold.nii"}
+    runs = {sidecar, *images, "/sub-*/*_events.tsv"}
     assert not runs & patterns[False, True]
     assert patterns[False, False] - patterns[False, True] == {sidecar}
     assert patterns[True, True] - patterns[False, True] == runs
