@@ -53,7 +53,7 @@ def test_study_with_sessions_and_runs_that_are_not_kept(dataset):
         image.rename(path)
     for path in dataset.glob("*/*_run-*"):
         path.rename(path.with_name(path.name.replace("_task", "_ses-pre_task")))
-    assert len(errors(dataset)) == 4  # image and events of both runs
+    assert len(errors(dataset)) == 6  # image, field of view and events of both runs
     describe_dataset(**options, version="0", code_url=None, sessions=True, runs_kept=True)
     assert errors(dataset) == set()
 
