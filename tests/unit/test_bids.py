@@ -135,6 +135,53 @@ def test_images_that_claim_one_run_are_left_out_until_one_is_chosen(raw):
     assert [Path(run.bold[0]).name for run in runs] == ["sub-01_task-faces_acq-slow_run-03_bold.nii.gz"]
 
 
+def test_hidden_files_and_strays_are_no_part_of_a_study(raw):
+    """The ._ files of macOS hold for nothing, and an image without a subject makes no run."""
+    put(raw, "._task-faces_bold.json", "sub-01/func/._sub-01_task-faces_run-01_events.tsv")
+    put(raw, "sub-01/func/task-faces_bold.nii.gz")
+    runs, _ = found(raw)
+    assert len(runs) == 4
+    assert not any("._" in path for run in runs for path in (run.events, *run.sidecars))
+
+
+def test_run_without_a_label_beside_labelled_ones_is_left_out(raw):
+    """Its mean image would have the name of the subject's."""
+    put(raw, "sub-01/func/sub-01_task-faces_bold.nii.gz", "sub-03/func/sub-03_task-faces_bold.nii.gz")
+    runs, left_out = found(raw)
+    assert [(run.subject, run.run) for run in runs if run.subject != "02"] == [
+        ("01", "01"), ("01", "02"), ("03", None),
+    ]  # fmt: skip
+    assert left_out["sub-01_task-faces_bold.nii.gz"].startswith("has no session or run label")
+
+
+def test_image_that_was_not_fetched_is_left_out(raw):
+    """DataLad leaves a link to nothing, which must not stop the other subjects."""
+    image = raw / "sub-01/func/sub-01_task-faces_run-01_bold.nii.gz"
+    image.unlink()
+    image.symlink_to("../../.git/annex/objects/nothing")
+    runs, left_out = found(raw)
+    assert len(runs) == 3
+    assert left_out[image.name].endswith("is a link to nothing (datalad get fetches it)")
+
+
+def test_condition_that_the_first_subject_lacks_can_be_tested(raw):
+    """Someone else has it; a name that nobody has is a mistake."""
+    event = "onset\tduration\ttrial_type\n1\t1\t{}\n"
+    put(raw, "sub-01/sub-01_task-faces_events.tsv", text=event.format("faces"))
+    put(raw, "sub-02/sub-02_task-faces_events.tsv", text=event.format("error"))
+    config = {
+        "study": {"source": "bids", "bids": {"path": str(raw), "task": "faces"}},
+        "contrasts": {"a": "error"},
+    }
+    configs.check_config(config, SCHEMA)
+    runs, _ = bids.find_runs(config)
+    configs.check_contrasts(config, runs)
+    with pytest.raises(
+        InputError, match="(?s)no run of the study has a regressor 'eror'.*did you mean 'error'"
+    ):
+        configs.check_contrasts(config | {"contrasts": {"a": "eror"}}, runs)
+
+
 @pytest.fixture
 def preprocessed(raw):
     """Output of fMRIPrep beside the raw study: two spaces, masks, confounds; one run lacks both."""
@@ -269,7 +316,7 @@ def test_summary_tells_done_failed_unfinished_and_left_out(raw, tmp_path):
     """The last message of a failed stage is the reason; maps made after a failure count as done."""
     put(raw, "sub-03/func/sub-03_task-faces_run-01_bold.nii.gz")
     runs, _ = found(raw)
-    maps = {subject: [tmp_path / f"sub-{subject}_z.nii.gz"] for subject in ("01", "02", "03")}
+    maps = {(subject, "faces"): [tmp_path / f"sub-{subject}_z.nii.gz"] for subject in ("01", "02", "03")}
     put(
         tmp_path / "logs/fit_glm",
         "sub-02_task-faces_run-01.log",
@@ -277,17 +324,23 @@ def test_summary_tells_done_failed_unfinished_and_left_out(raw, tmp_path):
     )
     put(tmp_path / "logs/fit_glm", "sub-01_task-faces_run-01.log", text="2026-01-01 00:00:00,1 ERROR old\n")
     time.sleep(0.02)
-    maps["01"][0].touch()
-    table = summary.rows(runs, [LeftOut("sub-09", "has no BOLD image")], maps, tmp_path / "logs")
+    maps["01", "faces"][0].touch()
+    put(
+        tmp_path / "logs/compute_contrast",
+        "sub-01_task-faces_contrast-gone.log",
+        text="2026-01-01 00:00:00,1 ERROR of a contrast that the config has no more\n",
+    )
+    left_out = [LeftOut("sub-09", "has no BOLD image")]
+    table = summary.rows(runs, left_out, maps, tmp_path / "logs", {"kept"})
     assert [(row[0], row[3], *row[6:]) for row in table] == [
         ("01", "01", "done", ""),
         ("01", "02", "done", ""),
-        ("02", "01", "failed", "fit_glm stopped. a\n  b"),
-        ("02", "02", "failed", "fit_glm stopped. a\n  b"),
+        ("02", "01", "failed", "fit_glm stopped. a; b"),
+        ("02", "02", "blocked", "another run of this subject failed: fit_glm stopped. a; b"),
         ("03", "01", "unfinished", "1 of 1 maps are missing"),
         ("n/a", "n/a", "left out", "has no BOLD image"),
     ]
     said = summary.write(tmp_path / "runs.tsv", table)
-    assert "1 done, 1 failed, 1 unfinished, 1 images or folders left out" in said
-    assert "sub-02: fit_glm stopped. a b" in said
+    assert "1 done, 1 failed, 1 unfinished, 1 left out" in said
+    assert "sub-02: fit_glm stopped. a; b" in said
     assert len((tmp_path / "runs.tsv").read_text().splitlines()) == 7

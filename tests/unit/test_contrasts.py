@@ -309,3 +309,12 @@ def test_repeat_that_nilearn_lifts_is_not_estimable():
             assert np.linalg.matrix_rank(design) == 4
             assert not contrasts.is_estimable(design, np.eye(1, 5))
             assert contrasts.is_estimable(design, np.array([[1.0, 0.0, 0.0, 0.0, 1.0]]))
+
+
+def test_scale_of_a_regressor_does_not_decide_what_is_estimable():
+    """A confound of 1e9 beside regressors of 1 leaves a full-rank design estimable."""
+    rng = np.random.default_rng(0)
+    design = rng.standard_normal((60, 4)) * [1, 1, 1e9, 1]
+    assert contrasts.is_estimable(design, np.array([[1.0, -1.0, 0.0, 0.0]]))
+    twice = np.column_stack([design, design[:, 0]])
+    assert not contrasts.is_estimable(twice, np.array([[1.0, 0.0, 0.0, 0.0, 0.0]]))

@@ -297,7 +297,7 @@ def test_names_of_fir_motion_and_confounds_by_pattern_are_regressors(folder):
     """What a contrast may name follows from the model: delays, motion, columns that a pattern chooses."""
     for run in (1, 2):
         (folder / f"c{run}.tsv").write_text("trans_x\ttrans_y\trot_x\n0\t0\t0\n")
-    runs = rows(folder, {"confounds": "c1.tsv"}, {"confounds": "c2.tsv"})
+    runs = rows(folder, {"confounds": "c1.tsv"}, {"confounds": "c2.tsv", "bold": "run-1/f*.img"})
     model = "design: {hrf_model: fir, fir_delays: [1, 3], confounds: ['trans_*'], motion_regressors: 24}\n"
     good = "{a: listening_delay_1 + listening_delay_3, b: trans_y, c: motion_yaw_difference}"
     configs.check_contrasts(checked(f"{TABLE}{model}contrasts: {good}"), runs)
@@ -333,7 +333,7 @@ def test_conditions_by_name_are_the_regressors_and_their_trial_types_exist(folde
 )
 def test_censoring_by_a_column_needs_a_table(folder, design, key):
     """Censoring by affines needs none; by a column it stops before any job, and names the key."""
-    runs = rows(folder)
+    runs = rows(folder, {}, {"bold": "run-1/f*.img"})
     with pytest.raises(InputError, match=f"config key {key}: .* has no table of confounds"):
         configs.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
     by_affines = "design: {censor: {framewise_displacement: 0.5}}"
@@ -341,6 +341,14 @@ def test_censoring_by_a_column_needs_a_table(folder, design, key):
     configs.check_contrasts(config, runs)
     assert study.needs_motion(config)
     assert not study.needs_motion(checked(MINIMAL))
+
+
+def test_motion_from_affines_needs_an_affine_per_volume(folder):
+    """A 4D image has one affine: asked for at the start, not after hours of resampling."""
+    runs = rows(folder)
+    for design in ("{motion_regressors: 6}", "{censor: {framewise_displacement: 0.5}}"):
+        with pytest.raises(InputError, match=r"run 2 is one image .*run-2\.nii.*one affine for all volumes"):
+            configs.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
 
 
 def test_unit_of_onsets_comes_from_the_row(folder):

@@ -152,6 +152,7 @@ def test_second_level_takes_the_listed_maps(dozen, monkeypatch):
     study.snakemake(MAPS)
     monkeypatch.chdir(study.folder / "results")
     maps = pd.read_csv("maps.tsv", sep="\t", dtype=str)
+    assert set(zip(maps["n_runs"], maps["n_runs_left_out"], strict=True)) == {("1", "0"), ("2", "0")}
     assert list(maps["subject_label"]) == [s for s in SUBJECTS if s != BROKEN]
     assert all(nib.load(path).shape == (26, 30, 16) for path in maps["variance_map_path"])
     group = SecondLevelModel().fit(maps).compute_contrast(first_level_contrast="facesMinusScrambled")

@@ -234,11 +234,15 @@ def run_maps(wildcards):
     """Where the config asks for them: the z map of each labelled run, for the contrasts that its events allow."""
     pattern = f"<results>/{RUN}_contrast-{{contrast}}_stat-z_statmap.nii.gz"
     wanted = [run for run in RUNS if config["fixed_effects"]["per_run"] and (run.session or run.run)]
-    return [
-        pattern.format(**run.wildcards, contrast=name)
-        for run in wanted
-        for name in stop_on_input_error(configs.contrasts_of, config, run)
-    ]
+    return [pattern.format(**run.wildcards, contrast=name) for run in wanted for name in testable(run)]
+
+
+def testable(run):
+    """Contrasts that the events of a run allow; none where the events are wrong, as their own job will tell."""
+    try:
+        return configs.contrasts_of(config, run)
+    except InputError:
+        return []
 
 
 def of_contrasts(pattern):
@@ -279,12 +283,9 @@ def figures():
 def summarise():
     """Write what became of every run, and say it in a few lines."""
     folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
-    maps = {subject: [] for subject, _ in RUNS_OF_SUBJECT}
-    for labels in subjects():
-        maps[labels["subject"]] += [folder / name for name in z_maps(labels)]
-    table = [
-        [workflow.pathvars.apply(cell) for cell in row] for row in summary.rows(RUNS, LEFT_OUT, maps, logs)
-    ]
+    maps = {tuple(labels.values()): [folder / name for name in z_maps(labels)] for labels in subjects()}
+    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"])
+    table = [[workflow.pathvars.apply(cell) for cell in row] for row in rows]
     print(summary.write(folder / "runs.tsv", table), file=sys.stderr)
 
 

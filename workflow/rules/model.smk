@@ -64,7 +64,7 @@ rule fit_glm:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=needs(400, per_gb=500),
+        mem_mb=needs(400, per_gb=1200),
         runtime=needs(20, per_gb=20),
     params:
         noise_model=config["glm"]["noise_model"],
@@ -198,6 +198,7 @@ rule list_maps:
         effects=of_every_map(f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-effect_statmap.nii.gz"),
         variances=of_every_map(f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-variance_statmap.nii.gz"),
         masks=of_every_map(f"<results>/{SUBJECT}_desc-brain_mask.nii.gz"),
+        sidecars=of_every_map(f"<results>/{SUBJECT}_contrast-{{contrast}}_statmap.json"),
     output:
         table="<results>/maps.tsv",
     log:

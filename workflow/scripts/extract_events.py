@@ -36,7 +36,10 @@ def extract_events(
     scan = 1.0
     if (onset_unit or ("scans" if from_spm else "s")) == "scans":
         scan = _seconds_per_scan(source, repetition_time)
-    rows = _from_spm(source, event_duration) if from_spm else tables.read_events(source, event_duration)
+    listed = None if conditions is None else {name for names in conditions.values() for name in names}
+    rows = (
+        _from_spm(source, event_duration) if from_spm else tables.read_events(source, event_duration, listed)
+    )
     rows = [
         dataclasses.replace(
             row,
@@ -106,6 +109,9 @@ def _merged(source: Path, rows: list[Event], conditions: dict[str, list[str]]) -
         for row in rows
         if row.trial_type in condition_of
     ]
+    twice = [at for at, n in Counter((row.onset, row.trial_type) for row in kept).items() if n > 1]
+    for onset, name in sorted(twice):
+        logging.warning("%s: %s has two events at %g s, which add up", source, name, onset)
     if not kept:
         raise InputError(
             source,

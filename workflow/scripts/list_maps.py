@@ -9,7 +9,16 @@ from pathlib import Path
 
 from firstlevel import stage, tables
 
-COLUMNS = ("subject_label", "task", "map_name", "effects_map_path", "variance_map_path", "mask_path")
+COLUMNS = (
+    "subject_label",
+    "task",
+    "map_name",
+    "effects_map_path",
+    "variance_map_path",
+    "mask_path",
+    "n_runs",
+    "n_runs_left_out",
+)
 
 
 def list_maps(
@@ -17,6 +26,7 @@ def list_maps(
     effects: list[Path],
     variances: list[Path],
     masks: list[Path],
+    sidecars: list[Path],
     table: Path,
     subjects: list[str],
     tasks: list[str],
@@ -24,11 +34,13 @@ def list_maps(
 ) -> None:
     """Write one row per subject, task and t contrast; every list has one item per row."""
     rows = []
-    for *labels, effect, variance, mask in zip(
-        subjects, tasks, contrasts, effects, variances, masks, strict=True
+    for *labels, effect, variance, mask, sidecar in zip(
+        subjects, tasks, contrasts, effects, variances, masks, sidecars, strict=True
     ):
         paths = [os.path.relpath(path, table.parent) for path in (effect, variance, mask)]
-        rows.append((*labels, *paths))
+        of_contrast = tables.read_json(sidecar)
+        n_runs = [len(of_contrast.get(key, ())) for key in ("Runs", "RunsLeftOut")]
+        rows.append((*labels, *paths, *n_runs))
     tables.write_table(table, COLUMNS, rows)
 
 

@@ -36,8 +36,11 @@ def plot_motion(*, sidecar: Path, figure: Path, title: str) -> None:
     panels[1].set_xlabel("volume", fontsize=12)
     picture.align_ylabels()
     panels[0].set_title(title, loc="left", fontsize=14, pad=24, parse_math=False)
+    moves = any(np.ptp(moved[key], axis=0).any() for key, *_ in PANELS)
+    known = "relative to the first volume of the first run"
+    unknown = "one affine for all volumes: the headers do not tell what moved between them"
     panels[0].annotate(
-        "relative to the first volume of the first run", (0, 1), xytext=(0, 8),
+        known if moves or len(moved["translation_mm"]) == 1 else unknown, (0, 1), xytext=(0, 8),
         xycoords="axes fraction", textcoords="offset points", color="0.35", fontsize=11,
     )  # fmt: skip
     figures.save(picture, figure)

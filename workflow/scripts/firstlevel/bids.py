@@ -32,11 +32,12 @@ Entities = Mapping[str, str]
 
 @dataclass(frozen=True)
 class _File:
-    """A file by its path below the root, its name and the entities in it."""
+    """A file by its path, its name and the entities in it."""
 
     path: str
     name: str
     entities: Entities
+    is_link: bool
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     images_root = _root(options["derivatives"], "study.bids.derivatives") if options["derivatives"] else root
     subjects, left_out = _subjects(images_root, options)
     found = [(image, levels) for _, levels in _folders(images_root, subjects) for image in levels[-1].images]
+    found = [(image, levels) for image, levels in found if "sub" in image.entities]
     own = [(image, levels) for image, levels in found if image.entities.get("task") == options["task"]]
     if not own:
         tasks = sorted({image.entities.get("task", "") for image, _ in found} - {""})
@@ -85,6 +87,8 @@ def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
             left_out.append(LeftOut(image.path, run))
         else:
             runs.append(run)
+    runs, bare = _one_form_of_labels(runs)
+    left_out += bare
     with_image = {image.entities["sub"] for image, _ in own}
     left_out += [
         LeftOut(f"{images_root}/sub-{subject}", f"has no BOLD image of task {options['task']}")
@@ -100,6 +104,14 @@ def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
             remedy="change what study.bids asks for, or add what is missing",
         )
     return sorted(runs, key=_in_order), sorted(left_out, key=lambda one: one.path)
+
+
+def _one_form_of_labels(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
+    """Runs without those that have no label beside others of their subject that have one."""
+    labelled = {run.subject for run in runs if run.session or run.run}
+    reason = "has no session or run label, as other runs of its subject have"
+    bare = [run for run in runs if run.subject in labelled and not (run.session or run.run)]
+    return [run for run in runs if run not in bare], [LeftOut(run.bold[0], reason) for run in bare]
 
 
 def _root(path: str | None, key: str) -> Path:
@@ -131,7 +143,8 @@ def _subjects(root: Path, options: Mapping[str, Any]) -> tuple[list[str], list[L
                     expected=f"labels without sub-, of: {shown or '(none was found)'}",
                     remedy=f"{expressions.suggestion(label.removeprefix('sub-'), present)}correct the label",
                 )
-    asked = present if options["subjects"] is None else [s for s in present if s in set(options["subjects"])]
+    wanted = set(present if options["subjects"] is None else options["subjects"])
+    asked = [s for s in present if s in wanted]
     excluded = set(options["exclude"] or [])
     left_out = [
         LeftOut(f"{root}/sub-{s}", "is not in study.bids.subjects") for s in set(present) - set(asked)
@@ -187,10 +200,12 @@ def _level(folder: str) -> tuple[_Level, list[str]]:
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             name = entry.name
+            if name.startswith("."):  # of the system, such as ._sub-01_bold.json of macOS
+                continue
             if "." not in name:
                 folders.append(name)
             elif kind := _kind(name):
-                kinds[kind].append(_File(f"{folder}/{name}", name, _entities(name)))
+                kinds[kind].append(_File(f"{folder}/{name}", name, _entities(name), entry.is_symlink()))
     return _Level(**kinds), folders
 
 
@@ -253,6 +268,8 @@ def _run(image: _File, levels: list[_Level], raw: list[_Level], config: Mapping[
         return "has no events table"
     if len(events) > 1:
         return f"has two events tables: {events[0].name}, {events[1].name}"
+    if broken := [file for file in (image, events[0]) if file.is_link and not Path(file.path).exists()]:
+        return f"{broken[0].name} is a link to nothing (datalad get fetches it)"
     confounds = _nearest((level.confounds for level in levels), entities, ignored=OF_DERIVATIVES)
     if (key := study.confounds_key(config)) and len(confounds) != 1:
         return f"has no confounds table, and {key} asks for columns of it"

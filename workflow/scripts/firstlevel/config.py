@@ -5,6 +5,7 @@ Standard library, PyYAML and jsonschema: every start of Snakemake pays for this 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import re
@@ -14,7 +15,7 @@ from typing import Any
 
 from firstlevel import expressions, regressors, tables
 from firstlevel.stage import InputError
-from firstlevel.study import FACES, Run, confounds_key
+from firstlevel.study import FACES, Run, confounds_key, needs_motion
 
 REFERENCE = "see config/README.md"
 DRIFT = re.compile(r"drift_\d+")
@@ -158,11 +159,10 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     and the nearest one.
     """
     all_runs = runs
-    whose = "no run of the study"
     if config["study"]["source"] == "bids":
         runs = [run for run in runs if run.subject == runs[0].subject]
-        whose = f"no run of subject {runs[0].subject}"
     _check_conditions(config, all_runs)
+    _check_motion(config, all_runs)
     key = confounds_key(config)
     for run in runs:
         if key and run.confounds is None:
@@ -173,13 +173,19 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
                 remedy="add the tables to the run table, or ask for no confounds",
             )
     known = list(dict.fromkeys(name for run in runs for name in regressors_of(config, run)))
+    asked = {name for expression in config["contrasts"].values() for name in names_of(expression)}
+    for run in all_runs[len(runs) :]:  # of a BIDS study; until all are found, which the first run mostly does
+        if all(name in known or DRIFT.fullmatch(name) for name in asked):
+            break
+        with contextlib.suppress(InputError):  # wrong events of one subject stop that subject, not the start
+            known += [name for name in regressors_of(config, run) if name not in known]
     for label, expression in config["contrasts"].items():
         for name in names_of(expression):
             if name not in known and not DRIFT.fullmatch(name):
                 near = expressions.suggestion(name, known)
                 raise InputError(
                     f"config key contrasts.{label}",
-                    f"{whose} has a regressor {name!r}",
+                    f"no run of the study has a regressor {name!r}",
                     expected=f"one of: {', '.join(known)}",
                     remedy=f"{near}correct the name, or the events",
                 )
@@ -218,6 +224,21 @@ def contrasts_of(config: Mapping[str, Any], run: Run) -> list[str]:
 def names_of(expression: str | Sequence[str]) -> list[str]:
     """Regressors that a contrast names."""
     return list(dict.fromkeys(name for text in rows_of(expression) for name in expressions.parse(text)))
+
+
+def _check_motion(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
+    """Motion from the affines needs an affine per volume, which one 4D image does not have."""
+    if not needs_motion(config):
+        return
+    for run in runs:
+        if config["study"]["source"] in ("table", "bids") and len(run.bold) == 1:
+            key = "motion_regressors" if config["design"]["motion_regressors"] else "censor.source"
+            raise InputError(
+                f"config key design.{key}",
+                f"{run.name} is one image ({run.bold[0]}), whose header has one affine for all volumes",
+                expected="3D volumes, each with the affine that realignment gave it",
+                remedy="take motion from a confounds table: design.confounds, design.censor.source",
+            )
 
 
 def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:

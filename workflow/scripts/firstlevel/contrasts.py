@@ -58,6 +58,9 @@ class Statistic:
 
 def is_estimable(design: FloatArray, weights: FloatArray) -> bool:
     """Whether every row of `weights` (q, p) lies in the row space of `design` (n, p)."""
+    norms = np.linalg.norm(design, axis=0)
+    norms[norms == 0] = 1  # a regressor of zeros stays one
+    design, weights = design / norms, weights / norms
     # what numpy's matrix_rank takes for nothing is nothing here, too
     inverse = np.linalg.pinv(design, rcond=max(design.shape) * np.finfo(np.float64).eps)
     outside = np.linalg.norm(weights - weights @ inverse @ design, axis=1)

@@ -294,7 +294,12 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
 
 def read_masked(path: Path, mask: npt.NDArray[np.bool_]) -> FloatArray:
     """Values of a 3D or 4D image inside a mask, (v,) or (k, v), in the order of :func:`blocks`."""
-    values: FloatArray = np.asarray(load(path).dataobj, dtype=np.float64).T[..., mask.T]
+    with _opened(path) as image:
+        if len(image.shape) == 3:
+            return np.asarray(image.dataobj, dtype=np.float64).T[mask.T]
+        values = np.empty((image.shape[3], int(mask.sum())))
+        for k in range(image.shape[3]):
+            values[k] = np.asarray(image.dataobj[..., k]).T[mask.T]
     return values
 
 

@@ -250,8 +250,16 @@ def censored_scans(
 def _column(table: Path | None, name: str, n_scans: int, key: str) -> FloatArray:
     """One column of a table (n,), with 0 for a first row without a value."""
     assert table is not None
-    values: FloatArray = read_confounds(table, [name], n_scans, "zero", key)[1][:, 0]
-    return values
+    names, values = read_confounds(table, [name], n_scans, "zero", key)
+    if len(names) > 1:
+        raise InputError(
+            f"config key {key}",
+            f"{name!r} stands for {len(names)} columns of {table}",
+            expected="the name of one column",
+            remedy=f"take one of: {', '.join(names)}",
+        )
+    only: FloatArray = values[:, 0]
+    return only
 
 
 def spikes(censored: Sequence[int], n_scans: int) -> tuple[list[str], FloatArray]:

@@ -305,7 +305,16 @@ def plain(path: str, where: Path | str, row: int | None) -> str:
 def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -> None:
     """No two rows with the same labels."""
     seen: dict[str, int] = {}
+    bare = {(run.subject, run.task) for run in runs if not (run.session or run.run)}
     for row, run in zip(rows, runs, strict=True):
+        if (run.session or run.run) and (run.subject, run.task) in bare:
+            raise InputError(
+                path,
+                f"{run.name} has a label, another run of this subject and task has none",
+                expected="a session or run label in every row of a subject and task, or one row without",
+                remedy="label the other run, too",
+                row=row.number,
+            )
         if run.name in seen:
             raise InputError(
                 path,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from firstlevel import tables
 from firstlevel.study import LeftOut, Run
@@ -16,21 +17,29 @@ STOPPED = re.compile(r"^\S+ \S+ ERROR (.*)", re.DOTALL | re.MULTILINE)
 
 
 def rows(
-    runs: Iterable[Run], left_out: Iterable[LeftOut], maps: Mapping[str, Sequence[Path]], logs: Path
+    runs: Iterable[Run],
+    left_out: Iterable[LeftOut],
+    maps: Mapping[tuple[str, str], Sequence[Path]],
+    logs: Path,
+    contrasts: Container[str],
 ) -> list[tuple[str, ...]]:
     """One row per run, then what is left out.
 
     Parameters
     ----------
-    maps : the maps that each subject should have.
+    maps : the maps that each subject and task should have.
     logs : folder of the logs, one folder per stage.
+    contrasts : labels of the contrasts of the study.
     """
-    failures = _failures(logs)
-    states = {subject: _state(files, failures.get(subject)) for subject, files in maps.items()}
+    failures = _failures(logs, contrasts)
+    states = {whose: _state(files, failures.get(whose)) for whose, files in maps.items()}
     table = []
     for run in runs:
         labels = [run.subject, run.session, run.task, run.run]
-        status, reason = states[run.subject]
+        status, reason = states[run.subject, run.task]
+        failed = failures.get((run.subject, run.task))
+        if status == "failed" and failed and failed.run and failed.run != (run.session, run.run):
+            status, reason = "blocked", f"another run of this subject failed: {reason}"
         bold = run.bold[0] if len(run.bold) == 1 else f"{run.bold[0]} and {len(run.bold) - 1} more"
         table.append((*(label or "n/a" for label in labels), bold, run.events, status, reason))
     for path, reason in left_out:
@@ -38,33 +47,49 @@ def rows(
     return table
 
 
+class Failure(NamedTuple):
+    """When a stage stopped and what it said; session and run labels where it was about one run."""
+
+    time: int
+    message: str
+    run: tuple[str | None, str | None] | None
+
+
 def write(path: Path, table: Sequence[Sequence[str]]) -> str:
     """Write the table, and return it as a sentence."""
     tables.write_table(path, COLUMNS, [[" ".join(cell.split()) for cell in row] for row in table])
-    subjects = {(row[0], row[6]): row[7] for row in table if row[0] != "n/a"}
+    subjects = {(row[0], row[6]): row[7] for row in table if row[0] != "n/a" and row[6] != "blocked"}
     counts = Counter(status for _, status in subjects)
     n_left_out = sum(row[6] == "left out" for row in table)
     parts = [f"{count} {status}" for status, count in sorted(counts.items())]
-    parts += [f"{n_left_out} images or folders left out"] * bool(n_left_out)
-    lines = [f"Subjects: {', '.join(parts)}; {path} tells each."]
+    parts += [f"{n_left_out} left out"] * bool(n_left_out)
+    lines = [f"Subjects: {', '.join(parts)}; {path} tells of every run."]
     failed = [(subject, reason) for (subject, status), reason in subjects.items() if status == "failed"]
     lines += [f"  sub-{subject}: {' '.join(reason.split())}" for subject, reason in failed[:10]]
     return "\n".join(lines)
 
 
-def _state(maps: Sequence[Path], failure: tuple[int, str] | None) -> tuple[str, str]:
+def _state(maps: Sequence[Path], failure: Failure | None) -> tuple[str, str]:
     """Whether a subject's maps are there, and none of them from before a stage stopped."""
     missing = [path for path in maps if not path.is_file()]
-    if failure and (missing or min(path.stat().st_mtime_ns for path in maps) < failure[0]):
-        return "failed", failure[1]
+    if failure and (missing or min(path.stat().st_mtime_ns for path in maps) < failure.time):
+        return "failed", failure.message
     return ("unfinished", f"{len(missing)} of {len(maps)} maps are missing") if missing else ("done", "")
 
 
-def _failures(logs: Path) -> dict[str, tuple[int, str]]:
-    """Time and message of the stage that stopped last, by subject."""
-    last: dict[str, tuple[int, str]] = {}
-    for log in logs.glob("*/sub-*.log"):
+def _failures(logs: Path, contrasts: Container[str]) -> dict[tuple[str, str], Failure]:
+    """Time and message of the stage that stopped last, by subject and task; contrasts of old do not count."""
+    last: dict[tuple[str, str], Failure] = {}
+    for log in logs.glob("*/sub-*_task-*.log"):
+        labels = dict(part.split("-", 1) for part in log.stem.split("_") if "-" in part)
+        if labels.get("contrast", "") and labels["contrast"] not in contrasts:
+            continue
         if found := STOPPED.search(log.read_text(encoding="utf-8", errors="replace")):
-            subject = log.name.split("_")[0].removeprefix("sub-")
-            last[subject] = max(last.get(subject, (0, "")), (log.stat().st_mtime_ns, found[1].strip()))
+            whose = labels["sub"], labels["task"]
+            run = (labels.get("ses"), labels.get("run"))
+            time = log.stat().st_mtime_ns
+            if whose not in last or last[whose].time < time:
+                last[whose] = Failure(
+                    time, "; ".join(found[1].split("\n  ")).strip(), run if any(run) else None
+                )
     return last

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,8 +91,10 @@ def read_rows(path: Path, required: Iterable[str] = ()) -> list[Row]:
     return [Row(number, dict(zip(columns, values, strict=True))) for number, values in lines[1:]]
 
 
-def read_events(path: Path, duration: float | None = None) -> list[Event]:
+def read_events(path: Path, duration: float | None = None, only: Container[str] | None = None) -> list[Event]:
     """Events of one run with their modulation where there is one; `duration` in s replaces the table's.
+
+    Of trial types that are not in `only`, where it is given, numbers may be missing: they are 0.
 
     Raises
     ------
@@ -105,6 +107,9 @@ def read_events(path: Path, duration: float | None = None) -> list[Event]:
         )
     events = []
     for row in rows:
+        if only is not None and row.values["trial_type"] not in only:
+            events.append(Event(0.0, 0.0, row.values["trial_type"]))
+            continue
         onset = _number(path, row, "onset")
         seconds = _number(path, row, "duration") if duration is None else duration
         if seconds < 0:
