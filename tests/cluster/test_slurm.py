@@ -68,6 +68,9 @@ def test_study_is_two_jobs_and_has_the_bytes_of_a_local_run(cluster, small_study
     study = Study(tmp_path / "study", small_study.config)
     study.snakemake(*SLURM, *TEST_CLUSTER)
     simulation, subject = jobs(study)
+    for job in (simulation, subject):
+        shown = ("JobId", "Comment", "JobState", "NumCPUs", "MinMemoryNode", "TimeLimit", "RunTime")
+        print(*(f"{key}={job.get(key)}" for key in shown))
     assert simulation["Comment"].startswith("rule_simulate_dataset")
     assert subject["Comment"].startswith("rule_subject")
     assert (simulation["NumCPUs"], subject["NumCPUs"]) == ("1", "2")
