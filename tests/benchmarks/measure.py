@@ -24,11 +24,13 @@ class Cost:
     tree: float
 
 
-def cost_of(command: list[str], folder: Path, variables: dict[str, str] | None = None) -> Cost:
+def cost_of(
+    command: list[str], folder: Path, variables: dict[str, str] | None = None, poll: float = POLL
+) -> Cost:
     """Run a command to its end, on as many cores as the machine has, and account for it.
 
     CPU time and the largest process are the kernel's own accounting of everything waited for; the memory of
-    the tree is the largest sum of proportional set sizes that polling saw.
+    the tree is the largest sum of proportional set sizes that polling saw, every `poll` seconds.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     environment |= variables or {}
@@ -37,7 +39,7 @@ def cost_of(command: list[str], folder: Path, variables: dict[str, str] | None =
     with (folder / "output.txt").open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
         peak, ended = [0.0], threading.Event()
-        watcher = threading.Thread(target=_watch, args=(process.pid, peak, ended))
+        watcher = threading.Thread(target=_watch, args=(process.pid, peak, ended, poll))
         watcher.start()
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
@@ -48,9 +50,9 @@ def cost_of(command: list[str], folder: Path, variables: dict[str, str] | None =
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / MB, peak[0] / MB)
 
 
-def _watch(pid: int, peak: list[float], ended: threading.Event) -> None:
+def _watch(pid: int, peak: list[float], ended: threading.Event, poll: float) -> None:
     root = psutil.Process(pid)
-    while not ended.wait(POLL):
+    while not ended.wait(poll):
         total = 0
         try:
             for process in (root, *root.children(recursive=True)):

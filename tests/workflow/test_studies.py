@@ -308,6 +308,13 @@ def test_mistake_in_the_config_stops_before_any_job(tmp_path, name):
     assert not (study.folder / "results").exists()
 
 
+def test_figures_are_left_out_where_nobody_looks(tmp_path):
+    """figures.draw: false plans the maps alone."""
+    planned = Study(tmp_path / "study", SMALL).planned(changes={"figures": {"draw": False}})
+    assert planned["compute_contrast"] == 2
+    assert not [rule for rule in planned if rule.startswith("plot_")]
+
+
 def test_user_s_config_replaces_the_default_study(tmp_path):
     """No contrast of the default study survives in a study of one's own."""
     study = Study(tmp_path / "study", merged(SMALL, {}))

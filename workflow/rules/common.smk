@@ -263,7 +263,9 @@ def of_every_map(pattern):
 
 
 def figures():
-    """Every figure of every subject."""
+    """Every figure of every subject, where the config wants them."""
+    if not config["figures"]["draw"]:
+        return []
     per_contrast = f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_zmap.png"
     per_run = f"<results>/{FIGURE}/{RUN_LABEL}_{{kind}}.png"
     return [
