@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import pytest
 import yaml
 
@@ -57,6 +58,9 @@ class Study:
 
     def result(self, name):
         return self.results / f"sub-01_task-{self.task}_{name}"
+
+    def z_map(self, contrast):
+        return nib.load(self.result(f"contrast-{contrast}_stat-z_statmap.nii.gz"))
 
     def snakemake(self, *arguments, changes=None, check=True):
         """Run Snakemake in the study's folder; `changes` are changed config keys of this one call."""

@@ -17,7 +17,7 @@ import matplotlib as mpl
 import nibabel as nib
 import numpy as np
 import yaml
-from benchmark import CONTRASTS, ROOT, snakemake
+from benchmark import CONTRASTS, ROOT, SIMULATED, Z_MAPS, snakemake
 from measure import cost_of
 
 mpl.use("Agg")
@@ -76,16 +76,10 @@ def measured(folder: Path, seed: int, name: str, changes: dict | None) -> dict[s
     )
     for section, values in (changes or {}).items():
         preset[section] = preset.get(section, {}) | values
-    study = {
-        "source": "simulated",
-        "repetition_time": 2.0,
-        "event_duration": 1.0,
-        "simulated": {"seed": seed, "motion": 2.0},
-    }
+    study = SIMULATED | {"simulated": {"seed": seed, "motion": 2.0}}
     config = {"study": study, "contrasts": CONTRASTS, "pathvars": {"data": str(folder / "data")}} | preset
     work = folder / name.replace(" ", "_")
-    targets = [f"results/sub-01/sub-01_task-faces_contrast-{c}_stat-z_statmap.nii.gz" for c in CONTRASTS]
-    cost_of(snakemake(config, work, targets), work)
+    cost_of(snakemake(config, work, Z_MAPS), work)
 
     def result(part: str) -> np.ndarray:
         return nib.load(work / f"results/sub-01/sub-01_task-faces_{part}.nii.gz").get_fdata()

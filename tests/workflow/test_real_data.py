@@ -13,10 +13,6 @@ from conftest import ROOT, Study, merged
 from firstlevel import glm
 
 
-def z_map(study, contrast):
-    return nib.load(study.result(f"contrast-{contrast}_stat-z_statmap.nii.gz"))
-
-
 def auditory(folder, real_data, model):
     """Study of two runs of 42 volumes with an affine each."""
     folder.mkdir(exist_ok=True)
@@ -43,7 +39,7 @@ def moae(request, real_data, tmp_path_factory):
 
 def test_real_volumes_activate_both_temporal_lobes(moae):
     """Listening activates the superior temporal lobe on both sides, z above 8."""
-    z = z_map(moae, "listening")
+    z = moae.z_map("listening")
     data = z.get_fdata()
     x, y, height = nib.affines.apply_affine(z.affine, np.argwhere(np.isfinite(data))).T
     for side in (x < -40, x > 40):
@@ -147,7 +143,7 @@ def test_presets_side_by_side_on_real_volumes(tmp_path, real_data):
         study.snakemake(
             "results/maps.tsv", "results/sub-01/sub-01_task-auditory_contrast-listening_stat-z_statmap.nii.gz"
         )
-        z = z_map(study, "listening")
+        z = study.z_map("listening")
         x = nib.affines.apply_affine(z.affine, np.moveaxis(np.indices(z.shape), 0, -1))[..., 0]
         data = z.get_fdata()
         halves = [(data[side].max(), (data[side] > 3.09).sum()) for side in (x < 0, x > 0)]

@@ -12,15 +12,11 @@ from conftest import SMALL, Study, merged
 from http_study import first, make_archives, serve
 
 
-def z_map(study, contrast):
-    return nib.load(study.result(f"contrast-{contrast}_stat-z_statmap.nii.gz"))
-
-
 def test_activation_is_found_where_the_truth_has_it(small_study):
     """Voxels of strong true response have high z, the silent brain has z like a normal distribution."""
     truth = nib.load(small_study.folder / "data/simulated/truth_faces.nii.gz").get_fdata()
     truth -= nib.load(small_study.folder / "data/simulated/truth_scrambled.nii.gz").get_fdata()
-    z = z_map(small_study, "facesMinusScrambled").get_fdata()
+    z = small_study.z_map("facesMinusScrambled").get_fdata()
     mask = nib.load(small_study.result("desc-brain_mask.nii.gz")).get_fdata() > 0
     strong, silent = mask & (truth > 0.5 * truth.max()), mask & (np.abs(truth) < 1e-3)
     assert z[strong].mean() > 2
@@ -30,7 +26,7 @@ def test_activation_is_found_where_the_truth_has_it(small_study):
 
 def test_both_signs_of_a_contrast_are_each_other_s_negative(small_study):
     """Faces - scrambled and scrambled - faces are one map with two signs."""
-    forth, back = z_map(small_study, "facesMinusScrambled"), z_map(small_study, "scrambledMinusFaces")
+    forth, back = small_study.z_map("facesMinusScrambled"), small_study.z_map("scrambledMinusFaces")
     np.testing.assert_allclose(forth.get_fdata(), -back.get_fdata(), rtol=0, atol=1e-5)
 
 

@@ -68,8 +68,8 @@ wildcard_constraints:
 
 def with_labelled_runs():
     """Regular expression of the subjects whose mean image is not that of their one run without a label."""
-    labels = {run.subject for run in RUNS if run.session or run.run}
-    return LABEL if len(labels) == len(RUNS_OF_SUBJECT) else any_of(labels)
+    labelled = [run for run in RUNS if run.session or run.run]
+    return LABEL if len(labelled) == len(RUNS) else any_of(run.subject for run in labelled)
 
 
 def row(wildcards):
@@ -85,7 +85,7 @@ def runs_of(wildcards):
 
 
 def not_in_the_study(name):
-    """End with the nearest name of the study."""
+    """End with the name of what was asked for."""
     raise WorkflowError(f"{name} is no run or subject of this study")
 
 
@@ -232,9 +232,11 @@ def z_maps(labels):
 
 def run_maps(wildcards):
     """Where the config asks for them: the z map of each labelled run, for the contrasts that its events allow."""
+    if not config["fixed_effects"]["per_run"]:
+        return []
     pattern = f"<results>/{RUN}_contrast-{{contrast}}_stat-z_statmap.nii.gz"
-    wanted = [run for run in RUNS if config["fixed_effects"]["per_run"] and (run.session or run.run)]
-    return [pattern.format(**run.wildcards, contrast=name) for run in wanted for name in testable(run)]
+    labelled = [run for run in RUNS if run.session or run.run]
+    return [pattern.format(**run.wildcards, contrast=name) for run in labelled for name in testable(run)]
 
 
 def testable(run):

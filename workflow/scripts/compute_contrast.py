@@ -124,7 +124,7 @@ def _read_design(path: Path) -> Design:
 def _check_rows(rows: list[str], label: str) -> None:
     """No row follows from the others; it would be tested twice."""
     parsed = [expressions.parse(row) for row in rows]
-    names = sorted({name for weights in parsed for name in weights})
+    names = expressions.names(rows)
     if np.linalg.matrix_rank([expressions.vector(weights, names) for weights in parsed]) < len(rows):
         raise InputError(
             f"config key contrasts.{label}",
@@ -136,8 +136,7 @@ def _check_rows(rows: list[str], label: str) -> None:
 
 def _absent(design: Design, rows: list[str]) -> list[str]:
     """Regressors that the contrast names and the run has not."""
-    names = dict.fromkeys(name for row in rows for name in expressions.parse(row))
-    return [name for name in names if name not in design.columns]
+    return [name for name in expressions.names(rows) if name not in design.columns]
 
 
 def _vectors(design: Design, rows: list[str]) -> FloatArray:

@@ -205,7 +205,9 @@ def _level(folder: str) -> tuple[_Level, list[str]]:
             if "." not in name:
                 folders.append(name)
             elif kind := _kind(name):
-                kinds[kind].append(_File(f"{folder}/{name}", name, _entities(name), entry.is_symlink()))
+                kinds[kind].append(
+                    _File(f"{folder}/{name}", name, study.entities_in(name), entry.is_symlink())
+                )
     return _Level(**kinds), folders
 
 
@@ -219,11 +221,6 @@ def _kind(name: str) -> str:
     if name.endswith(("_desc-brain_mask.nii.gz", "_desc-brain_mask.nii")):
         return "masks"
     return "confounds" if name.endswith(CONFOUNDS) else ""
-
-
-def _entities(name: str) -> Entities:
-    """Entities of a file name: sub-01_task-faces_bold.nii.gz gives sub and task."""
-    return dict(part.split("-", 1) for part in name.partition(".")[0].split("_") if "-" in part)
 
 
 def _one_per_row(

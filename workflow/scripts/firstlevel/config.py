@@ -9,7 +9,7 @@ import contextlib
 import copy
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +81,19 @@ def _check_source(config: Mapping[str, Any]) -> None:
                 expected={"table": "the path of a run table"}.get(key.split(".")[-1], "a folder, and a task"),
                 remedy=f"set {key}; {REFERENCE}",
             )
-    if config["mask"] == "derivatives" and not (
-        source == "bids" and (of_bids["derivatives"] or of_bids["space"])
-    ):
+    if config["mask"] == "derivatives" and not _has_derivatives(config):
         raise InputError(
             "config key mask",
             "is derivatives, but the study has none",
             expected="study.source bids with study.bids.derivatives",
             remedy="set study.bids.derivatives, or mask: epi",
         )
+
+
+def _has_derivatives(config: Mapping[str, Any]) -> bool:
+    """Whether the images of a study are preprocessed, with masks and confounds beside them."""
+    of_bids = config["study"]["bids"]
+    return config["study"]["source"] == "bids" and bool(of_bids["derivatives"] or of_bids["space"])
 
 
 def _check_fixed_effects(config: Mapping[str, Any]) -> None:
@@ -119,10 +123,7 @@ def _check_design(config: Mapping[str, Any]) -> None:
                 )
             seen[trial_type] = name
     strategy = config["design"]["fmriprep_confounds"]["strategy"]
-    of_bids = config["study"]["bids"]
-    if strategy and not (
-        config["study"]["source"] == "bids" and (of_bids["derivatives"] or of_bids["space"])
-    ):
+    if strategy and not _has_derivatives(config):
         raise InputError(
             "config key design.fmriprep_confounds.strategy",
             "needs images and confounds of fMRIPrep",
@@ -223,7 +224,7 @@ def contrasts_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 def names_of(expression: str | Sequence[str]) -> list[str]:
     """Regressors that a contrast names."""
-    return list(dict.fromkeys(name for text in rows_of(expression) for name in expressions.parse(text)))
+    return expressions.names(rows_of(expression))
 
 
 def _check_motion(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
@@ -256,9 +257,7 @@ def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 def _conditions(config: Mapping[str, Any], run: Run) -> list[str]:
     """Names of the conditions of a run, as study.conditions makes them of the trial types."""
-    trial_types: Iterable[str] = FACES
-    if config["study"]["source"] in ("table", "bids"):
-        trial_types = conditions_of(run)
+    trial_types = trial_types_of(config, run)
     if (merged := config["study"]["conditions"]) is None:
         return list(trial_types)
     return [name for name, listed in merged.items() if set(listed) & set(trial_types)]
@@ -272,7 +271,7 @@ def _check_conditions(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     for run in runs:
         if not missing.keys() - present:
             return
-        present |= set(conditions_of(run) if config["study"]["source"] in ("table", "bids") else FACES)
+        present |= set(trial_types_of(config, run))
     for trial_type in missing:
         if trial_type not in present:
             raise InputError(
@@ -283,8 +282,10 @@ def _check_conditions(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
             )
 
 
-def conditions_of(run: Run) -> list[str]:
-    """Trial types of a run of a table or BIDS study."""
+def trial_types_of(config: Mapping[str, Any], run: Run) -> list[str]:
+    """Trial types of a run; those of studies that come by name are known without its events."""
+    if config["study"]["source"] not in ("table", "bids"):
+        return list(FACES)
     if run.events.endswith(".mat"):
         from firstlevel.conditions import read_spm_conditions
 

@@ -47,6 +47,11 @@ def parse(expression: str) -> Weights:
     return {name: weight for name, weight in weights.items() if weight}
 
 
+def names(expressions: Iterable[str]) -> list[str]:
+    """Regressors that expressions name, each once, in their order."""
+    return list(dict.fromkeys(name for expression in expressions for name in parse(expression)))
+
+
 def vector(weights: Weights, columns: Sequence[str]) -> list[float]:
     """Weights in the order of the design's columns. KeyError where a name is no column."""
     if unknown := [name for name in weights if name not in columns]:

@@ -113,13 +113,7 @@ def read_confounds(
                 remedy=f"{suggestion(name, present)}correct {key} or the table",
             )
         chosen |= found
-    if len(rows) != n_scans:
-        raise InputError(
-            path,
-            f"has {len(rows)} rows for a run of {n_scans} scans",
-            expected="one row per scan",
-            remedy="take the confounds of this run",
-        )
+    _check_length(path, len(rows), n_scans)
     names = [name for name in present if name in chosen]
     first = rows[0].values
     for name in (name for name in names if first[name] in tables.MISSING):
@@ -133,6 +127,16 @@ def read_confounds(
             )
         first[name] = "0" if first_row == "zero" or n_scans == 1 else rows[1].values[name]
     return names, np.array(tables.numbers(path, rows, names), dtype=np.float64).reshape(n_scans, len(names))
+
+
+def _check_length(table: Path, n_rows: int, n_scans: int) -> None:
+    if n_rows != n_scans:
+        raise InputError(
+            table,
+            f"has {n_rows} rows for a run of {n_scans} scans",
+            expected="one row per scan",
+            remedy="take the confounds of this run",
+        )
 
 
 def fmriprep_confounds(
@@ -155,13 +159,7 @@ def fmriprep_confounds(
             expected="fMRIPrep's confounds table (for compcor its JSON) beside a desc-preproc_bold.nii.gz",
             remedy="correct design.fmriprep_confounds, or name columns in design.confounds",
         ) from error
-    if len(frame) != n_scans:
-        raise InputError(
-            table,
-            f"has {len(frame)} rows for a run of {n_scans} scans",
-            expected="one row per scan",
-            remedy="take the confounds of this run",
-        )
+    _check_length(table, len(frame), n_scans)
     names = [str(name) for name in frame.columns]
     censored = [] if kept is None else sorted(set(range(n_scans)) - {int(scan) for scan in kept})
     return names, frame.to_numpy(dtype=np.float64).reshape(n_scans, len(names)), censored

@@ -70,6 +70,11 @@ class Run:
         return {"subject": self.subject, "session": session, "task": self.task, "run": run}
 
 
+def entities_in(name: str) -> dict[str, str]:
+    """Entities of a file name: sub-01_task-faces_bold.nii.gz gives sub and task."""
+    return dict(part.split("-", 1) for part in name.partition(".")[0].split("_") if "-" in part)
+
+
 class LeftOut(NamedTuple):
     """A file or folder of a study that makes no run, and why."""
 

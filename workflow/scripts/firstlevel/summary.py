@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from firstlevel import tables
-from firstlevel.study import LeftOut, Run
+from firstlevel.study import LeftOut, Run, entities_in
 
 COLUMNS = ("subject", "session", "task", "run", "bold", "events", "status", "reason")
 STOPPED = re.compile(r"^\S+ \S+ ERROR (.*)", re.DOTALL | re.MULTILINE)
@@ -57,7 +57,8 @@ class Failure(NamedTuple):
 
 def write(path: Path, table: Sequence[Sequence[str]]) -> str:
     """Write the table, and return it as a sentence."""
-    tables.write_table(path, COLUMNS, [[" ".join(cell.split()) for cell in row] for row in table])
+    table = [[" ".join(cell.split()) for cell in row] for row in table]  # a cell is one line
+    tables.write_table(path, COLUMNS, table)
     subjects = {(row[0], row[6]): row[7] for row in table if row[0] != "n/a" and row[6] != "blocked"}
     counts = Counter(status for _, status in subjects)
     n_left_out = sum(row[6] == "left out" for row in table)
@@ -65,7 +66,7 @@ def write(path: Path, table: Sequence[Sequence[str]]) -> str:
     parts += [f"{n_left_out} left out"] * bool(n_left_out)
     lines = [f"Subjects: {', '.join(parts)}; {path} tells of every run."]
     failed = [(subject, reason) for (subject, status), reason in subjects.items() if status == "failed"]
-    lines += [f"  sub-{subject}: {' '.join(reason.split())}" for subject, reason in failed[:10]]
+    lines += [f"  sub-{subject}: {reason}" for subject, reason in failed[:10]]
     return "\n".join(lines)
 
 
@@ -81,8 +82,8 @@ def _failures(logs: Path, contrasts: Container[str]) -> dict[tuple[str, str], Fa
     """Time and message of the stage that stopped last, by subject and task; contrasts of old do not count."""
     last: dict[tuple[str, str], Failure] = {}
     for log in logs.glob("*/sub-*_task-*.log"):
-        labels = dict(part.split("-", 1) for part in log.stem.split("_") if "-" in part)
-        if labels.get("contrast", "") and labels["contrast"] not in contrasts:
+        labels = entities_in(log.name)
+        if "contrast" in labels and labels["contrast"] not in contrasts:
             continue
         if found := STOPPED.search(log.read_text(encoding="utf-8", errors="replace")):
             whose = labels["sub"], labels["task"]
@@ -90,6 +91,6 @@ def _failures(logs: Path, contrasts: Container[str]) -> dict[tuple[str, str], Fa
             time = log.stat().st_mtime_ns
             if whose not in last or last[whose].time < time:
                 last[whose] = Failure(
-                    time, "; ".join(found[1].split("\n  ")).strip(), run if any(run) else None
+                    time, "; ".join(found[1].strip().split("\n  ")), run if any(run) else None
                 )
     return last
