@@ -9,15 +9,10 @@ and ends at the map's peak.
 import gc
 import warnings
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
-from matplotlib.figure import Figure
 
-from firstlevel import figures, images, sections, stage
+from firstlevel import figures, images, overlay, sections, stage
 
 
 def plot_zmap(
@@ -55,7 +50,7 @@ def plot_zmap(
         cuts = sections.as_chosen(zmap, display_mode, cut_coords)
 
     top = max(peak, 1.25 * threshold) or 1.0
-    colours = _colours(threshold, top, signed)
+    colours = overlay.colours(threshold, top, signed)
     picture = plt.figure(figsize=sections.size(zmap, display_mode, cuts), facecolor="black")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="empty mask")  # nothing shown: the subtitle says so
@@ -76,38 +71,13 @@ def plot_zmap(
         )
     if n_above:
         display.draw_cross(color="0.8", linewidth=0.7)
-    _add_colour_bar(picture, colours, threshold, top, signed)
+    overlay.add_z_bar(picture, colours, threshold, top, signed)
     found = f"{n_above:,} voxel{'s' if n_above > 1 else ''}" if n_above else "no voxel above threshold"
     height = picture.get_size_inches()[1]
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}"
     picture.text(0, 1 + 0.48 / height, title, color="white", fontsize=15, parse_math=False)
     picture.text(0, 1 + 0.16 / height, f"{bound}, uncorrected · {found}", color="0.75", fontsize=12)
     figures.save(picture, figure)
-
-
-def _colours(threshold: float, top: float, signed: bool) -> ListedColormap:
-    """Red to yellow for positive z, blue to cyan for negative, from the threshold on; grey below it."""
-    level = np.linspace(-top if signed else 0, top, 1024)
-    warm = mpl.colormaps["hot"](0.4 + 0.53 * np.clip((np.abs(level) - threshold) / (top - threshold), 0, 1))
-    rgb = np.where(level[:, None] < 0, warm[:, [2, 1, 0]], warm[:, :3])
-    # The bin that the threshold falls into holds values above it too: it is coloured.
-    rgb[np.abs(level) <= threshold - 2 * (level[1] - level[0])] = 0.2
-    return ListedColormap(rgb)
-
-
-def _add_colour_bar(
-    picture: Figure, colours: ListedColormap, threshold: float, top: float, signed: bool
-) -> None:
-    width, height = picture.get_size_inches()
-    tall = min(0.8 * height, 3.5) / height
-    axes = picture.add_axes((1 + 0.25 / width, (1 - tall) / 2, 0.18 / width, tall))
-    bar: Any = picture.colorbar(ScalarMappable(Normalize(-top if signed else 0, top), colours), cax=axes)
-    marks = [threshold, top] if threshold > 0.1 * top else [top]
-    bar.set_ticks(sorted({0.0, *marks, *(-mark for mark in marks if signed)}))
-    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}".replace("-", "\N{MINUS SIGN}"))
-    bar.ax.set_title("z", color="white", fontsize=14, pad=8)
-    bar.ax.tick_params(color="white", labelcolor="white", labelsize=11)
-    bar.outline.set_edgecolor("0.6")
 
 
 if __name__ == "__main__":

@@ -19,10 +19,12 @@ NOT_IN_BIDS = (
     "/runs.tsv",
     "/sub-*/figures",
     "/sub-*/*_desc-mean_boldref.nii.gz",
+    "/sub-*/*_clusters.tsv",
     "/sub-*/*_contrasts.tsv",
     "/sub-*/*_design.json",
     "/sub-*/*_design.tsv",
     "/sub-*/*_glm.json",
+    "/sub-*/*_inference.tsv",
     "/sub-*/*_statmap.json",
     "/sub-*/*_statmap.nii.gz",
 )

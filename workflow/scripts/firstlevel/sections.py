@@ -67,6 +67,26 @@ def cropped_to_brain(zmap: Image, mean: Image) -> tuple[Image, Image]:
     return zmap.slicer[box], mean.slicer[box]
 
 
+def isotropic(zmap: Image, mean: Image, most: int) -> tuple[Image, Image]:
+    """Both images of a plain grid on one of equal sides and of about `most` voxels at most.
+
+    The side is the smallest of the voxels', or larger; the map is sampled by nearest neighbour.
+    """
+    from nilearn.image import resample_img
+
+    sides = np.diag(zmap.affine)[:3]
+    extent = sides * zmap.shape
+    side = max(sides.min(), float(np.prod(extent) / most) ** (1 / 3))
+    shape = tuple(int(n) for n in np.ceil(extent / side - 1e-6))
+    first = zmap.affine[:3, 3] - sides / 2 + side / 2
+    onto = np.diag([side, side, side, 1.0])
+    onto[:3, 3] = first
+    how = {"target_affine": onto, "target_shape": shape, "force_resample": True, "copy_header": True}
+    return resample_img(zmap, interpolation="nearest", **how), resample_img(
+        mean, interpolation="linear", **how
+    )
+
+
 def through_activation(zmap: Image, threshold: float, display_mode: str, n_cuts: int) -> Cuts:
     """Cuts in mm where nilearn finds most above the threshold; where nothing is above, evenly spread."""
     from nilearn.plotting import find_cut_slices, find_xyz_cut_coords

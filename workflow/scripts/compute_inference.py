@@ -1,0 +1,108 @@
+"""Say which voxels and clusters of a contrast hold up: thresholds, true discoveries, a table of peaks.
+
+Uncorrected, FDR (Benjamini-Hochberg) and Bonferroni thresholds over the voxels of the mask, and lower bounds
+of the truly active voxels of each cluster (all-resolution inference). z of an F contrast has no sign and is
+always tested one-sided.
+"""
+
+import gc
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from firstlevel import images, inference, stage, tables
+from firstlevel.images import Grid
+
+METHODS: tuple[inference.Method, ...] = ("uncorrected", "fdr", "bonferroni")
+COLUMNS = ("method", "level", "two_sided", "z_threshold", "cluster_extent", "n_voxels", "n_clusters")
+CLUSTER_COLUMNS = (
+    "cluster_id", "x", "y", "z", "peak_z", "n_voxels", "size_mm3", "fdr", "bonferroni", "true_discoveries",
+    "true_discovery_proportion",
+)  # fmt: skip
+
+
+def compute_inference(
+    *,
+    z: Path,
+    mask: Path,
+    uncorrected: Path,
+    fdr: Path,
+    bonferroni: Path,
+    tdp: Path,
+    thresholds: Path,
+    clusters: Path,
+    signed: bool,
+    p: float,
+    alpha: float,
+    two_sided: bool,
+    cluster_extent: int,
+    true_discovery_threshold: list[float],
+    peak_distance: float,
+) -> None:
+    """Write thresholded z maps, the map of bounds, and the tables of thresholds and of clusters.
+
+    Clusters of the table are those above the uncorrected threshold at `p`. `alpha` is the level of FDR,
+    Bonferroni and the bounds; above `true_discovery_threshold` lie the clusters of the map of bounds.
+    """
+    import nilearn.glm
+    import nilearn.reporting  # noqa: F401
+
+    gc.freeze()  # nilearn collects garbage at every read of an image: 0.1 s each over what the imports left
+    inside, grid = images.read_mask(mask), Grid.of(mask)
+    values = np.zeros(inside.shape)
+    values.T[inside.T] = np.nan_to_num(images.read_masked(z, inside), nan=0.0)
+    two_sided = two_sided and signed
+    passed, levels = {}, {}
+    rows = []
+    for method, path in zip(METHODS, (uncorrected, fdr, bonferroni), strict=True):
+        level = p if method == "uncorrected" else alpha
+        passed[method], levels[method] = inference.thresholded(
+            values, inside, method, level, two_sided, cluster_extent
+        )
+        images.write_image(path, passed[method].astype(np.float32), grid.affine)
+        bound = levels[method] if np.isfinite(levels[method]) else "n/a"
+        counts = (np.count_nonzero(passed[method]), inference.n_clusters(passed[method]))
+        rows.append((method, level, _text(two_sided), bound, cluster_extent, *counts))
+    tables.write_table(thresholds, COLUMNS, rows)
+
+    proportion = inference.true_discovery_proportion(
+        values, inside, true_discovery_threshold, alpha, two_sided
+    )
+    images.write_image(tdp, proportion.astype(np.float32), grid.affine)
+    threshold = levels["uncorrected"]
+    own = inference.true_discovery_proportion(values, inside, [threshold], alpha, two_sided)
+    voxel_mm3 = abs(float(np.linalg.det(grid.affine[:3, :3])))
+    lines: list[list[object]] = []
+    for peak in inference.peaks(
+        values,
+        grid.affine,
+        threshold,
+        two_sided=two_sided,
+        cluster_extent=cluster_extent,
+        distance=peak_distance,
+    ):
+        size, truth = ["n/a", "n/a"], ["n/a", "n/a"]
+        if peak.n_voxels is not None:
+            share = float(own[peak.voxel])
+            size = [str(peak.n_voxels), f"{peak.n_voxels * voxel_mm3:.1f}"]
+            truth = [str(round(share * peak.n_voxels)), f"{share:.4f}"]
+        survives = [_text(passed[method][peak.voxel] != 0) for method in METHODS[1:]]
+        place = [round(mm, 3) + 0.0 for mm in peak.mm]  # + 0.0: no minus zero
+        lines.append([peak.cluster_id, *place, np.float32(peak.z), *size, *survives, *truth])
+    tables.write_table(clusters, CLUSTER_COLUMNS, lines)
+    found = ", ".join(f"{row[-2]} voxels in {row[-1]} clusters ({row[0]} {row[1]:g})" for row in rows)
+    count = sum(line[-1] != "n/a" for line in lines)
+    certain = sum(int(str(line[-2])) for line in lines if line[-2] != "n/a")
+    logging.info(
+        "of %d voxels, %s-sided: %s; at least %d voxels in the %d clusters of the table are truly active",
+        np.count_nonzero(inside), "two" if two_sided else "one", found, certain, count,
+    )  # fmt: skip
+
+
+def _text(value: bool) -> str:
+    return "true" if value else "false"
+
+
+if __name__ == "__main__":
+    stage.run(compute_inference, globals().get("snakemake"))
