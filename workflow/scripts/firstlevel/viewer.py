@@ -22,7 +22,7 @@ STYLE = (
 
 
 def page(zmap: Image, mean: Image, title: str, threshold: float, signed: bool) -> str:
-    """nilearn's viewer of images on a plain grid: |z| (not `signed`: z) above the threshold, over the mean."""
+    """Page with nilearn's viewer, of images on a plain grid: |z| (not `signed`: z) above the threshold."""
     from nilearn.plotting import view_img
 
     point = sections.through_activation(zmap, threshold, "ortho", 1)

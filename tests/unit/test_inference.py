@@ -1,0 +1,505 @@
+"""What of a z map holds up: thresholds, bounds on true discoveries, tables of peaks, and their pictures."""
+
+import gc
+import itertools
+import json
+import re
+from html.parser import HTMLParser
+
+import matplotlib.image
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage, stats
+from statsmodels.stats.multitest import multipletests
+from test_figures import OBLIQUE, PLAIN, SHAPE, distance, texts_of
+
+from compute_inference import CLUSTER_COLUMNS, compute_inference
+from firstlevel import figures, inference, sections, tables
+from firstlevel.viewer import POLICY
+from plot_inference import centre_and_width, plot_inference
+
+ALPHA = 0.05
+FLIPPED = np.diag([-3.0, 3.0, 4.0, 1.0]) + np.pad([[90.0], [-126.0], [-72.0]], ((0, 1), (3, 0)))
+MALICE = '<script>alert(1)</script> "it\'s" 😀 $a_1$ \\g<1> </title></h1> &amp; '.ljust(200, "x")
+CONFIG = {
+    "p": 0.001,
+    "alpha": ALPHA,
+    "two_sided": True,
+    "cluster_extent": 0,
+    "true_discovery_threshold": [2.5, 3.5, 5.0],
+    "peak_distance": 8.0,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_nilearn():
+    """Leave what the imports made out of the garbage that nilearn collects at every read of an image."""
+    import nilearn.glm
+    import nilearn.plotting
+    import nilearn.reporting  # noqa: F401
+
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def smooth_noise(seed, shape, sigma=1.0):
+    """Gaussian noise of unit variance, positively correlated between neighbours."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), sigma, mode="wrap")
+    one = np.zeros(shape)
+    one[0, 0, 0] = 1
+    return noise / np.sqrt((ndimage.gaussian_filter(one, sigma, mode="wrap") ** 2).sum())
+
+
+def example(shape=(16, 18, 14)):
+    """Noise with activation of both signs, single precision as stored; a mask; what lies outside is huge."""
+    z = smooth_noise(1, shape)
+    z[3:7, 3:7, 3:7] += 5.0
+    z[10:13, 10:13, 8:11] -= 6.0
+    z[5, 12, 6] += 7.0
+    inside = np.zeros(shape, dtype=bool)
+    inside[1:-1, 1:-1, 1:-1] = True
+    return np.where(inside, z, 50.0).astype(np.float32).astype(np.float64), inside
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Write a z map and a mask; give the arguments of compute_inference."""
+
+    def write(z, inside, affine=FLIPPED, signed=True):
+        paths = {name: tmp_path / f"{name}.nii.gz" for name in ("z", "mask")}
+        nib.Nifti1Image(z.astype(np.float32), affine).to_filename(paths["z"])
+        nib.Nifti1Image(inside.astype(np.uint8), affine).to_filename(paths["mask"])
+        maps = {name: tmp_path / f"{name}_map.nii.gz" for name in ("uncorrected", "fdr", "bonferroni", "tdp")}
+        made = {"thresholds": tmp_path / "inference.tsv", "clusters": tmp_path / "clusters.tsv"}
+        return paths | maps | made | CONFIG | {"signed": signed}
+
+    return write
+
+
+def rows_of(path):
+    return [row.values for row in tables.read_rows(path)]
+
+
+@pytest.mark.parametrize("two_sided", [True, False])
+@pytest.mark.parametrize(("method", "name"), [("fdr", "fdr_bh"), ("bonferroni", "bonferroni")])
+def test_the_same_voxels_pass_as_in_statsmodels(two_sided, method, name):
+    """Benjamini-Hochberg and Bonferroni over the voxels of the mask, the last voxel included."""
+    z, inside = example()
+    p = 2 * stats.norm.sf(np.abs(z[inside])) if two_sided else stats.norm.sf(z[inside])
+    expected = np.zeros(z.shape, dtype=bool)
+    expected[inside] = multipletests(p, ALPHA, method=name)[0]
+    passed, _ = inference.thresholded(z, inside, method, ALPHA, two_sided)
+    np.testing.assert_array_equal(passed != 0, expected)
+    np.testing.assert_array_equal(passed[expected], z[expected])
+    assert expected.sum() > 30
+
+
+def test_the_uncorrected_threshold_is_that_of_the_normal_distribution():
+    """One-sided it is the quantile at p, two-sided at p/2."""
+    z, inside = example()
+    for two_sided, expected in ((True, stats.norm.isf(0.0005)), (False, stats.norm.isf(0.001))):
+        passed, threshold = inference.thresholded(z, inside, "uncorrected", 0.001, two_sided)
+        assert threshold == pytest.approx(expected, rel=1e-12, abs=0)
+        strength = np.abs(z) if two_sided else z
+        np.testing.assert_array_equal(passed != 0, inside & (strength > expected))
+
+
+def test_clusters_below_the_extent_are_left_out():
+    """Voxels that share faces with too few others go, those of another sign do not count."""
+    z, inside = example()
+    whole, _ = inference.thresholded(z, inside, "uncorrected", 0.001, True)
+    large, _ = inference.thresholded(z, inside, "uncorrected", 0.001, True, cluster_extent=10)
+    expected = np.zeros_like(whole)
+    for sign in (1, -1):
+        labels, _ = ndimage.label(sign * whole > 0)
+        sizes = np.bincount(labels.ravel())
+        expected += np.where((labels > 0) & (sizes[labels] >= 10), whole, 0)
+    np.testing.assert_array_equal(large, expected)
+    assert 0 < np.count_nonzero(large) < np.count_nonzero(whole)
+    assert inference.n_clusters(large) < inference.n_clusters(whole)
+
+
+def closed_testing(p, chosen, alpha):
+    """Number of true discoveries among the chosen by its definition: Simes tests of all subsets, closed."""
+    n = len(p)
+    subsets = [s for k in range(1, n + 1) for s in itertools.combinations(range(n), k)]
+    kept = [
+        set(s) for s in subsets if np.all(np.sort(p[list(s)]) > alpha * np.arange(1, len(s) + 1) / len(s))
+    ]
+    return len(chosen) - max((len(chosen & s) for s in kept), default=0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_bounds_are_those_of_closed_testing(seed):
+    """The bound of a cluster equals that of all Simes tests of all sets of voxels."""
+    z = np.random.default_rng(seed).normal(size=(1, 1, 9)) + np.array([3, 3, 3, 3, 0, 0, 2, 2, 0])
+    inside = np.ones(z.shape, dtype=bool)
+    share = inference.true_discovery_proportion(z, inside, [1.0], ALPHA, False)
+    labels, n_labels = ndimage.label(z > 1.0)
+    for label in range(1, n_labels + 1):
+        chosen = set(np.flatnonzero(labels.ravel() == label).tolist())
+        expected = closed_testing(stats.norm.sf(z.ravel()), chosen, ALPHA)
+        assert share[labels == label] * len(chosen) == pytest.approx(expected, rel=0, abs=1e-9)
+    assert np.all(share[labels == 0] == 0)
+
+
+def test_bounds_of_both_signs_are_each_at_half_the_level():
+    """Two-sided, the negative clusters have the bounds of the map turned over."""
+    z, inside = example()
+    both = inference.true_discovery_proportion(z, inside, [2.5, 4.0], ALPHA, True)
+    for sign in (1, -1):
+        one = inference.true_discovery_proportion(sign * z, inside, [2.5, 4.0], ALPHA / 2, False)
+        there = inside & (sign * z > 2.5)
+        np.testing.assert_array_equal(both[there], one[there])
+        assert one[there].max() > 0.5
+
+
+def test_no_bound_is_more_than_there_is():
+    """Where p is 0, or every voxel of the mask is active, no voxel is counted that is not there."""
+    z = np.zeros((6, 6, 6))
+    z[2, 2, 1:6] = 50.0
+    z[3, 2, 1:4] = 1.6
+    inside = np.ones(z.shape, dtype=bool)
+    share = inference.true_discovery_proportion(z, inside, [1.5], ALPHA, False)
+    assert share.max() == pytest.approx(5 / 8, rel=1e-9, abs=0)
+    assert inference.true_discovery_proportion(z + 5, inside, [1.5], ALPHA, False).max() == 1.0
+
+
+@pytest.mark.parametrize("height", [0.0, 3.5])
+def test_bounds_hold_in_simulated_truth(height):
+    """In 95 % of 200 draws or more, no cluster of either sign has fewer active voxels than its bound says."""
+    shape = (10, 10, 10)
+    inside = np.ones(shape, dtype=bool)
+    truth = np.zeros(shape)
+    truth[2:6, 2:6, 2:6], truth[7:9, 6:9, 6:9] = height, -height
+    held = certain = 0
+    for seed in range(200):
+        z = smooth_noise(seed, shape, 0.7) + truth
+        wrong = False
+        share = inference.true_discovery_proportion(z, inside, [1.7], ALPHA, True)
+        for sign in (1, -1):
+            labels, n_labels = ndimage.label(sign * z > 1.7)
+            numbers = np.arange(1, n_labels + 1)
+            bounds = ndimage.sum_labels(share, labels, numbers)
+            active = ndimage.sum_labels(sign * truth > 0, labels, numbers)
+            wrong |= bool(np.any(bounds > active + 1e-6))
+            certain += float(np.sum(bounds))
+        held += not wrong
+    print(f"height {height}: bounds hold in {held / 200:.1%} of draws, {certain / 200:.1f} voxels certain")
+    assert held >= 190
+    assert (certain / 200 > 20) == bool(height)
+
+
+@pytest.mark.parametrize("affine", [FLIPPED, OBLIQUE, PLAIN], ids=["flipped", "oblique", "plain"])
+def test_the_table_is_nilearns_and_peaks_are_values_of_the_map(affine):
+    """Places, order and values as from the whole volume at once, for each sign; z is that of the voxel."""
+    from nilearn.reporting import get_clusters_table
+
+    z, inside = example()
+    z[~inside] = 0
+    found = inference.peaks(z, affine, 2.6, two_sided=True, distance=6.0)
+    tables_of = [
+        get_clusters_table(nib.Nifti1Image(sign * z, affine), 2.6, min_distance=6.0) for sign in (1, -1)
+    ]
+    np.testing.assert_allclose(
+        [[*peak.mm, peak.z] for peak in found],
+        np.concatenate(
+            [
+                t[["X", "Y", "Z", "Peak Stat"]] * [1, 1, 1, sign]
+                for t, sign in zip(tables_of, (1, -1), strict=True)
+            ]
+        ),
+        rtol=0,
+        atol=1e-9,
+    )
+    for peak in found:
+        voxel = np.rint(nib.affines.apply_affine(np.linalg.inv(affine), peak.mm)).astype(int)
+        assert z[tuple(voxel)] == peak.z
+    n_positive = sum(peak.z > 0 for peak in found)
+    assert [p.cluster_id for p in found[:n_positive]] == [str(name) for name in tables_of[0]["Cluster ID"]]
+    sizes = sorted(peak.n_voxels for peak in found if peak.n_voxels is not None)
+    counted = [np.bincount(ndimage.label(sign * z > 2.6)[0].ravel())[1:] for sign in (1, -1)]
+    assert sizes == sorted(np.concatenate(counted).tolist())
+    numbers = [peak.cluster_id for peak in found if peak.n_voxels is not None]
+    assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
+    assert any(peak.cluster_id.endswith("a") for peak in found)
+
+
+def test_equally_strong_clusters_come_in_the_order_of_the_array():
+    """Bounded z makes the peaks of several clusters equal: their order does not depend on a sort."""
+    z = np.zeros((30, 30, 4))
+    places = [(i, j, 1) for i in range(1, 30, 3) for j in range(1, 30, 3)]
+    for place in places:
+        z[place] = 37.0
+    found = inference.peaks(z, FLIPPED, 3.0, two_sided=False)
+    assert [peak.voxel for peak in found] == places
+
+
+def test_tables_and_maps_agree(study):
+    """What the tables count is in the maps; a peak passes where the map shows it."""
+    z, inside = example()
+    arguments = study(z, inside)
+    compute_inference(**arguments)
+    levels = {row["method"]: row for row in rows_of(arguments["thresholds"])}
+    maps = {
+        name: nib.load(arguments[name]).get_fdata() for name in ("uncorrected", "fdr", "bonferroni", "tdp")
+    }
+    for name, row in levels.items():
+        assert int(row["n_voxels"]) == np.count_nonzero(maps[name]) > 0
+        assert np.abs(maps[name][maps[name] != 0]).min() > float(row["z_threshold"])
+        assert row["two_sided"] == "true"
+        assert float(row["level"]) == (0.001 if name == "uncorrected" else ALPHA)
+    rows = rows_of(arguments["clusters"])
+    assert tuple(rows[0]) == CLUSTER_COLUMNS
+    clusters = [row for row in rows if row["n_voxels"] != "n/a"]
+    assert len(clusters) == int(levels["uncorrected"]["n_clusters"])
+    assert sum(int(row["n_voxels"]) for row in clusters) == int(levels["uncorrected"]["n_voxels"])
+    for row in rows:
+        mm = [float(row[axis]) for axis in "xyz"]
+        voxel = tuple(np.rint(nib.affines.apply_affine(np.linalg.inv(FLIPPED), mm)).astype(int))
+        assert np.float32(row["peak_z"]) == np.float32(z[voxel])
+        for name in ("fdr", "bonferroni"):
+            assert (row[name] == "true") == (maps[name][voxel] != 0)
+    for row in clusters:
+        assert float(row["size_mm3"]) == int(row["n_voxels"]) * 36
+        share = int(row["true_discoveries"]) / int(row["n_voxels"])
+        assert float(row["true_discovery_proportion"]) == pytest.approx(share, rel=0, abs=1e-4)
+    assert {row["true_discoveries"] for row in rows if row not in clusters} == {"n/a"}
+    assert int(clusters[0]["true_discoveries"]) > 40
+    assert 0.5 < maps["tdp"].max() <= 1
+
+
+@pytest.mark.parametrize("z_value", [0.0, 1.0])
+def test_where_nothing_passes_the_files_say_so(study, z_value):
+    """No finite FDR threshold, empty maps, a table of clusters that is a header."""
+    _, inside = example()
+    arguments = study(np.where(inside, z_value, 0.0), inside)
+    compute_inference(**arguments)
+    rows = rows_of(arguments["thresholds"])
+    assert [row["z_threshold"] == "n/a" for row in rows] == [False, True, False]
+    assert {(row["n_voxels"], row["n_clusters"]) for row in rows} == {("0", "0")}
+    for name in ("uncorrected", "fdr", "bonferroni", "tdp"):
+        assert not nib.load(arguments[name]).get_fdata().any()
+    assert arguments["clusters"].read_text() == "\t".join(CLUSTER_COLUMNS) + "\n"
+
+
+def test_an_f_contrast_is_tested_on_one_side(study):
+    """Negative z says that there is less than noise: nowhere, whatever the config says of t contrasts."""
+    z, inside = example()
+    arguments = study(z, inside, signed=False)
+    compute_inference(**arguments)
+    assert {row["two_sided"] for row in rows_of(arguments["thresholds"])} == {"false"}
+    assert all(float(row["peak_z"]) > 0 for row in rows_of(arguments["clusters"]))
+    for name in ("uncorrected", "fdr", "bonferroni"):
+        assert nib.load(arguments[name]).get_fdata().min() == 0
+    assert not nib.load(arguments["tdp"]).get_fdata()[inside & (z < 0)].any()
+
+
+def test_inference_is_the_same_twice(study, caplog):
+    """Same map, same bytes; the log says what was found."""
+    z, inside = example()
+    z[8, 8, 8] = np.nan  # no test can be made of it
+    arguments = study(z, inside)
+    written = ("uncorrected", "fdr", "bonferroni", "tdp", "thresholds", "clusters")
+    caplog.set_level("INFO")
+    compute_inference(**arguments)
+    first = [arguments[name].read_bytes() for name in written]
+    compute_inference(**arguments)
+    assert [arguments[name].read_bytes() for name in written] == first
+    n_voxels = rows_of(arguments["thresholds"])[1]["n_voxels"]
+    assert f"of {inside.sum()} voxels, two-sided: " in caplog.text
+    assert f"{n_voxels} voxels in " in caplog.text
+
+
+@pytest.fixture
+def drawing(study, tmp_path):
+    """Give the arguments of plot_inference for a ball of a brain with a blob in it."""
+
+    def write(affine=PLAIN, height=8.0, signed=True, title="sub-01: faces - scrambled"):
+        brain = distance(affine, (2.0, -15.0, 10.0)) < 60.0
+        noise = np.random.default_rng(3).normal(size=SHAPE)
+        blob = height * np.exp(-(distance(affine, np.array([28.0, -35.0, 25.0])) ** 2) / 288)
+        computed = study(np.where(brain, 0.5 * noise + blob, 0), brain, affine, signed)
+        compute_inference(**computed)
+        background = tmp_path / "mean.nii.gz"
+        mean = np.where(brain, 800 + 100 * noise, 5).astype(np.float32)
+        nib.Nifti1Image(mean, affine).to_filename(background)
+        inputs = {name: computed[name] for name in ("z", "mask", "uncorrected", "fdr", "bonferroni", "tdp")}
+        return inputs | {
+            "background": background,
+            "table": computed["thresholds"],
+            "thresholds": tmp_path / "thresholds.png",
+            "histogram": tmp_path / "histogram.png",
+            "viewer": tmp_path / "viewer.html",
+            "title": title,
+            "threshold": 3.0,
+            "signed": signed,
+        }
+
+    return write
+
+
+class Page(HTMLParser):
+    """What a page would request, and the text of its headings and scripts."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.requested, self.text, self.open = [], {}, []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        if tag in ("iframe", "frame", "object", "embed", "base", "form"):
+            self.requested.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "action", "poster", "data", "background", "xlink:href"):
+                if not (value or "").startswith(("data:", "#")):
+                    self.requested.append(f"{tag} {value}")
+            elif name == "style":
+                self._styles(value)
+
+    def handle_endtag(self, tag):
+        if tag in self.open:
+            del self.open[len(self.open) - 1 - self.open[::-1].index(tag) :]
+
+    def handle_data(self, data):
+        tag = self.open[-1] if self.open else ""
+        self.text.setdefault(tag, []).append(data)
+        if tag == "style":
+            self._styles(data)
+
+    def _styles(self, style):
+        self.requested += re.findall(r"@import|url\((?!\s*['\"]?data:)[^)]*", style or "")
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        "<script src='https://a.org/x.js'></script>",
+        "<link href=//a.org/x.css>",
+        "<iframe srcdoc=''></iframe>",
+        "<img src='pictures/brain.png'>",
+        "<style>p{background:url(https://a.org/x.png)}</style>",
+        "<p style='background:url(x.png)'>",
+        "<style>@import 'x.css'</style>",
+    ],
+)
+def test_the_check_finds_what_a_page_would_request(asking):
+    """Every way to ask another address for something is found."""
+    assert Page(f"<html><body>{asking}</body></html>").requested
+
+
+@pytest.mark.parametrize("affine", [PLAIN, OBLIQUE], ids=["plain", "oblique"])
+def test_the_viewer_stands_alone(drawing, affine):
+    """One page that would request nothing and may not, with cubes for voxels, of less than 700 kB."""
+    arguments = drawing(affine)
+    plot_inference(**arguments)
+    text = arguments["viewer"].read_text()
+    page = Page(text)
+    assert page.requested == []
+    assert f'http-equiv="Content-Security-Policy" content="{POLICY}"' in text
+    assert text.index("charset") < text.index("<title>") < text.index("<script>")
+    assert len(text) < 700_000
+    params = json.loads(re.search(r"brainsprite\((\{.*?\})\);", text).group(1))
+    sides = np.diag(params["affine"])[:3]
+    np.testing.assert_allclose(params["affine"], np.diag([*sides, 1]) + np.pad(
+        np.array(params["affine"])[:3, 3:], ((0, 1), (3, 0))
+    ), rtol=0, atol=1e-9)  # fmt: skip
+    assert np.ptp(sides) < 1e-9 < sides[0]
+    cut = [params["numSlice"][axis] + 1 for axis in "XYZ"] * sides + np.array(params["affine"])[:3, 3]
+    np.testing.assert_allclose(cut, [28.0, -35.0, 25.0], rtol=0, atol=6.0)  # a voxel
+
+
+def test_pictures_and_viewer_are_the_same_twice(drawing):
+    """Byte for byte, with content and of a sensible size."""
+    arguments = drawing()
+    written = ("thresholds", "histogram", "viewer")
+    plot_inference(**arguments)
+    first = [arguments[name].read_bytes() for name in written]
+    plot_inference(**arguments)
+    assert [arguments[name].read_bytes() for name in written] == first
+    for name in written[:2]:
+        pixels = matplotlib.image.imread(arguments[name])
+        assert 600 < pixels.shape[0] < 2600
+        assert 1000 < pixels.shape[1] < 2600
+        assert pixels[..., :3].std() > 0.05
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Give the figures that the stage would have saved, by the names of their files."""
+    from matplotlib import pyplot as plt
+
+    kept = {}
+    monkeypatch.setattr(figures, "save", lambda figure, path: kept.setdefault(path.stem, figure))
+    yield kept
+    for figure in kept.values():
+        plt.close(figure)
+
+
+def test_a_title_is_text_wherever_it_stands(drawing, shown):
+    """Markup, quotes, emoji and 200 characters: shown as they are, within the figure, and never run."""
+    arguments = drawing(title=MALICE)
+    plot_inference(**arguments)
+    page = Page(arguments["viewer"].read_text())
+    assert page.text["title"] == page.text["h1"] == [MALICE]
+    assert not any("alert" in script for script in page.text["script"])
+    words = MALICE.replace(" ", "")
+    for name, drawn in (
+        ("thresholds", texts_of(shown["thresholds"])),
+        ("histogram", shown["histogram"].axes[0].get_title("left")),
+    ):
+        assert words in re.sub(r"\s", "", drawn), name
+    for figure in shown.values():
+        figure.canvas.draw()
+        box = figure.get_tightbbox()
+        assert box.width < figure.get_figwidth() + 1.2
+
+
+def test_each_row_says_its_threshold_and_how_many_voxels_pass(drawing, shown):
+    """Labels are the numbers of the table."""
+    arguments = drawing()
+    plot_inference(**arguments)
+    said = texts_of(shown["thresholds"])
+    for row in rows_of(arguments["table"]):
+        assert f"|z| > {float(row['z_threshold']):.2f} · {int(row['n_voxels']):,} voxels" in said
+    assert "95 % confidence" in said
+    cuts = [axes for axes in shown["thresholds"].axes if axes.images]
+    assert len(cuts) >= 4 * 6
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_maps_where_nothing_passes_are_drawn(drawing, shown, signed):
+    """Rows say that nothing passes; the viewer shows the mean image alone."""
+    arguments = drawing(height=0.0, signed=signed)
+    plot_inference(**arguments)
+    said = texts_of(shown["thresholds"])
+    assert "no voxel passes" in said
+    assert "none is certain" in said
+    assert " · 0 voxels" in said
+    assert Page(arguments["viewer"].read_text()).requested == []
+
+
+def test_centre_and_width_are_those_of_the_bulk():
+    """A few active voxels move neither; the width is scipy's normalised interquartile range."""
+    z = np.concatenate([np.random.default_rng(1).normal(0.3, 1.4, 20000), np.full(200, 30.0)])
+    centre, width = centre_and_width(z)
+    assert centre == pytest.approx(np.median(z), rel=1e-12, abs=0)
+    assert width == pytest.approx(stats.iqr(z, scale="normal"), rel=1e-9, abs=0)
+    assert (centre, width) == pytest.approx((0.3, 1.4), rel=0, abs=0.06)
+
+
+def test_the_viewers_grid_has_equal_sides_and_values_of_the_map():
+    """Anisotropic voxels become cubes, no more of them than asked for, and no new value."""
+    affine = np.diag([2.0, 3.0, 5.0, 1.0])
+    z = np.random.default_rng(1).normal(size=(30, 20, 12)).astype(np.float32)
+    for most in (100_000, 3000):
+        zmap, mean = sections.isotropic(nib.Nifti1Image(z, affine), nib.Nifti1Image(z, affine), most)
+        sides = np.diag(zmap.affine)[:3]
+        assert np.ptp(sides) == 0
+        assert np.prod(zmap.shape) < 1.25 * most
+        assert zmap.shape == mean.shape
+        np.testing.assert_allclose(sides * zmap.shape, 60, rtol=0, atol=sides[0])
+        assert set(np.unique(zmap.get_fdata(dtype=np.float32))) <= set(np.unique(z)) | {0.0}  # 0: the rim
