@@ -22,6 +22,7 @@ include: "workflow/rules/images.smk"
 include: "workflow/rules/model.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/inference.smk"
+include: "workflow/rules/quality.smk"
 
 
 rule all:

@@ -1,0 +1,226 @@
+"""What measures of quality mean: each against its limit, in a plain sentence. Standard library, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+COLUMNS = ("run", "contrast", "measure", "value", "limit", "verdict", "sentence")
+NOTHING = "n/a"
+Limits = Mapping[str, float]
+
+
+class Verdict(NamedTuple):
+    """One row of the table: what was measured, the limit, whether it keeps to it, and a sentence."""
+
+    run: str
+    contrast: str
+    measure: str
+    value: object
+    limit: object
+    verdict: str
+    sentence: str
+
+
+def of_run(
+    run: str, measured: Mapping[str, Any], n_above: int | None, design: Mapping[str, Any], limits: Limits
+) -> list[Verdict]:
+    """Verdicts on one run.
+
+    Parameters
+    ----------
+    run : beginning of the names of the run's files.
+    measured : what ``measure_quality`` found.
+    n_above : volumes of a framewise displacement above its limit, None where it is not known.
+    design : LargestCorrelation (Value and two Regressors, or None), LargestVarianceInflation (Value and
+        Regressor, or None) and ConditionNumber; a Value of None is infinite.
+    limits : the config's section quality.
+    """
+    residuals = measured["Residuals"]
+    return [
+        _displacement(run, measured["Displacement"]["Largest"], limits["displacement"]),
+        _framewise(run, n_above, measured["NumberOfVolumes"], limits),
+        _outside(run, measured["OutsideFieldOfView"], limits["outside"]),
+        _tsnr(run, measured["MedianTsnr"], limits["tsnr"]),
+        _autocorrelation(run, residuals, limits["autocorrelation"]),
+        _ljung_box(run, residuals, limits["ljung_box"]),
+        _correlation(run, design["LargestCorrelation"], limits["correlation"]),
+        _variance_inflation(run, design["LargestVarianceInflation"], limits["vif"]),
+        _condition(run, design["ConditionNumber"], limits["condition_number"]),
+    ]
+
+
+def of_contrast_in_run(run: str, contrast: str, estimable: bool, reason: str) -> Verdict:
+    """Verdict on whether a run can estimate a contrast."""
+    said = (
+        "The design of the run can estimate the contrast."
+        if estimable
+        else f"The run is left out of the contrast ({reason}): look at its events and its design."
+    )
+    return Verdict(run, contrast, "estimable", str(estimable).lower(), NOTHING, _word(estimable), said)
+
+
+def of_contrast(contrast: str, found: tuple[float, float] | None, limits: Limits) -> Verdict:
+    """Verdict on the centre and width of a contrast's z, None where no voxel was tested."""
+    low, high = limits["z_narrow"], limits["z_wide"]
+    limit = f"{low:g} to {high:g}"
+    if found is None:
+        said = "No voxel of the mask was tested: look at the run and at the mask."
+        return Verdict(NOTHING, contrast, "z_width", NOTHING, limit, "look", said)
+    median, width = found
+    said = f"Most z values spread like a normal distribution of width {width:.2f} about {median:.2f}"
+    if width > high:
+        said += (
+            f", wider than {high:g}; noise alone has 1: either much of the brain responds, or the model "
+            "underestimates the noise: look at the residuals and at motion."
+        )
+    elif width < low:
+        said += (
+            f", narrower than {low:g}; noise alone has 1: the model overestimates the noise: look at the "
+            "design and at the residuals."
+        )
+    else:
+        said += "; noise alone has 1."
+    return Verdict(NOTHING, contrast, "z_width", width, limit, _word(low <= width <= high), said)
+
+
+def _word(fine: bool) -> str:
+    return "fine" if fine else "look"
+
+
+def _displacement(run: str, largest: float | None, limit: float) -> Verdict:
+    if largest is None:
+        said = "All volumes share one affine, so that nothing is known of motion."
+        return Verdict(run, NOTHING, "displacement", NOTHING, limit, "fine", said)
+    fine = largest <= limit
+    said = f"No part of the brain moved more than {largest:.2g} mm from where it was in the first volume."
+    if not fine:
+        said = (
+            f"Some part of the brain moved {largest:.2g} mm from where it was in the first volume, more than "
+            f"{limit:g} mm: look at the motion and at the first and last volumes."
+        )
+    return Verdict(run, NOTHING, "displacement", largest, limit, _word(fine), said)
+
+
+def _framewise(run: str, n_above: int | None, n_volumes: int, limits: Limits) -> Verdict:
+    threshold, limit = limits["framewise_displacement"], limits["framewise_displacement_share"]
+    if n_above is None:
+        said = "All volumes share one affine, so that nothing is known of motion from volume to volume."
+        return Verdict(run, NOTHING, "framewise_displacement", NOTHING, limit, "fine", said)
+    share = n_above / n_volumes
+    said = f"{n_above} of {n_volumes} volumes moved more than {threshold:g} mm against the one before"
+    fine = share <= limit
+    said += "." if fine else f", more than {_percent(limit)}: look at the motion, and consider censoring."
+    return Verdict(run, NOTHING, "framewise_displacement", share, limit, _word(fine), said)
+
+
+def _outside(run: str, share: float, limit: float) -> Verdict:
+    fine = share <= limit
+    said = f"{_percent(share)} of the brain's voxels lie outside of the field of view of some volume"
+    said += (
+        "."
+        if fine
+        else f", more than {_percent(limit)}: look at the mask there, and at resample.field_of_view: masked."
+    )
+    return Verdict(run, NOTHING, "outside", share, limit, _word(fine), said)
+
+
+def _tsnr(run: str, median: float | None, limit: float) -> Verdict:
+    if median is None:
+        said = "No voxel of the mask changes over time: look at the run and at the mask."
+        return Verdict(run, NOTHING, "tsnr", NOTHING, limit, "look", said)
+    fine = median >= limit
+    said = f"The signal is {median:.0f} times its noise in half of the brain's voxels or more"
+    said += "." if fine else f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
+    return Verdict(run, NOTHING, "tsnr", median, limit, _word(fine), said)
+
+
+def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
+    """Residuals that the tests rest on, what they are called, and what to do where they are not white."""
+    model = residuals["NoiseModel"]
+    if residuals["Whitened"]:
+        better = (
+            "an AR(1) model does not hold there"
+            if model == "ar1_corrected"
+            else "consider glm.noise_model: ar1_corrected"
+        )
+        return residuals["After"], "whitened residuals", better
+    return residuals["Before"], "residuals (not whitened)", "consider glm.noise_model: ar1_corrected"
+
+
+def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
+    found, name, remedy = _modelled(residuals)
+    median, clean = found["MedianAutocorrelation"], found["OfWhiteNoise"]["MedianAutocorrelation"]
+    if median is None or clean is None:
+        said = "No voxel of the mask changes over time: look at the run and at the mask."
+        return Verdict(run, NOTHING, "autocorrelation", NOTHING, limit, "look", said)
+    excess = median - clean
+    fine = abs(excess) <= limit
+    said = (
+        f"The {name} of neighbouring volumes correlate by {median:.2f} in the middle voxel; "
+        f"white noise would by {clean:.2f} under this design"
+    )
+    said += (
+        "."
+        if fine
+        else f", more than {limit:g} away: p values are too {'small' if excess > 0 else 'large'}, {remedy}."
+    )
+    return Verdict(run, NOTHING, "autocorrelation", excess, limit, _word(fine), said)
+
+
+def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
+    found, name, remedy = _modelled(residuals)
+    share, clean = found["Rejected"], found["OfWhiteNoise"]["Rejected"]
+    if share is None or clean is None:
+        said = "No voxel of the mask changes over time: look at the run and at the mask."
+        return Verdict(run, NOTHING, "ljung_box", NOTHING, limit, "look", said)
+    fine = share - clean <= limit
+    said = (
+        f"A test over {residuals['Lags']} lags finds correlation in the {name} of {_percent(share)} of the "
+        f"voxels; of white noise it would in {_percent(clean)} under this design"
+    )
+    said += "." if fine else f", and {_percent(limit)} more are tolerated: look at the residuals, {remedy}."
+    return Verdict(run, NOTHING, "ljung_box", share - clean, limit, _word(fine), said)
+
+
+def _correlation(run: str, found: Mapping[str, Any] | None, limit: float) -> Verdict:
+    if found is None:
+        said = "There is one regressor of interest or none, so that no two can correlate."
+        return Verdict(run, NOTHING, "correlation", NOTHING, limit, "fine", said)
+    value, (first, second) = found["Value"], found["Regressors"]
+    fine = abs(value) <= limit
+    said = f"The regressors {first} and {second} correlate by {value:.2f}, the most of all pairs of interest"
+    said += "." if fine else f" and beyond {limit:g}: the data hardly tell them apart, look at the events."
+    return Verdict(run, NOTHING, "correlation", value, limit, _word(fine), said)
+
+
+def _variance_inflation(run: str, found: Mapping[str, Any] | None, limit: float) -> Verdict:
+    if found is None:
+        said = "There is no regressor of interest."
+        return Verdict(run, NOTHING, "vif", NOTHING, limit, "fine", said)
+    value, name = found["Value"], found["Regressor"]
+    if value is None:
+        said = f"The regressor {name} follows from the others and cannot be estimated: look at the design."
+        return Verdict(run, NOTHING, "vif", "inf", limit, "look", said)
+    fine = value <= limit
+    said = (
+        f"The other regressors raise the variance of the effect of {name} {value:.2g} times, the most of all"
+    )
+    said += "." if fine else f" and more than {limit:g} times: look at the correlations in the design."
+    return Verdict(run, NOTHING, "vif", value, limit, _word(fine), said)
+
+
+def _condition(run: str, value: float | None, limit: float) -> Verdict:
+    if value is None:
+        said = (
+            "The design's columns depend on each other: look at the dependent columns that its sidecar names."
+        )
+        return Verdict(run, NOTHING, "condition_number", "inf", limit, "look", said)
+    fine = value <= limit
+    said = f"The condition number of the design, its columns at unit length, is {value:.3g}"
+    said += "." if fine else f", above {limit:g}: some columns nearly follow from others, look at the design."
+    return Verdict(run, NOTHING, "condition_number", value, limit, _word(fine), said)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"

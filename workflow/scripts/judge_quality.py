@@ -1,0 +1,135 @@
+"""Judge the runs, designs and maps of a subject against the limits of the config, one sentence each.
+
+Of each design: the highest correlation between two regressors of interest, variance inflation factors (of
+conditions, their derivatives, confounds and motion, each against all other columns), the condition number of
+the columns at unit length, and the efficiency of each contrast. Of each contrast: the centre and the width of
+its z values, 0 and 1 of noise alone. Works from what other stages saved; the BOLD data are not read.
+"""
+
+import logging
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstlevel import expressions, glm, images, quality, stage, tables, verdicts
+from firstlevel.glm import FloatArray
+
+INFLATED = ("condition", "derivative", "confound", "motion")
+"""Roles of the columns that have a variance inflation factor: not drift, constant and censored scans."""
+
+
+def judge_quality(
+    *,
+    measures: list[Path],
+    timeseries: list[Path],
+    designs: list[Path],
+    design_jsons: list[Path],
+    contrasts: Path,
+    zs: list[Path],
+    mask: Path,
+    table: Path,
+    sidecar: Path,
+    runs: list[str],
+    rows: dict[str, Any],
+    limits: dict[str, float],
+) -> None:
+    """Write the table of verdicts, and what they rest on.
+
+    `runs` are the beginnings of the runs' file names, `rows` the expressions of each contrast, in the order
+    of `zs`; `contrasts` is the list of which run went into which contrast.
+    """
+    used = tables.read_rows(contrasts, required=("run", "contrast", "estimable", "reason"))
+    judged: list[verdicts.Verdict] = []
+    of_runs: dict[str, Any] = {}
+    for run, found, series, design, design_json in zip(
+        runs, measures, timeseries, designs, design_jsons, strict=True
+    ):
+        of_this = [row.values for row in used if row.values["run"] == run]
+        estimable = [values["contrast"] for values in of_this if values["estimable"] == "true"]
+        n_above = _count_above(series, limits["framewise_displacement"])
+        of_runs[run] = {
+            **_of_design(design, design_json, {label: rows[label] for label in estimable}, rows),
+            "EstimableContrasts": estimable,
+            "VolumesAboveFramewiseDisplacement": n_above,
+        }
+        judged += verdicts.of_run(run, tables.read_json(found), n_above, of_runs[run], limits)
+        judged += [
+            verdicts.of_contrast_in_run(
+                run, values["contrast"], values["estimable"] == "true", values["reason"]
+            )
+            for values in of_this
+        ]
+    inside = images.read_mask(mask)
+    of_contrasts: dict[str, Any] = {}
+    for label, path in zip(rows, zs, strict=True):
+        centre = quality.centre_and_width(images.read_masked(path, inside))
+        median, width = centre or (None, None)
+        of_contrasts[label] = {"Median": median, "Width": width}
+        judged.append(verdicts.of_contrast(label, centre, limits))
+    looks = sum(verdict.verdict == "look" for verdict in judged)
+    tables.write_table(table, verdicts.COLUMNS, judged)
+    tables.write_json(
+        sidecar,
+        {
+            "Runs": of_runs,
+            "Contrasts": of_contrasts,
+            "Limits": limits,
+            "Verdicts": {"fine": len(judged) - looks, "look": looks},
+            "Software": stage.versions("numpy", "scipy", "nibabel"),
+        },
+    )
+    logging.info("%d of %d measures keep to their limits", len(judged) - looks, len(judged))
+
+
+def _count_above(timeseries: Path, limit: float) -> int | None:
+    """Volumes of a framewise displacement above the limit; None where nothing is known of motion."""
+    said = [row.values["framewise_displacement"] for row in tables.read_rows(timeseries)]
+    known = [float(value) for value in said if value not in tables.MISSING]
+    return sum(value > limit for value in known) if known else None
+
+
+def _of_design(
+    design: Path, design_json: Path, estimable: dict[str, Any], labels: Iterable[str]
+) -> dict[str, Any]:
+    """Collinearity of one design, and its efficiency for each contrast; None of none, or of infinity."""
+    columns, values = tables.read_columns(design)
+    matrix: FloatArray = np.asarray(values, dtype=np.float64)
+    roles = {column["name"]: column["role"] for column in tables.read_json(design_json)["Columns"]}
+    of_interest = [k for k, name in enumerate(columns) if roles[name] == "condition"]
+    pair = quality.largest_correlation(matrix, of_interest)
+    inflation = {
+        name: quality.variance_inflation(matrix, k)
+        for k, name in enumerate(columns)
+        if roles[name] in INFLATED
+    }
+    worst = max((columns[k] for k in of_interest), key=inflation.__getitem__, default=None)
+    covariance = glm.unscaled_covariance(matrix, 0.0)
+    efficiency = {
+        label: quality.efficiency(covariance, _weights(expression, columns))
+        for label, expression in estimable.items()
+    }
+    return {
+        "LargestCorrelation": pair and {"Value": pair[0], "Regressors": [columns[pair[1]], columns[pair[2]]]},
+        "LargestVarianceInflation": worst and {"Value": _finite(inflation[worst]), "Regressor": worst},
+        "VarianceInflation": {name: _finite(value) for name, value in inflation.items()},
+        "ConditionNumber": _finite(quality.condition_number(matrix)),
+        "Efficiency": {label: efficiency.get(label) for label in labels},
+    }
+
+
+def _weights(expression: str | list[str], columns: list[str]) -> FloatArray:
+    """Contrast as (q, p), in the order of the design's columns."""
+    rows = [expression] if isinstance(expression, str) else expression
+    return np.asarray([expressions.vector(expressions.parse(row), columns) for row in rows])
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if math.isfinite(value) else None
+
+
+if __name__ == "__main__":
+    stage.run(judge_quality, globals().get("snakemake"))
