@@ -58,6 +58,7 @@ def example(shape=(16, 18, 14)):
     z[3:7, 3:7, 3:7] += 5.0
     z[10:13, 10:13, 8:11] -= 6.0
     z[5, 12, 6] += 7.0
+    z[12, 3, 3] = 3.6  # passes uncorrected, and not Bonferroni's threshold
     inside = np.zeros(shape, dtype=bool)
     inside[1:-1, 1:-1, 1:-1] = True
     return np.where(inside, z, 50.0).astype(np.float32).astype(np.float64), inside
@@ -262,6 +263,7 @@ def test_tables_and_maps_agree(study):
         assert np.float32(row["peak_z"]) == np.float32(z[voxel])
         for name in ("fdr", "bonferroni"):
             assert (row[name] == "true") == (maps[name][voxel] != 0)
+    assert {row["bonferroni"] for row in rows} == {"true", "false"}
     for row in clusters:
         assert float(row["size_mm3"]) == int(row["n_voxels"]) * 36
         share = int(row["true_discoveries"]) / int(row["n_voxels"])

@@ -144,16 +144,15 @@ def _maxima(
     """Voxels and values of the maxima of one cluster, and its number of voxels.
 
     nilearn searches the whole volume anew for each cluster; in its box, a cluster costs milliseconds.
+    The box lies where the volume does: of nilearn's mm, only the voxel of the box that they name is taken.
     """
     from nilearn.reporting import get_clusters_table
 
-    own = affine.copy()
-    own[:3, 3] = nib.affines.apply_affine(affine, corner)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Attention: At least one of the")  # middle of a plateau
-        table = get_clusters_table(_image(values, own), float(threshold), min_distance=float(distance))
+        table = get_clusters_table(_image(values, affine), float(threshold), min_distance=float(distance))
     mm = table[["X", "Y", "Z"]].to_numpy(dtype=np.float64)
-    voxels = np.rint(nib.affines.apply_affine(np.linalg.inv(own), mm)).astype(int)
+    voxels = np.rint(nib.affines.apply_affine(np.linalg.inv(affine), mm)).astype(int)
     maxima: Maxima = []
     for i, j, k in voxels.tolist():
         place = (i + corner[0], j + corner[1], k + corner[2])
