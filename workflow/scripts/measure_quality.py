@@ -135,7 +135,7 @@ def _gather(
             total += y.sum(axis=1)
             change = y[1:] - y[:-1]
             changed[1:] += np.einsum("tv,tv->t", change, change)
-            constant[chunk] = np.ptp(raw, axis=0) == 0
+            constant[chunk] = np.ptp(raw[kept], axis=0) == 0
             ratio[chunk] = quality.tsnr(y, unfitted, kept)
             size = np.einsum("tv,tv->v", y, y)
             _store(before, chunk, quality.whiteness(y - basis @ (basis.T @ y), kept, lags, size))

@@ -73,7 +73,7 @@ def _carpet(bold: Path, inside: np.ndarray, timeseries: Path, figure: Path, titl
     first: Any = None
     for number, (name, label, colour) in enumerate(
         (
-            ("framewise_displacement", "framewise displ.\n(mm)", figures.COLOURS[5]),
+            ("framewise_displacement", "framewise\ndispl. (mm)", figures.COLOURS[5]),
             ("dvars", "DVARS\n(%)", figures.COLOURS[0]),
         )
     ):
@@ -103,10 +103,10 @@ def _carpet(bold: Path, inside: np.ndarray, timeseries: Path, figure: Path, titl
         bar = picture.colorbar(shown, cax=picture.add_subplot(grid[2, 1]), ticks=[-2, 0, 2])
         bar.set_label("standard deviations", fontsize=11)
         bar.outline.set_visible(False)
-    axes.set_xlim(-0.5, len(said) - 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.sharex(first)
+    axes.set_xlim(-0.5, len(said) - 0.5)
     axes.set_yticks([])
     axes.set_xlabel("volume", fontsize=12)
     axes.set_ylabel(f"{len(series):,} of {int(inside.sum()):,} voxels", fontsize=11)
@@ -126,7 +126,7 @@ def _map(path: Path, inside: np.ndarray, figure: Path, title: str, said: str, la
     whole, _ = sections.on_plain_grid(shape, source)
     brain, plain = sections.cropped_to_brain(whole, plain)
     heights = np.flatnonzero(sections.finite(brain).any(axis=(0, 1)))
-    between = np.linspace(heights[0], heights[-1], N_CUTS + 2)[1:-1].round()
+    between = np.unique(np.linspace(heights[0], heights[-1], N_CUTS + 2)[1:-1].round())
     cuts = [float(height * brain.affine[2, 2] + brain.affine[2, 3]) for height in between]
     top = float(np.quantile(values[inside], 0.99)) or 1.0
     picture = plt.figure(figsize=sections.size(plain, "z", cuts), facecolor="black")
@@ -169,7 +169,7 @@ def _correlation(design: Path, design_json: Path, figure: Path, title: str) -> N
     roles = {column["name"]: column["role"] for column in tables.read_json(design_json)["Columns"]}
     shown = [name for name in columns if roles[name] not in ("drift", "constant", "censor")]
     shown = [name for name in shown if np.ptp(matrix[name]) > 0]
-    side = 2.2 + max(2.8, min(0.42 * len(shown), 11.0))
+    side = 2.2 + max(min(0.9 * len(shown), 2.8), min(0.42 * len(shown), 11.0))
     picture, axes = plt.subplots(figsize=(side + 1, side), layout="constrained")
     if shown:
         plot_design_matrix_correlation(matrix[shown], colorbar=False, axes=axes)
@@ -179,7 +179,7 @@ def _correlation(design: Path, design_json: Path, figure: Path, title: str) -> N
         axes.set_xticks(
             range(len(shown)), shown, rotation=60, ha="right", rotation_mode="anchor", fontsize=size
         )
-        axes.set_yticks(range(len(shown)), shown, fontsize=size, rotation=0)
+        axes.set_yticks(range(len(shown)), shown, fontsize=size, rotation=0, va="center")
         if len(shown) <= 12:
             for i, row in enumerate(matrix[shown].corr().to_numpy()):
                 for j, value in enumerate(row):

@@ -1,0 +1,424 @@
+"""Stages of quality: each sentence is triggered by a study made for it, and silent on a clean one."""
+
+import json
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.image
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, SMALL, Study
+from nilearn.glm.first_level import make_first_level_design_matrix
+from scipy.stats import median_abs_deviation
+from statsmodels.stats.diagnostic import acorr_ljungbox
+from statsmodels.tsa.stattools import acf
+from test_repository import SCHEMA, keys
+
+from firstlevel import images, nuisance, tables
+from firstlevel.stage import InputError
+from fit_glm import fit_glm
+from judge_quality import judge_quality
+from measure_quality import measure_quality
+from plot_quality import plot_quality
+
+N = 160
+SHAPE = (14, 14, 8)
+AFFINE = np.diag([5.0, 5.0, 6.0, 1.0])
+LIMITS = {
+    key.removeprefix("quality."): part["default"]
+    for key, part in keys(SCHEMA)
+    if key.startswith("quality.") and key != "quality.lags"
+}
+SINGLE_PRECISION = 1e-4
+
+
+@dataclass
+class Run:
+    """One run of a small box of a brain, made and fitted here, and what is measured of it."""
+
+    folder: Path
+
+    def file(self, name):
+        return self.folder / f"r_{name}"
+
+    def measure(self, lags=10):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            measure_quality(
+                bold=self.file("bold.nii"), bold_json=self.file("bold.json"), mask=self.file("mask.nii.gz"),
+                field_of_view=self.file("fov.nii.gz"), design=self.file("design.tsv"),
+                design_json=self.file("design.json"), beta=self.file("beta.nii.gz"),
+                ar1=self.file("ar1.nii.gz"), rsquared=self.file("rsquared.nii.gz"), fit=self.file("glm.json"),
+                timeseries=self.file("ts.tsv"), tsnr=self.file("tsnr.nii.gz"), measures=self.file("q.json"),
+                lags=lags,
+            )  # fmt: skip
+        return json.loads(self.file("q.json").read_text(), parse_constant=pytest.fail)
+
+    def judge(self, **limits):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            judge_quality(
+                measures=[self.file("q.json")], timeseries=[self.file("ts.tsv")], runs=["r"],
+                designs=[self.file("design.tsv")], design_jsons=[self.file("design.json")],
+                contrasts=self.file("contrasts.tsv"), zs=[self.file("z.nii.gz")], rows={"ab": "a - b"},
+                mask=self.file("mask.nii.gz"), table=self.file("quality.tsv"),
+                sidecar=self.file("quality.json"), limits=LIMITS | limits,
+            )  # fmt: skip
+        json.loads(self.file("quality.json").read_text(), parse_constant=pytest.fail)
+        return pd.read_csv(self.file("quality.tsv"), sep="\t", keep_default_na=False)
+
+    def looks(self):
+        """Measures that are beyond their limits."""
+        table = self.judge()
+        return set(table["measure"][table["verdict"] == "look"])
+
+    def edit(self, name, **changes):
+        content = json.loads(self.file(name).read_text())
+        self.file(name).write_text(json.dumps(content | changes))
+
+
+def make_run(folder, rho=0.0, model="ols", noise=1.0, design=None, censored=()):
+    """A run of AR(1) noise of `noise` percent about 800, with a little motion, fitted with `model`."""
+    folder.mkdir(exist_ok=True)
+    run, rng = Run(folder), np.random.default_rng(0)
+    events = pd.DataFrame({"onset": np.arange(4, 2 * N - 20, 11.0), "duration": 1.0})
+    events["trial_type"] = rng.permutation(["a", "b"] * len(events))[: len(events)]
+    if design is None:
+        design = make_first_level_design_matrix(2.0 * np.arange(N), events, hrf_model="spm")
+    for scan in censored:
+        design.insert(2, f"censor_{scan}", (np.arange(N) == scan).astype(float))
+    inside = np.zeros(SHAPE, dtype=bool)
+    inside[2:12, 2:12, 1:7] = True
+    data = rng.normal(size=(N, inside.sum()))
+    data[0] /= np.sqrt(1 - rho**2)
+    for scan in range(1, N):
+        data[scan] += rho * data[scan - 1]
+    values = 800 + 8 * noise * data
+    values[:, 5] = 700  # a voxel that never changes
+    images.write_masked(run.file("bold.nii"), values.astype(np.float32), inside, AFFINE)
+    images.write_image(run.file("mask.nii.gz"), inside.astype(np.uint8), AFFINE)
+    images.write_image(run.file("fov.nii.gz"), np.ones(SHAPE, np.uint8), AFFINE)
+    wobble = 0.05 * np.sin(np.arange(3 * N).reshape(N, 3))
+    moved = {"translation_mm": wobble.tolist(), "rotation_deg": wobble.tolist()}
+    run.file("bold.json").write_text(json.dumps(moved | {"voxels_outside_fov": [0] * N}))
+    write_design(run, design)
+    fit(run, model)
+    write_contrasts(run, ("r", "ab", "true", "true", "n/a"))
+    images.write_masked(run.file("z.nii.gz"), rng.normal(size=inside.sum()), inside, AFFINE)
+    return run
+
+
+def role(name):
+    kinds = {"drift": "drift", "constant": "constant", "censor": "censor", "motion": "motion"}
+    return kinds.get(name.split("_")[0], "condition")
+
+
+def write_design(run, design):
+    tables.write_table(run.file("design.tsv"), list(design.columns), design.to_numpy().tolist())
+    columns = [{"name": name, "role": role(name)} for name in design.columns]
+    run.file("design.json").write_text(json.dumps({"Columns": columns}))
+
+
+def write_contrasts(run, *rows):
+    tables.write_table(run.file("contrasts.tsv"), ("run", "contrast", "estimable", "used", "reason"), rows)
+
+
+def fit(run, model, scaling="voxel"):
+    fit_glm(
+        bold=run.file("bold.nii"), design=run.file("design.tsv"), mask=run.file("mask.nii.gz"),
+        beta=run.file("beta.nii.gz"), sigma2=run.file("sigma2.nii.gz"), ar1=run.file("ar1.nii.gz"),
+        rsquared=run.file("rsquared.nii.gz"), sidecar=run.file("glm.json"), noise_model=model,
+        signal_scaling=scaling,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clean_run(tmp_path_factory):
+    """White noise, measured. Tests copy it."""
+    run = make_run(tmp_path_factory.mktemp("clean") / "run")
+    run.measure()
+    return run
+
+
+@pytest.fixture
+def run(clean_run, tmp_path):
+    """A copy of the clean run, to be spoilt."""
+    return Run(Path(shutil.copytree(clean_run.folder, tmp_path / "run")))
+
+
+def series_of(run, name="bold.nii"):
+    """Series of the mask's voxels, (n, v), in double precision."""
+    return images.read_masked(run.file(name), images.read_mask(run.file("mask.nii.gz")))
+
+
+def test_clean_run_is_fine_in_every_measure(run):
+    """White noise, little motion and a good design: ten measures and one contrast, no word of warning."""
+    table = run.judge()
+    assert set(table["verdict"]) == {"fine"}
+    assert list(table["measure"]) == [
+        "displacement", "framewise_displacement", "outside", "tsnr", "autocorrelation", "ljung_box",
+        "correlation", "vif", "condition_number", "estimable", "z_width",
+    ]  # fmt: skip
+    assert not table["sentence"].str.contains("look at").any()
+    assert table["sentence"].str.endswith(".").all()
+    assert table["sentence"].is_unique
+
+
+def test_rows_per_volume_are_what_they_say(run):
+    """Framewise displacement, global signal and DVARS, each from its definition."""
+    table = pd.read_csv(run.file("ts.tsv"), sep="\t")
+    moved = json.loads(run.file("bold.json").read_text())
+    parameters = np.hstack([moved["translation_mm"], moved["rotation_deg"]])
+    steps = np.abs(np.diff(parameters, axis=0)) * [1, 1, 1, *[50 * np.pi / 180] * 3]
+    np.testing.assert_allclose(table["framewise_displacement"][1:], steps.sum(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(nuisance.framewise_displacement(parameters)[1:], steps.sum(axis=1), rtol=1e-9)
+    y = series_of(run)
+    np.testing.assert_allclose(table["global_signal"], y.mean(axis=1), rtol=1e-9)
+    change = np.sqrt((np.diff(y, axis=0) ** 2).mean(axis=1))
+    np.testing.assert_allclose(table["dvars"][1:], 100 * change / y.mean(), rtol=1e-9)
+    assert table[["framewise_displacement", "dvars"]].iloc[0].isna().all()
+    assert table["displacement"][0] == 0
+    assert abs(table["rotation"][0]) < 1e-9
+    assert len(table) == N
+
+
+@pytest.mark.parametrize("scaling", ["voxel", "grand_mean", "none"])
+@pytest.mark.parametrize("model", ["ols", "ar1"])
+def test_residuals_are_those_of_the_fit(run, model, scaling):
+    """Whiteness of residuals made here from the data, the design and the saved maps, by statsmodels."""
+    fit(run, model, scaling)
+    found = run.measure()
+    y, design = series_of(run), pd.read_csv(run.file("design.tsv"), sep="\t").to_numpy()
+    varies = np.ptp(y, axis=0) > 0
+    assert found["ConstantVoxels"] == np.sum(~varies) == 1
+    rho = series_of(run, "ar1.nii.gz")
+    expected = {"Before": y - design @ np.linalg.lstsq(design, y)[0]}
+    expected["After"] = np.empty_like(y)
+    for voxel in np.flatnonzero(varies):
+        white, target = (np.vstack([a[:1], a[1:] - rho[voxel] * a[:-1]]) for a in (design, y[:, [voxel]]))
+        expected["After"][:, voxel] = (target - white @ np.linalg.lstsq(white, target)[0])[:, 0]
+    assert ("After" in found["Residuals"]) == found["Residuals"]["Whitened"] == (model != "ols")
+    for part in ("Before", "After") if model != "ols" else ("Before",):
+        series = expected[part][:, varies].T
+        lag1 = [acf(each, nlags=1)[1] for each in series]
+        rejected = [acorr_ljungbox(each, lags=[10])["lb_pvalue"].item() < 0.05 for each in series[:150]]
+        assert found["Residuals"][part]["MedianAutocorrelation"] == pytest.approx(np.median(lag1), abs=1e-5)
+        assert found["Residuals"][part]["MeanAutocorrelation"] == pytest.approx(np.mean(lag1), abs=1e-5)
+        assert abs(found["Residuals"][part]["Rejected"] - np.mean(rejected)) < 0.06
+        counts = np.histogram(lag1, found["Residuals"]["HistogramEdges"])[0]
+        assert np.abs(np.array(found["Residuals"][part]["Histogram"]) - counts).sum() <= 4
+    explained = series_of(run, "rsquared.nii.gz")[varies]
+    assert found["RSquared"]["Q95"] == pytest.approx(np.quantile(explained, 0.95))
+
+
+def test_whitened_coloured_noise_is_fine_and_unwhitened_is_not(tmp_path):
+    """AR(1) noise of 0.4 modelled as white: both tests of the residuals say so; with AR(1) neither does."""
+    shown = {}
+    for rho, model in ((0.0, "ols"), (0.4, "ols"), (0.4, "ar1"), (0.4, "ar1_corrected")):
+        made = make_run(tmp_path / f"{rho}_{model}", rho, model)
+        found = made.measure()["Residuals"]
+        part = found["After" if model != "ols" else "Before"]
+        shown[rho, model] = made.looks()
+        print(rho, model, {key: part[key] for key in ("MedianAutocorrelation", "Rejected", "OfWhiteNoise")})
+    coloured = shown.pop((0.4, "ols"))
+    assert coloured == {"autocorrelation", "ljung_box"}
+    assert set().union(*shown.values()) == set()
+
+
+def test_noise_of_a_tenth_of_the_signal_is_seen(tmp_path):
+    """A tSNR of about 10, and nothing else is wrong."""
+    made = make_run(tmp_path / "noisy", noise=10.0)
+    assert made.measure()["MedianTsnr"] == pytest.approx(10, rel=0.05)
+    assert made.looks() == {"tsnr"}
+    assert images.load(made.file("tsnr.nii.gz")).get_fdata().max() < 20
+
+
+def test_a_far_move_and_restless_volumes_are_seen(run):
+    """8 mm once is a displacement; 1 mm forth and back is framewise displacement."""
+    wobble = np.zeros((N, 3))
+    wobble[N // 2 :, 1] = 8.0
+    run.edit("bold.json", translation_mm=wobble.tolist(), rotation_deg=np.zeros((N, 3)).tolist())
+    assert run.measure()["Displacement"]["Largest"] == pytest.approx(8.0)
+    assert run.looks() == {"displacement"}
+    run.edit("bold.json", translation_mm=[[0.0, 0.0, scan % 2] for scan in range(N)])
+    run.measure()
+    assert run.looks() == {"framewise_displacement"}
+    table = run.judge().set_index("measure")
+    assert table.loc["framewise_displacement", "sentence"].startswith(f"{N - 1} of {N} volumes moved")
+    assert float(table.loc["framewise_displacement", "value"]) == pytest.approx((N - 1) / N)
+
+
+def test_one_affine_for_all_volumes_leaves_motion_unknown(run):
+    """Nothing is claimed of a 4D image: n/a in the tables, and the sentence says why."""
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    assert run.measure()["Displacement"] == {"Largest": None, "Mean": None}
+    table = run.judge().set_index("measure")
+    for measure in ("displacement", "framewise_displacement"):
+        assert table.loc[measure, "value"] == "n/a"
+        assert "share one affine" in table.loc[measure, "sentence"]
+    assert set(table["verdict"]) == {"fine"}
+
+
+def test_voxels_outside_of_the_field_of_view_are_seen(run):
+    """One of six slices of the brain that some volume does not cover."""
+    covered = np.ones(SHAPE, np.uint8)
+    covered[:, :, 6:] = 0
+    images.write_image(run.file("fov.nii.gz"), covered, AFFINE)
+    assert run.measure()["OutsideFieldOfView"] == pytest.approx(1 / 6)
+    assert run.looks() == {"outside"}
+
+
+def test_collinear_regressors_are_seen(run):
+    """Two conditions nearly equal; then equal, which no number can hold."""
+    design = pd.read_csv(run.file("design.tsv"), sep="\t")
+    design["b"] = design["a"] + 0.01 * design["a"].std() * np.random.default_rng(1).normal(size=N)
+    write_design(run, design)
+    assert run.looks() == {"correlation", "vif", "condition_number"}
+    design["b"] = design["a"]
+    write_design(run, design)
+    table = run.judge().set_index("measure")
+    assert set(table.index[table["verdict"] == "look"]) == {"correlation", "vif", "condition_number"}
+    assert table.loc["vif", "value"] == table.loc["condition_number", "value"] == "inf"
+    design["b"] = 0.0
+    write_design(run, design)
+    assert run.looks() == {"vif", "condition_number"}
+
+
+def test_collinear_confounds_are_told_but_not_held_against_the_design(run):
+    """Motion that follows from itself costs the conditions nothing: only the condition number shows it."""
+    design = pd.read_csv(run.file("design.tsv"), sep="\t")
+    drift = np.random.default_rng(2).normal(size=(2, N))
+    design.insert(2, "motion_x", drift[0])
+    design.insert(3, "motion_y", drift[0] + 1e-3 * drift[1])
+    write_design(run, design)
+    assert run.looks() == {"condition_number"}
+    factors = json.loads(run.file("quality.json").read_text())["Runs"]["r"]["VarianceInflation"]
+    assert factors["motion_x"] > 1e5
+    assert list(factors) == ["a", "b", "motion_x", "motion_y"]
+
+
+def test_a_run_that_cannot_estimate_a_contrast_is_seen(run):
+    """A condition that is missing in the run, with the reason of the list of contrasts."""
+    write_contrasts(run, ("r", "ab", "false", "false", "no regressor 'b'"))
+    assert run.looks() == {"estimable"}
+    sentence = run.judge().set_index("measure").loc["estimable", "sentence"]
+    assert "no regressor 'b'" in sentence
+    said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
+    assert said["Efficiency"] == {"ab": None}
+    assert said["EstimableContrasts"] == []
+
+
+@pytest.mark.parametrize(("factor", "word"), [(2.0, "wider"), (0.5, "narrower")])
+def test_a_wrong_width_of_z_is_seen(run, factor, word):
+    """Twice or half the normal distribution."""
+    inside = images.read_mask(run.file("mask.nii.gz"))
+    z = factor * images.read_masked(run.file("z.nii.gz"), inside)
+    images.write_masked(run.file("z.nii.gz"), z, inside, AFFINE)
+    assert run.looks() == {"z_width"}
+    assert word in run.judge().set_index("measure").loc["z_width", "sentence"]
+    found = json.loads(run.file("quality.json").read_text())["Contrasts"]["ab"]["Width"]
+    assert found == pytest.approx(median_abs_deviation(z, scale="normal"), rel=1e-5)
+
+
+def test_every_limit_is_a_limit(run):
+    """Made strict one at a time, each limit of the config turns its measure, and no other."""
+    strict = {
+        "displacement": (0.01, "displacement"), "framewise_displacement": (1e-6, "framewise_displacement"),
+        "tsnr": (1e4, "tsnr"), "correlation": (0.01, "correlation"), "vif": (1.0, "vif"),
+        "condition_number": (1.0, "condition_number"), "autocorrelation": (1e-9, "autocorrelation"),
+        "z_narrow": (1.4, "z_width"), "z_wide": (0.5, "z_width"),
+    }  # fmt: skip
+    for name, (limit, measure) in strict.items():
+        table = run.judge(**{name: limit})
+        assert set(table["measure"][table["verdict"] == "look"]) == {measure}, name
+    assert strict.keys() | {"framewise_displacement_share", "outside", "ljung_box"} == LIMITS.keys()
+
+
+def test_censored_scans_do_not_count(tmp_path):
+    """A spike in censored scans: signal to noise and residuals are those of the other scans."""
+    made = make_run(tmp_path / "censored", model="ar1", censored=(20, 21, 90))
+    plain = made.measure()
+    image = nib.load(made.file("bold.nii"))
+    data = np.asarray(image.dataobj)
+    data[..., [20, 21, 90]] += 500 * (data[..., [20, 21, 90]] > 0)
+    images.write_image(made.file("bold.nii"), data, AFFINE)
+    # scaled by another mean: the fit is made again
+    fit(made, "ar1")
+    spiked = made.measure()
+    assert spiked["CensoredVolumes"] == 3
+    assert spiked["MedianTsnr"] == pytest.approx(plain["MedianTsnr"], rel=1e-6)
+    for part in ("Before", "After"):
+        for key in ("MedianAutocorrelation", "Rejected"):
+            assert spiked["Residuals"][part][key] == pytest.approx(plain["Residuals"][part][key], abs=0.002)
+    assert spiked["Dvars"]["Largest"] > 10 * plain["Dvars"]["Largest"]
+    assert made.looks() == set()
+
+
+def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
+    """Nothing is known of them: null in the sidecar, and the verdict says where to look."""
+    data = np.full((*SHAPE, N), 700, np.float32)
+    images.write_image(run.file("bold.nii"), data, AFFINE)
+    images.write_image(run.file("z.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    found = run.measure()
+    assert found["MedianTsnr"] is None
+    assert found["Residuals"]["Before"]["Rejected"] is None
+    assert run.looks() == {"tsnr", "autocorrelation", "ljung_box", "z_width"}
+    plot(run)
+
+
+def test_a_design_of_another_length_stops(run):
+    """The design of another run is the user's error."""
+    write_design(run, pd.read_csv(run.file("design.tsv"), sep="\t").iloc[:-3])
+    with pytest.raises(InputError, match="volumes for a design of"):
+        run.measure()
+
+
+def plot(run):
+    """Draw the five figures of a run, and give their names."""
+    names = ("carpet", "tsnr", "rsquared", "correlation", "residuals")
+    outputs = {f"{name}_figure": run.file(f"{name}.png") for name in names}
+    plot_quality(
+        bold=run.file("bold.nii"), mask=run.file("mask.nii.gz"), design=run.file("design.tsv"),
+        design_json=run.file("design.json"), timeseries=run.file("ts.tsv"), measures=run.file("q.json"),
+        tsnr=run.file("tsnr.nii.gz"), rsquared=run.file("rsquared.nii.gz"), title="sub-01, run 1", **outputs,
+    )  # fmt: skip
+    return list(outputs.values())
+
+
+def test_figures_have_content_and_are_the_same_twice(run):
+    """Five pictures of sensible size, byte for byte reproducible."""
+    figures = plot(run)
+    before = [path.read_bytes() for path in figures]
+    for path in figures:
+        height, width, _ = matplotlib.image.imread(path).shape
+        assert 400 < width < 2400
+        assert 250 < height < 2400
+        assert matplotlib.image.imread(path)[..., :3].std() > 0.05, path
+    assert [path.read_bytes() for path in plot(run)] == before
+
+
+def test_rules_make_the_files_of_a_study(small_study, tmp_path):
+    """Asked for by name, all three stages run on a finished study; another limit judges again and no more."""
+    study = Study(Path(shutil.copytree(small_study.folder, tmp_path / "study", symlinks=True)), SMALL)
+    targets = ["sub-01_task-faces_quality.tsv", "figures/sub-01_task-faces_run-1_carpet.png"]
+    targets = [f"results/sub-01/{name}" for name in targets]
+    study.snakemake(*targets)
+    table = pd.read_csv(study.result("quality.tsv"), sep="\t", keep_default_na=False)
+    assert list(table["run"].unique()) == ["sub-01_task-faces_run-1", "sub-01_task-faces_run-2", "n/a"]
+    assert list(table["contrast"].unique()) == ["n/a", *SMALL["contrasts"]]
+    assert study.planned(*targets, changes={"quality": {"tsnr": 50}}) == {"judge_quality": 1}
+
+
+def test_limits_are_one_section_of_the_config():
+    """The rule hands every key of the section to a stage."""
+    rules = (ROOT / "workflow/rules/quality.smk").read_text()
+    assert 'config["quality"]["lags"]' in rules
+    assert "LIMITS" in rules
+    assert set(LIMITS) <= {key.removeprefix("quality.") for key, _ in keys(SCHEMA)}
+    assert yaml.safe_load((ROOT / "config/config.yaml").read_text()).get("quality") is None
