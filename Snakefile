@@ -14,6 +14,7 @@ pathvars:
 localrules:
     describe_dataset,
     list_maps,
+    report_study,
 
 
 include: "workflow/rules/common.smk"
@@ -23,10 +24,11 @@ include: "workflow/rules/model.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/inference.smk"
 include: "workflow/rules/quality.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
-    """Every z map and every figure, and the lists of maps and of what went into them."""
+    """Every z map, every figure and report, and the lists of maps and of what went into them."""
     default_target: workflow.modifier.is_main_snakefile()  # imported as a module, it leaves this to the importer
     input:
         "<results>/dataset_description.json",
@@ -34,4 +36,5 @@ rule all:
         run_maps,
         [f"<results>/{SUBJECT}_contrasts.tsv".format(**labels) for labels in subjects()],
         figures(),
+        reports(),
         "<results>/maps.tsv",

@@ -26,8 +26,9 @@ SMALL = {
         "scrambledMinusFaces": "scrambled - faces",
         "effectsOfInterest": ["faces", "scrambled"],
     },
+    "report": False,
 }
-"""A study that the whole workflow goes through in seconds."""
+"""A study that the whole workflow goes through in seconds, without the pages of its report."""
 
 
 def pytest_addoption(parser):
@@ -96,8 +97,8 @@ class Study:
 
 @pytest.fixture(scope="session")
 def small_study(tmp_path_factory):
-    """The small study, finished. Tests leave its files as they are, or copy the folder."""
-    study = Study(tmp_path_factory.mktemp("small"), SMALL)
+    """The small study, finished, with its pages. Tests leave its files as they are, or copy the folder."""
+    study = Study(tmp_path_factory.mktemp("small"), SMALL | {"report": True})
     study.snakemake()
     return study
 

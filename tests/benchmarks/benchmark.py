@@ -62,6 +62,7 @@ def main() -> None:
         note("script without figures", script(data, folder / "script_plain", figures=False))
         shutil.rmtree(folder / "plain", ignore_errors=True)
         note("cold without figures", workflow(data, folder / "plain", Z_MAPS))
+        note("report of the finished study", workflow(data, folder / "workflow", ["results/report.html"]))
         for name, extra in repeated_work(repeat):
             note(name, workflow(data, folder / "workflow", **extra))
     shutil.rmtree(folder / "first", ignore_errors=True)

@@ -2,8 +2,8 @@
 
     make benchmark-scale
 
-Index: a process that imports firstlevel.bids and finds the runs. Plan: a dry run of everything, and without
-figures (figures.draw: false). Wall time in s, peak memory in MB.
+Index: a process that imports firstlevel.bids and finds the runs. Plan: a dry run of everything but the
+report (report: false), and without figures (figures.draw: false). Wall time in s, peak memory in MB.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
     for n_subjects in options.subjects:
         folder = options.folder.resolve() / str(n_subjects)
         study = empty_study(folder, n_subjects)
-        config = {"study": {"source": "bids", "bids": {"path": str(study), "task": "faces"}}}
+        config = {"study": {"source": "bids", "bids": {"path": str(study), "task": "faces"}}, "report": False}
         plan, jobs = planned(config, folder / "everything")
         maps, fewer = planned(config | {"figures": {"draw": False}}, folder / "maps")
         index = indexed(config, folder / "everything", 2 * n_subjects)

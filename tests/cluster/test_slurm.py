@@ -107,7 +107,7 @@ def test_each_subject_is_one_job_of_any_scheduler(cluster, small_study, tmp_path
     ]
     tmp_path.joinpath("runs.tsv").write_text("\n".join(["subject\ttask\trun\tbold\tevents", *rows]) + "\n")
     table = {"source": "table", "table": str(tmp_path / "runs.tsv"), "repetition_time": 2.0}
-    study = Study(tmp_path / "study", {"study": table, "contrasts": {"faces": "faces"}})
+    study = Study(tmp_path / "study", {"study": table, "contrasts": {"faces": "faces"}, "report": False})
     pictures = [f"results/sub-{n}/figures/sub-{n}_task-faces_run-1_design.png" for n in ("01", "02")]
     study.snakemake(*GENERIC, *pictures)
     submitted = jobs(study)

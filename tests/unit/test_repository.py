@@ -104,6 +104,10 @@ def test_conda_environment_has_the_versions_of_the_lock():
             )
 
 
+MODULES = {"matplotlib-base": "matplotlib", "pillow": "PIL", "pyyaml": "yaml"}
+"""Packages that are imported by another name."""
+
+
 def modules_of_stages():
     """Files that run in a stage's environment: each script, and what it imports of firstlevel."""
     folder = ROOT / "workflow/scripts"
@@ -124,7 +128,7 @@ def test_conda_environment_has_what_the_stages_import():
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.partition(".")[0])
     installed = {
-        entry.partition("=")[0].removesuffix("-base")
+        MODULES.get(name := entry.partition("=")[0], name)
         for entry in yaml.safe_load((ROOT / "envs/firstlevel.yaml").read_text())["dependencies"]
     }
     assert installed - {"python"} == imported - set(sys.stdlib_module_names) - {"firstlevel"}
@@ -166,5 +170,5 @@ def test_profiles_of_clusters_group_every_stage_of_a_subject(profile):
     """A subject is one submission: no rule with a subject in its names is left out of the group."""
     groups = yaml.safe_load((ROOT / f"workflow/profiles/{profile}/config.yaml").read_text())["groups"]
     rules = re.findall(r"^(?:use rule \w+ as|rule) (\w+)", RULES, re.MULTILINE)
-    alone = {"simulate_dataset", "fetch_dataset", "describe_dataset", "list_maps"}
+    alone = {"simulate_dataset", "fetch_dataset", "describe_dataset", "list_maps", "report_study"}
     assert set(groups) == {f"{rule}=subject" for rule in set(rules) - alone}

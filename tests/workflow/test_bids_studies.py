@@ -18,7 +18,8 @@ MAPS = "results/maps.tsv"
 
 def study_of(folder, root, **bids):
     study = {"source": "bids", "bids": {"path": str(root), "task": "faces"} | bids}
-    return Study(folder, {"study": study, "contrasts": {"facesMinusScrambled": "faces - scrambled"}})
+    contrasts = {"facesMinusScrambled": "faces - scrambled"}
+    return Study(folder, {"study": study, "contrasts": contrasts, "report": False})
 
 
 def summary(study):

@@ -23,6 +23,7 @@ def auditory(folder, real_data, model):
     (folder / "runs.tsv").write_text("\n".join(["subject\ttask\trun\tbold\tevents", *rows]) + "\n")
     config = {
         "study": {"source": "table", "table": str(folder / "runs.tsv"), "repetition_time": 7.0},
+        "report": False,
         "contrasts": {"listening": "listening"},
     }
     return Study(folder, merged(config, model), task="auditory")

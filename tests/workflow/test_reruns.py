@@ -5,11 +5,15 @@ import shutil
 import pytest
 from conftest import Study
 
-FIGURES = {"plot_zmap": 3}
-USED = {"list_contrasts": 1}
+PAGES = {"report_subject": 1, "report_study": 1}
+FIGURES = {"plot_zmap": 3} | PAGES
+INFERENCE = {"compute_inference": 3, "plot_inference": 3} | PAGES
+OF_ONE_CONTRAST = {"plot_zmap": 1, "compute_inference": 1, "plot_inference": 1}
+JUDGED = {"judge_quality": 1} | PAGES
+USED = {"list_contrasts": 1} | JUDGED
 LISTED = {"list_maps": 1} | USED
-CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES | LISTED
-FIT = {"fit_glm": 2} | CONTRASTS
+CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES | INFERENCE | LISTED
+FIT = {"fit_glm": 2, "measure_quality": 2, "plot_quality": 2} | CONTRASTS
 MASK = {"compute_mask": 1} | FIT
 MEANS = {"compute_mean_image": 2, "compute_mean_image_over_runs": 1} | MASK
 RESAMPLING = {"resample_run": 2, "plot_motion": 2} | MEANS
@@ -27,23 +31,30 @@ CONFIG_EDITS = {
     "nothing": ({}, {}),
     "a new t contrast": (
         {"contrasts": {"faces": "faces"}},
-        {"compute_contrast": 1, "plot_zmap": 1} | LISTED,
+        {"compute_contrast": 1} | OF_ONE_CONTRAST | LISTED,
     ),
     "a changed t contrast": (
         {"contrasts": {"facesMinusScrambled": "faces - 0.5 * scrambled"}},
-        {"compute_contrast": 1, "plot_zmap": 1} | LISTED,
+        {"compute_contrast": 1} | OF_ONE_CONTRAST | LISTED,
     ),
     "a changed F contrast": (
         {"contrasts": {"effectsOfInterest": ["faces", "scrambled", "faces_derivative"]}},
-        {"compute_contrast_f": 1, "plot_zmap": 1} | USED,
+        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED,
     ),
     "precision weights": ({"fixed_effects": {"weights": "precision", "f_test": "exact"}}, CONTRASTS),
-    "F test": ({"fixed_effects": {"f_test": "exact"}}, {"compute_contrast_f": 1, "plot_zmap": 1} | USED),
+    "F test": ({"fixed_effects": {"f_test": "exact"}}, {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED),
     "maps per run": (
         {"fixed_effects": {"per_run": True}},
-        {"compute_run_contrast": 4, "compute_run_contrast_f": 2},
+        {"compute_run_contrast": 4, "compute_run_contrast_f": 2} | PAGES,
     ),
-    "threshold": ({"figures": {"threshold": 4.0}}, FIGURES),
+    "threshold": ({"figures": {"threshold": 4.0}}, FIGURES | {"plot_inference": 3}),
+    "level of inference": ({"inference": {"alpha": 0.01}}, INFERENCE),
+    "lags of a test of the residuals": (
+        {"quality": {"lags": 8}},
+        {"measure_quality": 2, "plot_quality": 2} | JUDGED,
+    ),
+    "limit of quality": ({"quality": {"vif": 10.0}}, JUDGED),
+    "no report": ({"report": False}, {}),
     "display mode": ({"figures": {"display_mode": "ortho"}}, FIGURES),
     "noise model": ({"glm": {"noise_model": "ols"}}, FIT),
     "corrected noise model": ({"glm": {"noise_model": "ar1_corrected"}}, FIT),
@@ -69,17 +80,21 @@ CODE_EDITS = {
     "compute_contrast.py": CONTRASTS,
     "list_contrasts.py": USED,
     "plot_zmap.py": FIGURES,
-    "plot_events.py": {"plot_events": 2},
+    "plot_events.py": {"plot_events": 2} | PAGES,
     "firstlevel/contrasts.py": CONTRASTS,
     "firstlevel/glm.py": FIT,
     "firstlevel/design.py": DESIGN,
     "firstlevel/dependence.py": DESIGN,
     "firstlevel/motion.py": RESAMPLING,
     "firstlevel/nuisance.py": DESIGN,
-    "firstlevel/sections.py": FIGURES,
+    "firstlevel/sections.py": FIGURES | {"plot_inference": 3, "plot_quality": 2},
+    "firstlevel/viewer.py": {"plot_inference": 3} | PAGES,
     "firstlevel/tables.py": {"describe_dataset": 1} | EVENTS | RESAMPLING,
-    "firstlevel/derivative.py": {"describe_dataset": 1},
-    "firstlevel/study.py": {},
+    "firstlevel/derivative.py": {"describe_dataset": 1} | PAGES,
+    "firstlevel/verdicts.py": JUDGED,
+    "firstlevel/methods.py": PAGES,
+    "firstlevel/study_page.py": PAGES,
+    "firstlevel/study.py": PAGES,
     "firstlevel/config.py": {},
 }
 
@@ -88,7 +103,7 @@ REMOVED = {
     "run-2_design.tsv": ({}, {"make_design_matrix": 1}),
     "desc-brain_mask.nii.gz": ({}, {"compute_mask": 1}),
     "contrast-effectsOfInterest_stat-z_statmap.nii.gz": (
-        {"compute_contrast_f": 1, "plot_zmap": 1} | USED,
+        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED,
         {"compute_contrast_f": 1},
     ),
 }

@@ -57,7 +57,10 @@ def archives(tmp_path_factory, small_study):
 
 
 def spm_study(folder, root, **study):
-    config = {"study": {"source": "spm_multimodal", "repetition_time": 2.0, "event_duration": 1.0} | study}
+    config = {
+        "study": {"source": "spm_multimodal", "repetition_time": 2.0, "event_duration": 1.0} | study,
+        "report": False,
+    }
     return Study(folder, config | {"contrasts": SMALL["contrasts"]}, root)
 
 
@@ -119,6 +122,7 @@ def table_study(tmp_path_factory, small_study):
     )
     config = {
         "study": {"source": "table", "table": str(folder / "runs.tsv"), "repetition_time": 2.0},
+        "report": False,
         "design": {"confounds": ["rot_x"]},
         "contrasts": {"faces": "faces", "anyFaces": ["faces"]},
         "mask": str(folder / "mask.img"),

@@ -48,9 +48,10 @@ RUN = f"sub-{{subject}}/{RUN_LABEL}"
 LABELLED_RUN = f"{LABEL}(?=/.*(_ses-|_run-))"
 FIGURE = "sub-{subject}/figures"
 RUN_OF_LABELS = {tuple(run.wildcards.values()): run for run in RUNS}
-RUNS_OF_SUBJECT = {}
+RUNS_OF_SUBJECT, TASKS_OF_SUBJECT = {}, {}
 for each in RUNS:
     RUNS_OF_SUBJECT.setdefault((each.subject, each.task), []).append(each)
+    TASKS_OF_SUBJECT.setdefault(each.subject, {})[each.task] = None
 
 
 def any_of(labels):
@@ -264,33 +265,101 @@ def of_every_map(pattern):
     return [pattern.format(**labels, contrast=name) for labels in subjects() for name in T_CONTRASTS]
 
 
+RUN_FIGURES = ["events", "design", "motion"]
+CONTRAST_FIGURES = ["zmap"]
+IS_REPORTED = config["report"] and config["figures"]["draw"]
+if IS_REPORTED:
+    RUN_FIGURES += ["carpet", "tsnr", "rsquared", "correlation", "residuals"]
+    CONTRAST_FIGURES += ["thresholds", "zhistogram"]
+
+
 def figures():
     """Every figure of every subject, where the config wants them."""
     if not config["figures"]["draw"]:
         return []
-    per_contrast = f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_zmap.png"
+    per_contrast = f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_{{kind}}.png"
     per_run = f"<results>/{FIGURE}/{RUN_LABEL}_{{kind}}.png"
     return [
         *(
-            per_contrast.format(**labels, contrast=name)
+            per_contrast.format(**labels, contrast=name, kind=kind)
             for labels in subjects()
             for name in config["contrasts"]
+            for kind in CONTRAST_FIGURES
         ),
-        *(
-            per_run.format(**run.wildcards, kind=kind)
-            for run in RUNS
-            for kind in ("events", "design", "motion")
-        ),
+        *(per_run.format(**run.wildcards, kind=kind) for run in RUNS for kind in RUN_FIGURES),
     ]
 
 
+def reports():
+    """The page of the study, which needs those of the subjects, where the config wants them."""
+    return ["<results>/report.html"] if IS_REPORTED else []
+
+
+def of_subject(*patterns):
+    """Input function for files of a subject: of each task, and run or contrast where the pattern names one."""
+
+    def files(wildcards):
+        return [
+            f"<results>/{pattern}".format(**labels)
+            for task in tasks_of(wildcards)
+            for pattern in patterns
+            for labels in labels_in(pattern, wildcards.subject, task)
+        ]
+
+    return files
+
+
+def labels_in(pattern, subject, task):
+    """Labels that a pattern stands for in one task of a subject."""
+    if "{run}" in pattern:
+        return [run.wildcards for run in RUNS_OF_SUBJECT[subject, task]]
+    contrasts = config["contrasts"] if "{contrast}" in pattern else [""]
+    return [{"subject": subject, "task": task, "contrast": name} for name in contrasts]
+
+
+def tasks_of(wildcards):
+    """Tasks of a subject."""
+    return TASKS_OF_SUBJECT.get(wildcards.subject) or not_in_the_study(f"sub-{wildcards.subject}")
+
+
+def shown_tasks(wildcards):
+    """What the page of a subject shows of each task: its runs by name, its contrasts with their titles."""
+    return {
+        task: {
+            "runs": [RUN_LABEL.format(**run.wildcards) for run in RUNS_OF_SUBJECT[wildcards.subject, task]],
+            "titles": {name: ", ".join(configs.rows_of(rows)) for name, rows in config["contrasts"].items()},
+        }
+        for task in tasks_of(wildcards)
+    }
+
+
+def left_out_of_subject(wildcards):
+    """What of a subject made no run, and why."""
+    name = re.compile(rf"\bsub-{wildcards.subject}(?![A-Za-z0-9])")
+    return [list(one) for one in LEFT_OUT if name.search(one.path)]
+
+
 def summarise():
-    """Write what became of every run, and say it in a few lines."""
+    """Write what became of every run, and say it in a few lines; return the rows."""
     folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
     maps = {tuple(labels.values()): [folder / name for name in z_maps(labels)] for labels in subjects()}
     rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"])
     table = [[workflow.pathvars.apply(cell) for cell in row] for row in rows]
     print(summary.write(folder / "runs.tsv", table), file=sys.stderr)
+    return table
+
+
+def report_failures(table):
+    """Write the page of a study in which something failed, from what is there.
+
+    It gets the oldest of times, so that report_study makes it anew when the rest is done.
+    """
+    from firstlevel import study_page
+
+    page = Path(workflow.pathvars.apply("<results>/report.html"))
+    entries = study_page.entries(table)
+    study_page.write(page, entries, list(config["contrasts"]), LEFT_OUT, SOFTWARE)
+    os.utime(page, (0, 0))
 
 
 onsuccess:
@@ -298,4 +367,6 @@ onsuccess:
 
 
 onerror:
-    summarise()
+    states = summarise()
+    if IS_REPORTED:
+        report_failures(states)

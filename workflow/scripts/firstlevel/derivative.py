@@ -16,8 +16,10 @@ SOFTWARE = "fmri-firstlevel"
 
 NOT_IN_BIDS = (
     "/maps.tsv",
+    "/report.html",
     "/runs.tsv",
     "/sub-*/figures",
+    "/sub-*/report.html",
     "/sub-*/*_desc-mean_boldref.nii.gz",
     "/sub-*/*_clusters.tsv",
     "/sub-*/*_desc-quality_timeseries.json",

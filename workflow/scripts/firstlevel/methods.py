@@ -1,0 +1,243 @@
+"""What was done, as the methods section of a paper: sentences from the config and the saved sidecars.
+
+A sentence cites by keys of :data:`REFERENCES`. Standard library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+REFERENCES = {
+    "ari": "Rosenblatt JD, Finos L, Weeda WD, Solari A, Goeman JJ (2018). All-resolutions inference "
+    "for brain imaging. NeuroImage 181:786-796. "
+    "https://doi.org/10.1016/j.neuroimage.2018.07.060",
+    "ar1": "Worsley KJ, Liao CH, Aston J, et al. (2002). A general statistical analysis for fMRI "
+    "data. NeuroImage 15:1-15. https://doi.org/10.1006/nimg.2001.0933",
+    "fd": "Power JD, Barnes KA, Snyder AZ, Schlaggar BL, Petersen SE (2012). Spurious but "
+    "systematic correlations in functional connectivity MRI networks arise from subject "
+    "motion. NeuroImage 59:2142-2154. https://doi.org/10.1016/j.neuroimage.2011.10.018",
+    "fdr": "Benjamini Y, Hochberg Y (1995). Controlling the false discovery rate. Journal of the "
+    "Royal Statistical Society B 57:289-300. "
+    "https://doi.org/10.1111/j.2517-6161.1995.tb02031.x",
+    "friston24": "Friston KJ, Williams S, Howard R, Frackowiak RSJ, Turner R (1996). Movement-related "
+    "effects in fMRI time-series. Magnetic Resonance in Medicine 35:346-355. "
+    "https://doi.org/10.1002/mrm.1910350312",
+    "glm": "Friston KJ, Holmes AP, Worsley KJ, et al. (1994). Statistical parametric maps in "
+    "functional imaging: a general linear approach. Human Brain Mapping 2:189-210. "
+    "https://doi.org/10.1002/hbm.460020402",
+    "glover": "Glover GH (1999). Deconvolution of impulse response in event-related BOLD fMRI. "
+    "NeuroImage 9:416-429. https://doi.org/10.1006/nimg.1998.0419",
+    "ljung": "Ljung GM, Box GEP (1978). On a measure of lack of fit in time series models. Biometrika "
+    "65:297-303. https://doi.org/10.1093/biomet/65.2.297",
+    "mmfaces": "Henson RN, Goshen-Gottstein Y, Ganel T, Otten LJ, Quayle A, Rugg MD (2003). "
+    "Electrophysiological and haemodynamic correlates of face perception, recognition and "
+    "priming. Cerebral Cortex 13:793-805. https://doi.org/10.1093/cercor/13.7.793",
+    "nilearn": "Nilearn contributors. nilearn. https://doi.org/10.5281/zenodo.8397156",
+    "numpy": "Harris CR, Millman KJ, van der Walt SJ, et al. (2020). Array programming with NumPy. "
+    "Nature 585:357-362. https://doi.org/10.1038/s41586-020-2649-2",
+    "scipy": "Virtanen P, Gommers R, Oliphant TE, et al. (2020). SciPy 1.0: fundamental algorithms for "
+    "scientific computing in Python. Nature Methods 17:261-272. "
+    "https://doi.org/10.1038/s41592-019-0686-2",
+    "snakemake": "Mölder F, Jablonski KP, Letcher B, et al. (2021). Sustainable data analysis with "
+    "Snakemake. F1000Research 10:33. https://doi.org/10.12688/f1000research.29032.2",
+}
+
+RESPONSES = {
+    "spm": "SPM's canonical haemodynamic response",
+    "glover": "Glover's haemodynamic response",
+    "fir": "a finite impulse response",
+}
+DERIVATIVES = {"derivative": "time derivative", "dispersion": "dispersion derivative"}
+
+
+class Sentence(NamedTuple):
+    """One sentence of the methods section, and the keys of what it cites."""
+
+    text: str
+    cites: tuple[str, ...] = ()
+
+
+class Run(NamedTuple):
+    """What the sidecars of a run tell: scans, repetition time (s), motion regressors, censored scans."""
+
+    n_scans: int
+    repetition_time: float
+    n_motion: int
+    n_confounds: int
+    n_censored: int
+
+
+def sentences(config: Mapping[str, Any], runs: Sequence[Run], versions: Mapping[str, str]) -> list[Sentence]:
+    """Methods of one subject and task.
+
+    Parameters
+    ----------
+    config : with all defaults filled in.
+    runs : the runs that were fitted.
+    versions : of the packages to be named, by package.
+    """
+    return [
+        *_data(config, runs),
+        *_images(config),
+        *_design(config, runs),
+        *_fit(config, len(runs)),
+        *_inference(config["inference"]),
+        _software(versions),
+    ]
+
+
+def cited(text: Iterable[Sentence]) -> list[tuple[str, list[int]]]:
+    """Texts with the numbers of what they cite, in order of first use (:func:`reference_list`)."""
+    text = list(text)
+    numbers = {key: number for number, key in enumerate(_keys(text), 1)}
+    return [(sentence.text, [numbers[key] for key in sentence.cites]) for sentence in text]
+
+
+def reference_list(text: Iterable[Sentence]) -> list[str]:
+    """References in order of first use."""
+    return [REFERENCES[key] for key in _keys(text)]
+
+
+def _keys(text: Iterable[Sentence]) -> list[str]:
+    return list(dict.fromkeys(key for sentence in text for key in sentence.cites))
+
+
+def _data(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+    scans = _range([run.n_scans for run in runs])
+    times = _range([round(run.repetition_time, 3) for run in runs])
+    plural = "s" if len(runs) > 1 else ""
+    text = f"{len(runs)} run{plural} of {scans} volumes (repetition time {times} s) entered the analysis."
+    known = config["study"]["source"] == "spm_multimodal"
+    origin = {
+        "simulated": "The data are simulated: activation and noise are known, no one was scanned.",
+        "spm_multimodal": "The data are SPM's multimodal faces.",
+    }.get(config["study"]["source"])
+    return [Sentence(text), *([Sentence(origin, ("mmfaces",) if known else ())] if origin else [])]
+
+
+def _images(config: Mapping[str, Any]) -> list[Sentence]:
+    resample = config["resample"]
+    how = {
+        "sequential": "each volume to the grid of its run's first volume, then each run to the first run's",
+        "direct": "each volume to the grid of the first run's first volume, in one interpolation",
+    }[resample["strategy"]]
+    text = (
+        f"Volumes whose headers place them elsewhere were resampled by cubic B-splines, {how}; "
+        "volumes that share the grid were copied."
+    )
+    found = [Sentence(text)]
+    if resample["smoothing_fwhm"]:
+        found.append(
+            Sentence(f"They were smoothed with a Gaussian of {resample['smoothing_fwhm']:g} mm (FWHM).")
+        )
+    mask = {
+        "epi": "The brain mask was computed from the mean image of each run, as nilearn does for EPI images",
+        "derivatives": "The brain mask is that of the preprocessing, where the masks of all runs overlap",
+    }.get(config["mask"], "The brain mask was given")
+    only = "; voxels that some volume does not cover were left out" * (resample["field_of_view"] == "masked")
+    return [*found, Sentence(f"{mask}{only}.", ("nilearn",) if config["mask"] == "epi" else ())]
+
+
+def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+    design = config["design"]
+    model, *derivatives = design["hrf_model"].split(" + ")
+    response = RESPONSES[model]
+    if model == "fir":
+        response += f" at delays of {', '.join(map(str, design['fir_delays']))} scans"
+    if derivatives:
+        response += f" with its {' and '.join(DERIVATIVES[name] for name in derivatives)}"
+    sampled = f"the regressors were sampled at {design['slice_time_ref']:g} of each repetition time"
+    drift = {
+        "cosine": f"Slow drifts were modelled by cosines below {design['high_pass']:g} Hz.",
+        "polynomial": f"Slow drifts were modelled by polynomials up to order {design['drift_order']}.",
+        "none": "Drifts were not modelled.",
+    }[design["drift_model"]]
+    found = [
+        Sentence(
+            f"Events were convolved with {response}; {sampled}.", ("glover",) if model == "glover" else ()
+        ),
+        Sentence(drift),
+    ]
+    if n_motion := max(run.n_motion for run in runs):
+        cites = ("friston24",) if n_motion > 6 else ()
+        found.append(
+            Sentence(f"{n_motion} motion regressors, read from the volumes' headers, were added.", cites)
+        )
+    if any(run.n_confounds for run in runs):
+        strategy = design["fmriprep_confounds"]["strategy"]
+        kinds = f" (fMRIPrep: {', '.join(strategy)})" if strategy else ""
+        found.append(
+            Sentence(f"{_range([run.n_confounds for run in runs])} confounds per run were added{kinds}.")
+        )
+    if any(run.n_censored for run in runs):
+        limit = design["censor"]["framewise_displacement"]
+        why = f" (framewise displacement above {limit:g} mm)" if limit else ""
+        counts = _range([run.n_censored for run in runs])
+        found.append(
+            Sentence(
+                f"{counts} volumes per run were censored, one regressor each{why}.", ("fd",) if limit else ()
+            )
+        )
+    return found
+
+
+def _fit(config: Mapping[str, Any], n_runs: int) -> list[Sentence]:
+    glm, fixed = config["glm"], config["fixed_effects"]
+    scaling = {
+        "voxel": "in percent of each voxel's mean",
+        "grand_mean": "in percent of the mean over the run and the mask",
+        "none": "in the units of the images",
+    }[glm["signal_scaling"]]
+    noise = {
+        "ols": "white noise (ordinary least squares)",
+        "ar1": "AR(1) noise, its coefficient estimated per voxel from the residuals and truncated to 0.01",
+        "ar1_corrected": "AR(1) noise, its coefficient estimated per voxel and corrected for the design",
+    }[glm["noise_model"]]
+    found = [
+        Sentence(
+            f"A general linear model was fitted to each run and voxel, {scaling}, with {noise}.",
+            ("glm",) if glm["noise_model"] == "ols" else ("glm", "ar1"),
+        )
+    ]
+    if n_runs > 1:
+        weights = {"equal": "with equal weights", "precision": "weighted by their precision"}[
+            fixed["weights"]
+        ]
+        found.append(Sentence(f"Runs were combined as fixed effects, {weights}."))
+    if any(not isinstance(expression, str) for expression in config["contrasts"].values()):
+        test = {
+            "approximate": "from standardised effects averaged over runs",
+            "exact": "from the combined effects and their covariance",
+        }[fixed["f_test"]]
+        found.append(Sentence(f"F contrasts were tested {test}."))
+    return found
+
+
+def _inference(inference: Mapping[str, Any]) -> list[Sentence]:
+    sides = "two-sided for t contrasts" if inference["two_sided"] else "one-sided"
+    extent, level = inference["cluster_extent"], inference["alpha"]
+    clusters = f" Clusters of fewer than {extent} voxels were left out." if extent else ""
+    return [
+        Sentence(
+            f"z maps are shown at p < {inference['p']:g} uncorrected, at a false discovery rate of {level:g} "
+            f"and at a family-wise error rate of {level:g} (Bonferroni), {sides}.{clusters}",
+            ("fdr",),
+        ),
+        Sentence(
+            "Lower bounds of the share of active voxels per cluster are from all-resolution inference "
+            f"(confidence {1 - level:.0%}).",
+            ("ari",),
+        ),
+    ]
+
+
+def _software(versions: Mapping[str, str]) -> Sentence:
+    named = ", ".join(f"{package} {version}" for package, version in versions.items())
+    cites = tuple(key for key in ("snakemake", "nilearn", "numpy", "scipy") if key in versions)
+    return Sentence(f"Computed with {named}.", cites)
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

@@ -1,0 +1,211 @@
+"""Show one subject on one page: maps and peaks first, then the model, quality, methods and provenance.
+
+The page is made from saved files alone and holds all that it shows: it can be mailed, printed and kept.
+"""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from firstlevel import methods, pages, stage, tables
+from firstlevel.pages import Picture
+from firstlevel.study import entities_in
+
+PACKAGES = ("nilearn", "numpy", "scipy", "nibabel", "numba", "pandas", "matplotlib")
+SHOWN_CLUSTERS = 10
+SHOWN_INPUTS = 4
+THRESHOLDS = {"uncorrected": "uncorrected", "fdr": "FDR", "bonferroni": "Bonferroni"}
+ENTITIES = {"ses": "session", "run": "run"}
+OF_MODELS = {
+    "design": "Design matrix: one row per volume, one column per regressor.",
+    "events": "When each condition happened.",
+}
+OF_QUALITY = {
+    "motion": "What moved, by the affines of the volumes.",
+    "carpet": "Every voxel over time, with what moved and how much the image changed.",
+    "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
+    "correlation": "Correlation of the regressors: what is far from 0 is hard to tell apart.",
+    "tsnr": "Temporal signal-to-noise ratio: mean over standard deviation in time.",
+    "rsquared": "Share of the variance in time that the model explains.",
+}
+
+
+def report_subject(
+    *,
+    tsv: list[Path],
+    json: list[Path],
+    png: list[Path],
+    html: list[Path],
+    page: Path,
+    subject: str,
+    tasks: dict[str, dict[str, Any]],
+    config: dict[str, Any],
+    digests: dict[str, str],
+    software: str,
+    engine: str,
+    left_out: list[list[str]],
+) -> None:
+    """Write the page of a subject.
+
+    Parameters
+    ----------
+    tsv, json, png, html : tables, sidecars, figures and viewers of the subject, told apart by their names.
+    tasks : by label: `runs`, the beginnings of the runs' file names, and `titles`, of the contrasts by label.
+    config : with all defaults filled in.
+    digests : of the code of each stage.
+    software, engine : names with versions of the workflow and of what runs it.
+    left_out : paths of the study that made no run of this subject, each with the reason.
+    """
+    files = {path.name: path for path in (*tsv, *json, *png, *html)}
+    name, _, version = engine.partition(" ")
+    versions = {name: version, **stage.versions(*PACKAGES)}
+    values = {
+        "subject": subject,
+        "tasks": [_task(files, subject, task, what, config, versions) for task, what in tasks.items()],
+        "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        "versions": versions,
+        "digests": digests,
+        "software": software,
+        "left_out": left_out,
+        "shown_clusters": SHOWN_CLUSTERS,
+        "shown_inputs": SHOWN_INPUTS,
+    }
+    pages.write(page, "subject.html", values)
+
+
+def _task(
+    files: dict[str, Path],
+    subject: str,
+    task: str,
+    what: dict[str, Any],
+    config: dict[str, Any],
+    versions: dict[str, str],
+) -> dict[str, Any]:
+    """All that a page shows of one task."""
+    start = f"sub-{subject}_task-{task}"
+    runs = [_run(files, name) for name in what["runs"]]
+    text = methods.sentences(config, [run["facts"] for run in runs], versions)
+    quality = [
+        {**row, "where": _where(row), "value": pages.rounded(row["value"])}
+        for row in pages.cells(files[f"{start}_quality.tsv"])
+    ]
+    left_out = [row for row in pages.cells(files[f"{start}_contrasts.tsv"]) if row["used"] == "false"]
+    contrasts = [
+        _contrast(files, f"{start}_contrast-{label}", label, title) for label, title in what["titles"].items()
+    ]
+    return {
+        "name": task,
+        "id": f"task-{task}",
+        "contrasts": contrasts,
+        "methods": [row["name"] for row in contrasts[0]["thresholds"]],
+        "runs": runs,
+        "quality": quality,
+        "warnings": [row for row in quality if row["verdict"] == "look"],
+        "left_out": [{**row, "run": _where({**row, "contrast": "n/a"})} for row in left_out],
+        "methods_text": methods.cited(text),
+        "references": [_reference(reference) for reference in methods.reference_list(text)],
+    }
+
+
+def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dict[str, Any]:
+    sidecar = tables.read_json(files[f"{start}_statmap.json"])
+    dof = sidecar["DegreesOfFreedom"]
+    told = f"F({dof[0]}, {dof[1]})" if isinstance(dof, list) else f"t({dof})"
+    table = files[f"{start}_clusters.tsv"]
+    clusters = [
+        row
+        | {"peak_z": f"{float(row['peak_z']):.2f}", "share": _share(row["true_discovery_proportion"])}
+        | {key: f"{float(row[key]):.0f}" for key in ("x", "y", "z", "size_mm3")}
+        for row in pages.clusters(table)
+    ]
+    peak = clusters[0] if clusters else None
+    at = f"; peak z {peak['peak_z']} at ({peak['x']}, {peak['y']}, {peak['z']}) mm" if peak else ""
+    return {
+        "id": start,
+        "label": label,
+        "expression": ", ".join(sidecar["Contrast"]),
+        "test": f"{told}, {len(sidecar['Runs'])} run{'s' if len(sidecar['Runs']) != 1 else ''}",
+        "n_runs": len(sidecar["Runs"]),
+        "peak": peak,
+        "clusters": clusters,
+        "table": table.name,
+        "thresholds": [
+            row | {"name": THRESHOLDS[row["method"]], "z_threshold": pages.rounded(row["z_threshold"])}
+            for row in pages.cells(files[f"{start}_inference.tsv"])
+        ],
+        "zmap": pages.picture(files[f"{start}_zmap.png"], f"z map of {title}{at}", ""),
+        "viewer": files[f"{start}_viewer.html"].read_text(encoding="utf-8"),
+        "thresholded": pages.picture(
+            files[f"{start}_thresholds.png"],
+            f"{title}: what passes each threshold{at}",
+            "What passes each threshold, and the share of active voxels in each cluster, at least.",
+        ),
+        "histogram": pages.picture(
+            files[f"{start}_zhistogram.png"],
+            f"{title}: histogram of z",
+            "All z of the mask, against the standard normal of voxels where nothing is active.",
+        ),
+    }
+
+
+def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
+    moved = tables.read_json(files[f"{name}_desc-resampled_bold.json"])
+    design = tables.read_json(files[f"{name}_design.json"])
+    fit = tables.read_json(files[f"{name}_glm.json"])
+    roles = Counter(column["role"] for column in design["Columns"])
+    inputs = moved["Inputs"]
+    listed = "".join(f"{file['sha256']}  {file['name']}\n" for file in inputs)
+    return {
+        "label": _where({"run": name, "contrast": "n/a"}).capitalize(),
+        "n_scans": fit["NumberOfVolumes"],
+        "repetition_time": f"{design['RepetitionTime']:g}",
+        "n_columns": len(fit["Columns"]),
+        "roles": ", ".join(f"{count} {role}" for role, count in roles.items()),
+        "dof": fit["DegreesOfFreedom"],
+        "n_voxels": f"{fit['NumberOfVoxels']:,}",
+        "facts": methods.Run(
+            n_scans=fit["NumberOfVolumes"],
+            repetition_time=design["RepetitionTime"],
+            n_motion=roles["motion"],
+            n_confounds=roles["confound"],
+            n_censored=roles["censor"],
+        ),
+        "model": _pictures(files, name, OF_MODELS, name),
+        "quality": _pictures(files, name, OF_QUALITY, name),
+        "inputs": inputs,
+        "inputs_digest": hashlib.sha256(listed.encode()).hexdigest(),
+        "files": fit["sha256"],
+        "sidecar": f"{name}_desc-resampled_bold.json",
+    }
+
+
+def _pictures(files: dict[str, Path], start: str, captions: dict[str, str], whose: str) -> list[Picture]:
+    return [
+        pages.picture(files[f"{start}_{kind}.png"], f"{caption} {whose}", caption)
+        for kind, caption in captions.items()
+    ]
+
+
+def _where(row: dict[str, str]) -> str:
+    """What a row is about: a run, a contrast, or the subject."""
+    labels = entities_in(row["run"])
+    named = [f"{name} {labels[entity]}" for entity, name in ENTITIES.items() if entity in labels]
+    named += [row["contrast"]] * (row["contrast"] != "n/a")
+    return ", ".join(named) or ("run" if row["run"] != "n/a" else "subject")
+
+
+def _share(proportion: str) -> str:
+    return f"{float(proportion):.0%}" if proportion != "n/a" else ""
+
+
+def _reference(text: str) -> tuple[str, str]:
+    """Text and address of a reference."""
+    told, separator, doi = text.rpartition("https://doi.org/")
+    return (told, separator + doi) if separator else (text, "")
+
+
+if __name__ == "__main__":
+    stage.run(report_subject, globals().get("snakemake"))
