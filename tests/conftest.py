@@ -13,6 +13,8 @@ import nibabel as nib
 import pytest
 import yaml
 
+from chromium import Browser, find_chromium
+
 ROOT = Path(__file__).parents[1]
 SMALL = {
     "study": {
@@ -101,6 +103,15 @@ def small_study(tmp_path_factory):
     study = Study(tmp_path_factory.mktemp("small"), SMALL | {"report": True})
     study.snakemake()
     return study
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One headless Chromium without network for all pages; a test that needs it skips where there is none."""
+    if find_chromium() is None:
+        pytest.skip("no Chromium: install chromium, chromium-browser or google-chrome to test the pages")
+    with Browser() as started:
+        yield started
 
 
 @pytest.fixture

@@ -1,0 +1,63 @@
+"""The pages of a finished study in a real browser: they work on a desk, on a phone and on paper."""
+
+import pytest
+import yaml
+from auditory_study import auditory
+from conftest import ROOT
+
+import checks
+from chromium import PHONE, WIDE
+
+SUBJECT_PAGE, STUDY_PAGE = "results/sub-01/report.html", "results/report.html"
+LOOKS = [{"dark": False}, {"dark": True}, {"media": "print"}]
+
+
+@pytest.fixture(scope="module", params=["simulated", "real"])
+def study(request, tmp_path_factory):
+    """A study with its pages: the small one, and the auditory one where its volumes are."""
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    if "report" not in schema["properties"]:
+        pytest.skip("the config knows no report: this workflow makes no pages")
+    if request.param == "simulated":
+        return request.getfixturevalue("small_study")
+    real_data = request.getfixturevalue("real_data")
+    model = {"resample": {"strategy": "direct"}, "design": {"hrf_model": "spm"}}
+    made = auditory(tmp_path_factory.mktemp("pages"), real_data, model)
+    made.snakemake(STUDY_PAGE, SUBJECT_PAGE)
+    return made
+
+
+@pytest.mark.parametrize("name", [SUBJECT_PAGE, STUDY_PAGE])
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+def test_page_is_whole_on_every_screen(browser, study, name, size):
+    """All images decode, all links lead somewhere, nothing is asked for outside, and all text can be read."""
+    with browser.open(study.folder / name, size=size) as page:
+        checks.unfold(page)
+        assert checks.images(page) == []
+        assert checks.links(page, study.folder / "results") == []
+        for look in LOOKS:
+            page.look(**look)
+            assert checks.contrasts(page) == [], look
+            assert look.get("media") == "print" or checks.overflow(page) == [], look
+        assert checks.network_and_errors(page) == []
+
+
+@pytest.mark.parametrize("name", [SUBJECT_PAGE, STUDY_PAGE])
+def test_tables_of_page_sort(browser, study, name):
+    """Each button in a header brings the rows into the order that it says."""
+    with browser.open(study.folder / name) as page:
+        checks.unfold(page)
+        assert page.evaluate("document.querySelectorAll('table.sortable th button').length") > 0
+        assert checks.sorting(page) == []
+        assert checks.network_and_errors(page) == []
+
+
+def test_each_viewer_of_a_subject_reacts_to_a_click(browser, study):
+    """There is one for each contrast, and all of them show another place where they are clicked."""
+    with browser.open(study.folder / SUBJECT_PAGE) as page:
+        checks.unfold(page)
+        viewers = checks.viewers(page)
+        assert len(viewers) == len(study.config["contrasts"])
+        for viewer in viewers:
+            assert checks.viewer(page, viewer) == []
+        assert checks.network_and_errors(page) == []
