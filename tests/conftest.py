@@ -65,12 +65,16 @@ class Study:
     def z_map(self, contrast):
         return nib.load(self.result(f"contrast-{contrast}_stat-z_statmap.nii.gz"))
 
-    def snakemake(self, *arguments, changes=None, check=True):
-        """Run Snakemake in the study's folder; `changes` are changed config keys of this one call."""
+    def snakemake(self, *arguments, changes=None, check=True, under=()):
+        """Run Snakemake in the study's folder, under another command.
+
+        `changes` are changed config keys of this one call.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         configfile = self.folder / "config.yaml"
         configfile.write_text(yaml.safe_dump(merged(self.config, changes or {}), sort_keys=False))
         command = [
+            *under,
             sys.executable,
             "-m",
             "snakemake",

@@ -48,9 +48,14 @@ OPTIONS = [
     "--remote-debugging-pipe",
 ]
 DRAWN = "new Promise(done => requestAnimationFrame(() => setTimeout(done)))"
-PLACE = """(element, [right, down]) => {
+PLACE = """async (element, [right, down]) => {
   element.scrollIntoView({block: "center", behavior: "instant"});
-  const box = element.getBoundingClientRect();
+  let box = {}, before;
+  do {  // until it stays where it is
+    before = box;
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+    box = element.getBoundingClientRect();
+  } while (box.x !== before.x || box.y !== before.y || box.width !== before.width);
   return [box.x + right * box.width, box.y + down * box.height];
 }"""
 # The browser hears on descriptor 3 and answers on 4.

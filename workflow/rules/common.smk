@@ -215,6 +215,19 @@ def contrast_title(wildcards):
     return f"{title(wildcards)}: {names if is_signed(wildcards) else f'any of {names} (F)'}"
 
 
+def columns(kind):
+    """Columns of a figure in Snakemake's own report: whose it is, of which run or contrast, and its kind."""
+
+    def labels(wildcards):
+        of = {entity: wildcards.get(entity) for entity in ("subject", "session", "task", "run", "contrast")}
+        if not any(run.session for run in RUNS):
+            del of["session"]
+        cells = {entity: of[entity].rpartition("-")[2] or "n/a" for entity in of if of[entity] is not None}
+        return cells | {"kind": kind}
+
+    return labels
+
+
 def kept(path):
     """The resampled runs are temporary where the config does not keep them."""
     return path if config["resample"]["keep"] else temp(path)
