@@ -17,8 +17,9 @@ IMAGES = """(async () => {
   const wrong = [];
   for (const image of document.images) {
     const name = (image.getAttribute("src") ?? image.id ?? "").slice(0, 60) || "an image without src";
-    try { await image.decode(); } catch { }
-    if (!image.complete || !image.naturalWidth) wrong.push(`${name}: does not decode`);
+    const late = new Promise((_, fail) => setTimeout(fail, 5000));
+    const decoded = await Promise.race([image.decode(), late]).then(() => true, () => false);
+    if (!decoded || !image.complete || !image.naturalWidth) wrong.push(`${name}: does not decode`);
     if (image.checkVisibility() && !image.alt.trim()) wrong.push(`${name}: no alt`);
   }
   return wrong;
