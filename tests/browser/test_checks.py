@@ -27,12 +27,14 @@ GOOD = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Good</tit
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <h1 id="top">Good</h1><p>Text <a href="#top">up</a>, <a href="other.html#there">on</a>,
 <a href="https://doi.org/10.1/x">source</a></p><img alt="a pixel" src="{PIXEL}">
-<details><summary>more</summary><img loading="lazy" alt="another" src="{PIXEL}"></details>
+<details><summary>more</summary><p style="height: 30000px">far down</p>
+<img loading="lazy" alt="another" src="far.png"></details>
 {TABLE}<script>{SORT}</script>"""
 
 
 def written(folder, html):
     folder.joinpath("other.html").write_text("<p id=there>")
+    Image.new("L", (1, 1)).save(folder / "far.png")
     folder.joinpath("page.html").write_text(html)
     return folder / "page.html"
 
@@ -98,6 +100,10 @@ FAULTS = {
     "above": ('<a href="../..">x</a>', '<a href="../..">'),
     "another site": ('<a href="https://example.org/">x</a>', '<a href="https://example.org/">'),
     "hint": ('<link rel="preconnect" href="https://github.com/">', '<link href="https://github.com/">'),
+    "folded grey": (
+        '<details><summary>s</summary><p style="color: #888; background: #fff">folded</p></details>',
+        "'folded': ",
+    ),
     "grey": ('<p style="color: #777; background: #fff">x</p>', "contrast 4.48"),
     "faded": ('<p style="color: #000; background: #fff; opacity: 0.3">faded</p>', "'faded': "),
     "black": ('<p style="color: #000">in the dark</p>', "'in the dark': "),
