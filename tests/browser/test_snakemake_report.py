@@ -9,13 +9,22 @@ import pytest
 import checks
 from chromium import without_network
 
-NAME = re.compile(r"sub-01_task-faces_(?:contrast-(?P<contrast>\w+?)|run-(?P<run>\d))_(?P<kind>[a-z]+)\.png")
+NAME = re.compile(r"sub-01_task-faces_(?:contrast-(?P<contrast>\w+?)|run-(?P<run>\d))_(?P<kind>[a-z]+)\.\w+")
 SAYS = {
     "zmap": "z of the fixed effects",
     "design": "design matrix",
     "events": "condition",
     "motion": "head motion",
+    "thresholds": "at each threshold",
+    "zhistogram": "standard normal",
+    "viewer": "moved through",
+    "carpet": "every voxel over time",
+    "tsnr": "signal-to-noise",
+    "rsquared": "the model explains",
+    "correlation": "correlation of the regressors",
+    "residuals": "autocorrelation",
 }
+LABELS = {"zmap": "z map", "zhistogram": "z histogram", "tsnr": "tSNR", "rsquared": "R\N{SUPERSCRIPT TWO}"}
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +47,13 @@ def variable(report, name):
 def test_report_of_snakemake_has_every_figure_with_its_caption(small_study, report):
     """Each figure is there once, below contrasts or runs, with its columns, caption and bytes."""
     results, categories = variable(report, "results"), variable(report, "categories")
-    figures = sorted(small_study.results.glob("figures/*.png"))
+    figures = sorted(small_study.results.glob("figures/*"))
     paths = [str(figure.relative_to(small_study.folder)) for figure in figures]
     assert sorted(results) == [path for path in paths if NAME.fullmatch(path.rpartition("/")[2])]
-    assert len(results) == 9
+    assert len(results) == 3 * 4 + 2 * 8
     for path, shown in results.items():
         of = NAME.fullmatch(shown["name"])
-        kind = {"zmap": "z map"}.get(of["kind"], of["kind"])
+        kind = LABELS.get(of["kind"], of["kind"])
         about = {"contrast": of["contrast"]} if of["contrast"] else {"run": of["run"]}
         assert shown["labels"] == {"subject": "01", "task": "faces", **about, "kind": kind}
         assert path in categories["Contrasts" if of["contrast"] else "Runs"]["sub-01"]
@@ -54,7 +63,7 @@ def test_report_of_snakemake_has_every_figure_with_its_caption(small_study, repo
             "system-message" not in shown["caption"]
         )  # what docutils writes of a caption that it cannot read
         assert (report / shown["data_uri"]).read_bytes() == (small_study.folder / path).read_bytes()
-    assert {len(files) for category in categories.values() for files in category.values()} == {3, 6}
+    assert {len(files) for category in categories.values() for files in category.values()} == {12, 16}
 
 
 def test_report_of_snakemake_opens_without_network(browser, report):

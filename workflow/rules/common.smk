@@ -228,6 +228,17 @@ def columns(kind):
     return labels
 
 
+def shown(path, kind):
+    """Figure that Snakemake's own report shows, with the caption of its name."""
+    return report(
+        path,
+        caption=f"../report/{Path(path).stem.rpartition('_')[2]}.rst",
+        category="Contrasts" if "{contrast}" in path else "Runs",
+        subcategory="sub-{subject}",
+        labels=columns(kind),
+    )
+
+
 def kept(path):
     """The resampled runs are temporary where the config does not keep them."""
     return path if config["resample"]["keep"] else temp(path)

@@ -7,13 +7,7 @@ rule plot_zmap:
         z=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
         background=f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz",
     output:
-        figure=report(
-            f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_zmap.png",
-            caption="../report/plot_zmap.rst",
-            category="Contrasts",
-            subcategory="sub-{subject}",
-            labels=columns("z map"),
-        ),
+        figure=shown(f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_zmap.png", "z map"),
     log:
         f"<logs>/plot_zmap/{SUBJECT_LABEL}_contrast-{{contrast}}.log",
     benchmark:
@@ -40,13 +34,7 @@ rule plot_design:
     input:
         design=f"<results>/{RUN}_design.tsv",
     output:
-        figure=report(
-            f"<results>/{FIGURE}/{RUN_LABEL}_design.png",
-            caption="../report/plot_design.rst",
-            category="Runs",
-            subcategory="sub-{subject}",
-            labels=columns("design"),
-        ),
+        figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_design.png", "design"),
     log:
         f"<logs>/plot_design/{RUN_LABEL}.log",
     benchmark:
@@ -69,13 +57,7 @@ rule plot_events:
     input:
         events=f"<results>/{RUN}_events.tsv",
     output:
-        figure=report(
-            f"<results>/{FIGURE}/{RUN_LABEL}_events.png",
-            caption="../report/plot_events.rst",
-            category="Runs",
-            subcategory="sub-{subject}",
-            labels=columns("events"),
-        ),
+        figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_events.png", "events"),
     log:
         f"<logs>/plot_events/{RUN_LABEL}.log",
     benchmark:
@@ -98,13 +80,7 @@ rule plot_motion:
     input:
         sidecar=f"<results>/{RUN}_desc-resampled_bold.json",
     output:
-        figure=report(
-            f"<results>/{FIGURE}/{RUN_LABEL}_motion.png",
-            caption="../report/plot_motion.rst",
-            category="Runs",
-            subcategory="sub-{subject}",
-            labels=columns("motion"),
-        ),
+        figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_motion.png", "motion"),
     log:
         f"<logs>/plot_motion/{RUN_LABEL}.log",
     benchmark:

@@ -48,9 +48,13 @@ rule plot_inference:
         tdp=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-tdp_statmap.nii.gz",
         table=f"<results>/{SUBJECT}_contrast-{{contrast}}_inference.tsv",
     output:
-        thresholds=f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_thresholds.png",
-        histogram=f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_zhistogram.png",
-        viewer=f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_viewer.html",
+        thresholds=shown(
+            f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_thresholds.png", "thresholds"
+        ),
+        histogram=shown(
+            f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_zhistogram.png", "z histogram"
+        ),
+        viewer=shown(f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_viewer.html", "viewer"),
     log:
         f"<logs>/plot_inference/{SUBJECT_LABEL}_contrast-{{contrast}}.log",
     benchmark:

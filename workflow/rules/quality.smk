@@ -48,11 +48,11 @@ rule plot_quality:
         tsnr=f"<results>/{RUN}_stat-tsnr_statmap.nii.gz",
         rsquared=f"<results>/{RUN}_stat-rsquared_statmap.nii.gz",
     output:
-        carpet_figure=f"<results>/{FIGURE}/{RUN_LABEL}_carpet.png",
-        tsnr_figure=f"<results>/{FIGURE}/{RUN_LABEL}_tsnr.png",
-        rsquared_figure=f"<results>/{FIGURE}/{RUN_LABEL}_rsquared.png",
-        correlation_figure=f"<results>/{FIGURE}/{RUN_LABEL}_correlation.png",
-        residuals_figure=f"<results>/{FIGURE}/{RUN_LABEL}_residuals.png",
+        carpet_figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_carpet.png", "carpet"),
+        tsnr_figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_tsnr.png", "tSNR"),
+        rsquared_figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_rsquared.png", "R²"),
+        correlation_figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_correlation.png", "correlation"),
+        residuals_figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_residuals.png", "residuals"),
     log:
         f"<logs>/plot_quality/{RUN_LABEL}.log",
     benchmark:

@@ -88,10 +88,7 @@ def _task(
     start = f"sub-{subject}_task-{task}"
     runs = [_run(files, name) for name in what["runs"]]
     text = methods.sentences(config, [run["facts"] for run in runs], versions)
-    quality = [
-        {**row, "where": _where(row), "value": pages.rounded(row["value"])}
-        for row in pages.cells(files[f"{start}_quality.tsv"])
-    ]
+    quality = [_check(row) for row in pages.cells(files[f"{start}_quality.tsv"])]
     left_out = [row for row in pages.cells(files[f"{start}_contrasts.tsv"]) if row["used"] == "false"]
     contrasts = [
         _contrast(files, f"{start}_contrast-{label}", label, title) for label, title in what["titles"].items()
@@ -180,6 +177,12 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
         "files": fit["sha256"],
         "sidecar": f"{name}_desc-resampled_bold.json",
     }
+
+
+def _check(row: dict[str, str]) -> dict[str, str]:
+    """One row of the table of quality."""
+    orders = {f"{key}_order": pages.order(row[key]) for key in ("value", "limit")}
+    return {**row, **orders, "where": _where(row), "value": pages.rounded(row["value"])}
 
 
 def _pictures(files: dict[str, Path], start: str, captions: dict[str, str], whose: str) -> list[Picture]:

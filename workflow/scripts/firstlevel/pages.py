@@ -56,6 +56,14 @@ def rounded(text: str, digits: int = 3) -> str:
     return f"{number:.{digits}g}" if abs(number) < 1000 else f"{number:.0f}"
 
 
+def order(text: str) -> str:
+    """Return what a cell is sorted by: its number, or nothing where it has none."""
+    try:
+        return f"{float(text):.17g}"
+    except ValueError:
+        return ""
+
+
 def write(page: Path, template: str, values: Mapping[str, Any]) -> None:
     """Fill the template of this name and write the page."""
     environment = jinja2.Environment(
