@@ -2,11 +2,15 @@
 
 import pytest
 from auditory_study import auditory
+from conftest import SMALL, Study, merged
 
 import checks
 from chromium import PHONE, WIDE
 
 SUBJECT_PAGE, STUDY_PAGE = "results/sub-01/report.html", "results/report.html"
+HOSTILE = (
+    "<script>document.title = 'changed'</script><img src=x onerror=alert(1)> & \"'` ${x} {{ 7 * 7 }} 😀 "
+)
 LOOKS = [{"dark": False}, {"dark": True}, {"media": "print"}]
 
 
@@ -56,3 +60,24 @@ def test_each_viewer_of_a_subject_reacts_to_a_click(browser, study):
         for viewer in viewers:
             assert checks.viewer(page, viewer) == []
         assert checks.network_and_errors(page) == []
+
+
+def test_hostile_trial_type_is_text_wherever_it_shows(browser, tmp_path):
+    """Markup, quotes, an emoji and 200 letters in a trial type: the page has them as text, and works."""
+    name = HOSTILE + 200 * "x"
+    changes = {
+        "study": {"conditions": {"faces": ["faces"], name: ["scrambled"]}, "simulated": {"n_scans": 30}},
+        "report": True,
+    }
+    study = Study(tmp_path, merged(SMALL, changes))
+    study.config["contrasts"] = {"odd": f"faces - {name!r}"}
+    study.snakemake()
+    with browser.open(study.folder / SUBJECT_PAGE, size=PHONE) as page:
+        checks.unfold(page)
+        assert page.evaluate("document.title") == "sub-01: first-level report"
+        assert page.evaluate("document.body.innerText").count(HOSTILE.strip()) > 1
+        assert "49" not in page.evaluate("document.querySelector('article code').innerText")
+        for wrong in (checks.images(page), checks.overflow(page), checks.network_and_errors(page)):
+            assert wrong == []
+        (viewer,) = checks.viewers(page)
+        assert checks.viewer(page, viewer) == []

@@ -23,7 +23,12 @@ def plot_design(*, design: Path, figure: Path, title: str) -> None:
     shown = axes.images[0]
     shown.set(cmap="RdBu_r", clim=(-1, 1))
     axes.set_xticks(
-        range(len(columns)), columns, rotation=60, ha="left", rotation_mode="anchor", parse_math=False
+        range(len(columns)),
+        [figures.shortened(name) for name in columns],
+        rotation=60,
+        ha="left",
+        rotation_mode="anchor",
+        parse_math=False,
     )
     axes.set_xticks([edge - 0.5 for edge in range(1, len(columns))], minor=True)
     axes.grid(which="minor", axis="x", color="0.8", linewidth=0.5)

@@ -28,7 +28,9 @@ def plot_events(*, events: Path, figure: Path, title: str) -> None:
     axes.get_legend().remove()  # the rows bear the names
     counts = table["trial_type"].value_counts()
     axes.set_yticks(
-        [row + 0.5 for row in range(n_types)], [f"{name}  ({counts[name]})" for name in trial_types]
+        [row + 0.5 for row in range(n_types)],
+        [f"{figures.shortened(name)}  ({counts[name]})" for name in trial_types],
+        parse_math=False,
     )
     axes.tick_params(axis="y", length=0, labelsize=11)
     axes.tick_params(axis="x", labelsize=11)

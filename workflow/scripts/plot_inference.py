@@ -4,7 +4,6 @@ Every coloured value is a value of a map (nearest neighbour).
 """
 
 import gc
-import textwrap
 import warnings
 from pathlib import Path
 
@@ -103,8 +102,8 @@ def _draw_thresholds(
         picture.text(0, (bottom + height + 0.12) / whole, said, color="white", fontsize=13, parse_math=False)
     divide = (height + LABEL) / whole
     overlay.add_z_bar(picture, colours, lowest, top, signed, (divide, 1 - LABEL / whole))
-    overlay.add_bar(picture, share, (0, 1), [0, 0.5, 1], "true", (0, height / whole))
-    heading = "\n".join(textwrap.wrap(title, width=int(8.5 * width)))
+    overlay.add_bar(picture, share, (0, 1), [0, 0.5, 1], "share", (0, height / whole))
+    heading = figures.heading(title, width)
     picture.text(0, 1 + 0.1 / whole, heading, color="white", fontsize=15, parse_math=False, va="bottom")
     figures.save(picture, figure)
 
@@ -162,7 +161,7 @@ def _draw_histogram(figure: Path, title: str, z: npt.NDArray[np.float64]) -> Non
     axes.set_ylabel("density", fontsize=12)
     axes.legend(frameon=False, fontsize=12)
     axes.spines[["top", "right"]].set_visible(False)
-    heading = "\n".join(textwrap.wrap(title, width=70))
+    heading = figures.heading(title, picture.get_size_inches()[0])
     axes.set_title(heading, loc="left", fontsize=14, pad=24, parse_math=False)
     said = f"{z.size:,} voxels · median {centre:.2f}, robust standard deviation {width:.2f}"
     said = said.replace("-", "\N{MINUS SIGN}") + (f" · {beyond:,} beyond the axis" if beyond else "")

@@ -176,10 +176,10 @@ def _correlation(design: Path, design_json: Path, figure: Path, title: str) -> N
         image: Any = axes.images[0]
         image.set(cmap="RdBu_r", clim=(-1, 1))
         size = 10 if len(shown) <= 30 else 6
-        axes.set_xticks(
-            range(len(shown)), shown, rotation=60, ha="right", rotation_mode="anchor", fontsize=size
-        )
-        axes.set_yticks(range(len(shown)), shown, fontsize=size, rotation=0, va="center")
+        names = [figures.shortened(name) for name in shown]
+        turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(shown)), names, fontsize=size, parse_math=False, **turned)
+        axes.set_yticks(range(len(shown)), names, fontsize=size, parse_math=False, rotation=0, va="center")
         if len(shown) <= 12:
             for i, row in enumerate(matrix[shown].corr().to_numpy()):
                 for j, value in enumerate(row):

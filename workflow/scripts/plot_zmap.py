@@ -73,9 +73,10 @@ def plot_zmap(
         display.draw_cross(color="0.8", linewidth=0.7)
     overlay.add_z_bar(picture, colours, threshold, top, signed)
     found = f"{n_above:,} voxel{'s' if n_above > 1 else ''}" if n_above else "no voxel above threshold"
-    height = picture.get_size_inches()[1]
+    width, height = picture.get_size_inches()
+    heading = figures.heading(title, width)
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}"
-    picture.text(0, 1 + 0.48 / height, title, color="white", fontsize=15, parse_math=False)
+    picture.text(0, 1 + 0.48 / height, heading, color="white", fontsize=15, parse_math=False, va="bottom")
     picture.text(0, 1 + 0.16 / height, f"{bound}, uncorrected · {found}", color="0.75", fontsize=12)
     figures.save(picture, figure)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -21,6 +22,17 @@ COLOURS_OF_A_FILE = 256
 """Of the thousand that a figure has. Maps differ by 3 of 255 at most, and files are half as large."""
 MARGIN = 0.15
 """Inches around the content of a figure."""
+
+
+def shortened(name: str, most: int = 40) -> str:
+    """Name of at most so many letters: a longer one without its middle."""
+    half = most // 2
+    return name if len(name) <= most else f"{name[: half - 1]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
+
+
+def heading(title: str, width: float) -> str:
+    """Title in lines that fit a figure of a width in inches, at 15 points."""
+    return "\n".join(textwrap.wrap(title, width=int(8.5 * width)))
 
 
 def save(figure: Figure, path: Path) -> None:
