@@ -129,6 +129,7 @@ def dozen(tmp_path_factory):
     image = root / f"sub-{BROKEN}/func/sub-{BROKEN}_task-faces_bold.nii.gz"
     image.write_bytes(image.read_bytes()[:20_000])
     study = study_of(base / "work", root)
+    study.config["report"] = True  # no target of this run: only what failed makes a page
     done = study.snakemake("--keep-going", MAPS, check=False)
     return study, done
 
@@ -143,6 +144,19 @@ def test_one_broken_subject_does_not_stop_the_others(dozen):
     assert [s for s in SUBJECTS if status[s]["status"] == "done"] == [s for s in SUBJECTS if s != BROKEN]
     assert f"sub-{BROKEN}_task-faces_bold.nii.gz" in status[BROKEN]["reason"]
     assert not (study.folder / MAPS).exists()
+
+
+def test_page_of_the_study_tells_what_failed(dozen):
+    """It is there although the run ended with an error, and is made anew once the rest is done."""
+    study, _ = dozen
+    page = study.folder / "results/report.html"
+    text = page.read_text()
+    assert "11 done" in text
+    assert "1 failed" in text
+    assert f"sub-{BROKEN}, task faces: resample_run stopped." in text
+    assert page.stat().st_mtime == 0
+    planned = study.planned()
+    assert (planned["report_subject"], planned["report_study"]) == (len(SUBJECTS), 1)
 
 
 def test_second_level_takes_the_listed_maps(dozen, monkeypatch):

@@ -315,8 +315,13 @@ def figures():
 
 
 def reports():
-    """The page of the study, which needs those of the subjects, where the config wants them."""
-    return ["<results>/report.html"] if IS_REPORTED else []
+    """The page of the study and those of the subjects, where the config wants them.
+
+    All of them, since Snakemake makes no missing file that only a finished one needs: the page of a study
+    in which something failed is there before those of its subjects.
+    """
+    pages = [f"<results>/sub-{subject}/report.html" for subject in TASKS_OF_SUBJECT]
+    return [*pages, "<results>/report.html"] if IS_REPORTED else []
 
 
 def of_subject(*patterns):
