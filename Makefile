@@ -12,8 +12,8 @@ help:  ## this list
 run: .venv/run.lock  ## the analysis of config/config.yaml, with all cores
 	$(BIN)/snakemake --cores $(CORES)
 
-test: .venv/test.lock  ## all tests, fast ones first
-	$(BIN)/pytest
+test: .venv/test.lock  ## all tests, fast ones first, in two processes
+	$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 check: .venv/test.lock  ## lint, format, types, workflow lint
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """What tests of the whole workflow share: how it is called, and one finished small study."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import forks
 import nibabel as nib
 import pytest
 import yaml
@@ -72,19 +74,16 @@ class Study:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         configfile = self.folder / "config.yaml"
-        configfile.write_text(yaml.safe_dump(merged(self.config, changes or {}), sort_keys=False))
-        command = [
-            *under,
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            str(self.root / "Snakefile"),
-            "--cores",
-            "2",
-        ]
-        command += ["--directory", str(self.folder), *arguments, "--configfile", str(configfile)]
-        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
+        config = yaml.safe_dump(merged(self.config, changes or {}), sort_keys=False)
+        if not configfile.exists() or configfile.read_text() != config:  # others may be reading it
+            configfile.write_text(config)
+        workflow = ["--snakefile", str(self.root / "Snakefile"), "--cores", "2"]
+        arguments = [*workflow, "--directory", str(self.folder), *arguments, "--configfile", str(configfile)]
+        if "--dry-run" in arguments:
+            done = forks.snakemake(arguments, self.root)
+        else:
+            command = [*under, sys.executable, "-m", "snakemake", *arguments]
+            done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
         if check and done.returncode:
             raise AssertionError(f"snakemake failed:\n{done.stdout}\n{done.stderr}")
         return done
@@ -103,9 +102,19 @@ class Study:
 
 @pytest.fixture(scope="session")
 def small_study(tmp_path_factory):
-    """The small study, finished, with its pages. Tests leave its files as they are, or copy the folder."""
-    study = Study(tmp_path_factory.mktemp("small"), SMALL | {"report": True})
-    study.snakemake()
+    """The small study, finished, with its pages. Tests leave its files as they are, or copy the folder.
+
+    It is one for all processes of pytest-xdist: the first that needs it makes it, and others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    study = Study(base / "small", SMALL | {"report": True})
+    with (base / "small.lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if not lock.read():
+            study.snakemake()
+            lock.write("finished")
     return study
 
 

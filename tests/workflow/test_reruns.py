@@ -1,8 +1,13 @@
 """What a change reruns: exactly what depends on it, and nothing else."""
 
+import re
 import shutil
+import subprocess
+import sys
 
+import forks
 import pytest
+import yaml
 from conftest import Study
 
 PAGES = {"report_subject": 1, "report_study": 1}
@@ -118,6 +123,23 @@ def study(tmp_path_factory, small_study):
     workflow = shutil.copytree(small_study.root, root / "workflow", ignore=ignored, symlinks=True)
     folder = shutil.copytree(small_study.folder, root / "study", symlinks=True)
     return Study(folder, small_study.config, workflow)
+
+
+@pytest.mark.parametrize("key", ["contrasts", "desing"])
+def test_fork_says_what_a_process_of_its_own_says(study, key):
+    """Plans of the tests are those of the command line: the same jobs, files, errors and exit code."""
+    config = study.folder / "config.yaml"
+    config.write_text(yaml.safe_dump(study.config | {key: {"faces": "faces"}}))
+    arguments = ["--dry-run", "--cores", "2", "--snakefile", str(study.root / "Snakefile")]
+    arguments += ["--directory", str(study.folder), "--configfile", str(config)]
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    own = subprocess.run(command, cwd=study.root, capture_output=True, text=True, check=False)
+    forked = forks.snakemake(arguments, study.root)
+    assert (forked.returncode, forked.stderr) == (own.returncode, own.stderr)
+    tables = [done.stdout.partition("Job stats:")[2].partition("total")[0] for done in (forked, own)]
+    files = [sorted(re.findall(r"^    output: .*", done.stdout, re.MULTILINE)) for done in (forked, own)]
+    assert (tables[0], files[0]) == (tables[1], files[1])
+    assert (forked.returncode == 0) == ("compute_contrast" in tables[0]) == (key == "contrasts")
 
 
 @pytest.mark.parametrize("name", CONFIG_EDITS)
