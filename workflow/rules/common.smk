@@ -13,7 +13,13 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
 from firstlevel import study, summary
-from firstlevel.stage import InputError, code_digest
+from firstlevel.stage import InputError, code_digest, of_the_system
+
+
+class WrongInput(WorkflowError):
+    """A user's mistake: its message says all, so Snakemake finds no lines of the rules to show below it."""
+
+    __traceback__ = None
 
 
 def stop_on_input_error(check, *arguments):
@@ -21,11 +27,15 @@ def stop_on_input_error(check, *arguments):
     try:
         return check(*arguments)
     except InputError as error:
-        raise WorkflowError(str(error)) from None
+        raise WrongInput(str(error)) from None
+    except OSError as error:
+        raise WrongInput(str(of_the_system(error) or error)) from None
 
 
 def runs_of_study():
     """Rows of the run table and what is left out, from a config that holds against its schema."""
+    if workflow.is_main_process:
+        configs.check_keys(workflow.configfiles)
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     configs.check_config(config, schema)
     runs, left_out = study.run_table(config, "<data>")

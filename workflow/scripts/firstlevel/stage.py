@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import errno
 import functools
 import gc
 import glob
@@ -51,6 +52,33 @@ class InputError(Exception):
     ) -> None:
         place = f"{where}, row {row}" if row is not None else str(where)
         super().__init__(f"{place}: {problem}\n  expected: {expected}\n  to do: {remedy}")
+
+
+REFUSED = {
+    errno.ENOSPC: ("the disk is full", "free some space, or move the results (pathvars), and start again"),
+    errno.EDQUOT: ("the quota of the disk is used up", "free some space, or move the results (pathvars)"),
+    errno.EFBIG: ("the file is larger than the system allows", "raise the limit (ulimit -f)"),
+    errno.EROFS: ("the disk can only be read", "write elsewhere: --directory, or pathvars"),
+    errno.EACCES: ("the system does not permit it", "correct the permissions of the file and its folders"),
+    errno.EPERM: ("the system does not permit it", "correct the permissions of the file and its folders"),
+    errno.EISDIR: ("is a folder", "name a file"),
+    errno.ENOTDIR: ("a part of the path is no folder", "correct the path, or move what is in the way"),
+    errno.EIO: ("the disk gives an error", "look after the disk, and restore the file"),
+}
+"""What the system refuses, in words, and what the user can do about it."""
+
+
+def of_the_system(error: OSError) -> InputError | None:
+    """Return what the system refused as a message to the user; None where it is no matter of theirs."""
+    if error.errno not in REFUSED:
+        return None
+    problem, remedy = REFUSED[error.errno]
+    return InputError(
+        error.filename or "a file of the results",
+        f"{problem} ({error.strerror})",
+        expected="files that can be read, and a disk with room to write",
+        remedy=remedy,
+    )
 
 
 @contextlib.contextmanager
@@ -142,10 +170,11 @@ def run(function: Callable[..., None], snakemake: Any = None, argv: Sequence[str
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that unfinished files go
     try:
         function(**arguments)
-    except InputError as error:
-        logger.debug("%s stopped", function.__name__, exc_info=True)
-        _stop(f"{function.__name__} stopped. {error}")
     except Exception as error:
+        explained = of_the_system(error) if isinstance(error, OSError) else error
+        if isinstance(explained, InputError):
+            logger.debug("%s stopped", function.__name__, exc_info=True)
+            _stop(f"{function.__name__} stopped. {explained}")
         logger.debug("%s failed", function.__name__, exc_info=True)
         _stop(f"{function.__name__} failed: {type(error).__name__}: {error}", log)
 
