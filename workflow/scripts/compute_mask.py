@@ -83,12 +83,21 @@ def _on_grid(own_mask: Path, mean: Path) -> np.ndarray:
     if _is_on(own_mask, Grid.of(mean)):
         return images.read_mask(own_mask)
     from nilearn.image import resample_to_img
+    from nilearn.image.resampling import BoundingBoxError
 
     logging.info("%s lies on another grid and is resampled by nearest neighbour", own_mask.name)
     binary = nib.Nifti1Image(images.read_mask(own_mask).astype(np.uint8), Grid.of(own_mask).affine)
-    moved = resample_to_img(
-        binary, nib.load(mean), interpolation="nearest", force_resample=True, copy_header=True
-    )
+    try:
+        moved = resample_to_img(
+            binary, nib.load(mean), interpolation="nearest", force_resample=True, copy_header=True
+        )
+    except BoundingBoxError:
+        raise InputError(
+            own_mask,
+            "does not overlap with the runs",
+            expected="a mask of this subject's brain in the space of its runs, by the affine of its header",
+            remedy="check that the mask is this subject's, and its header",
+        ) from None
     return np.asarray(moved.dataobj) > 0
 
 

@@ -23,6 +23,8 @@ from firstlevel.resampling import UInt8Array
 from firstlevel.stage import InputError
 
 Range = tuple[float, float]
+SAME_ZOOM = 0.01
+"""Voxel sizes that differ by no larger share are the same; rounding in headers and realignment stay below."""
 
 
 def resample_run(
@@ -46,7 +48,9 @@ def resample_run(
     series, target = Series.of(bold), Grid.of(Series.of(reference).files[0])
     said = tables.repetition_time(sidecars or ())
     seconds = images.repetition_time(series.files[0], repetition_time, said)
+    series.check_length(series.n_scans)
     grids = series.grids()
+    _check_alike(series, grids)
     steps = [grids[0], target] if strategy == "sequential" else [target]
     outside, covered = _coverage(series, grids, steps)
     with (
@@ -135,7 +139,38 @@ def _checked(series: Series) -> Iterator[Float32Array]:
                 expected="finite values everywhere",
                 remedy="restore the volume, or take it out of the run together with its time",
             )
+        if volume.min() == volume.max():
+            raise InputError(
+                series.file_of(scan),
+                f"volume {scan + 1} has the value {volume.flat[0]:g} in every voxel",
+                expected="a picture of a head in every volume",
+                remedy="restore the volume: it was lost when it was acquired, copied or converted",
+            )
         yield volume
+
+
+def _check_alike(series: Series, grids: list[Grid]) -> None:
+    """Volumes of one run differ in where the head is, not in shape, voxel sizes and handedness."""
+    first = grids[0]
+    zooms = np.linalg.norm(first.affine[:3, :3], axis=0)
+    hand = np.linalg.det(first.affine[:3, :3])
+    for scan, grid in enumerate(grids):
+        own = np.linalg.norm(grid.affine[:3, :3], axis=0)
+        problem = ""
+        if grid.shape != first.shape:
+            problem = f"has the shape {grid.shape}, and the first volume {first.shape}"
+        elif not np.allclose(own, zooms, rtol=SAME_ZOOM, atol=0):
+            sizes = (" x ".join(f"{zoom:g}" for zoom in of.round(3).tolist()) for of in (own, zooms))
+            problem = "has voxels of {} mm, and the first volume of {} mm".format(*sizes)
+        elif np.linalg.det(grid.affine[:3, :3]) * hand < 0:
+            problem = "is mirrored against the first volume: its affine has the other handedness"
+        if problem:
+            raise InputError(
+                series.file_of(scan),
+                problem,
+                expected="volumes of one series, which realignment moves and turns, no more",
+                remedy="check that the pattern of the run finds this run alone, and convert the volume again",
+            )
 
 
 def _range(volume: Float32Array) -> Range:

@@ -28,6 +28,8 @@ FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 SAME_TIME = 1e-3
 """Repetition times (s) that differ by no more are the same."""
+LONGEST_TIME = 100.0
+"""s; a longer repetition time is taken for one in milliseconds, as by the schema."""
 RepetitionTime = float | Literal["header", "sidecar"] | None
 """Seconds, who is to say them, or None where header, sidecars and study must agree."""
 
@@ -84,9 +86,20 @@ class Series:
                 expected=f"files that end with {', '.join(SUFFIXES)}",
                 remedy="check the path of the run",
             )
+        _shape3(load(files[0]), files[0])
         if len(files) > 1:
             return cls(files, len(files))
         return cls(files, n_volumes(load(files[0])))
+
+    def check_length(self, n_scans: int) -> None:
+        """InputError where a run is a single volume."""
+        if n_scans < 2:
+            raise InputError(
+                self.files[0],
+                "holds one volume",
+                expected="a run: a 4D image, or a pattern of 3D images",
+                remedy="give all volumes of the run, such as run-1/f*.img",
+            )
 
     def file_of(self, scan: int) -> Path:
         """Return the file that holds a volume."""
@@ -197,6 +210,13 @@ def repetition_time(bold: Path, configured: RepetitionTime, sidecar: float | Non
                 if first == "the sidecar"
                 else "correct study.repetition_time (or the run table), or the header",
             )
+    if seconds > LONGEST_TIME:
+        raise InputError(
+            bold,
+            f"{first} says a repetition time of {seconds:g} s",
+            expected=f"seconds, at most {LONGEST_TIME:g}",
+            remedy="if these are milliseconds, correct them, or name who is right in study.repetition_time",
+        )
     return seconds
 
 
