@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
-from firstlevel import stage, tables
+from firstlevel import regressors, stage, tables
 from firstlevel.expressions import suggestion
 from firstlevel.stage import InputError
 from firstlevel.tables import Event
@@ -37,6 +37,8 @@ def extract_events(
     if (onset_unit or ("scans" if from_spm else "s")) == "scans":
         scan = _seconds_per_scan(source, repetition_time)
     listed = None if conditions is None else {name for names in conditions.values() for name in names}
+    if not from_spm:
+        _check_rows(source, conditions, listed)
     rows = (
         _from_spm(source, event_duration) if from_spm else tables.read_events(source, event_duration, listed)
     )
@@ -50,6 +52,8 @@ def extract_events(
     ]
     if conditions is not None:
         rows = _merged(source, rows, conditions)
+    if conditions is None:
+        _warn_of_sums(source, rows)
     rows.sort(key=lambda row: (row.onset, row.trial_type))
     columns: tuple[str, ...] = tables.EVENT_COLUMNS
     if any(row.modulation is not None for row in rows):
@@ -57,6 +61,46 @@ def extract_events(
     tables.write_table(events, columns, [[getattr(row, name) for name in columns] for row in rows])
     for name in sorted({row.trial_type for row in rows}):
         logging.info("%s: %d events", name, sum(row.trial_type == name for row in rows))
+
+
+def _check_rows(source: Path, conditions: dict[str, list[str]] | None, listed: set[str] | None) -> None:
+    """No row twice, no two spellings of one trial type, no name that the model needs for itself.
+
+    With `conditions` the user has spelled out what is one: a second spelling is told in the log.
+    """
+    first_of: dict[str, int] = {}
+    first_as: dict[tuple[str, ...], int] = {}
+    for row in tables.read_rows(source, required=("trial_type",)):
+        name = row.values["trial_type"]
+        first_of.setdefault(name, row.number)
+        if listed is not None and name not in listed:
+            continue
+        if conditions is None and regressors.is_reserved(name):
+            raise InputError(
+                source,
+                f"the trial type {name!r} is the name of a regressor that every design has",
+                expected="names other than constant, drift_1, drift_2 ...",
+                remedy="rename the trial type, or give the condition another name in study.conditions",
+                row=row.number,
+            )
+        earlier = first_as.setdefault(tuple(row.values.values()), row.number)
+        if earlier != row.number:
+            raise InputError(
+                source,
+                f"repeats row {earlier}",
+                expected="each event once: two of them add up to a response of twice the height",
+                remedy="remove one of them",
+                row=row.number,
+            )
+    if listed is None and (alike := tables.spelled_alike(first_of)):
+        raise tables.two_spellings(source, first_of[alike[0]], alike[0], repr(alike[1]))
+    for name in first_of.keys() - (listed or first_of.keys()):
+        for other in sorted(listed or ()):
+            if tables.spelled_alike([other, name]):
+                logging.warning(
+                    "%s, row %d: %r differs from %r, which study.conditions lists, in case or blanks only",
+                    *(source, first_of[name], name, other),
+                )
 
 
 def _seconds_per_scan(source: Path, repetition_time: float | str | None) -> float:
@@ -93,6 +137,13 @@ def _from_spm(source: Path, event_duration: float | None) -> list[Event]:
     return rows
 
 
+def _warn_of_sums(source: Path, rows: list[Event]) -> None:
+    """Tell of events of one condition that begin at one time."""
+    twice = [at for at, n in Counter((row.onset, row.trial_type) for row in rows).items() if n > 1]
+    for onset, name in sorted(twice):
+        logging.warning("%s: %s has two events at %g s, which add up", source, name, onset)
+
+
 def _merged(source: Path, rows: list[Event], conditions: dict[str, list[str]]) -> list[Event]:
     """Events of the listed trial types, each under the name of its condition."""
     present = Counter(row.trial_type for row in rows)
@@ -109,9 +160,7 @@ def _merged(source: Path, rows: list[Event], conditions: dict[str, list[str]]) -
         for row in rows
         if row.trial_type in condition_of
     ]
-    twice = [at for at, n in Counter((row.onset, row.trial_type) for row in kept).items() if n > 1]
-    for onset, name in sorted(twice):
-        logging.warning("%s: %s has two events at %g s, which add up", source, name, onset)
+    _warn_of_sums(source, kept)
     if not kept:
         raise InputError(
             source,

@@ -20,6 +20,10 @@ from firstlevel.tables import Event
 if TYPE_CHECKING:
     import pandas as pd
 
+MILLISECONDS = 10
+"""Half of the onsets beyond so many lengths of the run are in another unit: no run breaks off so early."""
+SCANS = 1.5
+"""Whole onsets that leave the last third of a run empty, and fit its scans in number, may be in scans."""
 NOTHING_LEFT = 1e-6
 """Share of a regressor's energy outside of the censored scans below which nothing of it can be estimated."""
 
@@ -58,11 +62,12 @@ def make_design_matrix(
     """
     series = Series.of(bold)
     n_scans = n_scans or series.n_scans
+    series.check_length(n_scans)
     said = tables.repetition_time(sidecars or ())
     seconds = images.repetition_time(series.files[0], repetition_time, said)
     times = designs.frame_times(n_scans, seconds, slice_time_ref)
     rows = tables.read_events(events)
-    _check_onsets(events, rows, n_scans * seconds)
+    warnings = _check_onsets(events, rows, n_scans, seconds)
     options = designs.DesignOptions(
         hrf_model=hrf_model,
         drift_model=None if drift_model == "none" else drift_model,
@@ -88,6 +93,11 @@ def make_design_matrix(
     others = [name for condition in conditions for name in regressors.of_derivatives(condition, hrf_model)]
     _check_names(design, [*(name for names in responses.values() for name in names), *others, *extra.names])
     matrix = designs.design_matrix(times, rows, options, extra.values, extra.names)
+    for condition in conditions:
+        if all(row.onset > times[-1] for row in rows if row.trial_type == condition):
+            # no response comes before its event: what is there is rounding, which a fit would scale up
+            late = [*responses[condition], *regressors.of_derivatives(condition, hrf_model)]
+            matrix[late] = 0.0
     values = matrix.to_numpy(dtype=np.float64)
     names = [str(name) for name in matrix.columns]
     if len(values) <= len(names):
@@ -113,6 +123,8 @@ def make_design_matrix(
             {"name": names[k], "follows_from": [names[j] for j in of]} for k, of in sources.items()
         ]
         logging.warning("%s: dependent regressors: %s", design, dependence.described(sources, names))
+    if warnings:
+        content["Warnings"] = warnings
     if hrf_model == "fir":
         content["FirDelays"] = list(options.fir_delays)
     if drift_model == "polynomial":
@@ -162,7 +174,14 @@ def _loss(
 
 def _check_names(path: Path, names: list[str]) -> None:
     """Each regressor has a name of its own."""
-    if doubled := [name for name, count in Counter([*names, "constant"]).items() if count > 1]:
+    if taken := [name for name in names if regressors.is_reserved(name)]:
+        raise InputError(
+            f"design {path.name}",
+            f"a condition or confound has the name {taken[0]!r}, which is a regressor of the model",
+            expected="names other than constant, drift_1, drift_2 ...",
+            remedy="rename it in the events or in the table of confounds",
+        )
+    if doubled := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(
             f"design {path.name}",
             f"two regressors have the name {doubled[0]!r}",
@@ -171,8 +190,30 @@ def _check_names(path: Path, names: list[str]) -> None:
         )
 
 
-def _check_onsets(path: Path, rows: list[Event], end: float) -> None:
-    """Events after the end of the run, in s, have no response in it: all of them are an error."""
+def _check_onsets(path: Path, rows: list[Event], n_scans: int, seconds: float) -> list[str]:
+    """Warnings about onsets that the run of `n_scans`, `seconds` apart, makes doubtful.
+
+    Events after its end have no response in it: all of them, or most of them far beyond, are an error.
+    """
+    end = n_scans * seconds
+    onsets = sorted(row.onset for row in rows)
+    middle = onsets[(len(rows) - 1) // 2]
+    if middle > MILLISECONDS * end and onsets[0] < end:
+        raise InputError(
+            path,
+            f"its onsets look like milliseconds: most are {middle:g} or more, and the run ends at {end:g} s",
+            expected="onsets in seconds from the first scan",
+            remedy="divide onsets and durations by 1000",
+        )
+    warnings = []
+    ends_at = onsets[-1] + max(row.duration for row in rows)
+    whole = len(onsets) > 2 and all(onset.is_integer() for onset in onsets)
+    if whole and 0 < ends_at < n_scans and SCANS * ends_at < end:
+        warnings.append(
+            "onsets may be in scans: all are whole numbers, and the last event ends at "
+            f"{ends_at:g}, in a run of {n_scans} scans and {end:g} s (if so, set onset_unit in the run table)"
+        )
+        logging.warning("%s: %s", path, warnings[0])
     beyond = [number for number, row in enumerate(rows, start=2) if row.onset >= end]
     if len(beyond) == len(rows):
         raise InputError(
@@ -183,7 +224,9 @@ def _check_onsets(path: Path, rows: list[Event], end: float) -> None:
         )
     for number in beyond:
         onset = rows[number - 2].onset
-        logging.warning("%s, row %d: onset %g s is after the end of the run (%g s)", path, number, onset, end)
+        warnings.append(f"onset {onset:g} s is after the end of the run ({end:g} s)")
+        logging.warning("%s, row %d: %s", path, number, warnings[-1])
+    return warnings
 
 
 if __name__ == "__main__":

@@ -8,17 +8,16 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from firstlevel import expressions, regressors, tables
+from firstlevel.regressors import DRIFT
 from firstlevel.stage import InputError
 from firstlevel.study import FACES, Run, confounds_key, needs_motion
 
 REFERENCE = "see config/README.md"
-DRIFT = re.compile(r"drift_\d+")
 
 
 def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
@@ -66,6 +65,44 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
                     remedy="correct the expression; a name with blanks stands in quotes",
                 ) from None
     _check_fixed_effects(config)
+    if alike := tables.spelled_alike(config["contrasts"]):
+        raise InputError(
+            f"config key contrasts.{alike[0]}",
+            f"differs from {alike[1]!r} in case only",
+            expected="labels that name different files on every disk",
+            remedy="rename one of them",
+        )
+
+
+def check_keys(files: Sequence[Path | str]) -> None:
+    """No key stands twice in one mapping of a config file: YAML keeps the last one without a word."""
+    import yaml
+
+    for file in files:
+        with contextlib.suppress(yaml.YAMLError):  # Snakemake has read it, perhaps as JSON with tabs
+            _check_node(yaml.compose(Path(file).read_text(encoding="utf-8-sig")), Path(file))
+
+
+def _check_node(node: Any, file: Path) -> None:
+    if node is None or node.id == "scalar":
+        return
+    if node.id == "sequence":
+        for inner in node.value:
+            _check_node(inner, file)
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        row, name = key.start_mark.line + 1, str(key.value)
+        if name in lines:
+            raise InputError(
+                file,
+                f"has the key {name!r} twice, first in row {lines[name]}",
+                expected="each key once",
+                remedy="rename or remove one of them",
+                row=row,
+            )
+        lines[name] = row
+        _check_node(value, file)
 
 
 def _check_source(config: Mapping[str, Any]) -> None:
@@ -164,6 +201,8 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
         runs = [run for run in runs if run.subject == runs[0].subject]
     _check_conditions(config, all_runs)
     _check_motion(config, all_runs)
+    if config["study"]["conditions"] is None:
+        _check_spelling(config, runs)
     key = confounds_key(config)
     for run in runs:
         if key and run.confounds is None:
@@ -280,6 +319,27 @@ def _check_conditions(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
                 expected=f"one of: {', '.join(sorted(present))}",
                 remedy=f"{expressions.suggestion(trial_type, present)}correct the trial type",
             )
+
+
+def _check_spelling(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
+    """No trial type is spelled in two ways, in one run or in two: each would be a condition of its own."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        for name in trial_types_of(config, run):
+            first.setdefault(name, run)
+    if alike := tables.spelled_alike(first):
+        name, other = alike
+        place = f"{first[other].events}, row {row}" if (row := _row_of(first[other], other)) else ""
+        beside = f"{other!r} ({place})" if first[other] is not first[name] and place else repr(other)
+        raise tables.two_spellings(Path(first[name].events), _row_of(first[name], name), name, beside)
+
+
+def _row_of(run: Run, trial_type: str) -> int | None:
+    """Row of the first event of a trial type; a ``.mat`` has none."""
+    if run.events.endswith(".mat"):
+        return None
+    rows = tables.read_rows(Path(run.events), required=("trial_type",))
+    return next(row.number for row in rows if row.values["trial_type"] == trial_type)
 
 
 def trial_types_of(config: Mapping[str, Any], run: Run) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+DRIFT = re.compile(r"drift_\d+")
 MOTION = ("motion_x", "motion_y", "motion_z", "motion_pitch", "motion_roll", "motion_yaw")
 """Translations in mm, rotations in degrees."""
 MOTION_TERMS = {6: ("",), 24: ("", "_squared", "_difference", "_difference_squared")}
@@ -24,6 +26,11 @@ def of_derivatives(condition: str, hrf_model: str) -> list[str]:
 def of_motion(count: int) -> list[str]:
     """Names of 0, 6 or 24 motion regressors, in the order of their columns."""
     return [f"{name}{term}" for term in MOTION_TERMS.get(count, ()) for name in MOTION]
+
+
+def is_reserved(name: str) -> bool:
+    """Whether the model itself has, or may have, a regressor of this name."""
+    return name == "constant" or DRIFT.fullmatch(name) is not None
 
 
 def is_pattern(name: str) -> bool:

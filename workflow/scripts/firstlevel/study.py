@@ -8,6 +8,7 @@ Standard library: every start of Snakemake pays for this import.
 from __future__ import annotations
 
 import glob
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -272,6 +273,14 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
             remedy="rename the images, or give one 4D image",
             row=row,
         )
+    if gap := _gap(images):
+        raise InputError(
+            where,
+            f"a number is left out of {literal}: between {Path(gap[0]).name} and {Path(gap[1]).name}",
+            expected="every volume of the run: the time of each follows from its place",
+            remedy="restore them (design.censor leaves scans out of the fit), or number what is whole anew",
+            row=row,
+        )
     files: list[str] = []
     for image in images:
         files.append(plain(image, where, row))
@@ -287,6 +296,30 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
                 )
             files.append(str(header))
     return tuple(files)
+
+
+def _gap(images: Sequence[str]) -> tuple[str, str] | None:
+    """Two images between which volumes are missing, by the numbers in their names; None where none are.
+
+    Numbers may begin anywhere and grow by any step, such as the number of slices. Those that follow no step
+    (times of day) tell nothing, nor does a number beside another one that goes on evenly.
+    """
+    found = [[int(part) for part in re.findall(r"\d+", Path(image).name)] for image in images]
+    if len(found) < 3 or len({len(numbers) for numbers in found}) > 1:
+        return None
+    gaps = []
+    for column in zip(*found, strict=True):
+        steps = [after - before for before, after in itertools.pairwise(column)]
+        step = min(steps)
+        if not any(steps):
+            continue
+        regular = step > 0 and all(one % step == 0 for one in steps) and 2 * steps.count(step) > len(steps)
+        if not regular:
+            continue
+        if max(steps) == step:
+            return None
+        gaps.append(next(k for k, one in enumerate(steps) if one > step))
+    return (images[gaps[0]], images[gaps[0] + 1]) if gaps else None
 
 
 def _by_number(path: str) -> list[tuple[int, str]]:
@@ -326,6 +359,14 @@ def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -
                 f"{run.name} stands in row {seen[run.name]} already",
                 expected="one row per run",
                 remedy="give each run its own run (or session) label",
+                row=row.number,
+            )
+        if alike := tables.spelled_alike([*seen, run.name]):
+            raise InputError(
+                path,
+                f"{run.name} differs from row {seen[alike[1]]} in case only",
+                expected="labels that name different files on every disk",
+                remedy="rename one of them",
                 row=row.number,
             )
         seen[run.name] = row.number

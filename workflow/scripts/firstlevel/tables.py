@@ -56,7 +56,11 @@ def read_rows(path: Path, required: Iterable[str] = ()) -> list[Row]:
         ) from None
     except UnicodeDecodeError as error:
         raise InputError(
-            path, f"is not UTF-8 text ({error.reason})", expected="UTF-8", remedy="save the table as UTF-8"
+            path,
+            f"is not UTF-8 text ({error.reason})",
+            expected="UTF-8",
+            remedy="save the table as UTF-8",
+            row=error.object.count(b"\n", 0, error.start) + 1,
         ) from None
     lines = [
         (number, [value.strip() for value in line.split("\t")])
@@ -131,6 +135,27 @@ def read_events(path: Path, duration: float | None = None, only: Container[str] 
         height = _number(path, row, "modulation") if "modulation" in row.values else None
         events.append(Event(onset, seconds, row.values["trial_type"], height))
     return events
+
+
+def spelled_alike(names: Iterable[str]) -> tuple[str, str] | None:
+    """First of the names that differs from an earlier one in case or blanks only, and that one."""
+    seen: dict[str, str] = {}
+    for name in names:
+        earlier = seen.setdefault("".join(name.casefold().split()), name)
+        if earlier != name:
+            return name, earlier
+    return None
+
+
+def two_spellings(path: Path, row: int | None, name: str, other: str) -> InputError:
+    """Say that a trial type is another one but for case or blanks."""
+    return InputError(
+        path,
+        f"the trial type {name!r} differs from {other} in case or blanks only",
+        expected="one spelling of each condition",
+        remedy="spell them alike; if they are two conditions, name each in study.conditions",
+        row=row,
+    )
 
 
 def read_columns(path: Path, columns: Sequence[str] | None = None) -> tuple[list[str], list[list[float]]]:
