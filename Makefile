@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check benchmark benchmark-kernels benchmark-scaling benchmark-scale compare-presets screenshots lock clean
+.PHONY: help run test check benchmark benchmark-kernels benchmark-scaling benchmark-scale compare-presets screenshots catalogue lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -45,6 +45,9 @@ screenshots: run  ## pictures of the default study's report for the README (need
 	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	cp $< $@
+
+catalogue: .venv/test.lock  ## config/WRONG_INPUTS.md, from the tests of wrong inputs
+	$(BIN)/pytest tests/faults --write-catalogue
 
 lock:  ## resolve pyproject.toml anew into the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

@@ -39,6 +39,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--full-size", action="store_true", help="2 x 390 volumes of 64 x 64 x 32 where it matters"
     )
+    parser.addoption(
+        "--write-catalogue", action="store_true", help="write config/WRONG_INPUTS.md from tests/faults"
+    )
 
 
 def merged(config, changes):

@@ -44,6 +44,8 @@ def compute_mask(
             expected="a brain inside the field of view",
             remedy="look at the mean image and the field of view of each run"
             if found
+            else "look at this mask over the mean image, or set the config key mask to epi"
+            if given
             else "look at the mean image, or set the config key mask to a mask of your own",
         )
     images.write_image(mask, inside.astype(np.uint8), grid.affine)

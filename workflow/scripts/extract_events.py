@@ -78,7 +78,7 @@ def _check_rows(source: Path, conditions: dict[str, list[str]] | None, listed: s
         if conditions is None and regressors.is_reserved(name):
             raise InputError(
                 source,
-                f"the trial type {name!r} is the name of a regressor that every design has",
+                f"the trial type {name!r} is a name that the model keeps for its own regressors",
                 expected="names other than constant, drift_1, drift_2 ...",
                 remedy="rename the trial type, or give the condition another name in study.conditions",
                 row=row.number,

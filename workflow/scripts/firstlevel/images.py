@@ -133,7 +133,7 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, OSError) as error:
         raise InputError(
             path,
-            f"cannot be read ({error})",
+            f"cannot be read ({_one_line(error)})",
             expected="a NIfTI image",
             remedy="restore the file or convert it again",
         ) from error
@@ -386,10 +386,15 @@ def _read(image: nib.spatialimages.SpatialImage, path: Path, scan: int | None = 
     return np.ascontiguousarray(data.reshape(_shape3(image, path)).T, dtype=np.float32)
 
 
+def _one_line(error: Exception) -> str:
+    """Message of a library, some of which have several lines."""
+    return " ".join(str(error).split())
+
+
 def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(
         path,
-        f"its data cannot be read ({error})",
+        f"its data cannot be read ({_one_line(error)})",
         expected="as many voxels as the header says, and the right checksum",
         remedy="the file is cut short or damaged: restore it",
     )

@@ -1,0 +1,103 @@
+"""What the terminal shows of a wrong input, and that odd names of folders go through every rule."""
+
+import subprocess
+import sys
+
+import numpy as np
+import yaml
+from conftest import Study
+
+from catalogue import config, onsets, volume
+from small_study import ROOT, analyse, contents, make
+
+SUFFIXES = (".tsv", ".nii", ".img", ".hdr")
+
+
+def study_in(folder):
+    """The small study, with its config as it stands in the folder."""
+    return Study(folder, yaml.safe_load((folder / "config.yaml").read_text()))
+
+
+def data_of(folder):
+    """State of all that the user gave but the config, which the test itself writes."""
+    made = {".snakemake", "logs", "benchmarks"}
+    return {
+        path: state
+        for path, state in contents(folder).items()
+        if path.suffix in SUFFIXES and not made & set(path.relative_to(folder).parts)
+    }
+
+
+def told(done):
+    """What a user sees, which is a message and no Python."""
+    shown = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "Traceback" not in shown
+    assert ", in <module>" not in shown
+    return shown
+
+
+def test_mistake_at_the_start_is_one_message(tmp_path):
+    """No line of the rules, no job, no result."""
+    folder = make(tmp_path / "study")
+    config("contrasts", {"a": "__import__('os')"})(folder)
+    before = data_of(folder)
+    shown = told(study_in(folder).snakemake(check=False))
+    assert "config key contrasts.a: \"__import__('os')\" is no weighted sum of regressors" in shown
+    assert "to do:" in shown
+    assert not (folder / "results").exists()
+    assert data_of(folder) == before
+
+
+def test_config_that_is_no_yaml_is_told_by_snakemake(tmp_path):
+    """It comes before the workflow; the document quotes it."""
+    path = tmp_path / "config.yaml"
+    path.write_text("study: {source: table\n")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
+    command += ["--directory", str(tmp_path), "--configfile", str(path)]
+    shown = told(subprocess.run(command, capture_output=True, text=True, check=False))
+    assert "Config file is not valid JSON or YAML." in shown
+    assert "`Config file is not valid JSON or YAML.`" in (ROOT / "config/WRONG_INPUTS.md").read_text()
+    assert not (tmp_path / "results").exists()
+
+
+def test_mistakes_in_jobs_are_a_message_each_and_no_file(tmp_path):
+    """The messages of the stages are on the terminal; nothing half done stays."""
+    folder = make(tmp_path / "study")
+    volume(7, lambda data: data * np.nan)(folder)
+    onsets(lambda seconds: 1000 * seconds)(folder)
+    study, before = study_in(folder), data_of(folder)
+    targets = [study.result(f"run-1_{end}") for end in ("design.tsv", "desc-resampled_bold.nii")]
+    shown = told(
+        study.snakemake("--keep-going", *(str(path.relative_to(folder)) for path in targets), check=False)
+    )
+    assert (
+        "make_design_matrix stopped. results/sub-01/sub-01_task-faces_run-1_events.tsv: every event" in shown
+    )
+    assert "resample_run stopped. run-1/f007.img: volume 7 holds 990 voxels" in shown
+    assert shown.count("to do:") == 2
+    assert not any(path.exists() for path in targets)
+    assert not list(folder.rglob("*statmap*"))
+    assert data_of(folder) == before
+
+
+def test_folders_with_quotes_blanks_and_signs_of_the_shell_reach_the_stages(tmp_path):
+    """Data, results and logs in such folders: the files are those of the plain chain, byte by byte."""
+    odd = 'd\'\u00e9t\u00e9 "1"; $(touch hacked) & `b` \u8138'
+    folder = make(tmp_path / odd)
+    config("pathvars", {"results": f"maps of {odd}", "logs": f"logs of {odd}"})(folder)
+    start = f"maps of {odd}/sub-01/sub-01_task-faces_run-2_"
+    study_in(folder).snakemake(*(f"{start}{end}" for end in ("desc-mean_boldref.nii.gz", "design.tsv")))
+    plain = make(tmp_path / "plain")
+    analyse(plain)
+    for ours, theirs in {
+        "desc-mean_boldref": "mean",
+        "desc-resampled_bold": "bold",
+        "design": "design",
+    }.items():
+        (path,) = plain.glob(f"results/sub-01/*run-2_{theirs}.[nt]*")
+        (own,) = folder.glob(f"maps*/sub-01/*run-2_{ours}.[nt]*")
+        assert own.read_bytes() == path.read_bytes()
+    assert list((folder / f"logs of {odd}").rglob("*.log"))
+    assert not list(tmp_path.rglob("hacked"))
+    assert not (ROOT / "hacked").exists()
