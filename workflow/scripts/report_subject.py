@@ -163,6 +163,7 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
         "roles": ", ".join(f"{count} {role}" for role, count in roles.items()),
         "dof": fit["DegreesOfFreedom"],
         "n_voxels": f"{fit['NumberOfVoxels']:,}",
+        "warnings": design.get("Warnings", []),
         "facts": methods.Run(
             n_scans=fit["NumberOfVolumes"],
             repetition_time=design["RepetitionTime"],
