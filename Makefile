@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check benchmark benchmark-kernels benchmark-scaling benchmark-scale compare-presets screenshots catalogue lock clean
+.PHONY: help run test check benchmark benchmark-kernels benchmark-scaling benchmark-scale compare-presets screenshots catalogue faults lock clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -36,6 +36,9 @@ benchmark-scale: .venv/run.lock  ## what planning costs with up to 3,000 subject
 
 compare-presets: .venv/run.lock  ## what each difference between the presets does, on simulated truth
 	$(BIN)/python tests/benchmarks/presets.py
+
+faults: .venv/test.lock  ## kill 52 runs at random, fill the disk, turn the clock back, compare bytes
+	$(BIN)/pytest tests/faults --draws 52 -rs
 
 screenshots: run  ## pictures of the default study's report for the README (needs Chromium)
 	$(BIN)/python tests/browser/screenshots.py

@@ -42,6 +42,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--write-catalogue", action="store_true", help="write config/WRONG_INPUTS.md from tests/faults"
     )
+    parser.addoption(
+        "--draws", type=int, default=0, help="kill so many runs, and run all long tests of faults"
+    )
 
 
 def merged(config, changes):
@@ -70,8 +73,8 @@ class Study:
     def z_map(self, contrast):
         return nib.load(self.result(f"contrast-{contrast}_stat-z_statmap.nii.gz"))
 
-    def snakemake(self, *arguments, changes=None, check=True, under=()):
-        """Run Snakemake in the study's folder, under another command.
+    def command(self, *arguments, changes=None, under=()):
+        """Command that runs Snakemake in the study's folder, under another command.
 
         `changes` are changed config keys of this one call.
         """
@@ -80,12 +83,16 @@ class Study:
         config = yaml.safe_dump(merged(self.config, changes or {}), sort_keys=False)
         if not configfile.exists() or configfile.read_text() != config:  # others may be reading it
             configfile.write_text(config)
-        workflow = ["--snakefile", str(self.root / "Snakefile"), "--cores", "2"]
-        arguments = [*workflow, "--directory", str(self.folder), *arguments, "--configfile", str(configfile)]
+        command = [*under, sys.executable, "-m", "snakemake", "--snakefile", str(self.root / "Snakefile")]
+        command += ["--cores", "2", "--directory", str(self.folder)]
+        return [*command, *arguments, "--configfile", str(configfile)]
+
+    def snakemake(self, *arguments, changes=None, check=True, under=()):
+        """Run the :meth:`command` to its end; a plan is made in a fork."""
+        command = self.command(*arguments, changes=changes, under=under)
         if "--dry-run" in arguments:
-            done = forks.snakemake(arguments, self.root)
+            done = forks.snakemake(command[3:], self.root)
         else:
-            command = [*under, sys.executable, "-m", "snakemake", *arguments]
             done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False)
         if check and done.returncode:
             raise AssertionError(f"snakemake failed:\n{done.stdout}\n{done.stderr}")
@@ -119,6 +126,15 @@ def small_study(tmp_path_factory):
             study.snakemake()
             lock.write("finished")
     return study
+
+
+@pytest.fixture
+def long_tests(request):
+    """How many runs to kill; a test of faults that takes long skips without `--draws`."""
+    draws = request.config.getoption("--draws")
+    if not draws:
+        pytest.skip("takes minutes: `make faults` runs it")
+    return draws
 
 
 @pytest.fixture(scope="session")
