@@ -104,9 +104,11 @@ def test_sequential_resampling_clips_its_second_pass_to_the_range_of_the_run(tmp
 
 
 def test_first_volume_is_copied(tmp_path, runs):
-    """A volume on the reference grid already is not interpolated."""
+    """A volume on the reference grid already is not interpolated, and lies in its own field of view."""
     ours = resample(tmp_path, runs, 0)
     np.testing.assert_array_equal(ours.dataobj[..., 0], runs[0][1][0][0])
+    outside = json.loads((tmp_path / "out.json").read_text())["voxels_outside_fov"]
+    assert outside[0] == 0 < outside[1]
 
 
 def test_smoothing_is_nilearns_after_resampling(tmp_path, runs):

@@ -194,9 +194,12 @@ def _coverage(series: Series, grids: list[Grid], steps: list[Grid]) -> tuple[lis
     counts = []
     for scan, grid in enumerate(grids):
         stays = resampling.same_grid(grid.shape, grid.affine, first.shape, first.affine)
-        mapping = resampling.voxel_map(grid.affine, target.affine)
-        shared = covered if at_once and not stays else None
-        counts.append(resampling.count_outside(mapping, target.shape, grid.shape, shared))
+        if resampling.same_grid(grid.shape, grid.affine, target.shape, target.affine):
+            counts.append(0)  # rounding would put half of its rim outside of itself
+        else:
+            mapping = resampling.voxel_map(grid.affine, target.affine)
+            shared = covered if at_once and not stays else None
+            counts.append(resampling.count_outside(mapping, target.shape, grid.shape, shared))
         if not (at_once or stays):
             mapping = resampling.voxel_map(grid.affine, first.affine)
             resampling.count_outside(mapping, first.shape, grid.shape, covered)
