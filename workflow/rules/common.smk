@@ -12,7 +12,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import study, summary
+from firstlevel import kernels, study, summary
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -44,6 +44,7 @@ def runs_of_study():
     return runs, left_out
 
 
+kernels.choose(os.environ)  # of this process and all that it starts, here or on another node
 gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
 RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
 T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
