@@ -122,7 +122,7 @@ def processes(folder):
     found = {}
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            if entry.name.isdigit() and Path(os.readlink(entry / "cwd")) == folder:
+            if entry.name.isdigit() and (entry / "cwd").readlink() == folder:
                 command = (entry / "cmdline").read_bytes().decode().split("\0")
                 stages = [re.search(r"\.snakemake/scripts/\w+\.(\w+)\.py$", word) for word in command]
                 found[int(entry.name)] = next((match[1] for match in stages if match), None)
@@ -209,43 +209,41 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a killed run and of its restart."""
+class Killed:
+    """What one kill met and left.
+
+    Attributes
+    ----------
+    steps : jobs that were done since the start.
+    stages : what ran.
+    looked : files that were looked at.
+    problems : files under a final name that were not whole, and processes that outlived the kill.
+    """
 
     steps: int
     stages: list[str]
-    locked: bool
     looked: int
-    broken: list[str]
-    alive: dict[int, str | None]
-    left: list[Path]
-    different: list[str]
-
-    @property
-    def problems(self):
-        """Everything that should not be."""
-        return [*self.broken, *self.alive.items(), *self.left, *self.different]
+    problems: list[object]
 
 
-def kill_and_restart(study, undisturbed, step, delay, *, under=(), restart_under=()):
-    """Kill the whole process group `delay` s after `step` jobs were done, start again, compare the files."""
-    with Running(study, under=under) as run:
-        run.wait_for(lambda: run.steps >= step)
+def killed(study, steps, delay):
+    """Start a study, kill its whole process group `delay` s after so many jobs are done, and unlock it.
+
+    None where it came to its end before.
+    """
+    with Running(study) as run:
+        run.wait_for(lambda: run.steps >= steps)
         end = time.monotonic() + delay
-        run.wait_for(lambda: time.monotonic() >= end)
+        if not run.wait_for(lambda: time.monotonic() >= end):
+            assert run.wait() == 0, run.said()
+            return None
         stages, alive = run.kill()
-    locked = any((study.folder / ".snakemake/locks").glob("*"))
-    if locked:
-        study.snakemake("--unlock")
-    with Running(study, under=restart_under) as again:
-        assert again.wait() == 0, again.said()
-    return Outcome(
-        steps=run.steps,
-        stages=stages,
-        locked=locked,
-        looked=run.looked + again.looked,
-        broken=run.broken + again.broken,
-        alive=alive,
-        left=leftovers(study),
-        different=different(study, undisturbed),
-    )
+    shutil.rmtree(study.folder / ".snakemake/locks", ignore_errors=True)  # what --unlock does
+    return Killed(run.steps, stages, run.looked, [*run.broken, *alive.items()])
+
+
+def finished(study):
+    """Start a study and let it finish; files that were not whole under a final name."""
+    with Running(study) as run:
+        assert run.wait() == 0, run.said()
+    return run.broken

@@ -1,9 +1,11 @@
 """Processes that are killed at any moment: no half file, and the same bytes after a plain restart."""
 
+import itertools
 import os
 import random
 import shutil
 import signal
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -14,7 +16,9 @@ from faults.harness import (
     PAGES,
     Running,
     different,
-    kill_and_restart,
+    digests,
+    finished,
+    killed,
     leftovers,
     problem,
     processes,
@@ -24,33 +28,27 @@ from faults.harness import (
 from firstlevel import images, stage
 
 KINDS = {
-    "maps": (26, 16, MAPS),
-    "from nothing": (6, 17, MAPS),
-    "after an edit": (10, 15, MAPS),
-    "figures": (6, 26, FIGURES),
-    "pages": (4, 40, PAGES),
+    "maps": MAPS,
+    "after an edit": MAPS,
+    "from nothing": MAPS,
+    "figures": FIGURES,
+    "pages": PAGES,
 }
-"""Share of 52 draws, about how many jobs, and what is made."""
+"""What a study begins with, or what it makes."""
+ORDER = ["maps", "after an edit", "figures", "from nothing", "maps", "pages", "after an edit", "maps", "maps"]
 EDIT = {"resample": {"smoothing_fwhm": 9.0}, "glm": {"noise_model": "ols"}}
 """What a finished study had before, so that files of an earlier config lie under all final names."""
 
 
-def drawn(n_draws):
-    """Draws as (kind, step, delay in s): seeded, each kind spread over all of its jobs."""
-    rng = random.Random(20260)
-    draws = []
-    for kind, (share, n_jobs, _) in KINDS.items():
-        count = max(1, round(n_draws * share / 52))
-        for k in range(count):
-            step = int((k + rng.random()) / count * n_jobs)
-            draws.append((kind, step, rng.uniform(0.0, 1.2 if step else 4.0)))
-    rng.shuffle(draws)
-    return draws
+def drawn(rng):
+    """Jobs to be done after a start until the kill, and s from then on: mostly while stages run."""
+    steps = rng.randrange(6)
+    return steps, rng.uniform(0.0, 1.5) if steps else rng.uniform(0.0, 6.0)
 
 
 def prepared(kind, folder, small_study, edited):
     """Study that a draw begins with."""
-    changes = KINDS[kind][2]
+    changes = KINDS[kind]
     if kind == "from nothing":
         return Study(folder, merged(small_study.config, changes))
     if kind == "after an edit":
@@ -73,29 +71,40 @@ def edited(tmp_path_factory, small_study):
     return study
 
 
+def killed_studies(n_draws, folder, small_study, edited):
+    """Kill studies again and again until each is done: one line per kill, one per study; the bad ones."""
+    rng, number, met = random.Random(20260), 0, Counter()
+    for kind in itertools.cycle(ORDER):
+        study = prepared(kind, folder, small_study, edited)
+        for _ in range(10 if kind == "pages" else 6):
+            draw = drawn(rng)
+            found = killed(study, *draw)
+            if found is None:
+                break
+            number += 1
+            met.update(found.stages or ["no stage"])
+            line = f"{number:3} {kind}: {found.steps} jobs done, then {', '.join(found.stages) or 'no stage'}"
+            yield f"{line}; {found.looked} files looked at; {found.problems or 'all whole'}", found.problems
+            if number == n_draws:
+                break
+        problems = [*finished(study), *leftovers(study), *different(study, small_study)]
+        yield f"    {kind}: {problems or f'{len(digests(study))} files, same bytes'}", problems
+        shutil.rmtree(folder)
+        if number == n_draws:
+            break
+    yield f"    killed: {', '.join(f'{stage} {count}' for stage, count in sorted(met.items()))}", []
+
+
 def test_runs_killed_at_random_moments_end_in_the_same_bytes(
     long_tests, tmp_path, small_study, edited, capsys
 ):
     """Whole process groups, over all stages: nothing half under a final name, no process left, same bytes."""
-    problems, stages = [], set()
-    for number, (kind, step, delay) in enumerate(drawn(long_tests), start=1):
-        folder = tmp_path / "study"
-        study = prepared(kind, folder, small_study, edited)
-        found = kill_and_restart(study, small_study, step, delay)
-        problems += [(number, kind, step, delay, what) for what in found.problems]
-        stages |= set(found.stages)
+    bad = []
+    for line, problems in killed_studies(long_tests, tmp_path / "study", small_study, edited):
         with capsys.disabled():
-            verdict = found.problems or "same bytes"
-            running = ", ".join(found.stages) or "no stage"
-            print(
-                f"{number:3} {kind:14} {found.steps:2} jobs done, {running}; lock {found.locked}; "
-                f"{found.looked} files looked at; {verdict}",
-                flush=True,
-            )
-        shutil.rmtree(folder)
-    with capsys.disabled():
-        print("stages that were killed:", ", ".join(sorted(stages)))
-    assert problems == []
+            print(line, flush=True)
+        bad += problems
+    assert bad == []
 
 
 def test_half_files_are_seen(tmp_path):
@@ -115,7 +124,7 @@ def test_half_files_are_seen(tmp_path):
 
 
 def test_second_start_and_sigkill(tmp_path, small_study):
-    """A second start in the same folder stops at the lock; the first, killed, then started again, is whole."""
+    """A second start in one folder stops at the lock; the first, killed and started again, is whole."""
     study = raw_copy(small_study, tmp_path / "study", MAPS)
     with Running(study) as run:
         assert run.wait_for(lambda: (study.results / "sub-01_task-faces_run-1_events.tsv").exists())
@@ -156,7 +165,7 @@ def test_one_killed_stage_fails_alone(long_tests, tmp_path, small_study, name):
 
 
 def test_remains_of_a_killed_stage_go_at_the_next_run(tmp_path):
-    """What a killed job had begun is gone once the file is made, for every file that shares no name with it."""
+    """What a killed job had begun is gone once its file is made; what other jobs began stays."""
     mine = tmp_path / "sub-01_run-1_stat-z_statmap.nii.gz"
     other = tmp_path / "sub-01_run-1_stat-t_statmap.nii.gz"
     for path in (mine, other):
