@@ -149,6 +149,7 @@ class Running:
 
     def __enter__(self):
         self._seen = {}
+        self.study.folder.mkdir(parents=True, exist_ok=True)
         self._said = (self.study.folder / "said.log").open("w+b")
         self._process = subprocess.Popen(
             self.study.command(*self.arguments, under=self.under),

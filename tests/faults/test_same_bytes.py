@@ -1,13 +1,15 @@
 """Runs in other surroundings make the same files, byte by byte; no stage but the download needs a network."""
 
+import os
 import shutil
+import time
 
 import pytest
 from conftest import Study
-from faults.harness import MAPS, PAGES, different, leftovers, raw_copy
+from faults.harness import MAPS, PAGES, different, files, leftovers, raw_copy
 
 from chromium import without_network
-from firstlevel import kernels
+from firstlevel import clock, kernels
 
 ODD = {
     "PYTHONHASHSEED": "11",
@@ -27,6 +29,8 @@ def surroundings(**variables):
     return (*without_network(), "env", *(f"{name}={value}" for name, value in variables.items()), *shell)
 
 
+DAY = 86_400 * 10**9
+"""ns."""
 SHORT = [
     "figures/sub-01_task-faces_run-1_design.png",
     "figures/sub-01_task-faces_contrast-facesMinusScrambled_thresholds.png",
@@ -36,13 +40,18 @@ SHORT = [
 
 
 def test_pages_and_figures_made_anew_elsewhere_are_the_same(tmp_path, small_study):
-    """One core, no network, odd folder, other hash seed, locale, time zone and rights: pages and figures."""
+    """One core, no network, odd folder, other hash seed, locale, zone and rights; the clock went back."""
     folder = tmp_path / "other földer, with blanks" / "study"
     shutil.copytree(small_study.folder, folder, symlinks=True)
     study = Study(folder, small_study.config)
     for path in [*(study.results / name for name in SHORT), study.results / "report.html"]:
         path.unlink()
-    study.snakemake("--cores", "1", under=surroundings(**ODD))
+    made = [path for part in ("results", "data") for path in files(folder / part)]
+    for path in made:
+        os.utime(path, ns=(path.stat().st_mtime_ns + DAY,) * 2)
+    said = study.snakemake("--cores", "1", under=surroundings(**ODD)).stderr
+    assert f"The clock has gone back: {len(made)} files" in said
+    assert f"{len(SHORT) + 3} of {len(SHORT) + 3} steps" in said  # both pages, the rule all, and no more
     assert different(study, small_study) == []
     assert (study.results / "report.html").stat().st_mode & 0o777 == 0o600
 
@@ -75,6 +84,22 @@ def test_kernel_is_taken_back_where_the_processor_lacks_it(tmp_path):
     kernels.choose(sent, tmp_path / "old")
     assert "OPENBLAS_CORETYPE" not in sent
     assert sent["HOME"] == "/"
+
+
+def test_files_from_the_future_keep_their_order(tmp_path):
+    """They end just before now, one after the other; older files keep their times, and nothing is looked for
+    where the sign is not from the future.
+    """
+    now, paths = time.time_ns(), [tmp_path / name for name in "abcd"]
+    for path, shift in zip(paths, (3 * DAY, -DAY, DAY, 2 * DAY), strict=True):
+        path.write_text("")
+        os.utime(path, ns=(now + shift,) * 2)
+    assert clock.set_back([tmp_path], [paths[1], tmp_path / "none"]) == 0
+    assert clock.set_back([tmp_path], [paths[0]]) == 3
+    times = {path.name: path.stat().st_mtime_ns for path in paths}
+    assert sorted(times, key=times.get) == ["b", "c", "d", "a"]
+    assert times["b"] == now - DAY
+    assert now - DAY < times["c"] < times["a"] <= time.time_ns()
 
 
 WHOLE = {

@@ -12,7 +12,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import kernels, study, summary
+from firstlevel import clock, kernels, study, summary
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -45,6 +45,13 @@ def runs_of_study():
 
 
 kernels.choose(os.environ)  # of this process and all that it starts, here or on another node
+if workflow.is_main_process:
+    folders = [Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "data")]
+    if n_files := clock.set_back(folders, [folders[0] / "runs.tsv", Path(".snakemake/metadata")]):
+        print(
+            f"The clock has gone back: {n_files} files were from the future and are now set back.",
+            file=sys.stderr,
+        )
 gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
 RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
 T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
