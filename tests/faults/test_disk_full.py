@@ -1,4 +1,4 @@
-"""A disk that is full in the middle: a message that says so, no half file, the same bytes once there is room."""
+"""A disk that is full in the middle: a message says so, no half file, the same bytes once there is room."""
 
 import subprocess
 from contextlib import contextmanager

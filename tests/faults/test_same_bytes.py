@@ -40,18 +40,13 @@ SHORT = [
 
 
 def test_pages_and_figures_made_anew_elsewhere_are_the_same(tmp_path, small_study):
-    """One core, no network, odd folder, other hash seed, locale, zone and rights; the clock went back."""
+    """One core, no network, odd folder, other hash seed, locale, time zone, rights: pages and figures."""
     folder = tmp_path / "other földer, with blanks" / "study"
     shutil.copytree(small_study.folder, folder, symlinks=True)
     study = Study(folder, small_study.config)
     for path in [*(study.results / name for name in SHORT), study.results / "report.html"]:
         path.unlink()
-    made = [path for part in ("results", "data") for path in files(folder / part)]
-    for path in made:
-        os.utime(path, ns=(path.stat().st_mtime_ns + DAY,) * 2)
-    said = study.snakemake("--cores", "1", under=surroundings(**ODD)).stderr
-    assert f"The clock has gone back: {len(made)} files" in said
-    assert f"{len(SHORT) + 3} of {len(SHORT) + 3} steps" in said  # both pages, the rule all, and no more
+    study.snakemake("--cores", "1", under=surroundings(**ODD))
     assert different(study, small_study) == []
     assert (study.results / "report.html").stat().st_mode & 0o777 == 0o600
 
@@ -66,9 +61,8 @@ def test_kernels_of_another_machine_give_the_same_design(tmp_path, small_study):
         *(f"results/sub-01/sub-01_task-faces_{name}" for name in names),
         under=surroundings(OPENBLAS_CORETYPE="Prescott"),
     )
-    made = [name for name in names if study.result(name).is_file()]
-    assert made == names
-    assert different(study, small_study) == []
+    for name in names:
+        assert study.result(name).read_bytes() == small_study.result(name).read_bytes()
 
 
 def test_kernel_is_taken_back_where_the_processor_lacks_it(tmp_path):
@@ -100,6 +94,20 @@ def test_files_from_the_future_keep_their_order(tmp_path):
     assert sorted(times, key=times.get) == ["b", "c", "d", "a"]
     assert times["b"] == now - DAY
     assert now - DAY < times["c"] < times["a"] <= time.time_ns()
+
+
+def test_study_goes_on_after_the_clock_went_back(long_tests, tmp_path, small_study):
+    """Everything is from tomorrow, maps are missing: a plain start makes them, with the same bytes."""
+    shutil.copytree(small_study.folder, tmp_path / "study", symlinks=True)
+    study = Study(tmp_path / "study", small_study.config)
+    for path in study.results.glob("*_stat-z_statmap.nii.gz"):
+        path.unlink()
+    made = [path for part in ("results", "data") for path in files(study.folder / part)]
+    for path in made:
+        os.utime(path, ns=(path.stat().st_mtime_ns + DAY,) * 2)
+    said = study.snakemake().stderr
+    assert f"The clock has gone back: {len(made)} files" in said
+    assert different(study, small_study) == []
 
 
 WHOLE = {
