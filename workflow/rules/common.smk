@@ -45,8 +45,9 @@ def runs_of_study():
 
 
 kernels.choose(os.environ)  # of this process and all that it starts, here or on another node
-if workflow.is_main_process:
-    folders = [Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "data")]
+if workflow.is_main_process and not workflow.dryrun:
+    made = ("<results>", "<data>/simulated", "<data>/spm_multimodal")
+    folders = [Path(workflow.pathvars.apply(folder)) for folder in made]
     if n_files := clock.set_back(folders, [folders[0] / "runs.tsv", Path(".snakemake/metadata")]):
         print(
             f"The clock has gone back: {n_files} files were from the future and are now set back.",
