@@ -4,7 +4,7 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check benchmark benchmark-kernels benchmark-scaling benchmark-scale compare-presets screenshots catalogue faults lock clean
+.PHONY: $(shell sed -nE 's/^([a-z][a-z0-9.-]*):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,6 +39,9 @@ compare-presets: .venv/run.lock  ## what each difference between the presets doe
 
 faults: .venv/test.lock  ## kill 52 runs at random, fill the disk, turn the clock back, compare bytes
 	$(BIN)/pytest tests/faults --draws 52 -rs
+
+validate: .venv/test.lock  ## the statistics on known truth: about 12 minutes on two cores
+	$(BIN)/python tests/benchmarks/validate.py
 
 screenshots: run  ## pictures of the default study's report for the README (needs Chromium)
 	$(BIN)/python tests/browser/screenshots.py
