@@ -40,7 +40,7 @@ compare-presets: .venv/run.lock  ## what each difference between the presets doe
 faults: .venv/test.lock  ## kill 52 runs at random, fill the disk, turn the clock back, compare bytes
 	$(BIN)/pytest tests/faults --draws 52 -rs
 
-validate: .venv/test.lock  ## the statistics on known truth: about 12 minutes on two cores
+validate: .venv/test.lock  ## the statistics on known truth: 9 minutes of CPU time
 	$(BIN)/python tests/benchmarks/validate.py
 
 screenshots: run  ## pictures of the default study's report for the README (needs Chromium)

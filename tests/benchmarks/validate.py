@@ -2,14 +2,18 @@
 
     make validate                # prints the tables of config/VALIDATION.md and draws its picture
     python validate.py --quick   # a look, in a minute
+    python validate.py --again   # the tables and the picture of the last run's numbers
 
-Null studies (arrays): two runs with random designs, noise of known AR(1) coefficient, the statistical core of the
-workflow and fixed effects. The voxels of a study share its designs, so standard errors are those between studies.
+Null studies (arrays): two runs with random designs, noise of known AR(1) coefficient, the statistical core
+of the workflow and fixed effects. The voxels of a study share its designs, so standard errors are those
+between studies.
 Sensitivity (images): simulated studies through the stages, from raw volumes to z maps.
 """
 
 import argparse
+import itertools
 import os
+import pickle
 import sys
 import tempfile
 import time
@@ -61,8 +65,8 @@ QUANTILES = stats.norm.ppf(np.linspace(0, 1, 1001)[1:-1])
 COMPARED = [("blocks", 128, "ols", 0.0), ("blocks", 128, "ar1", 0.3), ("events", 42, "ar1", 0.3)]
 """Cells in which nilearn's own fit and contrast see the same arrays."""
 SIMULATED = {
-    "n_scans": 128, "shape": [48, 48, 26], "voxel_size": [4.0, 4.0, 5.0], "repetition_time": 2.0, "noise": 1.0,
-    "ar1": 0.3, "drift": 1.0, "activation": 10.0,
+    "n_scans": 128, "shape": [64, 64, 32], "voxel_size": [3.0, 3.0, 4.0], "repetition_time": 2.0,
+    "noise": 1.0, "ar1": 0.3, "drift": 1.0, "activation": 10.0,
 }  # fmt: skip
 MOTIONS = (0.0, 2.0)
 STRATEGIES = ("sequential", "direct")
@@ -84,8 +88,8 @@ class Found:
     rates : for each test, shares of silent voxels with p below LEVELS.
     below : shares of silent voxels with z (of t) below QUANTILES.
     moments : mean and standard deviation of that z.
-    error, covered, spread : of the active voxels' effect, the mean less the truth, the share whose 95 % interval
-        holds the truth, and the standard deviation, in percent signal change.
+    error, covered, spread : of the active voxels' effect, the mean less the truth, the share whose 95 %
+        interval holds the truth, and the standard deviation, in percent signal change.
     coefficient : mean AR(1) coefficient of the fit.
     """
 
@@ -110,7 +114,7 @@ class Found:
 
 
 def bounded(shares: list[float], level: float, n_voxels: int) -> tuple[float, float]:
-    """Mean over studies, and how far from the level it may lie: by the binomial, or the spread where larger."""
+    """Mean over studies, and how far from the level it may lie: by the binomial, or a larger spread."""
     binomial = np.sqrt(level * (1 - level) / (n_voxels * len(shares)))
     between = np.std(shares, ddof=1) / np.sqrt(len(shares))
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(shares) - 1) * max(binomial, between)
@@ -126,19 +130,30 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="10 null studies, 2 simulated ones")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--picture", type=Path, default=ROOT / ".benchmark/validation.png")
+    parser.add_argument("--numbers", type=Path, default=ROOT / ".benchmark/validation.pickle")
+    parser.add_argument("--again", action="store_true", help="compute nothing, show the last run's numbers")
     options = parser.parse_args()
     if options.quick:
         options.studies, options.images = 10, 2
-    start = time.perf_counter()
-    with ProcessPoolExecutor(options.processes) as pool:
-        found = null_cells(pool, options.studies, start)
-        compared = list(pool.map(against_nilearn, COMPARED, [max(2, options.studies // 10)] * len(COMPARED)))
-        say(start, "nilearn's own fits compared")
-        detected = sensitivity(pool, options.images, start)
-    print(tables(found, compared, detected, options))
-    options.picture.parent.mkdir(exist_ok=True)
+    if not options.again:
+        numbers = computed(options.studies, options.images, options.processes)
+        for path in (options.numbers, options.picture):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        options.numbers.write_bytes(pickle.dumps(numbers))
+    found, compared, detected = pickle.loads(options.numbers.read_bytes())
+    print(tables(found, compared, detected))
     draw(found, detected, options.picture)
-    say(start, f"picture: {options.picture}")
+    print(f"picture: {options.picture}", file=sys.stderr)
+
+
+def computed(n_studies: int, n_images: int, n_processes: int) -> tuple[dict[Cell, "Found"], list, "Detected"]:
+    """All numbers, with a line to stderr at each step."""
+    start = time.perf_counter()
+    with ProcessPoolExecutor(n_processes) as pool:
+        found = null_cells(pool, n_studies, start)
+        compared = list(pool.map(against_nilearn, COMPARED, [max(2, n_studies // 10)] * len(COMPARED)))
+        say(start, "nilearn's own fits compared")
+        return found, compared, sensitivity(pool, n_images, start)
 
 
 def say(start: float, text: str) -> None:
@@ -267,7 +282,18 @@ def image_study(motion: float, seed: int) -> dict[str, dict]:
 def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mask, effect and z of faces - scrambled, by the stages, with every other key at its default."""
     sessions = [sorted(raw[f"session{run}"].glob("*.img")) for run in (1, 2)]
-    names = ("resampled", "mean", "events", "design", "beta", "sigma2", "ar1", "rsquared", "fit", "design_json")
+    names = (
+        "resampled",
+        "mean",
+        "events",
+        "design",
+        "beta",
+        "sigma2",
+        "ar1",
+        "rsquared",
+        "fit",
+        "design_json",
+    )
     ending = {"events": "tsv", "design": "tsv", "fit": "json", "design_json": "json"}
     of_run = [{name: folder / f"{run}_{name}.{ending.get(name, 'nii')}" for name in names} for run in (1, 2)]
     mask, spare = folder / "mask.nii", folder / "spare.json"
@@ -297,8 +323,8 @@ def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarr
     maps = {name: folder / f"{name}.nii" for name in ("effect", "variance", "stat", "p", "z")}
     of = {name: [files[name] for files in of_run] for name in names}
     compute_contrast.compute_contrast(
-        betas=of["beta"], sigma2s=of["sigma2"], ar1s=of["ar1"], designs=of["design"], fits=of["fit"], mask=mask,
-        **maps, sidecar=spare, rows=["faces - scrambled"], statistic="t", label="difference",
+        betas=of["beta"], sigma2s=of["sigma2"], ar1s=of["ar1"], designs=of["design"], fits=of["fit"],
+        mask=mask, **maps, sidecar=spare, rows=["faces - scrambled"], statistic="t", label="difference",
     )  # fmt: skip
     return nib.load(mask).get_fdata() > 0, *(nib.load(maps[name]).get_fdata() for name in ("effect", "z"))
 
@@ -309,7 +335,7 @@ def held_against(truth: list[np.ndarray], mask: np.ndarray, effect: np.ndarray, 
     true = faces - scrambled
     silent = mask & (np.abs(faces) + np.abs(scrambled) < 1e-3)
     threshold = float(np.quantile(z[silent], 1 - FALSE_POSITIVES))
-    bins = [mask & (true >= low) & (true < high) for low, high in zip(BINS[:-1], BINS[1:], strict=True)]
+    bins = [mask & (true >= low) & (true < high) for low, high in itertools.pairwise(BINS)]
     strong = mask & (true >= BINS[1])
     return {
         "found": [float((z[at] > threshold).mean()) for at in bins],
@@ -326,16 +352,23 @@ def share(value: float, half: float, level: float) -> str:
     return f"**{text}**" if abs(value - level) > half else text
 
 
-def tables(found: dict[Cell, Found], compared: list, detected: Detected, options: argparse.Namespace) -> str:
+def tables(found: dict[Cell, Found], compared: list, detected: Detected) -> str:
     """The four tables of config/VALIDATION.md."""
     blocks = [false_positives(found), known_truth(found), same_as_nilearn(compared), true_positives(detected)]
-    head = f"{options.studies} null studies per design and length, {options.images} simulated ones per motion"
+    studies, images = (
+        len(next(iter(of))) for of in ([cell.error for cell in found.values()], detected.values())
+    )
+    head = f"{studies} null studies per design and length, {images} simulated ones per motion"
     return "\n\n".join([head, *blocks])
 
 
 def rows(header: list[str], lines: list[list[str]]) -> str:
     return "\n".join(
-        [f"| {' | '.join(header)} |", "|---" * len(header) + "|", *(f"| {' | '.join(line)} |" for line in lines)]
+        [
+            f"| {' | '.join(header)} |",
+            "|---" * len(header) + "|",
+            *(f"| {' | '.join(line)} |" for line in lines),
+        ]
     )
 
 
@@ -349,7 +382,9 @@ def false_positives(found: dict[Cell, Found]) -> str:
             share(*cell.rate(test, level), LEVELS[level]) for test in TESTS for level in range(len(LEVELS))
         ]
         lines.append([f"{kind}, {scans}", model, f"{rho:g}", *rates])
-    halves = [np.median([cell.rate("t", level)[1] for cell in found.values()]) for level in range(len(LEVELS))]
+    halves = [
+        np.median([cell.rate("t", level)[1] for cell in found.values()]) for level in range(len(LEVELS))
+    ]
     bounds = ", ".join(
         f"{100 * level:g} ± {100 * half:.{2 if level > 0.02 else 3}f} %"
         for level, half in zip(LEVELS, halves, strict=True)
@@ -360,22 +395,27 @@ def false_positives(found: dict[Cell, Found]) -> str:
 def known_truth(found: dict[Cell, Found]) -> str:
     """The z of t against N(0, 1), the AR(1) coefficient, bias and coverage of the effect."""
     header = ["design, scans", "noise model", "noise", "coefficient", "z mean", "z sd", "KS distance"]
-    header += ["bias of the effect (%)", "its standard error", "sd of the effect", "95 % interval covers (%)"]
+    header += ["bias of the effect (%)", "sd of the effect", "95 % interval covers (%)"]
     lines = []
     for (kind, scans, model, rho), cell in found.items():
         mean, deviation = np.mean(cell.moments, axis=0)
-        error = np.std(cell.error, ddof=1) / np.sqrt(len(cell.error))
-        lines.append(
-            [f"{kind}, {scans}", model, f"{rho:g}", f"{np.mean(cell.coefficient):.2f}", f"{mean:.3f}"]
-            + [f"{deviation:.3f}", f"{cell.ks():.4f}", f"{100 * np.mean(cell.error):.2f}", f"{100 * error:.2f}"]
-            + [f"{np.mean(cell.spread):.2f}", share(*cell.coverage(), 0.95)]
-        )
+        of_z = [f"{mean:.3f}", f"{deviation:.3f}", f"{cell.ks():.4f}"]
+        of_effect = [with_error(cell.error, 2), f"{np.mean(cell.spread):.2f}", share(*cell.coverage(), 0.95)]
+        of_noise = [f"{rho:g}", f"{np.mean(cell.coefficient):.2f}"]
+        lines.append([f"{kind}, {scans}", model, *of_noise, *of_z, *of_effect])
     return rows(header, lines)
 
 
 def same_as_nilearn(compared: list) -> str:
     """Rates of t on the same arrays, here and by nilearn."""
-    header = ["design, scans", "noise model", "noise", "t .05, .01, .001", "nilearn", "largest difference in z"]
+    header = [
+        "design, scans",
+        "noise model",
+        "noise",
+        "t .05, .01, .001",
+        "nilearn",
+        "largest difference in z",
+    ]
     lines = []
     for (kind, scans, model, rho), (ours, theirs, distance) in zip(COMPARED, compared, strict=True):
         both = [", ".join(f"{100 * rate:.3f}" for rate in rates) for rates in (ours, theirs)]
@@ -385,21 +425,21 @@ def same_as_nilearn(compared: list) -> str:
 
 def true_positives(detected: Detected) -> str:
     """Percent of voxels found, by their true effect, at one false positive in a thousand."""
-    names = [f"{low:g} to {high:g} %" for low, high in zip(BINS[:-1], BINS[1:], strict=True)]
+    names = [f"{low:g} to {high:g} %" for low, high in itertools.pairwise(BINS)]
     header = ["motion (mm)", "strategy", *names, "threshold z", "p < .001 (%)", "bias (%)"]
     lines = []
     for (motion, strategy), studies in detected.items():
         of = {name: [study[name] for study in studies] for name in ("found", "threshold", "nominal", "bias")}
-        error = np.std(of["found"], axis=0, ddof=1) / np.sqrt(len(studies))
-        shares = [
-            f"{100 * value:.1f} ± {100 * e:.1f}"
-            for value, e in zip(np.mean(of["found"], axis=0), error, strict=True)
-        ]
-        lines.append(
-            [f"{motion:g}", strategy, *shares, f"{np.mean(of['threshold']):.2f}"]
-            + [f"{100 * np.mean(of['nominal']):.3f}", f"{100 * np.mean(of['bias']):.1f}"]
-        )
+        shares = [with_error(values) for values in np.transpose(of["found"])]
+        z_level = [f"{np.mean(of['threshold']):.2f}", f"{100 * np.mean(of['nominal']):.3f}"]
+        lines.append([f"{motion:g}", strategy, *shares, *z_level, with_error(of["bias"])])
     return rows(header, lines)
+
+
+def with_error(values: np.ndarray | list[float], digits: int = 1) -> str:
+    """Mean over studies in percent, and its standard error."""
+    error = np.std(values, ddof=1) / np.sqrt(len(values))
+    return f"{100 * np.mean(values):.{digits}f} ± {100 * error:.{digits}f}"
 
 
 def draw(found: dict[Cell, Found], detected: Detected, path: Path) -> None:
@@ -407,8 +447,9 @@ def draw(found: dict[Cell, Found], detected: Detected, path: Path) -> None:
     figure, axes = plt.subplots(2, 3, figsize=(11, 6.4), layout="constrained")
     for ax, scans in zip(axes[0], null_studies.TIMINGS, strict=True):
         draw_rates(ax, found, scans)
+        ax.sharey(axes[0, 0])
     axes[0, 0].set_ylabel("voxels without effect with p < .001 (%)")
-    axes[0, 0].legend(frameon=False, fontsize=8)
+    axes[0, 0].legend(frameon=False, fontsize=8, loc="upper left")
     draw_z(axes[1, 0], found)
     draw_coverage(axes[1, 1], found)
     draw_sensitivity(axes[1, 2], detected)
@@ -428,14 +469,22 @@ def draw_rates(ax: plt.Axes, found: dict[Cell, Found], scans: int) -> None:
     level = len(LEVELS) - 1
     for kind in KINDS:
         for model in MODELS:
-            of = [(cell[3], found[cell].rate("t", level)) for cell in found if cell[:3] == (kind, scans, model)]
+            of = [
+                (cell[3], found[cell].rate("t", level)) for cell in found if cell[:3] == (kind, scans, model)
+            ]
             x, rates = [rho for rho, _ in of], [100 * rate for _, (rate, _) in of]
             ax.plot(x, rates, STYLES[kind], color=COLOURS[model], markersize=5, label=f"{model}, {kind}")
     half = 100 * np.median([found[cell].rate("t", level)[1] for cell in found if cell[1] == scans])
     ax.axhspan(100 * LEVELS[level] - half, 100 * LEVELS[level] + half, color="0.85", zorder=0)
-    ax.set_ylim(0)
+    ax.set_yscale("log")
+    ax.set_ylim(0.07, 2.2)
+    ticks = (0.1, 0.2, 0.5, 1, 2)
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.yaxis.set_minor_locator(mpl.ticker.NullLocator())
     ax.set_xlabel("AR(1) coefficient of the noise")
-    ax.set_title(f"2 runs of {scans} scans, TR {null_studies.TIMINGS[scans].repetition_time:g} s", fontsize=10)
+    ax.set_title(
+        f"2 runs of {scans} scans, TR {null_studies.TIMINGS[scans].repetition_time:g} s", fontsize=10
+    )
 
 
 def draw_z(ax: plt.Axes, found: dict[Cell, Found]) -> None:
@@ -460,7 +509,9 @@ def draw_coverage(ax: plt.Axes, found: dict[Cell, Found]) -> None:
     """Coverage of the 95 % interval against the noise, short runs and long ones."""
     for model in ("ar1", "ar1_corrected"):
         for scans, marker in ((390, "o-"), (42, "s--")):
-            of = [(cell[3], found[cell].coverage()[0]) for cell in found if cell[:3] == ("blocks", scans, model)]
+            of = [
+                (cell[3], found[cell].coverage()[0]) for cell in found if cell[:3] == ("blocks", scans, model)
+            ]
             x, y = [rho for rho, _ in of], [100 * value for _, value in of]
             ax.plot(x, y, marker, color=COLOURS[model], markersize=5, label=f"{model}, {scans} scans")
     ax.axhline(95, color="k", linewidth=0.8)
@@ -479,7 +530,9 @@ def draw_sensitivity(ax: plt.Axes, detected: Detected) -> None:
     for key, (colour, label) in drawn.items():
         shares = 100 * np.array([study["found"] for study in detected[key]])
         error = shares.std(axis=0, ddof=1) / np.sqrt(len(shares))
-        ax.errorbar(x, shares.mean(axis=0), error, fmt="o-", color=colour, markersize=5, capsize=3, label=label)
+        ax.errorbar(
+            x, shares.mean(axis=0), error, fmt="o-", color=colour, markersize=5, capsize=3, label=label
+        )
     ax.set_ylim(0, 102)
     ax.set_xlabel("true effect (percent signal change)")
     ax.set_ylabel("found at false positives of .001 (%)")

@@ -4,6 +4,11 @@ Where both runs have one design and the noise is white, the statistics have thei
 bounds follow from it: a right implementation passes each with a probability of 1 - 1e-6 at any seed.
 """
 
+import importlib
+import os
+import sys
+from pathlib import Path
+
 import null_studies
 import numpy as np
 import pytest
@@ -109,3 +114,41 @@ def test_models_of_ar1_miss_their_level_by_as_much_as_is_documented(correlated, 
     print(f"{model}: rate {100 * found:.2f} %, sd of z {of_z:.3f}")
     assert abs(found - rate) < margin * SPREAD
     assert abs(of_z - deviation) < margin * SPREAD_OF_Z
+
+
+@pytest.fixture
+def validate(monkeypatch):
+    """The module of ``make validate``; what it sets for its own process is undone."""
+    monkeypatch.setattr("os.environ", os.environ.copy())
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    return importlib.import_module("benchmarks.validate")
+
+
+def test_page_shows_the_tables_that_the_command_prints(validate):
+    """config/VALIDATION.md has the header and the first columns of every row of every table, in order."""
+    studies = {
+        "rates": {test: np.array(LEVELS) for test in validate.TESTS},
+        "below": scipy.stats.norm.cdf(validate.QUANTILES),
+        "moments": (0.0, 1.0),
+        "error": 0.0,
+        "covered": 0.95,
+        "spread": 1.0,
+        "coefficient": 0.0,
+    }
+    found = {cell: validate.Found() for cell in validate.cells()}
+    for of in found.values():
+        validate.add(of, studies)
+        validate.add(of, studies)
+    image = {"found": [0.0] * (len(validate.BINS) - 1), "threshold": 3.0, "nominal": 0.001, "bias": 0.0}
+    detected = {(m, s): [image, image] for m in validate.MOTIONS for s in validate.STRATEGIES}
+    printed = validate.tables(found, [(LEVELS, LEVELS, 0.0)] * len(validate.COMPARED), detected)
+
+    def shape(text):
+        lines = [line.split(" | ") for line in text.splitlines() if line.startswith("|")]
+        rows = [line for line in lines if line[0].startswith("| ")]
+        named = [line if line[0] in ("| design, scans", "| motion (mm)") else line[:2] for line in rows]
+        return list(zip(named, map(len, rows), strict=True))
+
+    page = (Path(__file__).parents[2] / "config/VALIDATION.md").read_text()
+    assert len(shape(printed)) == 2 * (len(found) + 1) + len(validate.COMPARED) + len(detected) + 2
+    assert shape(page) == shape(printed)
