@@ -517,7 +517,8 @@ def draw_coverage(ax: plt.Axes, found: dict[Cell, Found]) -> None:
     ax.axhline(95, color="k", linewidth=0.8)
     ax.set_xlabel("AR(1) coefficient of the noise, blocks")
     ax.set_ylabel("95 % intervals that hold the effect (%)")
-    ax.legend(frameon=False, fontsize=8)
+    ax.set_ylim(79, 95.8)
+    ax.legend(frameon=False, fontsize=8, loc="lower left")
 
 
 def draw_sensitivity(ax: plt.Axes, detected: Detected) -> None:
