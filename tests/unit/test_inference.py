@@ -15,7 +15,7 @@ from statsmodels.stats.multitest import multipletests
 from test_figures import OBLIQUE, PLAIN, SHAPE, distance, texts_of
 
 from compute_inference import CLUSTER_COLUMNS, compute_inference
-from firstlevel import figures, inference, sections, tables
+from firstlevel import figures, inference, sections, tables, viewer
 from firstlevel.viewer import POLICY
 from plot_inference import centre_and_width, plot_inference
 
@@ -412,6 +412,16 @@ def test_the_viewer_stands_alone(drawing, affine):
     assert np.ptp(sides) < 1e-9 < sides[0]
     cut = [params["numSlice"][axis] + 1 for axis in "XYZ"] * sides + np.array(params["affine"])[:3, 3]
     np.testing.assert_allclose(cut, [28.0, -35.0, 25.0], rtol=0, atol=6.0)  # a voxel
+
+
+def test_nothing_of_the_scripts_of_a_viewer_is_taken_out():
+    """Icons from elsewhere and random names of nilearn 0.14 go; all else stays, such as what 0.13 makes."""
+    name, other = "0123456789abcdef" * 2, "f" * 32
+    icon = '<link rel="icon"\n href="https://example.org/i.ico">'
+    page = '{}<div id="div_viewer{}"></div><script>var a = /<script|<link/i, b = a > "demo{}{}";</script>'
+    kept = page.format("", "", "", f"-{other}")
+    assert viewer._alone_and_the_same(page.format(icon, f"-{name}", f"-{name}", f"-{other}")) == kept
+    assert viewer._alone_and_the_same(kept) == kept
 
 
 def test_pictures_and_viewer_are_the_same_twice(drawing):

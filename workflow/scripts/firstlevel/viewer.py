@@ -46,7 +46,15 @@ def page(zmap: Image, mean: Image, title: str, threshold: float, signed: bool) -
             width_view=900,
         )
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}, uncorrected · click or drag to move the cuts"
-    return _with_heading(view.get_standalone(), title, bound)
+    return _with_heading(_alone_and_the_same(view.get_standalone()), title, bound)
+
+
+def _alone_and_the_same(document: str) -> str:
+    """Take out what nilearn 0.14 puts in: an icon of its web site, and random names of elements."""
+    document = re.sub(r"<link\s[^>]*>", "", document)  # the blank keeps the scripts, which ask for /<link/
+    if named := re.search(r'id="div_viewer-([0-9a-f]{32})"', document):
+        document = document.replace(f"-{named[1]}", "")
+    return document
 
 
 def _with_heading(document: str, title: str, caption: str) -> str:
