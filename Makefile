@@ -7,13 +7,16 @@ BIN := .venv/bin
 .PHONY: $(shell sed -nE 's/^([a-z][a-z0-9.-]*):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z0-9.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 run: .venv/run.lock  ## the analysis of config/config.yaml, with all cores
 	$(BIN)/snakemake --cores $(CORES)
 
 test: .venv/test.lock  ## all tests, fast ones first, in two processes
 	$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
+test-nilearn-0.14: .venv-oracle/oracle.lock  ## unit tests against the newer nilearn, in an environment of its own
+	.venv-oracle/bin/pytest --numprocesses=2 --dist=loadfile tests/unit
 
 check: .venv/test.lock  ## lint, format, types, workflow lint
 	$(BIN)/ruff check .
@@ -46,10 +49,11 @@ validate: .venv/test.lock  ## the statistics on known truth: 9 minutes of CPU ti
 screenshots: run  ## pictures of the default study's report for the README (needs Chromium)
 	$(BIN)/python tests/browser/screenshots.py
 
-.venv/%.lock: envs/%.lock.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+.SECONDEXPANSION:
+.venv/run.lock .venv/test.lock .venv-oracle/oracle.lock: envs/$$(@F).txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	cp $< $@
 
 catalogue: .venv/test.lock  ## config/WRONG_INPUTS.md, from the tests of wrong inputs
@@ -61,6 +65,9 @@ lock:  ## resolve pyproject.toml anew into the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --extra test --constraint envs/run.lock.txt \
 	  pyproject.toml --output-file envs/test.lock.txt
+	cp envs/test.lock.txt envs/oracle.lock.txt # the same versions, where the other nilearn allows them
+	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --group oracle --output-file envs/oracle.lock.txt
 
 clean:  ## remove what the analysis made, but not the data
 	rm -rf results logs benchmarks

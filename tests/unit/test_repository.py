@@ -165,6 +165,20 @@ def test_locks_have_hashes_and_name_no_index():
         assert len(re.findall(r"^[a-z0-9-]+.*==", text, re.MULTILINE)) <= text.count("--hash=sha256:")
 
 
+def versions(lock):
+    """Versions by package, for every Python and system."""
+    found = re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / f"envs/{lock}.lock.txt").read_text(), re.MULTILINE)
+    return {name: {version for other, version in found if other == name} for name, _ in found}
+
+
+def test_second_environment_differs_in_nilearn_alone():
+    """What its tests show comes from nilearn, and from packaging, for which it asks."""
+    other, own = versions("oracle"), versions("test")
+    assert {name for name in other if other[name] != own.get(name)} == {"nilearn", "packaging"}
+    assert other["nilearn"] == {"0.14.1"}
+    assert "snakemake" not in other
+
+
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
 def test_profiles_of_clusters_group_every_stage_of_a_subject(profile):
     """A subject is one submission: no rule with a subject in its names is left out of the group."""
