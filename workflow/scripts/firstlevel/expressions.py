@@ -32,18 +32,21 @@ def parse(expression: str) -> Weights:
 
     Raises
     ------
-    ExpressionError : anything but + - * / of names and numbers, a product of two names, only zeros.
+    ExpressionError : anything but + - * / of names and numbers, a product of two names, only zeros, a weight
+        that is too large for a number.
     """
     try:
         tree = ast.parse(expression.strip(), mode="eval")
         constant, weights = _terms(tree.body)
-    except (SyntaxError, ValueError, RecursionError, ZeroDivisionError, MemoryError) as error:
+    except (SyntaxError, ValueError, RecursionError, ArithmeticError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ExpressionError(f"{expression!r} is no weighted sum of regressors ({reason})") from None
     if constant:
         raise ExpressionError(f"{expression!r} has a term without a regressor ({constant:g})")
     if not any(weights.values()):
         raise ExpressionError(f"{expression!r} gives every regressor the weight 0")
+    if odd := [name for name, weight in weights.items() if not math.isfinite(weight)]:
+        raise ExpressionError(f"{expression!r} gives the regressor {odd[0]!r} an infinite weight")
     return {name: weight for name, weight in weights.items() if weight}
 
 
