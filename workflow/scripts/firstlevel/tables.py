@@ -217,8 +217,9 @@ def repetition_time(sidecars: Iterable[Path]) -> float | None:
 
 
 def _number(path: Path, row: Row, column: str) -> float:
+    text = row.values[column]
     try:
-        value = float(row.values[column])
+        value = float(text) if text.isascii() and "_" not in text else math.nan  # 1_0 is 10 to Python alone
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
