@@ -384,14 +384,12 @@ def _fill_defaults(instance: Any, schema: Mapping[str, Any]) -> None:
 
 def _read_command_line(instance: dict[str, Any], schema: Mapping[str, Any]) -> None:
     """Numbers, lists and null that ``--config key={...}`` hands over as text, in place."""
-    import yaml
-
     for key, subschema in schema.get("properties", {}).items():
         value = instance.get(key)
         if isinstance(value, dict) and "properties" in subschema:
             _read_command_line(value, subschema)
         elif isinstance(value, list) and "string" not in str(subschema):
-            instance[key] = [yaml.safe_load(item) if isinstance(item, str) else item for item in value]
+            instance[key] = [_plain(item) if isinstance(item, str) else item for item in value]
         elif isinstance(value, float) and value.is_integer() and "integer" in str(subschema):
             instance[key] = int(value)
         elif (
@@ -399,7 +397,17 @@ def _read_command_line(instance: dict[str, Any], schema: Mapping[str, Any]) -> N
             and not {"enum", "pattern"} & subschema.keys()
             and "string" not in str(subschema)
         ):
-            instance[key] = yaml.safe_load(value)
+            instance[key] = _plain(value)
+
+
+def _plain(text: str) -> Any:
+    """What YAML makes of a text; the text itself where it is no YAML, for the schema to refuse."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
 
 
 def _explained(error: Any) -> str:
