@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import math
 import os
 import zlib
 from collections.abc import Iterator
@@ -23,6 +24,11 @@ from firstlevel.stage import InputError, atomic
 SUFFIXES = (".nii", ".nii.gz", ".img")
 BLOCK_BYTES = 32 * 2**20
 """Size of a block of a 4D file, in single precision as read; the memory of a stage follows it."""
+
+UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error)
+"""What a damaged file raises, in its compression, its header or its data."""
+DEFLATED = 1032
+"""How many bytes one byte of a compressed file can hold at most. Source: zlib, technical details."""
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
@@ -130,7 +136,7 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
         raise InputError(
             path, "there is no such file", expected="an image", remedy="check the path in the study"
         ) from None
-    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, OSError) as error:
+    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, *UNREADABLE) as error:
         raise InputError(
             path,
             f"cannot be read ({_one_line(error)})",
@@ -139,7 +145,20 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
         ) from error
     if not isinstance(image, nib.spatialimages.SpatialImage):
         raise InputError(path, "is no image of voxels", expected="a NIfTI image", remedy="take another file")
+    _check_size(image, path)
     return image
+
+
+def _check_size(image: nib.spatialimages.SpatialImage, path: Path) -> None:
+    """Hold what the header asks for to what the file can hold, before anything of that size is allocated."""
+    if min(image.shape, default=1) < 1:
+        raise _damaged(path, ValueError(f"its header says the shape {image.shape}"))
+    proxy, suffix = image.dataobj, path.suffix
+    if isinstance(proxy, nib.arrayproxy.ArrayProxy) and suffix in (".nii", ".img", ".gz"):
+        claimed = proxy.offset + math.prod(map(int, image.shape)) * proxy.dtype.itemsize
+        size = Path(image.file_map["image"].filename or path).stat().st_size
+        if claimed > size * (DEFLATED if suffix == ".gz" else 1):
+            raise _damaged(path, ValueError(f"its header asks for {claimed} bytes, and the file has {size}"))
 
 
 @contextlib.contextmanager
@@ -150,12 +169,21 @@ def _opened(path: Path) -> Iterator[nib.spatialimages.SpatialImage]:
         yield image
         return
     with gzip.open(path) as stream:
-        yield type(image).from_stream(stream)
-        try:
+        with _reading(path):
+            opened = type(image).from_stream(stream)
+        yield opened
+        with _reading(path):
             while stream.read(2**20):
                 pass
-        except (OSError, EOFError, zlib.error) as error:
-            raise _damaged(path, error) from error
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Data that cannot be read are an InputError."""
+    try:
+        yield
+    except UNREADABLE as error:
+        raise _damaged(path, error) from error
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -294,7 +322,8 @@ def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Flo
         count = int(inside.sum())
         if count:
             # [scan, z, y, x], so that the inner axis is the file's
-            slab = np.asarray(image.dataobj[:, :, low : low + step, :], dtype=np.float32).T
+            with _reading(path):
+                slab = np.asarray(image.dataobj[:, :, low : low + step, :], dtype=np.float32).T
             yield slice(start, start + count), slab[:, inside.T]
         start += count
 
@@ -309,12 +338,14 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
             expected="a mask of one volume",
             remedy="take one volume of it",
         )
-    return np.asarray(image.dataobj).reshape(_shape3(image, path)) > 0
+    with _reading(path):
+        data = np.asarray(image.dataobj)
+    return data.reshape(_shape3(image, path)) > 0
 
 
 def read_masked(path: Path, mask: npt.NDArray[np.bool_]) -> FloatArray:
     """Values of a 3D or 4D image inside a mask, (v,) or (k, v), in the order of :func:`blocks`."""
-    with _opened(path) as image:
+    with _opened(path) as image, _reading(path):
         if len(image.shape) == 3:
             return np.asarray(image.dataobj, dtype=np.float64).T[mask.T]
         values = np.empty((image.shape[3], int(mask.sum())))
@@ -378,11 +409,9 @@ def _read(image: nib.spatialimages.SpatialImage, path: Path, scan: int | None = 
             expected="one volume per file, or a single 4D file",
             remedy="give one 4D file per run, or only 3D files",
         )
-    try:
+    with _reading(path):
         proxy = image.dataobj
         data = np.asarray(proxy if scan is None or len(image.shape) == 3 else proxy[..., scan])
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise _damaged(path, error) from error
     return np.ascontiguousarray(data.reshape(_shape3(image, path)).T, dtype=np.float32)
 
 
