@@ -194,7 +194,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a sidecar, a JSON object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(path, f"is no JSON ({error})", expected="JSON", remedy="correct it") from None
     if not isinstance(content, dict):
         raise InputError(path, "is no JSON object", expected="names with values", remedy="correct it")
@@ -206,11 +206,12 @@ def repetition_time(sidecars: Iterable[Path]) -> float | None:
     said = None
     for path in sidecars:
         said = read_json(path).get("RepetitionTime", said)
-        if said is not None and not (isinstance(said, int | float) and said > 0):
+        is_number = isinstance(said, int | float) and not isinstance(said, bool)
+        if said is not None and not (is_number and 0 < said <= 100):
             raise InputError(
                 path,
-                f"RepetitionTime is {said!r}",
-                expected="seconds, above 0",
+                f"RepetitionTime is {said!r:.40}",
+                expected="a number of seconds, above 0 and at most 100",
                 remedy="correct it, or set study.repetition_time: header",
             )
     return said
