@@ -69,5 +69,8 @@ lock:  ## resolve pyproject.toml anew into the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --group oracle --output-file envs/oracle.lock.txt
 
+licences: .venv/run.lock  ## the licence of each package of the run lock, as the package says it
+	$(BIN)/python envs/licences.py
+
 clean:  ## remove what the analysis made, but not the data
 	rm -rf results logs benchmarks

@@ -1,9 +1,11 @@
 """What must agree between files of the repository."""
 
 import ast
+import importlib
 import json
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -177,6 +179,21 @@ def test_second_environment_differs_in_nilearn_alone():
     assert {name for name in other if other[name] != own.get(name)} == {"nilearn", "packaging"}
     assert other["nilearn"] == {"0.14.1"}
     assert "snakemake" not in other
+
+
+def test_licences_are_those_of_the_lock(monkeypatch):
+    """Each package has its licence in the table, as installed, and a note where it is not permissive."""
+    monkeypatch.syspath_prepend(ROOT / "envs")
+    licences = importlib.import_module("licences")
+    text = licences.TABLE.read_text()
+    rows = [line.split("\t") for line in text.splitlines()]
+    assert rows[0] == list(licences.COLUMNS)
+    assert {name: set(said.split()) for name, said, *_ in rows[1:]} == versions("run")
+    strict = {name for name, _, licence, _ in rows[1:] if licences.NOT_PERMISSIVE.search(licence)}
+    assert strict == {"certifi", "docutils", "tqdm"}
+    assert strict <= {name for name, *_, note in rows[1:] if note != "n/a"} == licences.NOTES.keys()
+    if find_spec("snakemake"):  # not beside the other nilearn
+        assert text == licences.table()
 
 
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
