@@ -57,7 +57,7 @@ screenshots: run  ## pictures of the default study's report for the README (need
 	cp $< $@
 
 catalogue: .venv/test.lock  ## config/WRONG_INPUTS.md, from the tests of wrong inputs
-	$(BIN)/pytest tests/faults --write-catalogue
+	$(BIN)/pytest tests/faults/test_catalogue.py --write-catalogue
 
 lock:  ## resolve pyproject.toml anew into the lock files (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
