@@ -33,10 +33,10 @@ def cluster():
 
 @pytest.fixture
 def raw_study(tmp_path, small_study):
-    """The small study with its raw volumes, not yet analysed."""
+    """The small study with its raw volumes, not yet analysed, and without pages."""
     shutil.copytree(small_study.folder / "data", tmp_path / "study/data")
     shutil.copytree(small_study.folder / ".snakemake/metadata", tmp_path / "study/.snakemake/metadata")
-    return Study(tmp_path / "study", small_study.config)
+    return Study(tmp_path / "study", small_study.config | {"report": False})
 
 
 def jobs(study):
@@ -95,7 +95,8 @@ def test_study_goes_on_after_scancel(cluster, small_study, raw_study):
     assert status(job["JobId"]) == "failed"
     assert not last.exists()
     raw_study.snakemake()
-    assert different(raw_study, small_study) == []
+    assert last.exists()
+    assert digests(raw_study).items() <= digests(small_study).items()
 
 
 def test_each_subject_is_one_job_of_any_scheduler(cluster, small_study, tmp_path):
