@@ -50,6 +50,7 @@ def save(figure: Figure, path: Path) -> None:
         facecolor=figure.get_facecolor(),
         bbox_inches=content,
         pad_inches=MARGIN,
+        pil_kwargs={"compress_level": 1},  # it is read again at once
     )
     few_colours = (
         Image.open(drawn)
@@ -57,5 +58,5 @@ def save(figure: Figure, path: Path) -> None:
         .quantize(COLOURS_OF_A_FILE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     )
     with atomic(path) as temporary:
-        few_colours.save(temporary, format="png", optimize=True)
+        few_colours.save(temporary, format="png")
     plt.close(figure)
