@@ -361,12 +361,13 @@ def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -
                 remedy="give each run its own run (or session) label",
                 row=row.number,
             )
-        if alike := tables.spelled_alike([*seen, run.name]):
-            raise InputError(
-                path,
-                f"{run.name} differs from row {seen[alike[1]]} in case only",
-                expected="labels that name different files on every disk",
-                remedy="rename one of them",
-                row=row.number,
-            )
         seen[run.name] = row.number
+    if alike := tables.spelled_alike(seen):
+        name, earlier = alike
+        raise InputError(
+            path,
+            f"{name} differs from row {seen[earlier]} in case only",
+            expected="labels that name different files on every disk",
+            remedy="rename one of them",
+            row=seen[name],
+        )
