@@ -66,6 +66,7 @@ SUBJECT = f"sub-{{subject}}/{SUBJECT_LABEL}"
 RUN = f"sub-{{subject}}/{RUN_LABEL}"
 LABELLED_RUN = f"{LABEL}(?=/.*(_ses-|_run-))"
 FIGURE = "sub-{subject}/figures"
+HAS_SESSIONS = any(run.session for run in RUNS)
 RUN_OF_LABELS = {tuple(run.wildcards.values()): run for run in RUNS}
 RUNS_OF_SUBJECT, TASKS_OF_SUBJECT = {}, {}
 for each in RUNS:
@@ -239,7 +240,7 @@ def columns(kind):
 
     def labels(wildcards):
         of = {entity: wildcards.get(entity) for entity in ("subject", "session", "task", "run", "contrast")}
-        if not any(run.session for run in RUNS):
+        if not HAS_SESSIONS:
             del of["session"]
         cells = {entity: of[entity].rpartition("-")[2] or "n/a" for entity in of if of[entity] is not None}
         return cells | {"kind": kind}

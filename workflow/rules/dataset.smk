@@ -108,7 +108,7 @@ rule describe_dataset:
     params:
         version=PROJECT["version"],
         code_url=PROJECT.get("urls", {}).get("Repository"),
-        sessions=any(run.session for run in RUNS),
+        sessions=HAS_SESSIONS,
         runs_kept=config["resample"]["keep"],
         code=code_digest("describe_dataset"),
     script:
