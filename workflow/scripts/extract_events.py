@@ -52,8 +52,7 @@ def extract_events(
     ]
     if conditions is not None:
         rows = _merged(source, rows, conditions)
-    if conditions is None:
-        _warn_of_sums(source, rows)
+    _warn_of_sums(source, rows)
     rows.sort(key=lambda row: (row.onset, row.trial_type))
     columns: tuple[str, ...] = tables.EVENT_COLUMNS
     if any(row.modulation is not None for row in rows):
@@ -160,7 +159,6 @@ def _merged(source: Path, rows: list[Event], conditions: dict[str, list[str]]) -
         for row in rows
         if row.trial_type in condition_of
     ]
-    _warn_of_sums(source, kept)
     if not kept:
         raise InputError(
             source,

@@ -88,6 +88,11 @@ def _word(fine: bool) -> str:
     return "fine" if fine else "look"
 
 
+def _nothing_varies(run: str, measure: str, limit: float) -> Verdict:
+    said = "No voxel of the mask changes over time: look at the run and at the mask."
+    return Verdict(run, NOTHING, measure, NOTHING, limit, "look", said)
+
+
 def _displacement(run: str, largest: float | None, limit: float) -> Verdict:
     if largest is None:
         said = "All volumes share one affine, so that nothing is known of motion."
@@ -127,8 +132,7 @@ def _outside(run: str, share: float, limit: float) -> Verdict:
 
 def _tsnr(run: str, median: float | None, limit: float) -> Verdict:
     if median is None:
-        said = "No voxel of the mask changes over time: look at the run and at the mask."
-        return Verdict(run, NOTHING, "tsnr", NOTHING, limit, "look", said)
+        return _nothing_varies(run, "tsnr", limit)
     fine = median >= limit
     said = f"The signal is {median:.0f} times its noise in half of the brain's voxels or more"
     said += "." if fine else f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
@@ -152,8 +156,7 @@ def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Ve
     found, name, remedy = _modelled(residuals)
     median, clean = found["MedianAutocorrelation"], found["OfWhiteNoise"]["MedianAutocorrelation"]
     if median is None or clean is None:
-        said = "No voxel of the mask changes over time: look at the run and at the mask."
-        return Verdict(run, NOTHING, "autocorrelation", NOTHING, limit, "look", said)
+        return _nothing_varies(run, "autocorrelation", limit)
     excess = median - clean
     fine = abs(excess) <= limit
     said = (
@@ -172,8 +175,7 @@ def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
     found, name, remedy = _modelled(residuals)
     share, clean = found["Rejected"], found["OfWhiteNoise"]["Rejected"]
     if share is None or clean is None:
-        said = "No voxel of the mask changes over time: look at the run and at the mask."
-        return Verdict(run, NOTHING, "ljung_box", NOTHING, limit, "look", said)
+        return _nothing_varies(run, "ljung_box", limit)
     fine = share - clean <= limit
     said = (
         f"A test over {residuals['Lags']} lags finds correlation in the {name} of {_percent(share)} of the "
