@@ -4,9 +4,7 @@ Every voxel is an independent draw, so a study of 2,000 voxels is 2,000 draws th
 with designs of their own, as the workflow models them, and fixed effects over both.
 """
 
-import contextlib
 from dataclasses import dataclass
-from unittest import mock
 
 import numpy as np
 import scipy.signal
@@ -107,8 +105,10 @@ def tested(runs, noise_model):
     """Fit the runs, and test them as the workflow does; each test by its name."""
     fits = []
     for run in runs:
-        estimates = glm.fit(glm.percent_signal_change(run.data), run.design, noise_model)
-        fits.append(contrasts.RunFit(run.design, estimates, glm.degrees_of_freedom(run.design)))
+        design = glm.Design.of(run.design)
+        fits.append(
+            contrasts.RunFit(design, glm.fit(glm.percent_signal_change(run.data), design, noise_model))
+        )
     t, f = [run.t for run in runs], [run.f for run in runs]
     return {
         "t": contrasts.t_over_runs(fits, t),
@@ -116,18 +116,3 @@ def tested(runs, noise_model):
         "F": contrasts.f_over_runs(fits, f),
         "exact F": contrasts.exact_f_over_runs(fits, f),
     }, np.mean([fit.estimates.ar1 for fit in fits], axis=0)
-
-
-@contextlib.contextmanager
-def remembered_covariances():
-    """Within the block no covariance is computed twice: contrasts and noise models share the designs."""
-    known, compute = {}, glm.unscaled_covariance
-
-    def recall(design, rho):
-        key = (id(design), float(rho))
-        if key not in known:
-            known[key] = (compute(design, rho), design)  # the design stays, so that no other takes its id
-        return known[key][0]
-
-    with mock.patch.object(glm, "unscaled_covariance", recall):
-        yield

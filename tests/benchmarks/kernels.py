@@ -85,8 +85,8 @@ def fit_kernel() -> None:
     ]  # as they are read
 
     def ours() -> list[glm.Estimates]:
-        covariance = glm.cached_covariance(matrix)
-        return [glm.fit(block, matrix, "ar1", covariance) for block in blocks]
+        design = glm.Design.of(matrix)
+        return [glm.fit(block, design, "ar1") for block in blocks]
 
     def theirs() -> tuple:
         return run_glm(data, matrix, noise_model="ar1")

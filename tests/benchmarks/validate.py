@@ -197,12 +197,11 @@ def null_study(kind: str, scans: int, seed: int) -> dict[Cell, dict]:
     effects = np.stack([np.where(active, EFFECT, 0.0), np.zeros(rho.size)])
     runs = null_studies.make_study(kind, null_studies.TIMINGS[scans], rho, effects, rng)
     study = {}
-    with null_studies.remembered_covariances():
-        for model in MODELS:
-            results, coefficient = null_studies.tested(runs, model)
-            for value in RHOS if model != "ols" else RHOS[:1]:
-                at = rho == value
-                study[kind, scans, model, value] = judged(results, coefficient, at & ~active, at & active)
+    for model in MODELS:
+        results, coefficient = null_studies.tested(runs, model)
+        for value in RHOS if model != "ols" else RHOS[:1]:
+            at = rho == value
+            study[kind, scans, model, value] = judged(results, coefficient, at & ~active, at & active)
     return study
 
 
@@ -317,13 +316,14 @@ def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarr
         )  # fmt: skip
         fit_glm.fit_glm(
             bold=files["resampled"], design=files["design"], mask=mask, sidecar=files["fit"],
-            noise_model="ar1", signal_scaling="voxel",
+            design_json=files["design_json"], noise_model="ar1", signal_scaling="voxel",
             **{name: files[name] for name in ("beta", "sigma2", "ar1", "rsquared")},
         )  # fmt: skip
-    maps = {name: folder / f"{name}.nii" for name in ("effect", "variance", "stat", "p", "z")}
+    maps = {name: folder / f"{name}.nii" for name in ("effect", "variance", "stat", "p", "z", "n_runs")}
     of = {name: [files[name] for files in of_run] for name in names}
     compute_contrast.compute_contrast(
         betas=of["beta"], sigma2s=of["sigma2"], ar1s=of["ar1"], designs=of["design"], fits=of["fit"],
+        design_jsons=of["design_json"],
         mask=mask, **maps, sidecar=spare, rows=["faces - scrambled"], statistic="t", label="difference",
     )  # fmt: skip
     return nib.load(mask).get_fdata() > 0, *(nib.load(maps[name]).get_fdata() for name in ("effect", "z"))

@@ -138,6 +138,7 @@ def _analyse():
             design=Path(f"{name}_design.tsv"),
             mask=mask,
             sidecar=Path(f"{name}_glm.json"),
+            design_json=Path(f"{name}_design.json"),
             noise_model=config["glm"]["noise_model"],
             signal_scaling=config["glm"]["signal_scaling"],
             **{kind: Path(f"{name}_{kind}.nii.gz") for kind in ("beta", "sigma2", "ar1", "rsquared")},
@@ -150,6 +151,7 @@ def _analyse():
             sigma2s=[Path(f"{name}_sigma2.nii.gz") for name in names],
             ar1s=[Path(f"{name}_ar1.nii.gz") for name in names],
             designs=[Path(f"{name}_design.tsv") for name in names],
+            design_jsons=[Path(f"{name}_design.json") for name in names],
             fits=[Path(f"{name}_glm.json") for name in names],
             mask=mask,
             stat=Path(f"{name}{statistic}_statmap.nii.gz"),
@@ -159,6 +161,8 @@ def _analyse():
             label=label,
             weights=config["fixed_effects"]["weights"],
             f_test=config["fixed_effects"]["f_test"],
+            coverage=config["fixed_effects"]["coverage"],
+            n_runs=Path(f"{name}nruns_statmap.nii.gz"),
             **{kind: Path(f"{name}{kind}_statmap.nii.gz") for kind in ("effect", "variance", "p", "z")},
         )
 

@@ -11,6 +11,7 @@ from nilearn.glm.first_level.design_matrix import full_rank
 from nilearn.glm.first_level.first_level import run_glm
 
 from firstlevel import contrasts, glm
+from firstlevel.dependence import factorise
 
 SAME_ARITHMETIC = 1e-8
 SAME_SOLUTION = 1e-7
@@ -33,7 +34,7 @@ def runs(request):
 
 
 def ours(runs, c):
-    fits = [contrasts.RunFit(x, glm.fit(y, x, "ar1"), glm.degrees_of_freedom(x)) for y, x in runs]
+    fits = fits_of(runs)
     over_runs = contrasts.t_over_runs if len(c) == 1 else contrasts.f_over_runs
     return over_runs(fits, [c] * len(fits))
 
@@ -53,7 +54,7 @@ C_F = np.array([[1.0, 0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.5, 0.0, 0.0]])
 def test_contrast_matches_nilearn(runs, c):
     """Effect, variance, statistic, p, z and degrees of freedom equal nilearn's fixed effects."""
     mine, theirs = ours(runs, c), nilearn(runs, c)
-    assert mine.dof == theirs.dof
+    assert set(mine.dof) == {theirs.dof}
     np.testing.assert_allclose(mine.effect, np.atleast_2d(theirs.effect), rtol=1e-7, atol=SAME_ARITHMETIC)
     np.testing.assert_allclose(mine.variance, theirs.variance, rtol=SAME_ARITHMETIC, atol=0)
     np.testing.assert_allclose(mine.stat, theirs.stat(), rtol=1e-7, atol=SAME_ARITHMETIC)
@@ -66,7 +67,7 @@ def test_p_and_z_match_scipy_stats(runs):
     """P is the survival function of t and F, z its normal quantile."""
     for c, distribution in ((C_T, scipy.stats.t), (C_F, scipy.stats.f)):
         result = ours(runs, c)
-        dofs = (result.dof,) if len(c) == 1 else (len(c), result.dof)
+        dofs = (result.dof[0],) if len(c) == 1 else (len(c), result.dof[0])
         p = distribution.sf(result.stat, *dofs)
         moderate = (p > 1e-200) & (p < 0.5)
         np.testing.assert_allclose(result.p[moderate], p[moderate], rtol=1e-9, atol=0)
@@ -85,7 +86,7 @@ def test_one_row_f_is_the_square_of_t():
     rng = np.random.default_rng(0)
     design = rng.standard_normal((N_SCANS, N_REGRESSORS))
     data = rng.standard_normal((N_SCANS, N_VOXELS))
-    run = contrasts.RunFit(design, glm.fit(data, design, "ols"), N_SCANS - N_REGRESSORS)
+    run = run_fit(data, design, "ols")
     t, f = contrasts.t_over_runs([run], [C_T]), contrasts.f_over_runs([run], [C_T])
     np.testing.assert_allclose(f.stat, t.stat**2, rtol=1e-9, atol=0)
 
@@ -95,21 +96,25 @@ def test_estimable_is_what_the_design_tells_apart():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((30, 2))
     design = np.column_stack([x[:, 0], x[:, 0], x[:, 1]])
-    assert contrasts.is_estimable(design, np.array([[1.0, 1.0, 0.0]]))
-    assert not contrasts.is_estimable(design, np.array([[1.0, 0.0, 0.0]]))
-    assert not contrasts.is_estimable(design, np.array([[1.0, 1.0, 0.0], [1.0, -1.0, 0.0]]))
+    assert factorise(design).is_estimable(np.array([[1.0, 1.0, 0.0]]))
+    assert not factorise(design).is_estimable(np.array([[1.0, 0.0, 0.0]]))
+    assert not factorise(design).is_estimable(np.array([[1.0, 1.0, 0.0], [1.0, -1.0, 0.0]]))
 
 
 def test_voxel_without_variance_has_no_effect():
     """Where sigma2 is 0 the statistic is 0, z is 0 and p one half: nothing is claimed of such a voxel."""
     design = np.column_stack([np.arange(10.0), np.ones(10)])
-    fitted = glm.fit(np.zeros((10, 1)), design, "ols")
-    result = contrasts.t_over_runs([contrasts.RunFit(design, fitted, 8)], [np.array([[1.0, 0.0]])])
+    result = contrasts.t_over_runs([run_fit(np.zeros((10, 1)), design)], [np.array([[1.0, 0.0]])])
     assert (result.stat[0], result.z[0], result.p[0]) == (0.0, 0.0, 0.5)
 
 
 def fits_of(runs, noise_model="ar1"):
-    return [contrasts.RunFit(x, glm.fit(y, x, noise_model), glm.degrees_of_freedom(x)) for y, x in runs]
+    return [run_fit(y, x, noise_model) for y, x in runs]
+
+
+def run_fit(data, design, noise_model="ar1"):
+    model = glm.Design.of(design)
+    return contrasts.RunFit(model, glm.fit(data, model, noise_model))
 
 
 def test_precision_weights_match_nilearn_and_the_closed_form(runs):
@@ -124,11 +129,11 @@ def test_precision_weights_match_nilearn_and_the_closed_form(runs):
     image = lambda values: nib.Nifti1Image(values.reshape(10, 20, 1), np.eye(4))  # noqa: E731
     theirs = compute_fixed_effects(
         [image(e) for e in effects], [image(v) for v in variances], mask=image(np.ones(N_VOXELS, np.uint8)),
-        precision_weighted=True, dofs=[fit.dof for fit in fits],
+        precision_weighted=True, dofs=[fit.design.dof for fit in fits],
     )  # fmt: skip
     for ours_, map_ in zip((mine.effect[0], mine.variance, mine.stat, mine.z), theirs, strict=True):
         np.testing.assert_allclose(ours_, map_.get_fdata().ravel(), rtol=1e-6, atol=1e-6)
-    assert mine.dof == sum(fit.dof for fit in fits)
+    assert set(mine.dof) == {sum(fit.design.dof for fit in fits)}
 
 
 @pytest.mark.filterwarnings("ignore:Running approximate")
@@ -171,12 +176,12 @@ def of_voxel(fits, voxel):
         glm.Estimates(*(part[..., [voxel]] for part in (e.beta, e.sigma2, e.ar1, e.rsquared)))
         for e in (fit.estimates for fit in fits)
     ]
-    return [contrasts.RunFit(fit.design, e, fit.dof) for fit, e in zip(fits, kept, strict=True)]
+    return [contrasts.RunFit(fit.design, e) for fit, e in zip(fits, kept, strict=True)]
 
 
 def with_sigma2(fits, sigma2):
     return [
-        contrasts.RunFit(f.design, glm.Estimates(f.estimates.beta, np.array([s]), f.estimates.ar1, 0), f.dof)
+        contrasts.RunFit(f.design, glm.Estimates(f.estimates.beta, np.array([s]), f.estimates.ar1, 0))
         for f, s in zip(fits, sigma2, strict=True)
     ]
 
@@ -204,7 +209,7 @@ def test_exact_f_is_that_of_the_stacked_model(runs):
         test = pooled.f_test(over)
         np.testing.assert_allclose(mine.stat[0], test.fvalue, rtol=SAME_SOLUTION, atol=0)
         np.testing.assert_allclose(mine.p[0], test.pvalue, rtol=1e-6, atol=1e-300)
-        assert mine.dof == pooled.df_resid
+        assert mine.dof[0] == pooled.df_resid
         own = np.concatenate(
             [np.full(len(x), f.estimates.sigma2[0]) for (_, x), f in zip(runs, one, strict=True)]
         )
@@ -242,7 +247,7 @@ def null_rates(cancelling, sd, run_weights="equal"):
         design[rng.choice(100, trials, replace=False), 0] = 1.0
         design[rng.choice(100, 20, replace=False), 1] = 1.0
         data = deviation * rng.standard_normal((100, n_voxels)) + sign * cancelling * design[:, :1]
-        fits.append(contrasts.RunFit(design, glm.fit(data, design, "ols"), 96))
+        fits.append(run_fit(data, design, "ols"))
     tests = [contrasts.exact_f_over_runs(fits, [np.eye(2, 4)] * 2, run_weights)]
     tests += [contrasts.f_over_runs(fits, [np.eye(2, 4)] * 2)]
     return [[float(np.mean(test.p < level)) for level in LEVELS] for test in tests]
@@ -279,22 +284,61 @@ def test_exact_f_is_nearly_calibrated_where_variances_differ(run_weights):
     assert 0.045 < exact[0] < 0.055
 
 
-@pytest.mark.parametrize("run_weights", ["equal", "precision"])
-def test_run_without_variance_claims_nothing_by_its_precision(run_weights):
-    """A voxel that is constant in one run has no infinite weight; of its precision nothing is claimed."""
+TESTS = {
+    "t equal": lambda fits, coverage: contrasts.t_over_runs(fits, [C_T] * len(fits), "equal", coverage),
+    "t precision": lambda fits, coverage: contrasts.t_over_runs(
+        fits, [C_T] * len(fits), "precision", coverage
+    ),
+    "F approximate": lambda fits, coverage: contrasts.f_over_runs(fits, [C_F] * len(fits), coverage),
+    "F equal": lambda fits, coverage: contrasts.exact_f_over_runs(fits, [C_F] * len(fits), "equal", coverage),
+    "F precision": lambda fits, coverage: contrasts.exact_f_over_runs(
+        fits, [C_F] * len(fits), "precision", coverage
+    ),
+}
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_voxel_is_combined_over_the_runs_that_have_it(test):
+    """Each voxel has the numbers of the analysis of those runs alone that vary there; nothing is NaN."""
     rng = np.random.default_rng(1)
-    design = np.column_stack([rng.standard_normal((40, 2)), np.ones(40)])
-    data = rng.standard_normal((40, 2))
-    empty = data.copy()
-    empty[:, 0] = 0.0
-    fits = fits_of([(data, design), (empty, design)], "ols")
-    for result in (
-        contrasts.t_over_runs(fits, [np.array([[1.0, 0.0, 0.0]])] * 2, run_weights),
-        contrasts.exact_f_over_runs(fits, [np.eye(2, 3)] * 2, run_weights),
-    ):
-        assert np.all(np.isfinite(result.z))
-        assert np.all(result.variance[..., 1] > 0)
-        assert bool(result.stat[0]) == (run_weights == "equal")
+    designs = [np.column_stack([rng.standard_normal((n, 4)), np.ones(n)]) for n in (40, 50, 60)]
+    data = [design[:, :1] + rng.standard_normal((len(design), 8)) for design in designs]
+    absent = np.array([[n >> run & 1 for n in range(8)] for run in range(3)], dtype=bool)
+    fits = fits_of([(np.where(gone, 0.0, y), x) for y, x, gone in zip(data, designs, absent, strict=True)])
+    found = TESTS[test](fits, "any")
+    np.testing.assert_array_equal(found.n_runs, 3 - absent.sum(axis=0))
+    for voxel in range(7):
+        alone = [
+            run_fit(y[:, [voxel]], x)
+            for y, x, gone in zip(data, designs, absent, strict=True)
+            if not gone[voxel]
+        ]
+        expected = TESTS[test](alone, "any")
+        for part in ("effect", "variance", "stat", "p", "z", "dof"):
+            np.testing.assert_allclose(
+                getattr(found, part)[..., voxel],
+                getattr(expected, part)[..., 0],
+                rtol=1e-9,
+                atol=1e-12,
+                err_msg=part,
+            )
+    assert (found.n_runs[7], found.dof[7], found.stat[7], found.z[7]) == (0, 0, 0.0, 0.0)
+    assert found.p[7] == (0.5 if test.startswith("t") else pytest.approx(1.0))
+    assert all(np.isfinite(part).all() for part in (found.effect, found.variance, found.p, found.z))
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_coverage_of_all_runs_tests_no_other_voxel(test):
+    """With coverage all, a voxel that one run lacks is not tested; the others are as they are with any."""
+    rng = np.random.default_rng(2)
+    design = np.column_stack([rng.standard_normal((40, 4)), np.ones(40)])
+    data = rng.standard_normal((40, 3))
+    fits = fits_of([(data, design), (data * [1.0, 0.0, 1.0], design)])
+    whole, parts = TESTS[test](fits, "all"), TESTS[test](fits, "any")
+    assert whole.n_runs.tolist() == [2, 0, 2]
+    assert parts.n_runs.tolist() == [2, 1, 2]
+    assert (whole.stat[1], whole.z[1], parts.stat[1] != 0) == (0.0, 0.0, True)
+    np.testing.assert_array_equal(whole.z[[0, 2]], parts.z[[0, 2]])
 
 
 @pytest.mark.filterwarnings("ignore:Matrix is singular")
@@ -307,14 +351,14 @@ def test_repeat_that_nilearn_lifts_is_not_estimable():
         values[-1] = 5e-15 * values[0]
         for design in (repeated, full_rank(repeated)[0], left * values @ right):
             assert np.linalg.matrix_rank(design) == 4
-            assert not contrasts.is_estimable(design, np.eye(1, 5))
-            assert contrasts.is_estimable(design, np.array([[1.0, 0.0, 0.0, 0.0, 1.0]]))
+            assert not factorise(design).is_estimable(np.eye(1, 5))
+            assert factorise(design).is_estimable(np.array([[1.0, 0.0, 0.0, 0.0, 1.0]]))
 
 
 def test_scale_of_a_regressor_does_not_decide_what_is_estimable():
     """A confound of 1e9 beside regressors of 1 leaves a full-rank design estimable."""
     rng = np.random.default_rng(0)
     design = rng.standard_normal((60, 4)) * [1, 1, 1e9, 1]
-    assert contrasts.is_estimable(design, np.array([[1.0, -1.0, 0.0, 0.0]]))
+    assert factorise(design).is_estimable(np.array([[1.0, -1.0, 0.0, 0.0]]))
     twice = np.column_stack([design, design[:, 0]])
-    assert not contrasts.is_estimable(twice, np.array([[1.0, 0.0, 0.0, 0.0, 0.0]]))
+    assert not factorise(twice).is_estimable(np.array([[1.0, 0.0, 0.0, 0.0, 0.0]]))

@@ -8,6 +8,7 @@ from statsmodels.regression.linear_model import OLS
 
 from firstlevel import design as designs
 from firstlevel import glm
+from firstlevel.dependence import factorise
 from firstlevel.tables import Event
 
 SAME_ARITHMETIC = 1e-8
@@ -50,7 +51,7 @@ def nilearn_fit(data, matrix, noise_model):
 def test_fit_matches_nilearn_where_the_design_has_full_rank(matrix, raw, noise_model, scaled):
     """Betas, residual variance, AR(1) and R2 equal those of nilearn's run_glm."""
     data = glm.percent_signal_change(raw) if scaled else raw
-    ours = glm.fit(data, matrix, noise_model)
+    ours = glm.fit(data, glm.Design.of(matrix), noise_model)
     rho, beta, sigma2, rsquared = nilearn_fit(data, matrix, noise_model)
     sigma = np.sqrt(sigma2)
     np.testing.assert_allclose(ours.ar1, rho, rtol=0, atol=1e-12)
@@ -61,7 +62,7 @@ def test_fit_matches_nilearn_where_the_design_has_full_rank(matrix, raw, noise_m
 
 def test_ols_matches_statsmodels(matrix, raw):
     """OLS of each voxel equals statsmodels' OLS."""
-    ours = glm.fit(raw, matrix, "ols")
+    ours = glm.fit(raw, glm.Design.of(matrix), "ols")
     for voxel in range(0, N_VOXELS, 37):
         theirs = OLS(raw[:, voxel], matrix).fit()
         np.testing.assert_allclose(ours.beta[:, voxel], theirs.params, rtol=1e-7, atol=1e-7)
@@ -70,7 +71,7 @@ def test_ols_matches_statsmodels(matrix, raw):
 
 def test_ar1_matches_statsmodels_ols_of_the_whitened_model(matrix, raw):
     """The AR(1) fit equals statsmodels' OLS of series whitened in plain sight, with the same rho."""
-    ours = glm.fit(raw, matrix, "ar1")
+    ours = glm.fit(raw, glm.Design.of(matrix), "ar1")
     for voxel in range(0, N_VOXELS, 37):
         series, rho = raw[:, voxel], ours.ar1[voxel]
         residuals = OLS(series, matrix).fit().resid
@@ -82,7 +83,7 @@ def test_ar1_matches_statsmodels_ols_of_the_whitened_model(matrix, raw):
         np.testing.assert_allclose(ours.beta[:, voxel], theirs.params, rtol=1e-7, atol=1e-7)
         np.testing.assert_allclose(ours.sigma2[voxel], theirs.scale, rtol=SAME_ARITHMETIC, atol=0)
         covariance = theirs.normalized_cov_params
-        np.testing.assert_allclose(glm.unscaled_covariance(matrix, rho), covariance, rtol=1e-6, atol=1e-10)
+        np.testing.assert_allclose(glm.Design.of(matrix).covariance(rho), covariance, rtol=1e-6, atol=1e-10)
 
 
 def dense_expectation(matrix, rho):
@@ -99,16 +100,17 @@ def test_expected_autocorrelation_is_the_ratio_of_traces(matrix):
     """E[e_t e_{t-1}] / E[e_t^2] = tr(R D R V) / tr(R V), also where regressors repeat."""
     for design in (matrix, np.hstack([matrix, matrix[:, :2]])):
         expected = [dense_expectation(matrix, rho) for rho in glm.RHOS]
-        np.testing.assert_allclose(glm.expected_autocorrelation(design), expected, rtol=0, atol=1e-12)
+        found = glm.expected_autocorrelation(factorise(design).basis)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     # without regressors nothing is lost but what the ends of the run leave out
-    bare = glm.expected_autocorrelation(np.zeros((N_SCANS, 1)))
+    bare = glm.expected_autocorrelation(factorise(np.zeros((N_SCANS, 1))).basis)
     np.testing.assert_allclose(bare, glm.RHOS * (N_SCANS - 1) / N_SCANS, rtol=0, atol=1e-12)
 
 
 def test_corrected_ar1_is_the_rho_that_explains_the_residuals(matrix, raw):
     """Found by bisection on dense matrices, from statsmodels' residuals; Worsley's first order is near."""
-    ours = glm.fit(raw, matrix, "ar1_corrected")
-    plain = glm.fit(raw, matrix, "ar1")
+    ours = glm.fit(raw, glm.Design.of(matrix), "ar1_corrected")
+    plain = glm.fit(raw, glm.Design.of(matrix), "ar1")
     residual = np.eye(N_SCANS) - matrix @ np.linalg.pinv(matrix)
     lag = np.eye(N_SCANS, k=-1)
     both = lag + lag.T
@@ -134,7 +136,7 @@ def test_corrected_ar1_is_the_rho_that_explains_the_residuals(matrix, raw):
 
 def test_corrected_fit_matches_statsmodels_given_rho(matrix, raw):
     """With its rho, betas, variance, R2 and covariance are those of series whitened in plain sight."""
-    ours = glm.fit(raw, matrix, "ar1_corrected")
+    ours = glm.fit(raw, glm.Design.of(matrix), "ar1_corrected")
     for voxel in range(0, N_VOXELS, 37):
         series, rho = raw[:, voxel], ours.ar1[voxel]
         white_y = np.r_[series[0], series[1:] - rho * series[:-1]]
@@ -152,7 +154,7 @@ def test_corrected_ar1_rises_with_what_is_observed_where_little_freedom_is_left(
     for n_scans in range(dof + 4, dof + 40, 12):
         design = np.column_stack([rng.standard_normal((n_scans, n_scans - 1 - dof)), np.ones(n_scans)])
         data = rng.standard_normal((n_scans, 200))
-        rho = glm.fit(data, design, "ar1_corrected").ar1
+        rho = glm.fit(data, glm.Design.of(design), "ar1_corrected").ar1
         e = data - design @ np.linalg.pinv(design) @ data
         observed = np.sum(e[1:] * e[:-1], axis=0) / np.sum(e**2, axis=0)
         expected = np.array([dense_expectation(design, value) for value in glm.RHOS])
@@ -184,12 +186,12 @@ def test_corrected_noise_model_keeps_its_false_positive_rate(rho):
     noise = scipy.signal.lfilter([1.0], [1.0, -rho], noise, axis=0)
     rates, means, lags = {}, {}, {}
     for model in ("ols", "ar1", "ar1_corrected"):
-        fitted = glm.fit(850 + noise, design, model)
+        fitted = glm.fit(850 + noise, glm.Design.of(design), model)
         scale = np.empty(n_voxels)
         for value, voxels in glm.groups(fitted.ar1):
-            scale[voxels] = glm.unscaled_covariance(design, value)[0, 0]
+            scale[voxels] = glm.Design.of(design).covariance(value)[0, 0]
         t = fitted.beta[0] / np.sqrt(scale * fitted.sigma2)
-        p = scipy.stats.t.sf(t, glm.degrees_of_freedom(design))
+        p = scipy.stats.t.sf(t, glm.Design.of(design).dof)
         rates[model], means[model] = [(p < 0.05).mean(), (p < 0.001).mean()], fitted.ar1.mean()
         error = 850 + noise - design @ fitted.beta
         error[1:] -= fitted.ar1 * error[:-1]
@@ -217,16 +219,16 @@ def test_scaling_matches_nilearn_even_where_the_mean_is_below_one(raw):
 def test_rank_deficient_design_keeps_fitted_values(matrix, raw):
     """A regressor that repeats changes neither the residual variance nor the degrees of freedom."""
     doubled = np.hstack([matrix, matrix[:, :1]])
-    assert glm.degrees_of_freedom(doubled) == glm.degrees_of_freedom(matrix)
+    assert glm.Design.of(doubled).dof == glm.Design.of(matrix).dof
     for noise_model in ("ols", "ar1"):
-        once, twice = glm.fit(raw, matrix, noise_model), glm.fit(raw, doubled, noise_model)
+        once, twice = (glm.fit(raw, glm.Design.of(design), noise_model) for design in (matrix, doubled))
         np.testing.assert_allclose(twice.sigma2, once.sigma2, rtol=1e-7, atol=0)
 
 
 def test_constant_voxel_gives_zeros_not_nan(matrix):
     """A voxel without variance has no autocorrelation and no residual variance, and nothing is NaN."""
     for noise_model in ("ar1", "ar1_corrected"):
-        fitted = glm.fit(np.zeros((N_SCANS, 2)), matrix, noise_model)
+        fitted = glm.fit(np.zeros((N_SCANS, 2)), glm.Design.of(matrix), noise_model)
         for values in (fitted.beta, fitted.sigma2, fitted.ar1, fitted.rsquared):
             np.testing.assert_array_equal(values, 0.0)
 
@@ -234,7 +236,7 @@ def test_constant_voxel_gives_zeros_not_nan(matrix):
 def test_no_degrees_of_freedom_is_an_error(matrix):
     """As many regressors as scans cannot be fitted."""
     with pytest.raises(ValueError, match="no degrees of freedom"):
-        glm.fit(np.zeros((5, 1)), matrix[:5], "ols")
+        glm.fit(np.zeros((5, 1)), glm.Design.of(matrix[:5]), "ols")
 
 
 def test_groups_hold_every_voxel_once():
@@ -252,23 +254,23 @@ def test_regressor_that_repeats_changes_no_estimable_number(raw, matrix, noise_m
 
     repeated, _ = full_rank(np.column_stack([matrix, matrix[:, 0]]))
     data = glm.percent_signal_change(raw)
-    once, twice = glm.fit(data, matrix, noise_model), glm.fit(data, repeated, noise_model)
+    once, twice = (glm.fit(data, glm.Design.of(design), noise_model) for design in (matrix, repeated))
     np.testing.assert_allclose(twice.beta[0] + twice.beta[-1], once.beta[0], rtol=0, atol=SAME_ARITHMETIC)
     np.testing.assert_allclose(twice.beta[1:-1], once.beta[1:], rtol=0, atol=SAME_ARITHMETIC)
     np.testing.assert_allclose(twice.sigma2, once.sigma2, rtol=SAME_ARITHMETIC, atol=0)
     for rho in (0.0, 0.9):
         np.testing.assert_allclose(
-            glm.unscaled_covariance(repeated, rho)[1:-1, 1:-1],
-            glm.unscaled_covariance(matrix, rho)[1:, 1:],
+            glm.Design.of(repeated).covariance(rho)[1:-1, 1:-1],
+            glm.Design.of(matrix).covariance(rho)[1:, 1:],
             rtol=1e-6,
             atol=1e-9,
         )
 
 
 def test_covariance_of_full_rank_is_numpys_pseudo_inverse(matrix):
-    """Byte by byte, and the inverse of Xw'Xw."""
+    """And the inverse of Xw'Xw."""
     white = glm.whiten(matrix, 0.37)
     half = np.linalg.pinv(white)
-    covariance = glm.unscaled_covariance(matrix, 0.37)
-    np.testing.assert_array_equal(covariance, half @ half.T)
+    covariance = glm.Design.of(matrix).covariance(0.37)
+    np.testing.assert_allclose(covariance, half @ half.T, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(covariance @ (white.T @ white), np.eye(len(half)), rtol=0, atol=1e-8)

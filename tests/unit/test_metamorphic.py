@@ -36,7 +36,8 @@ def results_of(runs, t, f, model="ar1", scaling="voxel"):
     fits = []
     for data, design in runs:
         scaled = glm.percent_signal_change(data) if scaling == "voxel" else data
-        fits.append(contrasts.RunFit(design, glm.fit(scaled, design, model), glm.degrees_of_freedom(design)))
+        factorised = glm.Design.of(design)
+        fits.append(contrasts.RunFit(factorised, glm.fit(scaled, factorised, model)))
     return of_fits(fits, t, f)
 
 

@@ -15,6 +15,7 @@ from statsmodels.stats.outliers_influence import variance_inflation_factor
 from statsmodels.tsa.stattools import acf
 
 from firstlevel import glm, motion, quality
+from firstlevel.dependence import factorise
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-12}
 LAGS = 10
@@ -107,12 +108,12 @@ def test_tsnr_is_that_of_nilearn_once_drift_is_out(design):
     drift = design.filter(regex="drift_").to_numpy()
     data = 800 + 20 * rng.normal(size=(100, 30)) + 300 * drift[:, :1]
     everything = np.ones(100, dtype=bool)
-    basis = quality.orthonormal(np.column_stack([drift, np.ones(100)]))
+    basis = factorise(np.column_stack([drift, np.ones(100)])).basis
     left = clean(data, confounds=drift, detrend=False, standardize=None)
     deviation = left.std(axis=0) * np.sqrt(100 / (100 - drift.shape[1] - 1))
     expected = data.mean(axis=0) / deviation
     np.testing.assert_allclose(quality.tsnr(data, basis, everything), expected, rtol=1e-6)
-    plain = quality.tsnr(data, quality.orthonormal(np.ones((100, 1))), everything)
+    plain = quality.tsnr(data, factorise(np.ones((100, 1))).basis, everything)
     np.testing.assert_allclose(plain, data.mean(axis=0) / data.std(axis=0, ddof=1), rtol=1e-9)
     assert np.median(quality.tsnr(data, basis, everything)) > 1.5 * np.median(plain)
 
@@ -125,7 +126,7 @@ def test_tsnr_leaves_censored_scans_out(design):
     kept = np.ones(100, dtype=bool)
     kept[[7, 8]] = False
     spikes = np.eye(100)[:, [7, 8]]
-    basis = quality.orthonormal(np.column_stack([np.ones(100), spikes]))
+    basis = factorise(np.column_stack([np.ones(100), spikes])).basis
     found = quality.tsnr(np.where(kept[:, None], data, 9000.0), basis, kept)
     expected = data[kept, :3].mean(axis=0) / data[kept, :3].std(axis=0, ddof=1)
     np.testing.assert_allclose(found[:3], expected, rtol=1e-9)
@@ -190,7 +191,7 @@ def test_clean_level_is_what_the_design_leaves_of_white_noise(design):
     everything = np.ones(100, dtype=bool)
     matrix = design.to_numpy()
     found = quality.white_noise_through(matrix, 0.0, everything, LAGS)
-    expected = glm.expected_autocorrelation(matrix)[len(glm.RHOS) // 2]
+    expected = glm.expected_autocorrelation(factorise(matrix).basis)[len(glm.RHOS) // 2]
     # a ratio of sums against the ratio of their expectations, over 2000 series: 0.01
     print(f"lag-1 of white noise after the design {found.lag1.mean():.4f}, by traces {expected:.4f}")
     assert abs(found.lag1.mean() - expected) < 0.01
@@ -221,12 +222,12 @@ def test_condition_number_is_numpys_of_columns_at_unit_length(design):
     """Units do not matter; a design below full rank has none."""
     matrix = design.to_numpy()
     expected = np.linalg.cond(matrix / np.linalg.norm(matrix, axis=0))
-    np.testing.assert_allclose(quality.condition_number(matrix), expected, rtol=1e-9)
+    np.testing.assert_allclose(factorise(matrix).condition_number, expected, rtol=1e-9)
     np.testing.assert_allclose(
-        quality.condition_number(matrix * np.logspace(-4, 4, matrix.shape[1])), expected
+        factorise(matrix * np.logspace(-4, 4, matrix.shape[1])).condition_number, expected
     )
-    assert quality.condition_number(np.column_stack([matrix, matrix[:, 0]])) == np.inf
-    assert quality.condition_number(np.column_stack([matrix, np.zeros(100)])) == np.inf
+    assert factorise(np.column_stack([matrix, matrix[:, 0]])).condition_number == np.inf
+    assert factorise(np.column_stack([matrix, np.zeros(100)])).condition_number == np.inf
 
 
 def test_largest_correlation_is_that_of_numpy(design):
@@ -248,7 +249,7 @@ def test_efficiency_is_that_of_statsmodels(design):
     for rows in ([[1, 0, -1, 0]], [[1, 0, 0, 0], [0, 0, 1, 0]]):
         weights = np.pad(np.array(rows, dtype=float), ((0, 0), (0, matrix.shape[1] - 4)))
         expected = fitted.scale / np.trace(np.atleast_2d(fitted.cov_params(r_matrix=weights)))
-        found = quality.efficiency(glm.unscaled_covariance(matrix, 0.0), weights)
+        found = quality.efficiency(glm.Design.of(matrix).covariance(0.0), weights)
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 

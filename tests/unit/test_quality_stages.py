@@ -66,6 +66,7 @@ class Run:
                 measures=[self.file("q.json")], timeseries=[self.file("ts.tsv")], runs=["r"],
                 designs=[self.file("design.tsv")], design_jsons=[self.file("design.json")],
                 contrasts=self.file("contrasts.tsv"), zs=[self.file("z.nii.gz")], rows={"ab": "a - b"},
+                contrast_jsons=[self.file("contrast.json")],
                 mask=self.file("mask.nii.gz"), table=self.file("quality.tsv"),
                 sidecar=self.file("quality.json"), limits=LIMITS | limits,
             )  # fmt: skip
@@ -109,6 +110,8 @@ def make_run(folder, rho=0.0, model="ols", noise=1.0, design=None, censored=()):
     write_design(run, design)
     fit(run, model)
     write_contrasts(run, ("r", "ab", "true", "true", "n/a"))
+    combined = {"Coverage": "any", "VoxelsByNumberOfRuns": {"0": 0, "1": int(inside.sum())}}
+    run.file("contrast.json").write_text(json.dumps(combined))
     images.write_masked(run.file("z.nii.gz"), rng.normal(size=inside.sum()), inside, AFFINE)
     return run
 
@@ -133,7 +136,7 @@ def fit(run, model, scaling="voxel"):
         bold=run.file("bold.nii"), design=run.file("design.tsv"), mask=run.file("mask.nii.gz"),
         beta=run.file("beta.nii.gz"), sigma2=run.file("sigma2.nii.gz"), ar1=run.file("ar1.nii.gz"),
         rsquared=run.file("rsquared.nii.gz"), sidecar=run.file("glm.json"), noise_model=model,
-        signal_scaling=scaling,
+        signal_scaling=scaling, design_json=run.file("design.json"),
     )  # fmt: skip
 
 
@@ -157,12 +160,12 @@ def series_of(run, name="bold.nii"):
 
 
 def test_clean_run_is_fine_in_every_measure(run):
-    """White noise, little motion and a good design: ten measures and one contrast, no word of warning."""
+    """White noise, little motion and a good design: twelve measures, no word of warning."""
     table = run.judge()
     assert set(table["verdict"]) == {"fine"}
     assert list(table["measure"]) == [
         "displacement", "framewise_displacement", "outside", "tsnr", "autocorrelation", "ljung_box",
-        "correlation", "vif", "condition_number", "estimable", "z_width",
+        "correlation", "vif", "condition_number", "estimable", "z_width", "missing",
     ]  # fmt: skip
     assert not table["sentence"].str.contains("look at").any()
     assert table["sentence"].str.endswith(".").all()
@@ -336,7 +339,9 @@ def test_every_limit_is_a_limit(run):
     for name, (limit, measure) in strict.items():
         table = run.judge(**{name: limit})
         assert set(table["measure"][table["verdict"] == "look"]) == {measure}, name
-    assert strict.keys() | {"framewise_displacement_share", "outside", "ljung_box"} == LIMITS.keys()
+    assert strict.keys() | {
+        "framewise_displacement_share", "outside", "ljung_box", "efficiency", "missing",
+    } == LIMITS.keys()  # fmt: skip
 
 
 def test_censored_scans_do_not_count(tmp_path):

@@ -394,6 +394,9 @@ DESIGN_OPTIONS = {
 }
 
 
+MAPS = ("effect", "variance", "stat", "p", "z", "n_runs")
+
+
 @pytest.fixture
 def fitted(tmp_path):
     """Arguments of compute_contrast for one run: a small fit with columns a, b, rot_x, constant."""
@@ -415,13 +418,13 @@ def fitted(tmp_path):
     maps = {name: tmp_path / f"{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
     fit_glm(
         bold=tmp_path / "b.nii", design=design, mask=tmp_path / "mask.nii.gz", sidecar=tmp_path / "glm.json",
-        noise_model="ar1", signal_scaling="voxel", **maps,
+        design_json=tmp_path / "design.json", noise_model="ar1", signal_scaling="voxel", **maps,
     )  # fmt: skip
-    outputs = {name: tmp_path / f"c_{name}.nii.gz" for name in ("effect", "variance", "stat", "p", "z")}
+    outputs = {name: tmp_path / f"c_{name}.nii.gz" for name in MAPS}
     return {
         "betas": [maps["beta"]], "sigma2s": [maps["sigma2"]], "ar1s": [maps["ar1"]], "designs": [design],
-        "fits": [tmp_path / "glm.json"], "mask": tmp_path / "mask.nii.gz",
-        "sidecar": tmp_path / "c.json", **outputs,
+        "design_jsons": [tmp_path / "design.json"], "fits": [tmp_path / "glm.json"],
+        "mask": tmp_path / "mask.nii.gz", "sidecar": tmp_path / "c.json", **outputs,
     }  # fmt: skip
 
 
@@ -452,9 +455,14 @@ def test_contrast_sidecar_records_weights_and_degrees_of_freedom(fitted):
     compute_contrast(rows=["a - b"], statistic="t", label="aMinusB", **fitted)
     content = json.loads(fitted["sidecar"].read_text())
     assert content["DegreesOfFreedom"] == 36
-    assert content["Runs"] == [{"fit": "glm.json", "weights": [{"a": 1.0, "b": -1.0}]}]
+    [run] = content["Runs"]
+    assert (run["fit"], run["weights"], run["DegreesOfFreedom"]) == ("glm.json", [{"a": 1.0, "b": -1.0}], 36)
+    assert content["VoxelsByNumberOfRuns"] == {"0": 0, "1": 64}
+    assert content["EffectUnit"].startswith("percent of each voxel's mean")
     compute_contrast(rows=["a", "b"], statistic="F", label="both", **fitted)
-    assert json.loads(fitted["sidecar"].read_text())["DegreesOfFreedom"] == [2, 36]
+    content = json.loads(fitted["sidecar"].read_text())
+    assert content["DegreesOfFreedom"] == [2, 36]
+    assert content["EffectUnit"].startswith("standard deviations of the noise")
     assert nib.load(fitted["effect"]).shape == (4, 4, 4, 2)
 
 
@@ -490,7 +498,7 @@ def test_contrast_that_the_design_cannot_tell_apart_stops(fitted):
         compute_contrast(rows=["a - again"], statistic="t", label="x", **fitted)
     assert not fitted["z"].exists()
     compute_contrast(rows=["a - again"], statistic="t", label="x", unestimable="empty", **fitted)
-    assert [fitted[name].read_bytes() for name in ("effect", "variance", "stat", "p", "z")] == [b""] * 5
+    assert [fitted[name].read_bytes() for name in MAPS] == [b""] * len(MAPS)
     with pytest.raises(nib.filebasedimages.ImageFileError):
         nib.load(fitted["z"])
     content = json.loads(fitted["sidecar"].read_text())
@@ -501,7 +509,7 @@ def test_contrast_that_the_design_cannot_tell_apart_stops(fitted):
 def test_runs_that_cannot_estimate_are_left_out_and_listed(tmp_path, fitted, caplog):
     """A second run without the regressor, and a third in which it repeats, change no byte of the maps."""
     compute_contrast(rows=["a - b"], statistic="t", label="x", **fitted)
-    alone = {name: fitted[name].read_bytes() for name in ("effect", "variance", "stat", "p", "z")}
+    alone = {name: fitted[name].read_bytes() for name in MAPS}
     columns, values = tables.read_columns(fitted["designs"][0])
     without, repeated = tmp_path / "without.tsv", tmp_path / "repeated.tsv"
     tables.write_table(without, ["a", "c", *columns[2:]], values)
@@ -509,7 +517,7 @@ def test_runs_that_cannot_estimate_are_left_out_and_listed(tmp_path, fitted, cap
     fits = [tmp_path / f"{name}_glm.json" for name in ("one", "two", "three")]
     for fit in fits:
         shutil.copy(fitted["fits"][0], fit)
-    given = fitted | {name: fitted[name] * 3 for name in ("betas", "sigma2s", "ar1s")}
+    given = fitted | {name: fitted[name] * 3 for name in ("betas", "sigma2s", "ar1s", "design_jsons")}
     given |= {"designs": [*fitted["designs"], without, repeated], "fits": fits}
     for options in ({"statistic": "t"}, {"statistic": "t", "weights": "precision"}):
         compute_contrast(rows=["a - b"], label="x", **options, **given)
@@ -521,7 +529,7 @@ def test_runs_that_cannot_estimate_are_left_out_and_listed(tmp_path, fitted, cap
         ("one", "x", "true", "true", "n/a"), ("two", "x", "false", "false", "no regressor 'b'"),
     ]  # fmt: skip
     assert rows[2][:4] == ("three", "x", "false", "false")
-    assert rows[2][4] in {f"dependent regressors: {p} (follows from {q})" for p, q in ("ab", "ba")}
+    assert rows[2][4] == "dependent regressors: b (follows from a)"
     assert f"{without} is left out of the contrast x: no regressor 'b'" in caplog.text
     compute_contrast(rows=["a", "b"], label="x", statistic="F", f_test="exact", **given)
     content = json.loads(fitted["sidecar"].read_text())
@@ -548,8 +556,8 @@ def test_design_with_dependent_columns_says_which(tmp_path, fitted, caplog):
     )  # fmt: skip
     content = json.loads((tmp_path / "d.json").read_text())
     assert content["Rank"] == len(content["Columns"]) - 1
-    assert content["DependentColumns"] == [{"name": "rot_x", "follows_from": ["twice"]}]
-    assert "dependent regressors: rot_x (follows from twice)" in caplog.text
+    assert content["DependentColumns"] == [{"name": "twice", "follows_from": ["rot_x"]}]
+    assert "dependent regressors: twice (follows from rot_x)" in caplog.text
 
 
 def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):
@@ -561,6 +569,7 @@ def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):
     with pytest.raises(InputError, match="no degrees of freedom"):
         fit_glm(
             bold=tmp_path / "b.nii", design=path, mask=fitted["mask"], sidecar=tmp_path / "n.json",
+            design_json=tmp_path / "design.json",
             noise_model="ols", signal_scaling="none", **arguments,
         )  # fmt: skip
 
@@ -571,6 +580,7 @@ def refit(tmp_path, fitted, **options):
     arguments = {
         "bold": tmp_path / "b.nii", "design": fitted["designs"][0], "mask": fitted["mask"],
         "noise_model": "ar1", "signal_scaling": "none", "sidecar": tmp_path / "re.json",
+        "design_json": tmp_path / "design.json",
     }  # fmt: skip
     fit_glm(**(arguments | maps | options))
     read = {name: nib.load(path).get_fdata() for name, path in maps.items()}
@@ -598,6 +608,88 @@ def test_grand_mean_scaling_is_that_of_the_data_before_the_fit(tmp_path, fitted,
         np.testing.assert_allclose(maps["rsquared"][inside][at], result.r_square, rtol=0, atol=1e-6)
 
 
+def test_small_units_are_a_percentage_of_the_grand_mean(tmp_path, fitted):
+    """A mean of 0.02 is a baseline all the same: grand_mean gives the betas of the unscaled images."""
+    series = nib.load(tmp_path / "b.nii").get_fdata()
+    large, _ = refit(tmp_path, fitted, signal_scaling="grand_mean")
+    nib.Nifti1Image((series / 40000).astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
+    small, _ = refit(tmp_path, fitted, signal_scaling="grand_mean")
+    np.testing.assert_allclose(small["beta"], large["beta"], rtol=0, atol=1e-4)
+
+
+def test_spm_global_is_that_of_the_whole_volume(tmp_path, fitted):
+    """The mean over scans of the voxels above an eighth of each whole volume's mean, in the mask or not."""
+    series = nib.load(tmp_path / "b.nii").get_fdata()
+    series[2:] = 60.0 + np.random.default_rng(1).normal(0, 1, series[2:].shape)  # air, above no eighth
+    series[2, 0, 0] = 2000.0  # bright, outside of the mask
+    nib.Nifti1Image(series.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
+    mask = np.zeros((4, 4, 4), np.uint8)
+    mask[:2] = 1
+    images.write_image(tmp_path / "half.nii.gz", mask, BASE)
+    options = {"noise_model": "ols", "mask": tmp_path / "half.nii.gz"}
+    maps, said = refit(tmp_path, fitted, signal_scaling="spm_global", **options)
+    plain, _ = refit(tmp_path, fitted, signal_scaling="none", **options)
+    single = series.astype(np.float32).astype(float)
+    of_scans = [volume[volume > volume.mean() / 8].mean() for volume in np.moveaxis(single, 3, 0)]
+    np.testing.assert_allclose(said["GrandMean"], np.mean(of_scans), rtol=1e-9)
+    np.testing.assert_allclose(maps["beta"], 100 / np.mean(of_scans) * plain["beta"], rtol=1e-5, atol=1e-5)
+
+
+def test_voxels_outside_of_the_field_of_view_are_missing_in_the_run(tmp_path, fitted):
+    """Where it is given, maps are 0 outside of it and unchanged inside; the sidecar counts them."""
+    whole, _ = refit(tmp_path, fitted)
+    covered = np.ones((4, 4, 4), np.uint8)
+    covered[:, :, 3] = 0
+    images.write_image(tmp_path / "fov.nii.gz", covered, BASE)
+    parts, said = refit(tmp_path, fitted, field_of_view=tmp_path / "fov.nii.gz")
+    assert said["MissingVoxels"] == 16
+    for name, values in whole.items():
+        assert not parts[name][:, :, 3].any()
+        np.testing.assert_array_equal(parts[name][:, :, :3], values[:, :, :3])
+
+
+def test_unequal_steps_have_white_noise_or_stop(tmp_path, fitted):
+    """An AR(1) coefficient is one for one step between scans."""
+    content = json.loads((tmp_path / "design.json").read_text())
+    (tmp_path / "unequal.json").write_text(json.dumps(content | {"EqualSteps": False}))
+    for noise_model in ("ar1", "ar1_corrected"):
+        with pytest.raises(InputError, match="the scans come at unequal steps"):
+            refit(tmp_path, fitted, noise_model=noise_model, design_json=tmp_path / "unequal.json")
+    refit(tmp_path, fitted, noise_model="ols", design_json=tmp_path / "unequal.json")
+
+
+@pytest.mark.parametrize(("coverage", "n_tested"), [("any", 64), ("all", 48)])
+def test_run_that_lacks_a_slice_leaves_it_to_the_others(tmp_path, fitted, caplog, coverage, n_tested):
+    """The slice has the map of the one run that has it, with its degrees of freedom, or is not tested."""
+    compute_contrast(rows=["a"], statistic="t", label="a", **fitted)
+    alone = {
+        name: nib.load(fitted[name]).get_fdata()[:, :, 3] for name in ("effect", "variance", "stat", "p", "z")
+    }
+    data = nib.load(tmp_path / "b.nii", mmap=False).get_fdata(dtype=np.float32)
+    data[:, :, 3] = 0
+    nib.Nifti1Image(data, BASE).to_filename(tmp_path / "b.nii")
+    refit(tmp_path, fitted, signal_scaling="voxel")
+    second = {
+        f"{name}s": [*fitted[f"{name}s"], tmp_path / f"re_{name}.nii.gz"]
+        for name in ("beta", "sigma2", "ar1")
+    }
+    second |= {name: fitted[name] * 2 for name in ("designs", "design_jsons")}
+    second["fits"] = [*fitted["fits"], tmp_path / "re.json"]
+    compute_contrast(rows=["a"], statistic="t", label="a", coverage=coverage, **(fitted | second))
+    n_runs = nib.load(fitted["n_runs"]).get_fdata()
+    assert (n_runs[:, :, :3] == 2).all()
+    assert (n_runs > 0).sum() == n_tested
+    for name, values in alone.items():
+        found = nib.load(fitted[name]).get_fdata()[:, :, 3]
+        if coverage == "any":
+            np.testing.assert_array_equal(found, values)
+        elif name != "p":
+            assert not found.any()
+    content = json.loads(fitted["sidecar"].read_text())
+    assert content["VoxelsByNumberOfRuns"] == {"0": 64 - n_tested, "1": n_tested - 48, "2": 48}
+    assert "16 of 64 voxels are not in all 2 runs" in caplog.text
+
+
 def test_corrected_noise_model_reaches_the_contrast_through_its_map(tmp_path, fitted):
     """The variance of a contrast, made from the single-precision map of rho, is that of the fit in double."""
     maps = {f"{name}s": [tmp_path / f"re_{name}.nii.gz"] for name in ("beta", "sigma2", "ar1")}
@@ -606,7 +698,7 @@ def test_corrected_noise_model_reaches_the_contrast_through_its_map(tmp_path, fi
     compute_contrast(rows=["a - b"], statistic="t", label="d", **(fitted | maps))
     design = np.array(tables.read_columns(fitted["designs"][0])[1], dtype=float)
     series = nib.load(tmp_path / "b.nii").get_fdata().reshape(-1, 40).T
-    exact = glm.fit(series, design, "ar1_corrected")
+    exact = glm.fit(series, glm.Design.of(design), "ar1_corrected")
     c, t = np.array([1.0, -1.0, 0.0, 0.0]), []
     for voxel, rho in enumerate(exact.ar1):
         white = np.vstack([design[:1], design[1:] - rho * design[:-1]])
@@ -627,14 +719,14 @@ def test_voxels_that_never_change_are_counted_and_no_effect_is_found_there(
     data[2, 2, 2, [0, 20, 39]] = 800.0  # alike in three scans, not in all
     nib.Nifti1Image(data.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
     maps, _ = refit(tmp_path, fitted, signal_scaling=scaling)
-    assert "2 voxels of the mask never change" in caplog.text
-    np.testing.assert_allclose(maps["sigma2"][[0, 1], [0, 2], [0, 3]], 0.0, rtol=0, atol=1e-6)
+    assert "2 of 64 voxels of the mask are missing in this run, of which 2 never change" in caplog.text
+    np.testing.assert_array_equal(maps["sigma2"][[0, 1], [0, 2], [0, 3]], 0.0)
     compute_contrast(
         rows=["a"], statistic="t", label="a",
         **(fitted | {f"{name}s": [tmp_path / f"re_{name}.nii.gz"] for name in ("beta", "sigma2", "ar1")}),
     )  # fmt: skip
     z = nib.load(fitted["z"]).get_fdata()
-    np.testing.assert_allclose([z[1, 2, 3], z[0, 0, 0]], 0.0, rtol=0, atol=1e-3)
+    np.testing.assert_array_equal([z[1, 2, 3], z[0, 0, 0]], 0.0)
     assert abs(z[2, 2, 2]) > 1e-3
 
 
@@ -642,7 +734,16 @@ def test_voxels_that_never_change_are_counted_and_no_effect_is_found_there(
     ("values", "scaling", "message"),
     [
         (np.full((4, 4, 4, 40), 850.0), "voxel", "none of the mask's voxels changes"),
-        (np.random.default_rng(0).normal(-5, 1, (4, 4, 4, 40)), "grand_mean", "has the mean -5"),
+        (np.random.default_rng(0).normal(-5, 1, (4, 4, 4, 40)), "grand_mean", "in 100% of the mask's voxels"),
+        (
+            np.random.default_rng(0).normal(0.02, 1e-4, (4, 4, 4, 40)),
+            "voxel",
+            "below 1 or below the deviation",
+        ),
+        (np.random.default_rng(0).normal(0, 8, (4, 4, 4, 40)), "voxel", "nothing to take a percentage of"),
+        (np.random.default_rng(0).normal(5, 8, (4, 4, 4, 40)), "voxel", "below the deviation over time"),
+        (np.random.default_rng(0).normal(0, 8, (4, 4, 4, 40)), "grand_mean", "below the deviation over time"),
+        (np.random.default_rng(0).normal(0, 8, (4, 4, 4, 40)), "spm_global", "below the deviation over time"),
         (np.random.default_rng(0).normal(800, 1, (4, 4, 4, 39)), "voxel", "40 rows for a run of 39 scans"),
         (np.random.default_rng(0).normal(800, 1, (4, 4, 5, 40)), "voxel", r"shape \(4, 4, 4\), and the run"),
     ],
@@ -668,6 +769,7 @@ def test_command_line_of_a_stage_takes_its_own_values(tmp_path, fitted):
     for name in ("beta", "sigma2", "ar1", "rsquared"):
         arguments += [f"--{name}", str(tmp_path / f"cli_{name}.nii.gz")]
     arguments += ["--sidecar", str(tmp_path / "cli.json"), "--signal-scaling", "voxel"]
+    arguments += ["--design-json", str(tmp_path / "design.json")]
     stage.run(fit_glm, argv=[*arguments, "--noise-model", "ar1"])
     assert (tmp_path / "cli_beta.nii.gz").read_bytes() == (tmp_path / "beta.nii.gz").read_bytes()
     with pytest.raises(SystemExit):
@@ -712,7 +814,7 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
     """Effect, variance, statistic, p and z of two runs whose columns stand in another order."""
     rng, mask = np.random.default_rng(5), np.ones((4, 4, 4), bool)
     images.write_image(tmp_path / "mask.nii.gz", mask.astype(np.uint8), BASE)
-    given = {"betas": [], "sigma2s": [], "ar1s": [], "designs": [], "fits": []}
+    given = {"betas": [], "sigma2s": [], "ar1s": [], "designs": [], "fits": [], "design_jsons": []}
     labels, results, weights = [], [], []
     for run, columns in enumerate((["a", "b", "constant"], ["b", "extra", "a", "constant"])):
         design = rng.standard_normal((50 + 10 * run, len(columns)))
@@ -722,10 +824,12 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
         volume[:, mask.T] = data
         nib.Nifti1Image(volume.T, BASE).to_filename(tmp_path / f"{run}.nii")
         tables.write_table(tmp_path / f"{run}.tsv", columns, design.tolist())
+        tables.write_json(tmp_path / f"{run}_design.json", {})
         maps = {name: tmp_path / f"{run}_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
         fit_glm(
             bold=tmp_path / f"{run}.nii", design=tmp_path / f"{run}.tsv", mask=tmp_path / "mask.nii.gz",
-            sidecar=tmp_path / f"{run}.json", noise_model="ar1", signal_scaling="none", **maps,
+            design_json=tmp_path / f"{run}_design.json", sidecar=tmp_path / f"{run}.json",
+            noise_model="ar1", signal_scaling="none", **maps,
         )  # fmt: skip
         label, result = run_glm(data.astype(np.float64), design, noise_model="ar1")
         labels.append(label)
@@ -735,6 +839,7 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
         for key, path in zip(given, (maps["beta"], maps["sigma2"], maps["ar1"]), strict=False):
             given[key].append(path)
         given["designs"].append(tmp_path / f"{run}.tsv")
+        given["design_jsons"].append(tmp_path / f"{run}_design.json")
         given["fits"].append(tmp_path / f"{run}.json")
         rsquared = np.empty(64)
         for value, fit in result.items():
@@ -743,7 +848,7 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
         np.testing.assert_allclose(
             images.read_masked(maps["ar1"], mask), label.astype(float), rtol=0, atol=1e-6
         )
-    out = {name: tmp_path / f"c_{name}.nii.gz" for name in ("effect", "variance", "stat", "p", "z")}
+    out = {name: tmp_path / f"c_{name}.nii.gz" for name in MAPS}
     compute_contrast(
         **given, **out, mask=tmp_path / "mask.nii.gz", sidecar=tmp_path / "c.json",
         rows=rows, statistic=statistic, label="x",

@@ -50,12 +50,12 @@ def test_corrected_noise_model_keeps_its_false_positive_rate_on_real_volumes(moa
         blocks = (np.arange(len(true)) * 7.0 + rng.uniform(0, period)) % period < period / 2
         design = np.column_stack([blocks, true])
         for model, rates in found.items():
-            fitted = glm.fit(data, design, model)
+            fitted = glm.fit(data, glm.Design.of(design), model)
             scale = np.empty(data.shape[1])
             for rho, voxels in glm.groups(fitted.ar1):
-                scale[voxels] = glm.unscaled_covariance(design, rho)[0, 0]
+                scale[voxels] = glm.Design.of(design).covariance(rho)[0, 0]
             t = fitted.beta[0] / np.sqrt(scale * fitted.sigma2)
-            limit = scipy.stats.t.isf(0.025, glm.degrees_of_freedom(design))
+            limit = scipy.stats.t.isf(0.025, glm.Design.of(design).dof)
             rates.append(((np.abs(t) > limit).mean(), fitted.ar1.mean()))
     rate = {model: np.mean(rates, axis=0) for model, rates in found.items()}
     for model, (share, rho) in rate.items():
@@ -116,7 +116,7 @@ def whiteness(study, run):
     data = data[:, (data > 0).all(axis=0)].astype(float)
     design = pd.read_csv(study.result(f"run-{run}_design.tsv"), sep="\t").to_numpy()
     before = data - design @ (np.linalg.pinv(design) @ data)
-    fitted = glm.fit(data, design, study.config["glm"]["noise_model"])
+    fitted = glm.fit(data, glm.Design.of(design), study.config["glm"]["noise_model"])
     residuals = data - design @ fitted.beta
     return lag1(before), lag1(residuals[1:] - fitted.ar1 * residuals[:-1])
 

@@ -200,11 +200,15 @@ def own_mask(wildcards):
     return [config["mask"], *([header] if config["mask"].endswith(".img") else [])]
 
 
+def field_of_view(wildcards):
+    """What every volume of a run covers, where the analysis keeps to it."""
+    masked = config["resample"]["field_of_view"] == "masked"
+    return f"<results>/{RUN}_desc-fov_mask.nii.gz".format(**wildcards) if masked else []
+
+
 def fields_of_view(wildcards):
-    """What every volume of a run covers, for each run, where the mask keeps to it."""
-    if config["resample"]["field_of_view"] == "zeros":
-        return []
-    return over_runs(f"<results>/{RUN}_desc-fov_mask.nii.gz")(wildcards)
+    """The same of each run of a subject."""
+    return [file for run in runs_of(wildcards) if (file := field_of_view(run.wildcards))]
 
 
 def contrast_rows(wildcards):

@@ -49,7 +49,9 @@ rule fit_glm:
     input:
         bold=f"<results>/{RUN}_desc-resampled_bold.nii",
         design=f"<results>/{RUN}_design.tsv",
+        design_json=f"<results>/{RUN}_design.json",
         mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
+        field_of_view=field_of_view,
     output:
         beta=f"<results>/{RUN}_stat-beta_statmap.nii.gz",
         sigma2=f"<results>/{RUN}_stat-sigma2_statmap.nii.gz",
@@ -81,6 +83,7 @@ rule compute_contrast:
         sigma2s=over_runs(f"<results>/{RUN}_stat-sigma2_statmap.nii.gz"),
         ar1s=over_runs(f"<results>/{RUN}_stat-ar1_statmap.nii.gz"),
         designs=over_runs(f"<results>/{RUN}_design.tsv"),
+        design_jsons=over_runs(f"<results>/{RUN}_design.json"),
         fits=over_runs(f"<results>/{RUN}_glm.json"),
         mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
     output:
@@ -89,6 +92,7 @@ rule compute_contrast:
         stat=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-t_statmap.nii.gz",
         p=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-p_statmap.nii.gz",
         z=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
+        n_runs=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-nruns_statmap.nii.gz",
         sidecar=f"<results>/{SUBJECT}_contrast-{{contrast}}_statmap.json",
     log:
         f"<logs>/compute_contrast/{SUBJECT_LABEL}_contrast-{{contrast}}.log",
@@ -107,6 +111,7 @@ rule compute_contrast:
         statistic=statistic,
         label="{contrast}",
         weights=config["fixed_effects"]["weights"],
+        coverage=config["fixed_effects"]["coverage"],
         code=code_digest("compute_contrast"),
     script:
         "../scripts/compute_contrast.py"
@@ -119,6 +124,7 @@ use rule compute_contrast as compute_contrast_f with:
         stat=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-F_statmap.nii.gz",
         p=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-p_statmap.nii.gz",
         z=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
+        n_runs=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-nruns_statmap.nii.gz",
         sidecar=f"<results>/{SUBJECT}_contrast-{{contrast}}_statmap.json",
     wildcard_constraints:
         contrast=any_of(F_CONTRASTS),
@@ -133,6 +139,7 @@ use rule compute_contrast as compute_run_contrast with:
         sigma2s=f"<results>/{RUN}_stat-sigma2_statmap.nii.gz",
         ar1s=f"<results>/{RUN}_stat-ar1_statmap.nii.gz",
         designs=f"<results>/{RUN}_design.tsv",
+        design_jsons=f"<results>/{RUN}_design.json",
         fits=f"<results>/{RUN}_glm.json",
         mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
     output:
@@ -141,6 +148,7 @@ use rule compute_contrast as compute_run_contrast with:
         stat=f"<results>/{RUN}_contrast-{{contrast}}_stat-t_statmap.nii.gz",
         p=f"<results>/{RUN}_contrast-{{contrast}}_stat-p_statmap.nii.gz",
         z=f"<results>/{RUN}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
+        n_runs=f"<results>/{RUN}_contrast-{{contrast}}_stat-nruns_statmap.nii.gz",
         sidecar=f"<results>/{RUN}_contrast-{{contrast}}_statmap.json",
     log:
         f"<logs>/compute_contrast/{RUN_LABEL}_contrast-{{contrast}}.log",
@@ -161,6 +169,7 @@ use rule compute_run_contrast as compute_run_contrast_f with:
         stat=f"<results>/{RUN}_contrast-{{contrast}}_stat-F_statmap.nii.gz",
         p=f"<results>/{RUN}_contrast-{{contrast}}_stat-p_statmap.nii.gz",
         z=f"<results>/{RUN}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
+        n_runs=f"<results>/{RUN}_contrast-{{contrast}}_stat-nruns_statmap.nii.gz",
         sidecar=f"<results>/{RUN}_contrast-{{contrast}}_statmap.json",
     wildcard_constraints:
         subject=LABELLED_RUN,

@@ -79,6 +79,7 @@ rule judge_quality:
         design_jsons=over_runs(f"<results>/{RUN}_design.json"),
         contrasts=f"<results>/{SUBJECT}_contrasts.tsv",
         zs=of_contrasts(f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz"),
+        contrast_jsons=of_contrasts(f"<results>/{SUBJECT}_contrast-{{contrast}}_statmap.json"),
         mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
     output:
         table=f"<results>/{SUBJECT}_quality.tsv",

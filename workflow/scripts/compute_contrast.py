@@ -16,14 +16,17 @@ from firstlevel.glm import FloatArray
 from firstlevel.images import Grid
 from firstlevel.stage import InputError
 
+APPROXIMATE_UNIT = "standard deviations of the noise, averaged over runs; not percent signal change"
+
 
 @dataclass(frozen=True)
 class Design:
-    """Design of one run as saved: its file, the names of its columns, and the matrix (n, p)."""
+    """Design of one run as saved: its file, its columns' names, its model, what its sidecar says."""
 
     path: Path
     columns: list[str]
-    matrix: FloatArray
+    model: glm.Design
+    sidecar: dict[str, Any]
 
 
 def compute_contrast(
@@ -32,6 +35,7 @@ def compute_contrast(
     sigma2s: list[Path],
     ar1s: list[Path],
     designs: list[Path],
+    design_jsons: list[Path],
     fits: list[Path],
     mask: Path,
     effect: Path,
@@ -39,18 +43,22 @@ def compute_contrast(
     stat: Path,
     p: Path,
     z: Path,
+    n_runs: Path,
     sidecar: Path,
     rows: list[str],
     statistic: Literal["t", "F"],
     label: str,
     weights: contrasts.RunWeights = "equal",
     f_test: Literal["approximate", "exact"] = "approximate",
+    coverage: contrasts.Coverage = "any",
     unestimable: Literal["stop", "empty"] = "stop",
 ) -> None:
     """Write the maps of one contrast: t of one expression in `rows`, or F of all of them jointly.
 
     A run that cannot estimate the contrast is left out, and the sidecar says why. Where no run can, the
-    stage stops; `unestimable` empty writes files of no bytes in place of maps, and the sidecar.
+    stage stops; `unestimable` empty writes files of no bytes in place of maps, and the sidecar. Each voxel is
+    combined over the runs that have it (`coverage` any) or tested only where all have it; `n_runs` is the
+    map of their number, 0 where nothing was tested.
     """
     _check_rows(rows, label)
     if statistic == "F" and f_test == "approximate" and weights == "precision":
@@ -60,7 +68,8 @@ def compute_contrast(
             expected="the exact F test, or equal weights",
             remedy="set fixed_effects.f_test: exact",
         )
-    saved = [_read_design(path) for path in designs]
+    saved = [_read_design(*paths) for paths in zip(designs, design_jsons, strict=True)]
+    _check_delays(saved, rows, label)
     reasons = [_why_not_estimable(design, rows) for design in saved]
     content: dict[str, Any] = {
         "Contrast": rows,
@@ -82,7 +91,7 @@ def compute_contrast(
     if all(reasons):
         if unestimable == "stop":
             raise _not_estimable(saved, reasons, rows, label)
-        for path in (effect, variance, stat, p, z):
+        for path in (effect, variance, stat, p, z, n_runs):
             with stage.atomic(path):
                 pass
         tables.write_json(sidecar, content | {"DegreesOfFreedom": None, "Runs": []})
@@ -96,29 +105,90 @@ def compute_contrast(
             continue
         maps = [images.read_masked(path, inside) for path in (beta, sigma2, ar1)]
         estimates = glm.Estimates(beta=maps[0], sigma2=maps[1], ar1=maps[2], rsquared=np.empty(0))
-        runs.append(RunFit(design.matrix, estimates, int(tables.read_json(fit)["DegreesOfFreedom"])))
+        runs.append(RunFit(design.model, estimates))
         vectors.append(_vectors(design, rows))
-        used.append({"fit": fit.name, "weights": _named(design, vectors[-1])})
+        used.append(
+            {
+                "fit": fit.name,
+                "weights": _named(design, vectors[-1]),
+                "DegreesOfFreedom": design.model.dof,
+                "Responses": _responses(design, rows),
+            }
+        )
     if statistic == "t":
-        result = contrasts.t_over_runs(runs, vectors, weights)
+        result = contrasts.t_over_runs(runs, vectors, weights, coverage)
     elif f_test == "exact":
-        result = contrasts.exact_f_over_runs(runs, vectors, weights)
+        result = contrasts.exact_f_over_runs(runs, vectors, weights, coverage)
     else:
-        result = contrasts.f_over_runs(runs, vectors)
+        result = contrasts.f_over_runs(runs, vectors, coverage)
     effects = result.effect[0] if len(rows) == 1 else result.effect
     variances = result.variance[0] if result.variance.shape[:-1] == (1,) else result.variance
     for path, values in ((effect, effects), (variance, variances), (stat, result.stat), (z, result.z)):
         images.write_masked(path, values, inside, grid.affine)
     # single precision ends at 1e-45, where p of a strong effect has not; outside of the mask nothing is found
     images.write_masked(p, result.p, inside, grid.affine, np.float64, outside=1.0)
-    dof = result.dof if statistic == "t" else [len(rows), result.dof]
-    tables.write_json(sidecar, content | {"DegreesOfFreedom": dof, "Runs": used})
+    images.write_masked(n_runs, result.n_runs.astype(np.uint8), inside, grid.affine, np.uint8)
+    counts = np.bincount(result.n_runs, minlength=len(runs) + 1)
+    dof = sum(run.design.dof for run in runs)
+    content |= {
+        "DegreesOfFreedom": dof if statistic == "t" else [len(rows), dof],
+        "EffectUnit": _effect_unit(statistic, f_test, tables.read_json(fits[0])["SignalScaling"]),
+        "Coverage": coverage,
+        "VoxelsByNumberOfRuns": {str(n): int(count) for n, count in enumerate(counts)},
+        "Runs": used,
+    }
+    tables.write_json(sidecar, content)
+    if fewer := int(counts[:-1].sum()):
+        logging.warning(
+            "%d of %d voxels are not in all %d runs: %s",
+            *(fewer, counts.sum(), len(runs)),
+            ", ".join(f"{count} in {n}" for n, count in enumerate(counts) if count),
+        )
     logging.info("%s over %d runs: z from %.2f to %.2f", label, len(runs), result.z.min(), result.z.max())
 
 
-def _read_design(path: Path) -> Design:
+def _effect_unit(statistic: str, f_test: str, scaling: str) -> str:
+    """What 1 in the map of the effect means."""
+    if statistic == "F" and f_test == "approximate":
+        return APPROXIMATE_UNIT
+    unit = {
+        "voxel": "percent of each voxel's mean",
+        "grand_mean": "percent of the mean over the mask",
+        "spm_global": "percent of SPM's global mean",
+        "none": "units of the images",
+    }[scaling]
+    return f"{unit}, at the plateau of a sustained response (times Peak: at the peak of one event)"
+
+
+def _responses(design: Design, rows: list[str]) -> dict[str, Any]:
+    """Of the conditions that the contrast names, the duration of an event and the peak of its response."""
+    named = expressions.names(rows)
+    return {
+        condition: response
+        for condition, response in design.sidecar.get("Responses", {}).items()
+        if any(name == condition or name.startswith(f"{condition}_delay_") for name in named)
+    }
+
+
+def _check_delays(designs: list[Design], rows: list[str], label: str) -> None:
+    """A delay of an FIR model is the same time after onset in every run."""
+    named = [name for name in expressions.names(rows) if "_delay_" in name]
+    seconds = {tuple(design.sidecar.get("FirDelaysSeconds", ())) for design in designs}
+    if named and len(seconds) > 1:
+        raise InputError(
+            f"config key contrasts.{label}",
+            f"{named[0]} is another time after onset in runs of another repetition time "
+            f"({' and '.join(str(list(of)) for of in sorted(seconds))} s)",
+            expected="the same seconds in all runs",
+            remedy="set design.fir_unit: s, with design.fir_delays in seconds",
+        )
+
+
+def _read_design(path: Path, sidecar: Path) -> Design:
     columns, values = tables.read_columns(path)
-    return Design(path, columns, np.asarray(values, dtype=np.float64))
+    return Design(
+        path, columns, glm.Design.of(np.asarray(values, dtype=np.float64)), tables.read_json(sidecar)
+    )
 
 
 def _check_rows(rows: list[str], label: str) -> None:
@@ -149,11 +219,16 @@ def _why_not_estimable(design: Design, rows: list[str]) -> str:
     if absent := _absent(design, rows):
         return f"no regressor {', '.join(map(repr, absent))}"
     weights = _vectors(design, rows)
-    if contrasts.is_estimable(design.matrix, weights):
+    if design.model.factors.is_estimable(weights):
         return ""
     named = set(np.flatnonzero(weights.any(axis=0)).tolist())
-    sources = dependence.dependent_columns(design.matrix)
-    # where rounding hides the dependence from the rank, or the contrast lies across it, all are told
+    empty = {entry["name"]: entry["reason"] for entry in design.sidecar.get("EmptyRegressors", [])}
+    if told := [
+        f"{name}: {empty[name]}" for k, name in enumerate(design.columns) if k in named and name in empty
+    ]:
+        return f"empty regressors ({'; '.join(told)})"
+    sources = design.model.factors.dependent_columns()
+    # where the contrast lies across a dependence, all are told
     concerned = {k: of for k, of in sources.items() if named & {k, *of}} or sources
     return f"dependent regressors: {dependence.described(concerned, design.columns)}"
 

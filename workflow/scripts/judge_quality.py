@@ -29,6 +29,7 @@ def judge_quality(
     design_jsons: list[Path],
     contrasts: Path,
     zs: list[Path],
+    contrast_jsons: list[Path],
     mask: Path,
     table: Path,
     sidecar: Path,
@@ -39,7 +40,7 @@ def judge_quality(
     """Write the table of verdicts, and what they rest on.
 
     `runs` are the beginnings of the runs' file names, `rows` the expressions of each contrast, in the order
-    of `zs`; `contrasts` is the list of which run went into which contrast.
+    of `zs` and `contrast_jsons`; `contrasts` is the list of which run went into which contrast.
     """
     used = tables.read_rows(contrasts, required=("run", "contrast", "estimable", "reason"))
     judged: list[verdicts.Verdict] = []
@@ -62,13 +63,17 @@ def judge_quality(
             )
             for values in of_this
         ]
+    judged += _of_efficiencies({run: of_runs[run]["Efficiency"] for run in runs}, limits["efficiency"])
     inside = images.read_mask(mask)
     of_contrasts: dict[str, Any] = {}
-    for label, path in zip(rows, zs, strict=True):
+    for label, path, contrast_json in zip(rows, zs, contrast_jsons, strict=True):
         centre = quality.centre_and_width(images.read_masked(path, inside))
         median, width = centre or (None, None)
         of_contrasts[label] = {"Median": median, "Width": width}
         judged.append(verdicts.of_contrast(label, centre, limits))
+        combined = tables.read_json(contrast_json)
+        by_runs, coverage = combined["VoxelsByNumberOfRuns"], combined["Coverage"]
+        judged.append(verdicts.of_coverage(label, by_runs, coverage, limits["missing"]))
     looks = sum(verdict.verdict == "look" for verdict in judged)
     tables.write_table(table, verdicts.COLUMNS, judged)
     tables.write_json(
@@ -82,6 +87,20 @@ def judge_quality(
         },
     )
     logging.info("%d of %d measures keep to their limits", len(judged) - looks, len(judged))
+
+
+def _of_efficiencies(
+    efficiencies: dict[str, dict[str, float | None]], limit: float
+) -> list[verdicts.Verdict]:
+    """Hold each run's efficiency for a contrast against the median of the other runs, if there are any."""
+    judged = []
+    for run, of_run in efficiencies.items():
+        for label, own in of_run.items():
+            others = [value for other, of in efficiencies.items() if other != run and (value := of[label])]
+            if own is not None and others:
+                share = own / float(np.median(others))
+                judged.append(verdicts.of_efficiency(run, label, share, limit))
+    return judged
 
 
 def _count_above(timeseries: Path, limit: float) -> int | None:
@@ -106,7 +125,8 @@ def _of_design(
         if roles[name] in INFLATED
     }
     worst = max((columns[k] for k in of_interest), key=inflation.__getitem__, default=None)
-    covariance = glm.unscaled_covariance(matrix, 0.0)
+    model = glm.Design.of(matrix)
+    covariance = model.covariance(0.0)
     efficiency = {
         label: quality.efficiency(covariance, _weights(expression, columns))
         for label, expression in estimable.items()
@@ -115,7 +135,7 @@ def _of_design(
         "LargestCorrelation": pair and {"Value": pair[0], "Regressors": [columns[pair[1]], columns[pair[2]]]},
         "LargestVarianceInflation": worst and {"Value": _finite(inflation[worst]), "Regressor": worst},
         "VarianceInflation": {name: _finite(value) for name, value in inflation.items()},
-        "ConditionNumber": _finite(quality.condition_number(matrix)),
+        "ConditionNumber": _finite(model.factors.condition_number),
         "Efficiency": {label: efficiency.get(label) for label in labels},
     }
 

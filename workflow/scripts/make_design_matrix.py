@@ -107,6 +107,7 @@ def make_design_matrix(
             expected="more scans than regressors",
             remedy="take fewer confounds, a shorter FIR model or a milder threshold of design.censor",
         )
+    factors = dependence.factorise(values)
     content: dict[str, Any] = {
         "Columns": [{"name": name, "role": designs.role(name, responses, extra.roles)} for name in names],
         "FrameTimes": times.tolist(),
@@ -115,10 +116,10 @@ def make_design_matrix(
         "HrfModel": hrf_model,
         "DriftModel": drift_model,
         "HighPass": high_pass,
-        "Rank": int(np.linalg.matrix_rank(values)),
-        "ConditionNumber": float(np.linalg.cond(values)),
+        "Rank": factors.rank,
+        "ConditionNumber": factors.condition_number if factors.rank == len(names) else None,
     }
-    if sources := dependence.dependent_columns(values):
+    if sources := factors.dependent_columns():
         content["DependentColumns"] = [
             {"name": names[k], "follows_from": [names[j] for j in of]} for k, of in sources.items()
         ]

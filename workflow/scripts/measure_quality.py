@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstlevel import images, nuisance, quality, stage, tables
+from firstlevel import dependence, images, nuisance, quality, stage, tables
 from firstlevel.images import Float32Array, FloatArray, Grid
 from firstlevel.stage import InputError
 
@@ -75,7 +75,7 @@ def measure_quality(
         )
     whole = images.read_masked(beta, inside).reshape(len(columns), -1)
     rho, explained = images.read_masked(ar1, inside), images.read_masked(rsquared, inside)
-    unfitted = quality.orthonormal(matrix[:, np.isin(roles, ("constant", "drift", "censor"))])
+    unfitted = dependence.factorise(matrix[:, np.isin(roles, ("constant", "drift", "censor"))]).basis
     found = _gather(bold, inside, matrix, whole, rho, unfitted, kept, lags, _scaling(fitted))
     images.write_masked(tsnr, found.tsnr, inside, grid.affine)
 
@@ -122,7 +122,7 @@ def _gather(
 ) -> Gathered:
     """Read the run once, a chunk of voxels in memory at a time."""
     n_voxels = int(inside.sum())
-    basis = quality.orthonormal(design)
+    basis = dependence.factorise(design).basis
     total, changed = np.zeros((2, len(design)))
     ratio, *of_residuals = np.empty((5, n_voxels))
     constant = np.zeros(n_voxels, dtype=bool)
@@ -154,7 +154,7 @@ def _scaling(fitted: dict[str, Any]) -> float | Literal["voxel"]:
     """Factor from the data to what was fitted, or that it is each voxel's own."""
     if fitted["SignalScaling"] == "voxel":
         return "voxel"
-    return 100.0 / float(fitted["GrandMean"]) if fitted["SignalScaling"] == "grand_mean" else 1.0
+    return 100.0 / float(fitted["GrandMean"]) if "GrandMean" in fitted else 1.0
 
 
 def _motion(

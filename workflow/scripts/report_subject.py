@@ -126,6 +126,8 @@ def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dic
         "expression": ", ".join(sidecar["Contrast"]),
         "test": f"{told}, {len(sidecar['Runs'])} run{'s' if len(sidecar['Runs']) != 1 else ''}",
         "n_runs": len(sidecar["Runs"]),
+        "unit": _unit(sidecar),
+        "coverage": _coverage(sidecar),
         "peak": peak,
         "clusters": clusters,
         "table": table.name,
@@ -146,6 +148,28 @@ def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dic
             "All z of the mask, against the standard normal of voxels where nothing is active.",
         ),
     }
+
+
+def _unit(sidecar: dict[str, Any]) -> str:
+    """What an effect of 1 means, and what it is at the peak of the response to one event."""
+    told = f"Effects are in {sidecar['EffectUnit'].partition(' (')[0]}"
+    peaks = {
+        condition: f"{response['Peak']:.3g} times that for one event of {condition} "
+        f"({response['EventDuration']:g} s)"
+        for run in sidecar["Runs"]
+        for condition, response in run["Responses"].items()
+    }
+    return f"{told}; at the peak, {', '.join(peaks.values())}." if peaks else f"{told}."
+
+
+def _coverage(sidecar: dict[str, Any]) -> str:
+    """How many voxels are from fewer runs than others; nothing where all are from all."""
+    counts = {int(n): count for n, count in sidecar["VoxelsByNumberOfRuns"].items()}
+    fewer = {n: count for n, count in sorted(counts.items()) if count and n < max(counts)}
+    if not fewer:
+        return ""
+    told = ", ".join(f"{count:,} from {n} run{'s' if n != 1 else ''}" for n, count in fewer.items())
+    return f"{sum(fewer.values()):,} of {sum(counts.values()):,} voxels are not in every run: {told}."
 
 
 def _run(files: dict[str, Path], name: str) -> dict[str, Any]:

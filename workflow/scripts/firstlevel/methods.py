@@ -187,6 +187,7 @@ def _fit(config: Mapping[str, Any], n_runs: int) -> list[Sentence]:
     scaling = {
         "voxel": "in percent of each voxel's mean",
         "grand_mean": "in percent of the mean over the run and the mask",
+        "spm_global": "in percent of SPM's global mean over the run",
         "none": "in the units of the images",
     }[glm["signal_scaling"]]
     noise = {
@@ -204,7 +205,11 @@ def _fit(config: Mapping[str, Any], n_runs: int) -> list[Sentence]:
         weights = {"equal": "with equal weights", "precision": "weighted by their precision"}[
             fixed["weights"]
         ]
-        found.append(Sentence(f"Runs were combined as fixed effects, {weights}."))
+        voxels = {
+            "any": "each voxel over the runs that cover it",
+            "all": "at voxels that all runs cover",
+        }[fixed["coverage"]]
+        found.append(Sentence(f"Runs were combined as fixed effects, {weights}, {voxels}."))
     if any(not isinstance(expression, str) for expression in config["contrasts"].values()):
         test = {
             "approximate": "from standardised effects averaged over runs",

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from firstlevel import dependence
+
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -91,19 +93,9 @@ def rotation_angles(moves: FloatArray) -> FloatArray:
     return angles
 
 
-def orthonormal(columns: FloatArray) -> FloatArray:
-    """Basis (n, rank) of what the columns (n, k) span, each scaled to unit length first."""
-    left, values, _ = np.linalg.svd(unit_columns(columns), full_matrices=False)
-    if not values.size:
-        return left
-    basis: FloatArray = left[:, values > values[0] * max(columns.shape) * np.finfo(np.float64).eps]
-    return basis
-
-
 def unit_columns(design: FloatArray) -> FloatArray:
     """Columns of a design divided by their lengths; a column of zeros stays one."""
-    lengths = np.linalg.norm(design, axis=0)
-    scaled: FloatArray = design / np.where(lengths > 0, lengths, 1.0)
+    scaled: FloatArray = design / dependence.column_lengths(design)
     return scaled
 
 
@@ -194,7 +186,7 @@ def white_noise_through(design: FloatArray, rho: float, kept: BoolArray, n_lags:
     A design with p columns leaves n - p degrees of freedom, so that residuals of the whitest noise are
     slightly correlated; drift takes slow noise out and makes the rest negatively so.
     """
-    basis = orthonormal(whitened(design, np.full(design.shape[1], rho)))
+    basis = dependence.factorise(whitened(design, np.full(design.shape[1], rho))).basis
     noise = np.random.default_rng(0).standard_normal((len(design), N_SIMULATED))
     return whiteness(noise - basis @ (basis.T @ noise), kept, n_lags)
 
@@ -239,24 +231,13 @@ def variance_inflation(design: FloatArray, column: int) -> float:
     1 / (1 - R^2) of the column on all others, R^2 about the mean; the others hold a constant (Mumford et al.
     2015, PLoS ONE 10:e0126255, on what it says of fMRI designs). The mean of a column costs it nothing.
     """
-    others = orthonormal(np.delete(design, column, axis=1))
+    others = dependence.factorise(np.delete(design, column, axis=1)).basis
     x = design[:, column]
     centred = x - x.mean()
     rest = x - others @ (others.T @ x)
     unexplained, total = float(rest @ rest), float(centred @ centred)
     # rounding leaves 1e-30; 1e-12 is a correlation of 0.999999999999 with the others
     return total / unexplained if unexplained > 1e-12 * float(x @ x) else float("inf")
-
-
-def condition_number(design: FloatArray) -> float:
-    """Largest over smallest singular value of the columns at unit length; infinite below full rank.
-
-    Whatever the units of the regressors (Belsley, Kuh and Welsch 1980, Regression Diagnostics, section 3.2).
-    """
-    values = np.linalg.svd(unit_columns(design), compute_uv=False)
-    smallest = values[-1] if len(values) == design.shape[1] else 0.0
-    tiny = values[0] * max(design.shape) * np.finfo(np.float64).eps
-    return float(values[0] / smallest) if smallest > tiny else float("inf")
 
 
 def efficiency(covariance: FloatArray, weights: FloatArray) -> float:

@@ -60,6 +60,36 @@ def of_contrast_in_run(run: str, contrast: str, estimable: bool, reason: str) ->
     return Verdict(run, contrast, "estimable", str(estimable).lower(), NOTHING, _word(estimable), said)
 
 
+def of_efficiency(run: str, contrast: str, share: float, limit: float) -> Verdict:
+    """Verdict on a run's efficiency for a contrast, as a share of the median of the other runs'."""
+    fine = share >= limit
+    said = f"The run knows the contrast with {share:.2g} times the efficiency of the other runs (median)"
+    said += (
+        "."
+        if fine
+        else f", below {limit:g}: with equal weights its noise dominates the mean over runs; look at its "
+        "events, and consider leaving the run out or fixed_effects.weights: precision."
+    )
+    return Verdict(run, contrast, "efficiency", share, limit, _word(fine), said)
+
+
+def of_coverage(contrast: str, by_runs: Mapping[str, int], coverage: str, limit: float) -> Verdict:
+    """Verdict on the voxels of the mask that some run lacks, of those by their number of runs."""
+    total, everywhere = sum(by_runs.values()), by_runs[str(max(map(int, by_runs)))]
+    share = (total - everywhere) / total if total else 1.0
+    fine = share <= limit
+    if share == 0:
+        said = "Every voxel of the mask is in every run of the contrast."
+    else:
+        what = "combined over the runs that have them" if coverage == "any" else "not tested"
+        counts = ", ".join(f"{count:,} in {n}" for n, count in by_runs.items() if count)
+        said = (
+            f"{total - everywhere:,} of {total:,} voxels of the mask are not in every run ({counts}): {what}"
+        )
+        said += "." if fine else f"; more than {_percent(limit)}: look at the field of view of each run."
+    return Verdict(NOTHING, contrast, "missing", share, limit, _word(fine), said)
+
+
 def of_contrast(contrast: str, found: tuple[float, float] | None, limits: Limits) -> Verdict:
     """Verdict on the centre and width of a contrast's z, None where no voxel was tested."""
     low, high = limits["z_narrow"], limits["z_wide"]
