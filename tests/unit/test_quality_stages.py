@@ -19,10 +19,10 @@ from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.stattools import acf
 from test_repository import SCHEMA, keys
 
-from firstlevel import images, nuisance, tables
+from firstlevel import images, nuisance, tables, verdicts
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
-from judge_quality import judge_quality
+from judge_quality import judge_quality, of_efficiencies
 from measure_quality import measure_quality
 from plot_quality import plot_quality
 
@@ -427,3 +427,34 @@ def test_limits_are_one_section_of_the_config():
     assert "LIMITS" in rules
     assert set(LIMITS) <= {key.removeprefix("quality.") for key, _ in keys(SCHEMA)}
     assert yaml.safe_load((ROOT / "config/config.yaml").read_text()).get("quality") is None
+
+
+def test_run_that_hardly_knows_a_contrast_is_named():
+    """Below a fifth of the median efficiency of the other runs, a run that stays in asks for a look."""
+    efficiencies = {"r1": {"a": 10.0, "b": None}, "r2": {"a": 12.0, "b": 3.0}, "r3": {"a": 1.0, "b": None}}
+    judged = {(verdict.run, verdict.contrast): verdict for verdict in of_efficiencies(efficiencies, 0.2)}
+    assert set(judged) == {("r1", "a"), ("r2", "a"), ("r3", "a")}  # b: no other run to compare with
+    assert [judged[run, "a"].verdict for run in ("r1", "r2", "r3")] == ["fine", "fine", "look"]
+    assert judged["r3", "a"].value == pytest.approx(1.0 / 11.0)
+    assert "equal weights" in judged["r3", "a"].sentence
+
+
+@pytest.mark.parametrize(
+    ("by_runs", "coverage", "verdict", "words"),
+    [
+        ({"0": 0, "1": 0, "2": 500}, "any", "fine", "Every voxel of the mask is in every run"),
+        (
+            {"0": 1, "1": 4, "2": 495},
+            "any",
+            "fine",
+            "5 of 500 voxels of the mask are not in every run (1 in 0, 4 in 1",
+        ),
+        ({"0": 0, "1": 100, "2": 400}, "any", "look", "combined over the runs that have them"),
+        ({"0": 100, "1": 0, "2": 400}, "all", "look", "not tested"),
+    ],
+)
+def test_voxels_that_some_run_lacks_are_counted(by_runs, coverage, verdict, words):
+    """The sentence says how many, and what became of them."""
+    found = verdicts.of_coverage("c", by_runs, coverage, 0.05)
+    assert found.verdict == verdict
+    assert words in found.sentence

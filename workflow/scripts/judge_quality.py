@@ -63,7 +63,7 @@ def judge_quality(
             )
             for values in of_this
         ]
-    judged += _of_efficiencies({run: of_runs[run]["Efficiency"] for run in runs}, limits["efficiency"])
+    judged += of_efficiencies({run: of_runs[run]["Efficiency"] for run in runs}, limits["efficiency"])
     inside = images.read_mask(mask)
     of_contrasts: dict[str, Any] = {}
     for label, path, contrast_json in zip(rows, zs, contrast_jsons, strict=True):
@@ -89,9 +89,7 @@ def judge_quality(
     logging.info("%d of %d measures keep to their limits", len(judged) - looks, len(judged))
 
 
-def _of_efficiencies(
-    efficiencies: dict[str, dict[str, float | None]], limit: float
-) -> list[verdicts.Verdict]:
+def of_efficiencies(efficiencies: dict[str, dict[str, float | None]], limit: float) -> list[verdicts.Verdict]:
     """Hold each run's efficiency for a contrast against the median of the other runs, if there are any."""
     judged = []
     for run, of_run in efficiencies.items():
