@@ -21,7 +21,11 @@ def _head():
 
 
 def simulated_run(seed):
-    """Image of a run without motion, and the text of its events table."""
+    """Image of a run without motion, and the text of its events table.
+
+    Each volume is taken at one moment, the middle of its acquisition, where a study without StartTime samples
+    its model: events are half a repetition time later than for volumes that are taken at their start.
+    """
     timing, drifting, measuring = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
     onsets = simulation.event_onsets(N_SCANS, REPETITION_TIME, timing)
     regressors = simulation.response_regressors(onsets, N_SCANS, REPETITION_TIME)
@@ -37,7 +41,7 @@ def simulated_run(seed):
     image.header.set_zooms((*VOXEL_SIZE, REPETITION_TIME))
     image.header.set_xyzt_units("mm", "sec")
     rows = sorted(
-        (scan * REPETITION_TIME, name)
+        ((scan + 0.5) * REPETITION_TIME, name)
         for name, scans in zip(simulation.CONDITIONS, onsets, strict=True)
         for scan in scans
     )

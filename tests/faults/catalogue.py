@@ -493,6 +493,18 @@ IMAGES_REFUSED = [
         "study.repetition_time: 0 does not fit",
     ),
     Refused(
+        "repetition time that is to decide, and is not given",
+        both(config("study.repetition_time", None), config("study.repetition_time_decides", True)),
+        "config key study.repetition_time_decides",
+        "is true, and no number is given that could decide",
+    ),
+    Refused(
+        "slice_time_ref in seconds",
+        config("design.slice_time_ref", 1.5),
+        "config",
+        "design.slice_time_ref: 1.5 does not fit",
+    ),
+    Refused(
         "repetition time of zero in the header, and none elsewhere",
         both(
             series(same, seconds=0),

@@ -118,6 +118,7 @@ def _analyse():
             sidecar=Path(f"{name}_bold.json"),
             field_of_view=Path(f"{name}_fov.nii.gz"),
             repetition_time=run.repetition_time,
+            repetition_time_decides=config["study"]["repetition_time_decides"],
             strategy=config["resample"]["strategy"],
             smoothing_fwhm=config["resample"]["smoothing_fwhm"],
         )
@@ -180,7 +181,6 @@ def _events(config, run, name):
 
 def _design(config, run, name):
     options = (
-        "slice_time_ref",
         "hrf_model",
         "fir_delays",
         "drift_model",
@@ -200,6 +200,8 @@ def _design(config, run, name):
         sidecar=Path(f"{name}_design.json"),
         n_scans=len(volumes) if len(volumes) > 1 else None,
         repetition_time=run.repetition_time,
+        repetition_time_decides=config["study"]["repetition_time_decides"],
+        slice_time_ref=study.slice_time_ref(config),
         confound_columns=config["design"]["confounds"],
         confounds=Path(run.confounds) if study.confounds_key(config) else None,
         **{option: config["design"][option] for option in options},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalogue import config, events, renamed
+from catalogue import both, config, events, renamed, same, series
 from firstlevel import study as studies
 from small_study import analyse, contents, make, refusal
 
@@ -48,6 +48,10 @@ LEGITIMATE = {
         "",
     ),
     "one event": (rows("10 1 faces"), ""),
+    "a header that is wrong, and a config that decides": (
+        both(series(same, seconds=2.5), config("study.repetition_time_decides", True)),
+        "the repetition time is the study's 2 s (study.repetition_time_decides), not the header's 2.5 s",
+    ),
     "two conditions at one time": (rows("5 1 faces", "5 1 scrambled", "25 1 faces", "40 2 scrambled"), ""),
 }
 

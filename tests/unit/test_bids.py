@@ -1,15 +1,12 @@
 """A BIDS folder becomes rows of the run table: what is found, what is inherited, what is left out and why."""
 
-import json
 import time
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pytest
 import yaml
 
-from firstlevel import bids, images, summary, tables
+from firstlevel import bids, summary
 from firstlevel import config as configs
 from firstlevel.stage import InputError
 from firstlevel.study import LeftOut
@@ -272,44 +269,6 @@ def test_thousand_subjects_are_indexed_in_a_moment(tmp_path):
     runs, _ = found(tmp_path)
     assert len(runs) == 2000
     assert time.process_time() - start < 1.5  # 0.2 s on a quiet machine
-
-
-@pytest.fixture
-def bold(tmp_path):
-    """A 4D image with a repetition time of 2 s in its header."""
-    image = nib.Nifti1Image(np.zeros((2, 2, 2, 3), np.float32), np.eye(4))
-    image.header.set_zooms((1, 1, 1, 2))
-    image.header.set_xyzt_units("mm", "sec")
-    image.to_filename(tmp_path / "bold.nii.gz")
-    return tmp_path / "bold.nii.gz"
-
-
-def sidecars(folder, *contents):
-    paths = [folder / f"{n}.json" for n in range(len(contents))]
-    for path, content in zip(paths, contents, strict=True):
-        path.write_text(json.dumps(content))
-    return paths
-
-
-def test_repetition_time_of_header_and_sidecar_agree_or_one_is_named(tmp_path, bold):
-    """Within 1 ms; the nearest sidecar counts; naming one of them decides."""
-    assert images.repetition_time(bold, None, 2.0005) == 2.0005
-    with pytest.raises(InputError, match=r"the header says a repetition time of 2 s, the sidecar 2\.5 s"):
-        images.repetition_time(bold, None, 2.5)
-    assert images.repetition_time(bold, "header", 2.5) == 2
-    assert images.repetition_time(bold, "sidecar", 2.5) == 2.5
-    with pytest.raises(InputError, match="the sidecar does not give the repetition time"):
-        images.repetition_time(bold, "sidecar", None)
-
-
-def test_nearest_sidecar_says_the_repetition_time(tmp_path):
-    """Sidecars inherit: the last that names it counts, and nonsense is refused."""
-    assert tables.repetition_time(sidecars(tmp_path, {"RepetitionTime": 3}, {"RepetitionTime": 2})) == 2
-    assert tables.repetition_time(sidecars(tmp_path, {"RepetitionTime": 2.5}, {"TaskName": "faces"})) == 2.5
-    assert tables.repetition_time([]) is None
-    for wrong in ("two", -1):
-        with pytest.raises(InputError, match="RepetitionTime is"):
-            tables.repetition_time(sidecars(tmp_path, {"RepetitionTime": wrong}))
 
 
 def test_summary_tells_done_failed_unfinished_and_left_out(raw, tmp_path):

@@ -125,20 +125,3 @@ def test_same_data_same_bytes(tmp_path, data):
     for name in ("a.nii.gz", "b.nii.gz"):
         images.write_image(tmp_path / name, data, AFFINE)
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
-
-
-def test_repetition_time_of_header_and_study_must_agree(tmp_path, data):
-    """Either is enough, a difference of more than 1 ms is an error, and so is neither."""
-    known, unknown = tmp_path / "known.nii", tmp_path / "unknown.nii"
-    image = nib.Nifti1Image(data, AFFINE)
-    image.to_filename(unknown)
-    image.header.set_zooms((3, 3, 3.75, 2000))
-    image.header.set_xyzt_units("mm", "msec")
-    image.to_filename(known)
-    assert images.repetition_time(known, None) == pytest.approx(2.0)
-    assert images.repetition_time(known, 2.0004) == 2.0004
-    assert images.repetition_time(unknown, 1.7) == 1.7
-    with pytest.raises(InputError, match="the header says a repetition time of 2 s, the study 2000 s"):
-        images.repetition_time(known, 2000)
-    with pytest.raises(InputError, match="neither the header nor the study"):
-        images.repetition_time(unknown, None)

@@ -28,7 +28,6 @@ CHOICES = {
         "hrf_model": SCHEMA["properties"]["design"]["properties"]["hrf_model"]["enum"],
         "drift_model": SCHEMA["properties"]["design"]["properties"]["drift_model"]["enum"],
         "high_pass": [0.02],
-        "slice_time_ref": [0.5],
     },
     "glm": {"noise_model": ["ar1_corrected", "ols"], "signal_scaling": ["grand_mean", "none"]},
     "fixed_effects": {"weights": ["precision"], "f_test": ["exact"]},
@@ -61,10 +60,22 @@ def test_methods_say_what_the_model_was():
     assert "cosines below 0.01 Hz" in text
     assert "truncated to 0.01" in text
     assert "p < 0.001 uncorrected" in text
+    assert "the regressors were sampled at the start of each volume." in text
     motion = told(runs=[methods.Run(128, 2.0, 24, 3, 5)])
     assert "24 motion regressors" in motion
     assert "3 confounds" in motion
     assert "5 volumes per run were censored" in motion
+
+
+def test_methods_say_when_scans_were_taken():
+    """The moment in seconds with its source, both once where runs agree; unequal steps are no single time."""
+    fmriprep = [run._replace(start_time=1.5, start_source="StartTime of the sidecar") for run in RUNS]
+    assert "sampled 1.5 s after the start of each volume (StartTime of the sidecar)." in told(runs=fmriprep)
+    other = RUNS[0]._replace(start_time=1.0, start_source="slice_time_ref: 0.5", equal_steps=False)
+    text = told(runs=[fmriprep[0], other])
+    assert "sampled 1 to 1.5 s after the start" in text
+    assert "(StartTime of the sidecar; slice_time_ref: 0.5)." in text
+    assert "(repetition time 2 s in the median, in unequal steps)" in text
 
 
 def test_citations_are_numbered_in_order_and_every_one_is_listed():

@@ -74,6 +74,9 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
             CONTRASTS + "study: {source: simulated, repetition_time: 2000}",
             "2000 does not fit .Seconds .not milliseconds.",
         ),
+        (MINIMAL + "study: {source: simulated, repetition_time_decides: 2}", "is not of type 'boolean'"),
+        (MINIMAL + "design: {slice_time_ref: 1.5}", "slice_time_ref: 1.5 does not fit .Moment of a volume"),
+        (MINIMAL + "design: {slice_time_ref: start}", "slice_time_ref: 'start' does not fit"),
         (MINIMAL + "mask: no.nii", "key mask .*no.nii.: there is no such file"),
         (SIMULATED + "contrasts: {a: 3}", "contrasts.a: 3 does not fit .an expression such as"),
         (SIMULATED + "contrasts: {a: faces **}", "contrasts.a: 'faces \\*\\*' is no weighted sum"),
@@ -107,6 +110,23 @@ def test_every_error_of_a_config_is_told_at_once():
     """Two typos need one correction round, not two."""
     with pytest.raises(InputError, match="high_pas.*modle"):
         checked(MINIMAL + "design: {high_pas: 1}\nglm: {modle: ols}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_bids", "of_others"),
+    [("auto", "auto", 0.0), ("middle", "auto", "auto"), (0.3, 0.3, 0.3), (0, 0, 0)],
+)
+def test_moment_of_a_volume_is_asked_of_sidecars_where_there_are_any(asked, of_bids, of_others):
+    """Auto keeps nilearn's start of a scan where no sidecar can tell; a number is a number everywhere."""
+    design = f"design: {{slice_time_ref: {asked}}}"
+    assert study.slice_time_ref(checked(BIDS + design)) == of_bids
+    assert study.slice_time_ref(checked(MINIMAL_FACES + design)) == of_others
+
+
+def test_default_moment_is_auto():
+    """A study without sidecars keeps the numbers of nilearn's example."""
+    assert study.slice_time_ref(checked(MINIMAL)) == 0.0
+    assert study.slice_time_ref(checked(BIDS)) == "auto"
 
 
 @pytest.fixture
@@ -176,6 +196,18 @@ def test_wrong_rows_name_the_row(folder, changes, message):
     """Every mistake in a run table is found before a job starts, with its row."""
     with pytest.raises(InputError, match=message):
         rows(folder, *changes)
+
+
+def test_repetition_time_that_decides_must_be_a_number_somewhere(folder):
+    """One row with a number is enough; null and the name of a source leave nothing that could decide."""
+    rows(folder)
+    start = CONTRASTS + f"study: {{source: table, table: '{folder}/runs.tsv', repetition_time_decides: true"
+    assert len(study.run_table(checked(start + "}"), "data")[0]) == 2
+    rows(folder, {}, {"repetition_time": "n/a"})
+    assert len(study.run_table(checked(start + ", repetition_time: 2}"), "data")[0]) == 2
+    for said in ("", ", repetition_time: header"):
+        with pytest.raises(InputError, match="repetition_time_decides: is true, and no number"):
+            study.run_table(checked(start + said + "}"), "data")
 
 
 def test_unknown_regressor_lists_the_known_ones_and_the_nearest(folder):

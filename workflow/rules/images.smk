@@ -24,6 +24,7 @@ rule resample_run:
         runtime=needs(30, per_gb=20),
     params:
         repetition_time=of_run("repetition_time"),
+        repetition_time_decides=config["study"]["repetition_time_decides"],
         strategy=config["resample"]["strategy"],
         smoothing_fwhm=config["resample"]["smoothing_fwhm"],
         code=code_digest("resample_run"),

@@ -26,7 +26,8 @@ rule make_design_matrix:
     params:
         n_scans=n_scans,
         repetition_time=of_run("repetition_time"),
-        slice_time_ref=config["design"]["slice_time_ref"],
+        repetition_time_decides=config["study"]["repetition_time_decides"],
+        slice_time_ref=study.slice_time_ref(config),
         hrf_model=config["design"]["hrf_model"],
         fir_delays=config["design"]["fir_delays"],
         drift_model=config["design"]["drift_model"],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from firstlevel import dependence, images, nuisance, regressors, stage, tables
+from firstlevel import dependence, images, nuisance, regressors, repetition, stage, tables, timing
 from firstlevel import design as designs
 from firstlevel.images import Series
 from firstlevel.stage import InputError
@@ -35,8 +35,8 @@ def make_design_matrix(
     design: Path,
     sidecar: Path,
     n_scans: int | None,
-    repetition_time: images.RepetitionTime,
-    slice_time_ref: float,
+    repetition_time: repetition.RepetitionTime,
+    slice_time_ref: timing.SliceTimeReference,
     hrf_model: str,
     drift_model: Literal["cosine", "polynomial", "none"],
     high_pass: float,
@@ -53,6 +53,7 @@ def make_design_matrix(
     confounds_json: Path | None = None,
     motion: Path | None = None,
     sidecars: list[Path] | None = None,
+    repetition_time_decides: bool = False,
 ) -> None:
     """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
 
@@ -63,11 +64,16 @@ def make_design_matrix(
     series = Series.of(bold)
     n_scans = n_scans or series.n_scans
     series.check_length(n_scans)
-    said = tables.repetition_time(sidecars or ())
-    seconds = images.repetition_time(series.files[0], repetition_time, said)
-    times = designs.frame_times(n_scans, seconds, slice_time_ref)
+    fields = repetition.read_fields(sidecars or ())
+    header = images.header_time(series.files[0])
+    volumes = repetition.volume_times(
+        series.files[0], n_scans, header, fields, repetition_time, repetition_time_decides
+    )
+    scans = timing.scan_times(volumes, fields, slice_time_ref)
+    times = scans.times
+    scans.tell(series.files[0])
     rows = tables.read_events(events)
-    warnings = _check_onsets(events, rows, n_scans, seconds)
+    warnings = [*scans.warnings, *_check_onsets(events, rows, n_scans, scans.end)]
     options = designs.DesignOptions(
         hrf_model=hrf_model,
         drift_model=None if drift_model == "none" else drift_model,
@@ -110,9 +116,7 @@ def make_design_matrix(
     factors = dependence.factorise(values)
     content: dict[str, Any] = {
         "Columns": [{"name": name, "role": designs.role(name, responses, extra.roles)} for name in names],
-        "FrameTimes": times.tolist(),
-        "RepetitionTime": seconds,
-        "SliceTimeReference": slice_time_ref,
+        **scans.described(),
         "HrfModel": hrf_model,
         "DriftModel": drift_model,
         "HighPass": high_pass,
@@ -132,7 +136,7 @@ def make_design_matrix(
         content["DriftOrder"] = drift_order
     if extra.may_censor:
         content["CensoredScans"] = extra.censored
-        content["CensoringLoss"] = _loss(matrix, rows, responses, extra.censored, seconds)
+        content["CensoringLoss"] = _loss(matrix, rows, responses, extra.censored, scans)
     tables.write_table(design, names, values.tolist())
     tables.write_json(sidecar, content)
     logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
@@ -143,7 +147,7 @@ def _loss(
     rows: list[Event],
     responses: dict[str, list[str]],
     censored: list[int],
-    seconds: float,
+    scans: timing.ScanTimes,
 ) -> dict[str, dict[str, float]]:
     """What each condition loses to censoring: events that begin in it, and the share of energy in it.
 
@@ -162,7 +166,7 @@ def _loss(
                 remedy="use a milder threshold in design.censor, or leave the run out",
             )
         onsets = [row.onset for row in rows if row.trial_type == condition]
-        begun = sum(int(onset // seconds) in censored for onset in onsets)
+        begun = sum(scans.scan_of(onset) in censored for onset in onsets)
         share = nuisance.energy_share(matrix[columns].to_numpy(), censored)
         loss[condition] = {"Events": len(onsets), "EventsInCensoredScans": begun, "EnergyShare": share}
         logging.info(
@@ -191,12 +195,11 @@ def _check_names(path: Path, names: list[str]) -> None:
         )
 
 
-def _check_onsets(path: Path, rows: list[Event], n_scans: int, seconds: float) -> list[str]:
-    """Warnings about onsets that the run of `n_scans`, `seconds` apart, makes doubtful.
+def _check_onsets(path: Path, rows: list[Event], n_scans: int, end: float) -> list[str]:
+    """Warnings about onsets that the run of `n_scans`, which ends at `end` (s), makes doubtful.
 
     Events after its end have no response in it: all of them, or most of them far beyond, are an error.
     """
-    end = n_scans * seconds
     onsets = sorted(row.onset for row in rows)
     middle = onsets[(len(rows) - 1) // 2]
     if middle > MILLISECONDS * end and onsets[0] < end:

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from firstlevel import images, motion, resampling, stage, tables
+from firstlevel import images, motion, repetition, resampling, stage, tables
 from firstlevel.images import Float32Array, Grid, Series, SeriesWriter
 from firstlevel.resampling import UInt8Array
 from firstlevel.stage import InputError
@@ -34,9 +34,10 @@ def resample_run(
     resampled: Path,
     sidecar: Path,
     field_of_view: Path,
-    repetition_time: images.RepetitionTime,
+    repetition_time: repetition.RepetitionTime,
     strategy: Literal["sequential", "direct"],
     smoothing_fwhm: float | None,
+    repetition_time_decides: bool = False,
     sidecars: list[Path] | None = None,
     threads: int = 1,
 ) -> None:
@@ -46,9 +47,18 @@ def resample_run(
     `field_of_view` is uint8, 1 at the voxels that every volume covers; elsewhere some volume holds zeros.
     """
     series, target = Series.of(bold), Grid.of(Series.of(reference).files[0])
-    said = tables.repetition_time(sidecars or ())
-    seconds = images.repetition_time(series.files[0], repetition_time, said)
     series.check_length(series.n_scans)
+    volumes = repetition.volume_times(
+        series.files[0],
+        series.n_scans,
+        images.header_time(series.files[0]),
+        repetition.read_fields(sidecars or ()),
+        repetition_time,
+        repetition_time_decides,
+    )
+    seconds = volumes.repetition_time
+    for warning in volumes.warnings:
+        logging.warning("%s: %s", series.files[0], warning)
     grids = series.grids()
     _check_alike(series, grids)
     steps = [grids[0], target] if strategy == "sequential" else [target]

@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -32,12 +31,6 @@ DEFLATED = 1032
 
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
-SAME_TIME = 1e-3
-"""Repetition times (s) that differ by no more are the same."""
-LONGEST_TIME = 100.0
-"""s; a longer repetition time is taken for one in milliseconds, as by the schema."""
-RepetitionTime = float | Literal["header", "sidecar"] | None
-"""Seconds, who is to say them, or None where header, sidecars and study must agree."""
 
 
 @dataclass(frozen=True)
@@ -201,55 +194,8 @@ def n_volumes(image: nib.spatialimages.SpatialImage) -> int:
     return int(image.shape[3]) if len(image.shape) > 3 else 1
 
 
-def repetition_time(bold: Path, configured: RepetitionTime, sidecar: float | None = None) -> float:
-    """Repetition time in seconds, as configured, as the header of a 4D image and as its sidecar say.
-
-    All that say a time must agree; the name of one of them as `configured` lets this one decide.
-
-    Raises
-    ------
-    InputError : where nothing gives the time, or two of them differ by more than 1 ms.
-    """
-    said = {
-        "the study": configured if isinstance(configured, int | float) else None,
-        "the sidecar": sidecar,
-        "the header": _header_time(bold),
-    }
-    if isinstance(configured, str):
-        said = {f"the {configured}": said[f"the {configured}"]}
-    known = {who: seconds for who, seconds in said.items() if seconds is not None}
-    if not known:
-        raise InputError(
-            bold,
-            f"the {configured} does not give the repetition time"
-            if isinstance(configured, str)
-            else "neither the header nor the study gives the repetition time",
-            expected="seconds between two scans",
-            remedy="set study.repetition_time in the config, or the column repetition_time of the run table",
-        )
-    (first, seconds), *others = known.items()
-    for who, other in others:
-        if abs(other - seconds) > SAME_TIME:
-            raise InputError(
-                bold,
-                f"{who} says a repetition time of {other:g} s, {first} {seconds:g} s",
-                expected="the same time in both, in seconds",
-                remedy="correct one, or name the right one in study.repetition_time: header, sidecar"
-                if first == "the sidecar"
-                else "correct study.repetition_time (or the run table), or the header",
-            )
-    if seconds > LONGEST_TIME:
-        raise InputError(
-            bold,
-            f"{first} says a repetition time of {seconds:g} s",
-            expected=f"seconds, at most {LONGEST_TIME:g}",
-            remedy="if these are milliseconds, correct them, or name who is right in study.repetition_time",
-        )
-    return seconds
-
-
-def _header_time(bold: Path) -> float | None:
-    """Return the repetition time of a 4D header that names its unit."""
+def header_time(bold: Path) -> float | None:
+    """Return the repetition time (s) of a 4D header that names its unit."""
     image = load(bold)
     if n_volumes(image) == 1 or not isinstance(image.header, nib.Nifti1Header):
         return None

@@ -59,13 +59,19 @@ class Sentence(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What the sidecars of a run tell: scans, repetition time (s), motion regressors, censored scans."""
+    """What the sidecars of a run tell: scans, repetition time (s), motion regressors, censored scans.
+
+    `start_time` is the moment of a volume (s) at which the model is sampled, `start_source` where it is from.
+    """
 
     n_scans: int
     repetition_time: float
     n_motion: int
     n_confounds: int
     n_censored: int
+    start_time: float = 0.0
+    start_source: str = ""
+    equal_steps: bool = True
 
 
 def sentences(config: Mapping[str, Any], runs: Sequence[Run], versions: Mapping[str, str]) -> list[Sentence]:
@@ -107,7 +113,10 @@ def _data(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     scans = _range([run.n_scans for run in runs])
     times = _range([round(run.repetition_time, 3) for run in runs])
     plural = "s" if len(runs) > 1 else ""
-    text = f"{len(runs)} run{plural} of {scans} volumes (repetition time {times} s) entered the analysis."
+    steps = "" if all(run.equal_steps for run in runs) else " in the median, in unequal steps"
+    text = (
+        f"{len(runs)} run{plural} of {scans} volumes (repetition time {times} s{steps}) entered the analysis."
+    )
     known = config["study"]["source"] == "spm_multimodal"
     origin = {
         "simulated": "The data are simulated: activation and noise are known, no one was scanned.",
@@ -147,7 +156,6 @@ def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
         response += f" at delays of {', '.join(map(str, design['fir_delays']))} scans"
     if derivatives:
         response += f" with its {' and '.join(DERIVATIVES[name] for name in derivatives)}"
-    sampled = f"the regressors were sampled at {design['slice_time_ref']:g} of each repetition time"
     drift = {
         "cosine": f"Slow drifts were modelled by cosines below {design['high_pass']:g} Hz.",
         "polynomial": f"Slow drifts were modelled by polynomials up to order {design['drift_order']}.",
@@ -155,7 +163,8 @@ def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     }[design["drift_model"]]
     found = [
         Sentence(
-            f"Events were convolved with {response}; {sampled}.", ("glover",) if model == "glover" else ()
+            f"Events were convolved with {response}; {_sampled(runs)}.",
+            ("glover",) if model == "glover" else (),
         ),
         Sentence(drift),
     ]
@@ -180,6 +189,14 @@ def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
             )
         )
     return found
+
+
+def _sampled(runs: Sequence[Run]) -> str:
+    """At which moment of a volume the model was sampled, and why there."""
+    times = _range([round(run.start_time, 3) for run in runs])
+    when = "at the start of each volume" if times == "0" else f"{times} s after the start of each volume"
+    sources = "; ".join(dict.fromkeys(run.start_source for run in runs if run.start_source))
+    return f"the regressors were sampled {when}" + (f" ({sources})" if sources else "")
 
 
 def _fit(config: Mapping[str, Any], n_runs: int) -> list[Sentence]:

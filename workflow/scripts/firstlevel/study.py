@@ -92,12 +92,27 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
     data : folder (or path variable) of what the workflow itself makes or fetches.
     """
     study = config["study"]
+    left_out: list[LeftOut] = []
     if study["source"] == "table":
-        return _rows_of_table(Path(study["table"]), study["repetition_time"]), []
-    if study["source"] == "bids":
+        runs = _rows_of_table(Path(study["table"]), study["repetition_time"])
+    elif study["source"] == "bids":
         from firstlevel import bids
 
-        return bids.find_runs(config)
+        runs, left_out = bids.find_runs(config)
+    else:
+        return _named_runs(study, data), []
+    numbers = [run for run in runs if isinstance(run.repetition_time, int | float)]
+    if study["repetition_time_decides"] and not numbers:
+        raise InputError(
+            "config key study.repetition_time_decides",
+            "is true, and no number is given that could decide",
+            expected="study.repetition_time in seconds, or the column repetition_time of the run table",
+            remedy="set it; study.repetition_time: header (or sidecar) lets one of these decide",
+        )
+    return runs, left_out
+
+
+def _named_runs(study: Mapping[str, Any], data: str) -> list[Run]:
     if study["repetition_time"] is None:
         raise InputError(
             "config key study.repetition_time",
@@ -106,8 +121,20 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
             remedy="set it; 2.0 for SPM multimodal faces",
         )
     if study["source"] == "spm_multimodal" and study["path"]:
-        return [_named_run(n, _trunk(Path(study["path"])), study, made=False) for n in (1, 2)], []
-    return [_named_run(n, f"{data}/{study['source']}/{TRUNK}", study, made=True) for n in (1, 2)], []
+        return [_named_run(n, _trunk(Path(study["path"])), study, made=False) for n in (1, 2)]
+    return [_named_run(n, f"{data}/{study['source']}/{TRUNK}", study, made=True) for n in (1, 2)]
+
+
+def slice_time_ref(config: Mapping[str, Any]) -> float | str:
+    """Return where in an acquisition scans are sampled: a fraction, or auto, which asks the sidecars.
+
+    Other studies than BIDS have none: there, auto is 0.0, the start of a scan as in nilearn's example, and
+    middle is what auto is where no sidecar tells.
+    """
+    asked: float | str = config["design"]["slice_time_ref"]
+    if asked == "auto" and config["study"]["source"] != "bids":
+        return 0.0
+    return "auto" if asked == "middle" else asked
 
 
 def confounds_key(config: Mapping[str, Any]) -> str | None:

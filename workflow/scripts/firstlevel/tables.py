@@ -201,22 +201,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def repetition_time(sidecars: Iterable[Path]) -> float | None:
-    """Return the RepetitionTime (s) of the nearest sidecar that has one; the nearest comes last."""
-    said = None
-    for path in sidecars:
-        said = read_json(path).get("RepetitionTime", said)
-        is_number = isinstance(said, int | float) and not isinstance(said, bool)
-        if said is not None and not (is_number and 0 < said <= 100):
-            raise InputError(
-                path,
-                f"RepetitionTime is {said!r:.40}",
-                expected="a number of seconds, above 0 and at most 100",
-                remedy="correct it, or set study.repetition_time: header",
-            )
-    return said
-
-
 def _number(path: Path, row: Row, column: str) -> float:
     text = row.values[column]
     try:
