@@ -178,7 +178,11 @@ def _design(config, run, name):
     options = (
         "slice_time_ref",
         "hrf_model",
+        "sampling",
+        "derivative_step",
+        "undershoot_ratio",
         "fir_delays",
+        "fir_unit",
         "drift_model",
         "drift_order",
         "high_pass",
