@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow/scripts")]
 
 import exact_response
 
-from firstlevel import hrf
+from firstlevel import sampling
 
 REPETITION_TIMES = (0.72, 1.0, 2.0, 7.0)
 DURATIONS = (0.0, 0.1, 0.5, 1.0, 5.0, 20.0)
@@ -30,11 +30,11 @@ def of_nilearn(times, onset, duration):
     return compute_regressor(np.array([[onset], [duration], [1.0]]), "spm", times)[0][:, 0]
 
 
-def of_sampling(sampling):
-    basis = hrf.Basis.of_model("spm", sampling, 16 if sampling == "spm" else 50, -24.0, ratio=0.167)
+def of_sampling(name):
+    basis = sampling.Basis.of_model("spm", name, 16 if name == "spm" else 50, -24.0, ratio=0.167)
 
     def sample(times, onset, duration):
-        event = hrf.Events(*np.array([[onset], [duration], [onset + duration], [1.0]]))
+        event = sampling.Events(*np.array([[onset], [duration], [onset + duration], [1.0]]))
         return basis.regressors(event, times)[:, 0]
 
     return sample

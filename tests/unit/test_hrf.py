@@ -16,6 +16,8 @@ from scipy.special import gammainc
 from scipy.stats import gamma
 
 from firstlevel import hrf
+from firstlevel import sampling as sampled
+from firstlevel.sampling import Basis, Events
 
 MODELS = [
     f"{name}{more}"
@@ -36,11 +38,11 @@ SAMPLINGS = ("nilearn", "exact", "spm")
 def events_of(onsets, durations, heights=None):
     onsets, durations = np.broadcast_arrays(np.array(onsets, float), durations)
     heights = np.ones_like(onsets) if heights is None else np.array(heights, float)
-    return hrf.Events(onsets, durations.astype(float), onsets + durations, heights)
+    return Events(onsets, durations.astype(float), onsets + durations, heights)
 
 
 def basis_of(model, sampling, oversampling=None, min_onset=-24.0, **options):
-    return hrf.Basis.of_model(
+    return Basis.of_model(
         model, sampling, oversampling or (16 if sampling == "spm" else 50), min_onset, **options
     )
 
@@ -267,7 +269,8 @@ def test_peak_is_the_largest_value_of_the_regressor(sampling, duration):
     heights = np.concatenate([column for _, column in found])
     order = np.argsort(since)
     near = np.convolve(heights[order], np.ones(100) / 100, mode="valid").max()
-    assert near == pytest.approx(basis.peak(duration, repetition_time), rel=0.02)
+    rel = 0.06 if sampling == "nilearn" else 0.01  # an event of 0.05 s takes one bin or two
+    assert near == pytest.approx(basis.peak(duration, repetition_time), rel=rel)
 
 
 onsets = st.lists(st.floats(-20, 110), min_size=1, max_size=6)
@@ -341,6 +344,6 @@ def test_many_events_are_the_sum_of_each(monkeypatch):
         basis.regressors(events_of([o], d, [h]), times) for o, d, h in zip(at, lasts, high, strict=True)
     )
     for pairs in (1, 100, 10**6):
-        monkeypatch.setattr(hrf, "PAIRS", pairs)
+        monkeypatch.setattr(sampled, "PAIRS", pairs)
         ours = basis.regressors(events_of(at, lasts, high), times)
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)

@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstlevel import dependence, hrf, images, nuisance, regressors, stage, tables
+from firstlevel import dependence, emptiness, images, nuisance, regressors, stage, tables
 from firstlevel import design as designs
 from firstlevel.images import Series
+from firstlevel.sampling import steps
 from firstlevel.stage import InputError
 from firstlevel.tables import Event
 
@@ -126,7 +127,7 @@ def make_design_matrix(
     if extra.may_censor:
         content["CensoredScans"] = extra.censored
         content["CensoringLoss"] = _loss(names, values, rows, responses, extra.censored, seconds)
-    if empty := designs.empty_regressors(names, values, times, selection, options, extra.censored):
+    if empty := emptiness.empty_regressors(names, values, times, selection, options, extra.censored):
         content["EmptyRegressors"] = [{"name": name, **why._asdict()} for name, why in empty.items()]
         values[:, [names.index(name) for name in empty]] = 0.0
         for name, why in empty.items():
@@ -166,7 +167,7 @@ def _explained(
             " (SPM: as one bin)" if options.sampling == "spm" else "",
             ", ".join(mixed),
         )
-    basis, (step, _) = options.basis, hrf.steps(times)
+    basis, (step, _) = options.basis, steps(times)
     return content | {
         "Sampling": options.sampling,
         "Oversampling": None if options.sampling == "exact" else options.oversampling,

@@ -1,30 +1,26 @@
-"""The design matrix of one run: conditions, regressors of no interest, drift; and which columns are empty.
+"""The design matrix of one run: conditions, regressors of no interest, drift.
 
 Columns, their names and their order are those of nilearn's ``make_first_level_design_matrix``; the responses
-are sampled by :mod:`firstlevel.hrf`. Arrays only, numpy only.
+are sampled by :mod:`firstlevel.sampling`. Arrays only, numpy only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel import hrf, regressors
-from firstlevel.hrf import Events
+from firstlevel import regressors
+from firstlevel.sampling import Basis, Events, orthogonalised, pairs, steps
 
 if TYPE_CHECKING:
     from firstlevel.tables import Event
 
 FloatArray = npt.NDArray[np.float64]
 
-NOTHING_LEFT = 0.05
-"""Norm of a regressor, relative to the full response to its events, below which it tests next to nothing."""
-NO_HEIGHT = 1e-12
-"""Height of an event that is rounding, and norm of a regressor relative to its condition's."""
 EDGE = 1e-6
 """s, by which edges of FIR bins lie earlier than they say: rounded times must not move a scan across one."""
 
@@ -60,9 +56,9 @@ class DesignOptions:
     undershoot_ratio: float | None = None
 
     @property
-    def basis(self) -> hrf.Basis:
+    def basis(self) -> Basis:
         """The response with its derivatives; not of an FIR model."""
-        return hrf.Basis.of_model(
+        return Basis.of_model(
             self.hrf_model,
             self.sampling,
             self.oversampling,
@@ -73,7 +69,7 @@ class DesignOptions:
 
     def fir_seconds(self, times: FloatArray) -> FloatArray:
         """Delays of an FIR model in s, (d,), for scans at `times`."""
-        step = hrf.steps(times)[0] if self.fir_unit == "scans" else 1.0
+        step = steps(times)[0] if self.fir_unit == "scans" else 1.0
         return np.asarray(self.fir_delays, dtype=np.float64) * step
 
 
@@ -92,13 +88,6 @@ class Selection(NamedTuple):
     before: dict[str, int]
     clipped: dict[str, int]
     after: dict[str, int]
-
-
-class Empty(NamedTuple):
-    """A regressor of which next to nothing falls into the run: its share of the full response, and why."""
-
-    share: float | None
-    reason: str
 
 
 def frame_times(n_scans: int, repetition_time: float, slice_time_ref: float) -> FloatArray:
@@ -165,16 +154,17 @@ def of_condition(condition: str, options: DesignOptions) -> list[str]:
 def responses(events: Events, times: FloatArray, options: DesignOptions) -> FloatArray:
     """Regressors of the events of one condition, (n, k)."""
     if options.hrf_model == "fir":
-        return _fir(events, times, options.fir_seconds(times), hrf.steps(times)[0])
-    return options.basis.regressors(events, times)
+        return fir(events, times, options.fir_seconds(times), steps(times)[0])
+    columns: FloatArray = options.basis.regressors(events, times)
+    return columns
 
 
-def _fir(events: Events, times: FloatArray, delays: FloatArray, step: float) -> FloatArray:
+def fir(events: Events, times: FloatArray, delays: FloatArray, step: float) -> FloatArray:
     """Heights of the events whose bin of each delay (s) a scan lies in, (n, d)."""
     columns = np.zeros((len(times), len(delays)))
     for k, (early, late) in enumerate(fir_bins(delays, step)):
         first, last = (np.searchsorted(times, events.onsets + edge - EDGE) for edge in (early, late))
-        event, scan = hrf.pairs(first, last)
+        event, scan = pairs(first, last)
         columns[:, k] = np.bincount(scan, events.heights[event], minlength=len(times))
     return columns
 
@@ -210,96 +200,13 @@ def drift(times: FloatArray, options: DesignOptions) -> FloatArray:
         return constant
     if options.drift_model == "polynomial":
         powers = (times / times.max())[:, np.newaxis] ** np.arange(options.drift_order + 1)
-        orthogonal = hrf.orthogonalised(powers)
+        orthogonal = orthogonalised(powers)
         return np.hstack([orthogonal[:, 1:], constant])
     step = (times[-1] - times[0]) / (n - 1)
     order = min(n - 1, int(np.floor(2 * n * options.high_pass * step)))
-    places = np.arange(n) if hrf.steps(times)[1] else (times - times[0]) / step
+    places = np.arange(n) if steps(times)[1] else (times - times[0]) / step
     cosines = np.cos(np.outer((np.pi / n) * (places + 0.5), np.arange(1, order + 1)))
     return np.hstack([np.sqrt(2.0 / n) * cosines, constant])
-
-
-def empty_regressors(
-    names: Sequence[str],
-    values: FloatArray,
-    times: FloatArray,
-    selection: Selection,
-    options: DesignOptions,
-    censored: Sequence[int] = (),
-) -> dict[str, Empty]:
-    """Find the regressors of conditions of which next to nothing falls into the scans that are kept.
-
-    Parameters
-    ----------
-    names, values : the design, (n, p), of scans at `times` (s).
-    censored : scans that are not kept, counted from 0.
-
-    Notes
-    -----
-    A regressor is held against the full response to its events: the same regressor at scans that go on
-    before and after the run until every response has ended. Events without any response in the run are not
-    part of it, and what lasts longer than the run is followed for one length of the response beyond it.
-    """
-    found: dict[str, Empty] = {}
-    kept = np.setdiff1d(np.arange(len(times)), np.asarray(censored, dtype=np.int64))
-    where = "the scans that are kept" if len(censored) else "the run"
-    for condition, events in selection.events.items():
-        columns = of_condition(condition, options)
-        if why := _without_response(events, times, condition in selection.before, options):
-            found |= {name: Empty(None, why) for name in columns}
-            continue
-        own = np.linalg.norm(values[np.ix_(kept, [names.index(name) for name in columns])], axis=0)
-        whole = np.linalg.norm(_full_responses(events, times, options), axis=0)
-        for k, name in enumerate(columns):
-            share = float(own[k] / whole[k]) if whole[k] > NO_HEIGHT * whole.max() else None
-            if options.hrf_model != "fir" and k and columns[0] in found:
-                found[name] = Empty(None, f"{columns[0]} is empty")
-            elif share is None:
-                found[name] = Empty(None, "its events have no such response at any scan")
-            elif share < NOTHING_LEFT:
-                part = f"{100 * share:.2g} % of the response of its events"
-                found[name] = Empty(share, f"{part} falls into {where}")
-    return found
-
-
-def _without_response(events: Events, times: FloatArray, some_before: bool, options: DesignOptions) -> str:
-    """Why the events of a condition have no response at all; nothing where they have one."""
-    if not events.onsets.size:
-        return f"every event ends before min_onset ({options.min_onset:g} s from the first scan)"
-    if np.abs(events.heights).max() <= NO_HEIGHT:
-        return "the modulation of every event is 0"
-    lead, _ = _window(times, options)
-    if (events.onsets + lead > times[-1]).all():
-        return "every event begins after the last scan" + " or ends before min_onset" * some_before
-    return ""
-
-
-def _window(times: FloatArray, options: DesignOptions) -> tuple[float, float]:
-    """Begin and end of the response to an event, in s after its onset and its end."""
-    if options.hrf_model == "fir":
-        bins = fir_bins(options.fir_seconds(times), hrf.steps(times)[0])
-        return float(bins.min()), float(bins.max())
-    return 0.0, hrf.LENGTH + options.basis.derivative_step
-
-
-def _full_responses(events: Events, times: FloatArray, options: DesignOptions) -> FloatArray:
-    """Regressors of one condition at scans that hold the whole response to its events in the run, (m, k)."""
-    (lead, tail), (step, _) = _window(times, options), hrf.steps(times)
-    if options.hrf_model == "fir":
-        events = events._replace(durations=np.zeros_like(events.durations), ends=events.onsets)
-    inside = (events.onsets + lead <= times[-1]) & (events.ends + tail >= times[0])
-    onsets = np.maximum(events.onsets[inside], times[0] - 2 * hrf.LENGTH - tail)
-    ends = np.minimum(events.ends[inside], times[-1] + hrf.LENGTH)
-    if not onsets.size:
-        return np.zeros((1, len(of_condition("", options))))
-    low, high = onsets.min() + min(lead, 0.0) - step, ends.max() + tail + step
-    before = times[0] - step * np.arange(np.ceil(max(times[0] - low, 0) / step), 0, -1)
-    after = times[-1] + step * np.arange(1, np.ceil(max(high - times[-1], 0) / step) + 1)
-    scans = np.concatenate([before, times, after])
-    scans = scans[(scans >= low - step) & (scans <= high + step)]
-    origin = scans[0]
-    moved = Events(onsets - origin, ends - onsets, ends - origin, events.heights[inside])
-    return responses(moved, scans - origin, replace(options, min_onset=0.0))
 
 
 def response_columns(conditions: Sequence[str], options: DesignOptions) -> dict[str, list[str]]:
