@@ -40,6 +40,9 @@ benchmark-scale: .venv/run.lock  ## what planning costs with up to 3,000 subject
 compare-presets: .venv/run.lock  ## what each difference between the presets does, on simulated truth
 	$(BIN)/python tests/benchmarks/presets.py
 
+compare-regressors: .venv/run.lock  ## regressors of each sampling against the exact response
+	$(BIN)/python tests/benchmarks/regressors.py
+
 faults: .venv/test.lock  ## kill 52 runs at random, fill the disk, turn the clock back, compare bytes
 	$(BIN)/pytest tests/faults --draws 52 -rs
 

@@ -61,8 +61,8 @@ def random_events(kind, timing, rng):
 def random_design(kind, timing, rng):
     """The design of a run as the stage makes it, (n, p); its first columns of interest by name."""
     times = designs.frame_times(timing.n_scans, timing.repetition_time, 0.0)
-    matrix = designs.design_matrix(times, random_events(kind, timing, rng), OPTIONS)
-    return matrix.to_numpy(dtype=np.float64), [list(matrix.columns).index(name) for name in CONDITIONS]
+    names, matrix = designs.design_matrix(times, random_events(kind, timing, rng), OPTIONS)
+    return matrix, [names.index(name) for name in CONDITIONS]
 
 
 def ar1_noise(n_scans, rho, rng):

@@ -74,7 +74,7 @@ def fit_kernel() -> None:
     rng = np.random.default_rng(0)
     events = [Event(5.1 * k, 1.0, "ab"[k % 2]) for k in range(150)]
     options = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
-    matrix = designs.design_matrix(designs.frame_times(N_SCANS, 2.0, 0.0), events, options).to_numpy()
+    _, matrix = designs.design_matrix(designs.frame_times(N_SCANS, 2.0, 0.0), events, options)
     noise = rng.standard_normal((N_SCANS, N_VOXELS))
     for scan in range(1, N_SCANS):
         noise[scan] += np.linspace(0, 0.6, N_VOXELS) * noise[scan - 1]

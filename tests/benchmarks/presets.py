@@ -27,6 +27,7 @@ CHANGES = {
     "reference": {},
     "direct interpolation": {"resample": {"strategy": "direct"}},
     "field of view masked": {"resample": {"field_of_view": "masked"}},
+    "exact sampling": {"design": {"sampling": "exact"}},
     "slice_time_ref 0.5": {"design": {"slice_time_ref": 0.5}},
     "corrected AR(1)": {"glm": {"noise_model": "ar1_corrected"}},
     "precision weights, exact F": {"fixed_effects": {"weights": "precision", "f_test": "exact"}},

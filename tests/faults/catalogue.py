@@ -736,6 +736,14 @@ ACCEPTED = [
         events(lambda rows: [*rows, ["75", "1", "faces"]]),
         "onset 75 s is after the end of the run (60 s)",
     ),
+    Accepted(
+        "the only event of a condition in one run is at its last scan",
+        events(
+            lambda rows: [*(row for row in rows if row[2] != "scrambled"), ["58", "1", "scrambled"]], run=2
+        ),
+        "scrambled is empty, and not estimable in this run",
+        "run-1",
+    ),
     Accepted("onsets that may be in scans", onsets(lambda t: t // 2), "onsets may be in scans", "other"),
     Accepted("onsets before the first scan", events(lambda rows: [["-3", "1", "faces"], *rows]), "", "other"),
     Accepted("durations of 0", events(lambda rows: [[t, "0", n] for t, _, n in rows]), "", "other"),

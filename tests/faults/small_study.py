@@ -182,7 +182,11 @@ def _events(config, run, name):
 def _design(config, run, name):
     options = (
         "hrf_model",
+        "sampling",
+        "derivative_step",
+        "undershoot_ratio",
         "fir_delays",
+        "fir_unit",
         "drift_model",
         "drift_order",
         "high_pass",

@@ -6,22 +6,29 @@ import logging
 from math import factorial
 from pathlib import Path
 
+import exact_response
 import nibabel as nib
 import nilearn
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nilearn.glm.first_level import make_first_level_design_matrix
 from nilearn.glm.first_level.hemodynamic_models import spm_hrf
+from nilearn.signal import create_cosine_drift
 
 from extract_events import extract_events
+from firstlevel import design as designs
 from firstlevel import nuisance, tables
 from firstlevel.stage import InputError
+from firstlevel.tables import Event
 from make_design_matrix import make_design_matrix
 
 N_SCANS, REPETITION_TIME = 60, 2.0
-EVENTS = [(-6.0, 1.0, "a"), (3.1, 1.0, "a"), (10.3, 0.0, "b"), (41.7, 6.0, "a"), (70.0, 2.5, "b")]
+EVENTS = [(-6.0, 1.0, "a"), (3.1, 1.0, "a"), (10.3, 0.5, "b"), (41.7, 6.0, "a"), (70.0, 2.5, "b")]
 HRFS = ["spm", "glover"]
 HRFS = [f"{name}{more}" for name in HRFS for more in ("", " + derivative", " + derivative + dispersion")]
 OPTIONS = {
@@ -36,8 +43,11 @@ OPTIONS = {
     "confound_columns": [],
 }
 NO_CENSORING = {"framewise_displacement": None, "source": "affines", "column": None}
-SPM_RTOL = 0.03
-"""Distance from SPM's regressors, of their peak: nilearn's HRF begins a bin later and has ratio 0.167."""
+NILEARN_ATOL = 2e-12
+"""Rounding of log gamma, 100 times larger in the dispersion derivative; columns are about 1 high."""
+SPM_ATOL = 1e-12
+"""Distance from the columns that SPM wrote."""
+ROOT = Path(__file__).parents[2]
 
 
 def write_events(path, rows=EVENTS, columns=("onset", "duration", "trial_type")):
@@ -70,23 +80,69 @@ def roles(sidecar):
 @pytest.mark.parametrize("oversampling", [16, 50])
 @pytest.mark.parametrize("slice_time_ref", [0.0, 0.5])
 @pytest.mark.parametrize("drift_model", ["cosine", "polynomial", "none"])
-@pytest.mark.parametrize("hrf_model", [*HRFS, "fir"])
+@pytest.mark.parametrize("hrf_model", HRFS)
 @pytest.mark.filterwarnings("ignore")
 def test_design_is_nilearns(made, hrf_model, drift_model, slice_time_ref, oversampling, min_onset):
-    """Every response, drift, slice time, oversampling and earliest onset goes to nilearn as it is."""
+    """Every response, drift, slice time, oversampling and earliest onset, names and order of columns too."""
     options = {
         "hrf_model": hrf_model, "min_onset": min_onset, "oversampling": oversampling,
-        "drift_order": 3, "fir_delays": [0, 2, 5], "high_pass": 0.02,
+        "drift_order": 3, "high_pass": 0.02,
     }  # fmt: skip
     ours, _ = made(drift_model=drift_model, slice_time_ref=slice_time_ref, **options)
+    times = (np.arange(N_SCANS) + slice_time_ref) * REPETITION_TIME
+    rows = [row for row in EVENTS if row[0] + row[1] > times[0] + min_onset]  # others are left out
     expected = make_first_level_design_matrix(
-        (np.arange(N_SCANS) + slice_time_ref) * REPETITION_TIME,
-        pd.DataFrame(EVENTS, columns=["onset", "duration", "trial_type"]),
+        times,
+        pd.DataFrame(rows, columns=["onset", "duration", "trial_type"]),
         drift_model=None if drift_model == "none" else drift_model,
         **options,
     )
     assert list(ours) == list(expected)
-    np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=NILEARN_ATOL)
+
+
+@pytest.mark.filterwarnings("ignore:.*null duration")
+def test_event_of_no_duration_has_unit_area(tmp_path, made):
+    """Nilearn's column times oversampling / TR, which changes no t: its stick is 1 high, and so TR / 16 s."""
+    rows = [(10.3, 0.0, "a"), (41.7, 0.0, "a"), (70.0, 0.0, "a")]
+    write_events(tmp_path / "events.tsv", rows)
+    ours, sidecar = made(drift_model="cosine")
+    table = pd.DataFrame(rows, columns=["onset", "duration", "trial_type"])
+    expected = make_first_level_design_matrix(
+        np.arange(N_SCANS) * REPETITION_TIME, table, hrf_model="spm", drift_model="cosine", oversampling=16
+    )
+    np.testing.assert_allclose(
+        ours["a"], expected["a"] * 16 / REPETITION_TIME, rtol=0, atol=NILEARN_ATOL * 16
+    )
+    signal = np.random.default_rng(6).standard_normal(N_SCANS)
+    t, theirs = (sm.OLS(signal, design).fit().tvalues["a"] for design in (ours, expected))
+    assert t == pytest.approx(theirs, rel=1e-9)
+    assert sidecar["Responses"]["a"]["EventDuration"] == 0
+    assert "an event of no duration counts as one of 1 s" in sidecar["BetaUnit"]
+
+
+@pytest.mark.parametrize("sampling", ["nilearn", "exact", "spm"])
+def test_effect_times_peak_is_the_percent_signal_change_of_an_event(tmp_path, sampling):
+    """A response that peaks at 1 % gives the same, whatever TR, bins and duration of the events are."""
+    for repetition_time, oversampling in ((1.0, 50), (2.0, 50), (2.0, 16)):
+        n_scans = round(300 / repetition_time)
+        image = nib.Nifti1Image(np.zeros((2, 2, 2, n_scans), np.int16), np.eye(4))
+        image.to_filename(tmp_path / "b.nii")
+        for duration in (0.0, 1.0, 3.0):
+            onsets = np.arange(10, 260, 25) + np.linspace(0, 2, 10, endpoint=False)
+            write_events(tmp_path / "e.tsv", [(onset, duration, "a") for onset in onsets])
+            make_design_matrix(
+                events=tmp_path / "e.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
+                sidecar=tmp_path / "d.json", sampling=sampling, undershoot_ratio=0.167,
+                **OPTIONS | {"repetition_time": repetition_time, "oversampling": oversampling},
+            )  # fmt: skip
+            column = np.array(tables.read_columns(tmp_path / "d.tsv", ["a"])[1])[:, 0]
+            times, fine = repetition_time * np.arange(n_scans), np.arange(0, 40, 0.01)
+            signal = sum(exact_response.response(times - onset, duration) for onset in onsets)
+            signal /= exact_response.response(fine, duration).max()
+            effect = np.linalg.lstsq(column[:, np.newaxis], signal, rcond=None)[0][0]
+            peak = json.loads((tmp_path / "d.json").read_text())["Responses"]["a"]["Peak"]
+            assert effect * peak == pytest.approx(1, rel=0.002 if sampling == "exact" else 0.02)
 
 
 def spm_response(t, ratio=1 / 6):
@@ -107,48 +163,221 @@ def test_spm_hrf_of_nilearn_is_the_closed_form(repetition_time, oversampling):
 
 
 @pytest.mark.parametrize(("duration", "name"), [(0.0, "arr_0"), (10.0, "arr_1")])
-@pytest.mark.filterwarnings("ignore:.*null duration")
-def test_regressors_are_those_that_spm_wrote(tmp_path, duration, name):
-    """SPM's own design of 100 scans of 1 s: its definition gives it to 1e-12, ours within 3 % of the peak.
-
-    SPM: 16 bins per scan, a stick of 16 or a box that ends one bin late, the response with sum 1, sampled
-    one bin after the scan begins. nilearn ships the file for its own tests.
-    """
+def test_preset_spm12_gives_the_columns_that_spm_wrote(tmp_path, duration, name):
+    """SPM's own design of 100 scans of 1 s, sampled at its second bin; nilearn ships it for its own tests."""
     spm = np.load(Path(inspect.getfile(nilearn)).parent / "glm/tests/spm_dmtx.npz")[name][:, :3]
     onsets = {"c0": [30, 50, 70], "c1": [10, 30, 80], "c2": [30, 40, 60]}
-    response = spm_response(np.arange(0, 32 + 1 / 32, 1 / 16))
-    for column, times in zip(spm.T, onsets.values(), strict=True):
-        course = np.zeros(1601)
-        for onset in times:
-            if duration:
-                course[16 * onset : 16 * onset + int(16 * duration) + 1] += 1
-            else:
-                course[16 * onset] += 16
-        expected = np.convolve(course, response / response.sum())[np.arange(100) * 16 + 1]
-        np.testing.assert_allclose(column, expected, rtol=0, atol=1e-12)
     rows = sorted((float(t), duration, c) for c, times in onsets.items() for t in times)
     nib.Nifti1Image(np.zeros((2, 2, 2, 100), np.int16), np.eye(4)).to_filename(tmp_path / "b.nii")
+    preset = yaml.safe_load((ROOT / "config/spm12.yaml").read_text())["design"]
+    assert preset.pop("slice_time_ref") == 7 / 16
     make_design_matrix(
         events=write_events(tmp_path / "e.tsv", rows), bold=[tmp_path / "b.nii"],
         design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
-        **OPTIONS | {"repetition_time": 1.0, "slice_time_ref": 1 / 16},
+        **OPTIONS | preset | {"repetition_time": 1.0, "slice_time_ref": 1 / 16},
     )  # fmt: skip
-    ours = np.array(tables.read_columns(tmp_path / "d.tsv", list(onsets))[1])
-    ours *= 1 if duration else 16  # nilearn's stick is 1 high, and SPM's has the area of 1 s
-    error = np.abs(ours - spm).max() / spm.max()
-    print(f"duration {duration:g} s: {error:.2%} of the peak")
-    assert error < SPM_RTOL
+    columns, values = tables.read_columns(tmp_path / "d.tsv")
+    assert columns == ["c0", "c1", "c2", "drift_1", "constant"]
+    np.testing.assert_allclose(np.array(values)[:, :3], spm, rtol=0, atol=SPM_ATOL)
+    sidecar = json.loads((tmp_path / "d.json").read_text())
+    assert (sidecar["Sampling"], sidecar["UndershootRatio"], sidecar["DerivativeStep"]) == ("spm", 1 / 6, 1.0)
 
 
-def test_fir_regressors_are_shifted_events(tmp_path, made):
-    """Events of one scan each: the regressor of delay k is 1 exactly k scans after the event."""
-    write_events(tmp_path / "events.tsv", [(2.0 * scan, 2.0, "a") for scan in (5, 20, 33)])
-    design, sidecar = made(hrf_model="fir", fir_delays=[0, 1, 4])
-    for delay in (0, 1, 4):
-        expected = np.isin(np.arange(N_SCANS) - delay, (5, 20, 33)).astype(float)
-        np.testing.assert_allclose(design[f"a_delay_{delay}"], expected, rtol=0, atol=1e-12)
-    assert roles(sidecar)["a_delay_4"] == "condition"
-    assert sidecar["FirDelays"] == [0, 1, 4]
+def test_fir_regressors_are_1_at_the_scan_after_the_delay(tmp_path, made):
+    """In seconds and in scans, of events of any duration; the sidecar says the unit and that of beta."""
+    write_events(tmp_path / "events.tsv", [(2.0 * scan, 3.0, "a") for scan in (5, 20, 33)])
+    for delays, unit in (([0, 2, 4], "s"), ([0, 1, 2], "scans")):
+        design, sidecar = made(hrf_model="fir", fir_delays=delays, fir_unit=unit)
+        for scans, delay in enumerate(delays):
+            expected = np.isin(np.arange(N_SCANS) - scans, (5, 20, 33)).astype(float)
+            np.testing.assert_array_equal(design[f"a_delay_{delay}"], expected)
+        assert roles(sidecar)[f"a_delay_{delays[-1]}"] == "condition"
+        assert sidecar["FirDelays"] == delays
+        assert sidecar["FirDelaysSeconds"] == [0.0, 2.0, 4.0]
+        assert sidecar["Responses"] == {"a": {"EventDuration": 3.0, "Peak": 1.0}}
+        assert not sidecar["DurationsUsed"]
+
+
+@given(
+    st.lists(st.floats(0, 100), min_size=1, max_size=8),
+    st.lists(st.sampled_from([0, 0.5, 1.5, 2, 3, 5, 8, 12.25]), min_size=1, max_size=5, unique=True),
+    st.sampled_from([0.7, 2 / 3, 2.0, 3.0]),
+    st.sampled_from([0.0, 0.3, 0.5]),
+)
+@settings(max_examples=100, deadline=None)
+def test_fir_bins_hold_each_scan_once(onsets, delays, repetition_time, slice_time_ref):
+    """Brute force over scans and events; bins reach half-way to the neighbours and overlap nowhere."""
+    times = designs.frame_times(80, repetition_time, slice_time_ref)
+    rows = [Event(onset, 4.0, "a", 1 + k) for k, onset in enumerate(onsets)]
+    options = designs.DesignOptions("fir", None, 0.01, -24, 50, fir_delays=delays)
+    names, ours = designs.design_matrix(times, rows, options)
+    assert names == [*(f"a_delay_{delay:g}" for delay in delays), "constant"]
+    ordered = sorted(delays)
+    expected = np.zeros((80, len(delays)))
+    for k, delay in enumerate(delays):
+        at = ordered.index(delay)
+        below = delay - ordered[at - 1] if at else None
+        above = ordered[at + 1] - delay if at + 1 < len(ordered) else None
+        below, above = (x or below or above or repetition_time for x in (below, above))
+        for row in rows:
+            since = np.round(times - row.onset, 6)
+            low, high = round(delay - below / 2, 6), round(delay + above / 2, 6)
+            expected[(since >= low) & (since < high), k] += row.modulation
+    near = np.abs((times[:, np.newaxis] - np.array(onsets)) % 0.125 - 0.0625) > 0.0624  # of some edge
+    clear = ~near.any(axis=1)
+    np.testing.assert_allclose(ours[clear, :-1], expected[clear], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("repetition_time", [0.7, 2 / 3, 1.1, 2.0])
+def test_rounding_moves_no_scan_across_the_edge_of_a_bin(repetition_time):
+    """Delays of half scans: each event has one scan in each bin, though edges fall on scans."""
+    times = designs.frame_times(200, repetition_time, 0.0)
+    rows = [Event(repetition_time * (k + 0.5), 0.0, "a") for k in range(3, 150, 10)]
+    options = designs.DesignOptions("fir", None, 0.01, -24, 50, fir_delays=[0, 1, 2], fir_unit="scans")
+    columns = designs.design_matrix(times, rows, options)[1][:, :3]
+    assert columns.max() == 1
+    np.testing.assert_array_equal(columns.sum(axis=0), [15, 15, 15])
+
+
+def test_runs_of_different_repetition_times_have_bins_of_the_same_seconds():
+    """A response that depends on time alone has the same heights in both."""
+    heights = []
+    for repetition_time, slice_time_ref in ((1.0, 0.0), (1.0, 0.5), (2.0, 0.0)):
+        times = designs.frame_times(round(300 / repetition_time), repetition_time, slice_time_ref)
+        onsets = np.random.default_rng(1).uniform(0, 280, 60).round(1)
+        options = designs.DesignOptions("fir", None, 0.01, -24, 50, fir_delays=[0, 4, 8, 12])
+        columns = designs.design_matrix(times, [Event(t, 0.0, "a") for t in onsets], options)[1][:, :4]
+        since = times[:, np.newaxis] - onsets
+        delayed = sum(
+            np.sin(delay + 1) * ((since >= delay - 2) & (since < delay + 2)).sum(axis=1)
+            for delay in (0, 4, 8, 12)
+        )
+        heights.append(np.linalg.lstsq(columns, delayed, rcond=None)[0])
+    np.testing.assert_allclose(heights, np.sin([[1, 5, 9, 13]] * 3), rtol=0, atol=1e-9)
+
+
+def test_events_before_min_onset_are_left_out_and_counted(tmp_path, made, caplog):
+    """What ends before it is out, a block that lasts beyond it begins there; both by condition."""
+    kept = [(-4.0, 0.0, "a"), (30.0, 1.0, "a"), (50.0, 2.0, "b")]
+    early = [(-10.0, 1.0, "a"), (-8.0, 0.0, "a"), (-5.0, 1.0, "b"), (-4.0 - 1e-6, 0.0, "b")]
+    blocks = [(-20.0, 30.0, "b")]
+    write_events(tmp_path / "events.tsv", sorted([*early, *kept, *blocks]))
+    late = [(130.0, 1.0, "b")]
+    write_events(tmp_path / "events.tsv", sorted([*early, *kept, *blocks, *late]))
+    for sampling in ("nilearn", "exact", "spm"):
+        ours, sidecar = made(min_onset=-4.0, sampling=sampling)
+        assert sidecar["EventsBeforeMinOnset"] == {"a": 2, "b": 2}
+        assert sidecar["EventsClipped"] == {"b": 1}
+        assert sidecar["EventsAfterEnd"] == {"b": 1}
+        write_events(tmp_path / "clean.tsv", sorted([*kept, (-4.0, 14.0, "b")]))
+        expected, clean = made(events=tmp_path / "clean.tsv", min_onset=-4.0, sampling=sampling)
+        np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
+        assert not clean.keys() & {"EventsBeforeMinOnset", "EventsClipped", "EventsAfterEnd"}
+    assert "events that end before design.min_onset are left out: a 2, b 2" in caplog.text
+
+
+LATE = [(150.0 + k, 1.0, "b") for k in range(999)]
+EMPTY = {
+    "0.5 s before the last scan": ([(30.0, 1.0, "a"), (117.5, 1.0, "b")], ["b"]),
+    "at the last scan": ([(30.0, 1.0, "a"), (118.0, 1.0, "b")], ["b"]),
+    "no duration, 0.5 s before the last scan": ([(30.0, 0.0, "a"), (117.5, 0.0, "b")], ["b"]),
+    "a block 0.5 s before the last scan": ([(30.0, 1.0, "a"), (117.5, 900.0, "b")], ["b"]),
+    "after the last scan": ([(30.0, 1.0, "a"), (119.0, 1.0, "b")], ["b"]),
+    "before min_onset": ([(30.0, 1.0, "a"), (-50.0, 1.0, "b")], ["b"]),
+    "long before the run": ([(30.0, 1.0, "a"), (-37.0, 1.0, "b")], ["b"]),
+    "6 s before the last scan": ([(30.0, 1.0, "a"), (112.0, 1.0, "b")], []),
+    "a block 6 s before the last scan": ([(30.0, 1.0, "a"), (112.0, 900.0, "b")], []),
+    "a response that reaches into the run": ([(30.0, 1.0, "a"), (-8.0, 1.0, "b")], []),
+    "many events after the end": ([(30.0, 1.0, "a"), (50.0, 1.0, "b"), *LATE], []),
+    "the whole run": ([(30.0, 1.0, "a"), (-20.0, 1000.0, "b")], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("hrf_model", ["spm", "glover + derivative + dispersion"])
+@pytest.mark.parametrize("sampling", ["nilearn", "exact", "spm"])
+@pytest.mark.parametrize("case", EMPTY)
+def test_regressors_of_which_next_to_nothing_is_in_the_run_are_empty(
+    tmp_path, made, case, sampling, hrf_model
+):
+    """Below 5 % of the full response: zeros, with the reason, and with all derivatives; others stay."""
+    rows, empty = EMPTY[case]
+    min_onset = -24 if case == "before min_onset" else -60
+    write_events(tmp_path / "events.tsv", rows)
+    design, sidecar = made(sampling=sampling, hrf_model=hrf_model, min_onset=min_onset)
+    found = sidecar.get("EmptyRegressors", [])
+    names = [row["name"] for row in found]
+    assert [name for name in names if "_" not in name] == empty
+    assert {name for name in design if name.split("_")[0] in empty} <= set(names)
+    assert [name for name in design if not design[name].any()] == names
+    if "block" not in case and "whole" not in case:  # of which a derivative may have passed, or is to come
+        assert len(names) == len(empty) * (3 if "derivative" in hrf_model else 1)
+    for row in found:
+        assert row["reason"]
+        assert row["share"] is None or row["share"] < 0.05
+
+
+def test_share_of_an_empty_regressor_is_that_of_its_full_response(tmp_path, made, caplog):
+    """Norm over the run against the norm of the whole response, by the closed form of the oracle."""
+    write_events(tmp_path / "events.tsv", [(30.0, 1.0, "a"), (116.3, 1.0, "b")])
+    _, sidecar = made(sampling="exact")
+    (row,) = sidecar["EmptyRegressors"]
+    times = 2.0 * np.arange(200)
+    heights = exact_response.response(times - 116.3, 1.0)
+    share = np.linalg.norm(heights[:N_SCANS]) / np.linalg.norm(heights)
+    assert row["share"] == pytest.approx(share, rel=1e-6)
+    assert row["reason"] == f"{100 * share:.2g} % of the response of its events falls into the run"
+    assert f"b is empty, and not estimable in this run: {row['reason']}" in caplog.text
+
+
+def test_fir_delays_are_empty_one_by_one(tmp_path, made):
+    """An event 5 s before the last scan has none around 8 s; its delays before that have."""
+    write_events(tmp_path / "events.tsv", [(30.0, 1.0, "a"), (113.0, 1.0, "b")])
+    design, sidecar = made(hrf_model="fir", fir_delays=[0, 4, 8])
+    assert [row["name"] for row in sidecar["EmptyRegressors"]] == ["b_delay_8"]
+    assert design["b_delay_4"].sum() == 2
+    write_events(tmp_path / "events.tsv", [(30.0, 1.0, "a"), (118.0, 1.0, "b")])
+    assert [row["name"] for row in made(hrf_model="fir", fir_delays=[0, 4])[1]["EmptyRegressors"]] == [
+        "b_delay_4"
+    ]
+
+
+@pytest.mark.parametrize("height", [0.0, 1e-17])
+def test_modulator_that_is_constant_in_a_run_is_empty(tmp_path, made, height):
+    """Centred, it is 0 or what rounding left of it; nothing of it is scaled up."""
+    rows = [(10.0, 1.0, "a", 1.0), (40.0, 1.0, "a", 1.0), (10.0, 1.0, "m", height), (40.0, 1.0, "m", -height)]
+    write_events(tmp_path / "events.tsv", rows, ("onset", "duration", "trial_type", "modulation"))
+    design, sidecar = made(hrf_model="spm + derivative")
+    assert not design[["m", "m_derivative"]].to_numpy().any()
+    assert sidecar["EmptyRegressors"][0] == {
+        "name": "m", "share": None, "reason": "the modulation of every event is 0",
+    }  # fmt: skip
+    assert sidecar["Rank"] == 3
+
+
+def test_modulators_of_any_unit_are_kept(tmp_path, made):
+    """Heights of 1e-9 are a unit, not rounding."""
+    rows = [(10.0, 1.0, "a", 1.0), (40.0, 1.0, "m", 2e-9), (70.0, 1.0, "m", -1e-9)]
+    write_events(tmp_path / "events.tsv", rows, ("onset", "duration", "trial_type", "modulation"))
+    design, sidecar = made(hrf_model="spm + derivative")
+    assert design["m"].abs().max() > 1e-10
+    assert design["m_derivative"].abs().max() > 1e-12
+    assert "EmptyRegressors" not in sidecar
+
+
+def test_cosines_follow_scans_that_are_not_equally_far_apart():
+    """Their values are those of a dense run at the same times; equal steps give the usual ones to the bit."""
+    dense = designs.frame_times(2001, 0.1, 0.0)
+    options = designs.DesignOptions("spm", "cosine", 0.02, -24, 50)
+    times = np.sort(np.random.default_rng(3).choice(dense, 100, replace=False))
+    ours, fine = designs.drift(times, options), designs.drift(dense, options)
+    span = times[-1] - times[0]
+    assert ours.shape[1] == int(2 * 100 * 0.02 * span / 99) + 1
+    phase = (times - times[0]) / span * 99 / 100 + 0.5 / 100
+    for k in range(1, ours.shape[1]):
+        np.testing.assert_allclose(
+            ours[:, k - 1], np.sqrt(2 / 100) * np.cos(np.pi * k * phase), rtol=0, atol=1e-12
+        )
+    np.testing.assert_array_equal(fine, create_cosine_drift(0.02, dense))
 
 
 def test_polynomial_drift_is_a_polynomial(made):
@@ -169,7 +398,7 @@ def extracted(tmp_path, text, **options):
 
 
 MODULATED = (
-    "onset\tduration\ttrial_type\tmodulation\tother\n3\t1\ta\t0.5\tx\n30\t0\ta\t-2\tx\n60\t2\tb\t1\tx\n"
+    "onset\tduration\ttrial_type\tmodulation\tother\n3\t1\ta\t0.5\tx\n30\t1\ta\t-2\tx\n60\t2\tb\t1\tx\n"
 )
 
 
@@ -402,14 +631,19 @@ def test_sidecar_tells_what_each_condition_loses(made, confounds, caplog):
     assert "CensoredScans" not in made(censor=NO_CENSORING)[1]
 
 
-def test_condition_that_is_wholly_censored_is_an_error(made, confounds):
+def test_condition_that_is_wholly_censored_is_empty(made, confounds):
     """Nothing of a response is left where all of its scans have a regressor of their own."""
     path, frame = confounds
     frame["bad"] = (np.arange(N_SCANS) < 20).astype(int)
     frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
     write_events(path.parent / "events.tsv", [(2.0, 1.0, "a"), (60.0, 1.0, "b")])
-    with pytest.raises(InputError, match="regressor a: lies wholly in the 20 censored scans"):
-        made(confounds=path, censor=NO_CENSORING | {"column": "bad"})
+    design, sidecar = made(confounds=path, censor=NO_CENSORING | {"column": "bad"})
+    assert not design["a"].any()
+    (row,) = sidecar["EmptyRegressors"]
+    assert (row["name"], row["share"]) == ("a", 0)
+    assert row["reason"] == "0 % of the response of its events falls into the scans that are kept"
+    assert sidecar["CensoringLoss"]["a"]["EnergyShare"] == pytest.approx(1, abs=1e-12)
+    assert sidecar["Rank"] == len(design.columns) - 1
 
 
 def test_too_few_scans_for_the_regressors_are_an_error(made, confounds):

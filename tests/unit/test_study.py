@@ -83,6 +83,15 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
         (CONTRASTS + "study: {source: table}", "study.table: is not set"),
         ("- a\n- b", "config: is no mapping"),
         (MINIMAL + "design: {fir_delays: [1, 1]}", "design.fir_delays: .* has non-unique elements"),
+        (MINIMAL + "design: {fir_delays: [-1]}", "design.fir_delays.0: -1 is less than the minimum of 0"),
+        (
+            MINIMAL + "design: {fir_delays: [1, 1.5], fir_unit: scans}",
+            "fir_delays.* has 1.5, though .* is scans",
+        ),
+        (MINIMAL + "design: {fir_unit: ms}", "design.fir_unit: 'ms' is not one of"),
+        (MINIMAL + "design: {sampling: SPM}", "design.sampling: 'SPM' is not one of"),
+        (MINIMAL + "design: {derivative_step: 0}", "design.derivative_step: 0 is less than or equal to"),
+        (MINIMAL + "design: {undershoot_ratio: 6}", "design.undershoot_ratio: 6 is greater than or equal to"),
         (MINIMAL + "design: {motion_regressors: 12}", "design.motion_regressors: 12 is not one of"),
         (MINIMAL + "design: {censor: {fd: 0.5}}", "unknown key design.censor.fd"),
         (

@@ -1,31 +1,35 @@
 """The design matrix of one run: conditions convolved with the HRF, regressors of no interest, drift.
 
-Made by nilearn's ``make_first_level_design_matrix`` at the times of the scans. Of no interest are confounds,
-motion and one regressor for each censored scan, which takes that scan out of the fit.
+Regressors are the response to the events at the times of the scans. Of no interest are confounds, motion and
+one regressor for each censored scan, which takes that scan out of the fit. A regressor of which next to
+nothing falls into the run is set to 0: its effect is not estimable there.
 """
 
 import logging
+import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from firstlevel import dependence, images, nuisance, regressors, repetition, stage, tables, timing
+from firstlevel import dependence, emptiness, images, nuisance, regressors, repetition, stage, tables, timing
 from firstlevel import design as designs
 from firstlevel.images import Series
+from firstlevel.sampling import steps
 from firstlevel.stage import InputError
 from firstlevel.tables import Event
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MILLISECONDS = 10
 """Half of the onsets beyond so many lengths of the run are in another unit: no run breaks off so early."""
 SCANS = 1.5
 """Whole onsets that leave the last third of a run empty, and fit its scans in number, may be in scans."""
-NOTHING_LEFT = 1e-6
-"""Share of a regressor's energy outside of the censored scans below which nothing of it can be estimated."""
+SAID = {
+    "EventsBeforeMinOnset": "events that end before design.min_onset are left out",
+    "EventsClipped": "events that last beyond design.min_onset begin there",
+    "EventsAfterEnd": "events after the last scan have no response in the run",
+}
+ONE_UNIT = "One unit is 1 % of the mean (or one unit of the images, see glm.signal_scaling)"
 
 
 def make_design_matrix(
@@ -44,7 +48,11 @@ def make_design_matrix(
     oversampling: int,
     confound_columns: list[str],
     drift_order: int = 1,
-    fir_delays: list[int] | None = None,
+    fir_delays: list[float] | None = None,
+    fir_unit: Literal["s", "scans"] = "s",
+    sampling: Literal["nilearn", "exact", "spm"] = "nilearn",
+    derivative_step: float | None = None,
+    undershoot_ratio: float | None = None,
     confounds_first_row: Literal["error", "zero", "second"] = "error",
     fmriprep_confounds: dict[str, Any] | None = None,
     motion_regressors: int = 0,
@@ -82,6 +90,10 @@ def make_design_matrix(
         oversampling=oversampling,
         drift_order=drift_order,
         fir_delays=fir_delays or [],
+        fir_unit=fir_unit,
+        sampling=sampling,
+        derivative_step=derivative_step,
+        undershoot_ratio=undershoot_ratio,
     )
     extra = nuisance.collect(
         image=series.files[0],
@@ -94,18 +106,13 @@ def make_design_matrix(
         motion_count=motion_regressors,
         censor=censor or {},
     )
-    conditions = sorted({row.trial_type for row in rows})
-    responses = designs.response_columns(conditions, options)
-    others = [name for condition in conditions for name in regressors.of_derivatives(condition, hrf_model)]
-    _check_names(design, [*(name for names in responses.values() for name in names), *others, *extra.names])
-    matrix = designs.design_matrix(times, rows, options, extra.values, extra.names)
-    for condition in conditions:
-        if all(row.onset > times[-1] for row in rows if row.trial_type == condition):
-            # no response comes before its event: what is there is rounding, which a fit would scale up
-            late = [*responses[condition], *regressors.of_derivatives(condition, hrf_model)]
-            matrix[late] = 0.0
-    values = matrix.to_numpy(dtype=np.float64)
-    names = [str(name) for name in matrix.columns]
+    selection = designs.select(rows, times, min_onset)
+    responses = designs.response_columns(list(selection.events), options)
+    made = [name for condition in selection.events for name in designs.of_condition(condition, options)]
+    _check_names(design, [*made, *extra.names])
+    if drift_model == "cosine":
+        warnings += _drift_twice(extra.names)
+    names, values = designs.design_matrix(times, rows, options, extra.values, extra.names)
     if len(values) <= len(names):
         raise InputError(
             design,
@@ -113,13 +120,91 @@ def make_design_matrix(
             expected="more scans than regressors",
             remedy="take fewer confounds, a shorter FIR model or a milder threshold of design.censor",
         )
-    factors = dependence.factorise(values)
     content: dict[str, Any] = {
         "Columns": [{"name": name, "role": designs.role(name, responses, extra.roles)} for name in names],
         **scans.described(),
-        "HrfModel": hrf_model,
         "DriftModel": drift_model,
         "HighPass": high_pass,
+        **_explained(selection, times, options),
+    }
+    if warnings:
+        content["Warnings"] = warnings
+    if drift_model == "polynomial":
+        content["DriftOrder"] = drift_order
+    if extra.may_censor:
+        content["CensoredScans"] = extra.censored
+        content["CensoringLoss"] = _loss(names, values, rows, responses, extra.censored, scans)
+    if empty := emptiness.empty_regressors(names, values, times, selection, options, extra.censored):
+        content["EmptyRegressors"] = [{"name": name, **why._asdict()} for name, why in empty.items()]
+        values[:, [names.index(name) for name in empty]] = 0.0
+        for name, why in empty.items():
+            logging.warning("%s: %s is empty, and not estimable in this run: %s", design, name, why.reason)
+    content |= _rank(design, names, values)
+    tables.write_table(design, names, values.tolist())
+    tables.write_json(sidecar, content)
+    logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
+
+
+def _drift_twice(confounds: list[str]) -> list[str]:
+    """Sentence on confounds that are fMRIPrep's cosines, which the drift model has, too."""
+    cosines = [name for name in confounds if re.fullmatch(r"cosine_?\d+", name)]
+    if not cosines:
+        return []
+    told = (
+        f"the confounds hold {len(cosines)} cosines ({cosines[0]} and so on) beside design.drift_model: cosine, "
+        "two models of one drift: set it to none, or leave them out"
+    )
+    logging.warning(told)
+    return [told]
+
+
+def _explained(
+    selection: designs.Selection, times: designs.FloatArray, options: designs.DesignOptions
+) -> dict[str, Any]:
+    """What the sidecar tells of responses: the model, which events count, and what one unit of beta is."""
+    content: dict[str, Any] = {"HrfModel": options.hrf_model}
+    left_out = {"EventsBeforeMinOnset": selection.before, "EventsClipped": selection.clipped}
+    for key, counts in (left_out | {"EventsAfterEnd": selection.after}).items():
+        if counts:
+            content[key] = counts
+            logging.warning("%s: %s", SAID[key], ", ".join(f"{name} {n}" for name, n in counts.items()))
+    durations = {name: events.durations for name, events in selection.events.items() if events.onsets.size}
+    medians = {name: float(np.median(lasting)) for name, lasting in durations.items()}
+    if options.hrf_model == "fir":
+        logging.info("an FIR model counts from the onsets of events: their durations are not used")
+        return content | {
+            "FirDelays": list(options.fir_delays),
+            "FirUnit": options.fir_unit,
+            "FirDelaysSeconds": options.fir_seconds(times).tolist(),
+            "DurationsUsed": False,
+            "BetaUnit": f"{ONE_UNIT} in the bin of the delay, for an event of height 1.",
+            "Responses": {name: {"EventDuration": lasts, "Peak": 1.0} for name, lasts in medians.items()},
+        }
+    mixed = [name for name, lasting in durations.items() if 0 < (lasting == 0).sum() < lasting.size]
+    if mixed:
+        logging.warning(
+            "events without a duration count as 1 s beside events that have one%s: %s",
+            " (SPM: as one bin)" if options.sampling == "spm" else "",
+            ", ".join(mixed),
+        )
+    basis, (step, _) = options.basis, steps(times)
+    return content | {
+        "Sampling": options.sampling,
+        "Oversampling": None if options.sampling == "exact" else options.oversampling,
+        "DerivativeStep": basis.derivative_step,
+        "UndershootRatio": basis.response.ratio,
+        "BetaUnit": f"{ONE_UNIT} at the plateau of a sustained response; an event of no duration counts as "
+        "one of 1 s. Times Peak: at the peak of the response to one event of EventDuration.",
+        "Responses": {
+            name: {"EventDuration": lasts, "Peak": basis.peak(lasts, step)} for name, lasts in medians.items()
+        },
+    }
+
+
+def _rank(design: Path, names: list[str], values: designs.FloatArray) -> dict[str, Any]:
+    """Rank, condition number and dependent columns of the design (n, p), for the sidecar."""
+    factors = dependence.factorise(values)
+    content: dict[str, Any] = {
         "Rank": factors.rank,
         "ConditionNumber": factors.condition_number if factors.rank == len(names) else None,
     }
@@ -128,52 +213,29 @@ def make_design_matrix(
             {"name": names[k], "follows_from": [names[j] for j in of]} for k, of in sources.items()
         ]
         logging.warning("%s: dependent regressors: %s", design, dependence.described(sources, names))
-    if warnings:
-        content["Warnings"] = warnings
-    if hrf_model == "fir":
-        content["FirDelays"] = list(options.fir_delays)
-    if drift_model == "polynomial":
-        content["DriftOrder"] = drift_order
-    if extra.may_censor:
-        content["CensoredScans"] = extra.censored
-        content["CensoringLoss"] = _loss(matrix, rows, responses, extra.censored, scans)
-    tables.write_table(design, names, values.tolist())
-    tables.write_json(sidecar, content)
-    logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
+    return content
 
 
 def _loss(
-    matrix: "pd.DataFrame",
+    names: list[str],
+    values: designs.FloatArray,
     rows: list[Event],
     responses: dict[str, list[str]],
     censored: list[int],
     scans: timing.ScanTimes,
 ) -> dict[str, dict[str, float]]:
-    """What each condition loses to censoring: events that begin in it, and the share of energy in it.
-
-    Raises
-    ------
-    InputError : a regressor of a condition that has nothing left outside of the censored scans.
-    """
+    """What each condition loses to censoring: events that begin in it, and the share of energy in it."""
     loss: dict[str, dict[str, float]] = {}
     for condition, columns in responses.items():
-        shares = {name: nuisance.energy_share(matrix[[name]].to_numpy(), censored) for name in columns}
-        if gone := [name for name, share in shares.items() if share > 1 - NOTHING_LEFT]:
-            raise InputError(
-                f"regressor {gone[0]}",
-                f"lies wholly in the {len(censored)} censored scans",
-                expected="scans of every condition that are kept",
-                remedy="use a milder threshold in design.censor, or leave the run out",
-            )
         onsets = [row.onset for row in rows if row.trial_type == condition]
         begun = sum(scans.scan_of(onset) in censored for onset in onsets)
-        share = nuisance.energy_share(matrix[columns].to_numpy(), censored)
+        share = nuisance.energy_share(values[:, [names.index(name) for name in columns]], censored)
         loss[condition] = {"Events": len(onsets), "EventsInCensoredScans": begun, "EnergyShare": share}
         logging.info(
             "%s: %d of %d events begin in censored scans, with %.1f %% of its regressor's energy",
             *(condition, begun, len(onsets), 100 * share),
         )
-    logging.info("%d of %d scans are censored", len(censored), len(matrix))
+    logging.info("%d of %d scans are censored", len(censored), len(values))
     return loss
 
 

@@ -159,6 +159,14 @@ def _check_design(config: Mapping[str, Any]) -> None:
                     remedy="take it out of one of them",
                 )
             seen[trial_type] = name
+    delays = config["design"]["fir_delays"]
+    if config["design"]["fir_unit"] == "scans" and (parts := [delay for delay in delays if delay % 1]):
+        raise InputError(
+            "config key design.fir_delays",
+            f"has {parts[0]:g}, though design.fir_unit is scans",
+            expected="whole numbers of scans",
+            remedy="round it, or set design.fir_unit: s",
+        )
     strategy = config["design"]["fmriprep_confounds"]["strategy"]
     if strategy and not _has_derivatives(config):
         raise InputError(

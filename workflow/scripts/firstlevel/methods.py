@@ -48,6 +48,11 @@ RESPONSES = {
     "glover": "Glover's haemodynamic response",
     "fir": "a finite impulse response",
 }
+SAMPLINGS = {
+    "nilearn": ", as nilearn does in {bins} bins per repetition time",
+    "exact": " by its integral",
+    "spm": ", as SPM12 does in {bins} bins per repetition time",
+}
 DERIVATIVES = {"derivative": "time derivative", "dispersion": "dispersion derivative"}
 
 
@@ -153,18 +158,25 @@ def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     model, *derivatives = design["hrf_model"].split(" + ")
     response = RESPONSES[model]
     if model == "fir":
-        response += f" at delays of {', '.join(map(str, design['fir_delays']))} scans"
+        delays = ", ".join(f"{delay:.12g}" for delay in design["fir_delays"])
+        response += f" at delays of {delays} {design['fir_unit']}"
+    if model == "spm" and design["undershoot_ratio"] is not None:
+        response += f", undershoot {design['undershoot_ratio']:.3g} of the peak,"
     if derivatives:
         response += f" with its {' and '.join(DERIVATIVES[name] for name in derivatives)}"
+    if "derivative" in derivatives and design["derivative_step"] is not None:
+        response += f" (a difference of {design['derivative_step']:g} s)"
     drift = {
         "cosine": f"Slow drifts were modelled by cosines below {design['high_pass']:g} Hz.",
         "polynomial": f"Slow drifts were modelled by polynomials up to order {design['drift_order']}.",
         "none": "Drifts were not modelled.",
     }[design["drift_model"]]
+    how = "" if model == "fir" else SAMPLINGS[design["sampling"]].format(bins=design["oversampling"])
     found = [
         Sentence(
-            f"Events were convolved with {response}; {_sampled(runs)}.",
-            ("glover",) if model == "glover" else (),
+            f"Events were convolved with {response}{how}; {_sampled(runs)}.",
+            (("glover",) if model == "glover" else ())
+            + (("nilearn",) if how and design["sampling"] == "nilearn" else ()),
         ),
         Sentence(drift),
     ]

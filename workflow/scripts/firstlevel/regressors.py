@@ -12,9 +12,11 @@ MOTION = ("motion_x", "motion_y", "motion_z", "motion_pitch", "motion_roll", "mo
 MOTION_TERMS = {6: ("",), 24: ("", "_squared", "_difference", "_difference_squared")}
 
 
-def of_condition(condition: str, hrf_model: str, fir_delays: Sequence[int]) -> list[str]:
-    """Regressors of the response itself: one, or of an FIR model one per delay in scans; nilearn's names."""
-    return [f"{condition}_delay_{delay}" for delay in fir_delays] if hrf_model == "fir" else [condition]
+def of_condition(condition: str, hrf_model: str, fir_delays: Sequence[float]) -> list[str]:
+    """Regressors of the response itself: one, or of an FIR model one per delay, named by the number given."""
+    if hrf_model != "fir":
+        return [condition]
+    return [f"{condition}_delay_{delay:.12g}" for delay in fir_delays]
 
 
 def of_derivatives(condition: str, hrf_model: str) -> list[str]:
