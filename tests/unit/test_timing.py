@@ -394,7 +394,6 @@ def clusters(folder):
     return starts, events, course, sidecars(folder, fields)
 
 
-@pytest.mark.xfail(strict=True, reason="nilearn takes the bins of its response from the shortest step alone")
 @pytest.mark.parametrize("drift_model", ["none", "cosine"])
 def test_design_of_volumes_at_unequal_times_finds_the_effect(tmp_path, drift_model):
     """The columns of the design are the response where the volumes are."""

@@ -151,8 +151,8 @@ def _drift_twice(confounds: list[str]) -> list[str]:
     if not cosines:
         return []
     told = (
-        f"the confounds hold {len(cosines)} cosines ({cosines[0]} and so on) beside design.drift_model: cosine, "
-        "two models of one drift: set it to none, or leave them out"
+        f"the confounds hold {len(cosines)} cosines ({cosines[0]} and so on) beside design.drift_model: "
+        "cosine, two models of one drift: set it to none, or leave them out"
     )
     logging.warning(told)
     return [told]
