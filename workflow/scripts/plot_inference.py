@@ -127,7 +127,8 @@ def _passed(method: str, row: dict[str, str]) -> str:
         return f"{name} · no voxel passes"
     bound = f"{'|z|' if two_sided else 'z'} > {float(row['z_threshold']):.2f}"
     extent = int(row["cluster_extent"])
-    clusters = f", clusters of {extent} voxels or more" if extent > 1 else ""
+    joined = {"6": "", "18": " joined at edges", "26": " joined at corners"}[row["connectivity"]]
+    clusters = f", clusters of {extent} voxels or more{joined}" if extent > 1 else ""
     n_voxels = int(row["n_voxels"])
     return f"{name} · {bound}{clusters} · {n_voxels:,} voxel{'' if n_voxels == 1 else 's'}"
 
