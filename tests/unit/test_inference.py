@@ -20,10 +20,10 @@ from test_figures import OBLIQUE, PLAIN, SHAPE, distance, texts_of
 
 from compute_inference import CLUSTER_COLUMNS, compute_inference
 from firstlevel import config as configs
-from firstlevel import figures, inference, sections, tables, viewer
+from firstlevel import figures, inference, quality, sections, tables, viewer
 from firstlevel.stage import InputError
 from firstlevel.viewer import POLICY
-from plot_inference import centre_and_width, plot_inference
+from plot_inference import WIDEST, plot_inference
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 ALPHA = 0.05
@@ -775,13 +775,38 @@ def test_maps_where_nothing_passes_are_drawn(drawing, shown, signed):
     assert Page(arguments["viewer"].read_text()).requested == []
 
 
-def test_centre_and_width_are_those_of_the_bulk():
-    """A few active voxels move neither; the width is scipy's normalised interquartile range."""
-    z = np.concatenate([np.random.default_rng(1).normal(0.3, 1.4, 20000), np.full(200, 30.0)])
-    centre, width = centre_and_width(z)
-    assert centre == pytest.approx(np.median(z), rel=1e-12, abs=0)
-    assert width == pytest.approx(stats.iqr(z, scale="normal"), rel=1e-9, abs=0)
-    assert (centre, width) == pytest.approx((0.3, 1.4), rel=0, abs=0.06)
+def test_the_histogram_tells_of_the_voxels_that_were_tested(drawing, shown):
+    """Its numbers are those of the verdict on the contrast: one function, and the same voxels."""
+    arguments = drawing()
+    image = nib.load(arguments["z"])
+    z, inside = image.get_fdata(), nib.load(arguments["mask"]).get_fdata() > 0
+    z[inside & (np.indices(z.shape)[2] < 8)] = 0.0
+    z[20, 20, 12] = np.nan
+    nib.Nifti1Image(z.astype(np.float32), image.affine).to_filename(arguments["z"])
+    plot_inference(**arguments)
+    there = z[inside & (z != 0) & np.isfinite(z)]
+    assert there.size < 0.9 * inside.sum()
+    width = stats.median_abs_deviation(there, scale="normal")
+    said = f"{there.size:,} voxels · median {np.median(there):.2f}, robust standard deviation {width:.2f}"
+    (written,) = shown["histogram"].axes[0].texts
+    beyond = np.count_nonzero(np.abs(there) > WIDEST)
+    assert written.get_text() == f"{said} · {beyond} beyond the axis".replace("-", "\N{MINUS SIGN}")
+    assert quality.centre_and_width(z[inside]) == pytest.approx((np.median(there), width), rel=1e-6, abs=0)
+    heights, edges, _ = shown["histogram"].axes[0].patches[0].get_data()
+    assert heights @ np.diff(edges) == pytest.approx(1 - beyond / there.size, rel=1e-12, abs=0)
+
+
+def test_a_map_of_no_test_is_drawn(drawing, shown):
+    """Zeros in all of the mask: no numbers are made of them."""
+    arguments = drawing()
+    image = nib.load(arguments["z"])
+    nib.Nifti1Image(np.zeros(image.shape, np.float32), image.affine).to_filename(arguments["z"])
+    maps = {name: arguments[name] for name in ("z", "mask", "uncorrected", "fdr", "bonferroni", "tdp")}
+    computed = {"thresholds": arguments["table"], "clusters": arguments["table"].with_name("peaks.tsv")}
+    compute_inference(**maps, **computed, **CONFIG, signed=True)
+    plot_inference(**arguments)
+    assert shown["histogram"].axes[0].texts[0].get_text() == "no voxel was tested"
+    assert texts_of(shown["thresholds"]).count("no voxel passes") == 2
 
 
 def test_the_viewers_grid_has_equal_sides_and_values_of_the_map():
