@@ -35,7 +35,13 @@ CHOICES = {
     },
     "glm": {"noise_model": ["ar1_corrected", "ols"], "signal_scaling": ["grand_mean", "none"]},
     "fixed_effects": {"weights": ["precision"], "f_test": ["exact"]},
-    "inference": {"p": [0.01], "alpha": [0.1], "two_sided": [False], "cluster_extent": [10]},
+    "inference": {
+        "p": [0.01],
+        "alpha": [0.1],
+        "two_sided": [False],
+        "cluster_extent": [10],
+        "connectivity": [18, 26],
+    },
 }
 DEFAULTS = {"design": {"hrf_model": "spm + derivative", "drift_model": "cosine"}}
 EDITS = [

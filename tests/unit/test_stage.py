@@ -4,6 +4,7 @@ import logging
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
@@ -57,6 +58,19 @@ def test_rule_and_command_line_call_the_same_function(tmp_path):
         == (tmp_path / "beta").read_text()
         == repr(([Path("a.nii"), Path("b.nii")], "ar1", None, None, 3))
     )
+
+
+def test_a_choice_of_numbers_is_a_number_on_the_command_line(tmp_path):
+    """Choices keep their type; what is none of them is refused."""
+
+    def choose(*, path: Path, neighbours: Literal[6, 18]) -> None:
+        path.write_text(repr(neighbours))
+
+    path = tmp_path / "chosen"
+    stage.run(choose, argv=["--path", str(path), "--neighbours", "18"])
+    assert path.read_text() == "18"
+    with pytest.raises(SystemExit):
+        stage.run(choose, argv=["--path", str(path), "--neighbours", "7"])
 
 
 def test_single_file_for_a_list_is_a_list_of_one(tmp_path):

@@ -29,6 +29,7 @@ rule compute_inference:
         alpha=config["inference"]["alpha"],
         two_sided=config["inference"]["two_sided"],
         cluster_extent=config["inference"]["cluster_extent"],
+        connectivity=config["inference"]["connectivity"],
         true_discovery_threshold=config["inference"]["true_discovery_threshold"],
         peak_distance=config["inference"]["peak_distance"],
         code=code_digest("compute_inference"),

@@ -1,11 +1,10 @@
 """Say which voxels and clusters of a contrast hold up: thresholds, true discoveries, a table of peaks.
 
-Uncorrected, FDR (Benjamini-Hochberg) and Bonferroni thresholds over the voxels of the mask, and lower bounds
-of the truly active voxels of each cluster (all-resolution inference). z of an F contrast has no sign and is
-always tested one-sided.
+Uncorrected, FDR (Benjamini-Hochberg) and Bonferroni thresholds over the voxels of the mask that were tested,
+and lower bounds of the truly active voxels of each cluster (all-resolution inference). z of an F contrast has
+no sign and is always tested one-sided.
 """
 
-import gc
 import logging
 from pathlib import Path
 
@@ -13,13 +12,19 @@ import numpy as np
 
 from firstlevel import images, inference, stage, tables
 from firstlevel.images import Grid
+from firstlevel.stage import InputError
 
 METHODS: tuple[inference.Method, ...] = ("uncorrected", "fdr", "bonferroni")
-COLUMNS = ("method", "level", "two_sided", "z_threshold", "cluster_extent", "n_voxels", "n_clusters")
+COLUMNS = (
+    "method", "level", "two_sided", "z_threshold", "cluster_extent", "connectivity", "n_tests", "n_voxels",
+    "n_clusters",
+)  # fmt: skip
 CLUSTER_COLUMNS = (
     "cluster_id", "x", "y", "z", "peak_z", "n_voxels", "size_mm3", "fdr", "bonferroni", "true_discoveries",
     "true_discovery_proportion",
 )  # fmt: skip
+LARGEST = float(np.finfo(np.float32).max)
+"""Infinite z counts as this, the largest that a map holds."""
 
 
 def compute_inference(
@@ -37,50 +42,55 @@ def compute_inference(
     alpha: float,
     two_sided: bool,
     cluster_extent: int,
+    connectivity: inference.Connectivity,
     true_discovery_threshold: list[float],
     peak_distance: float,
 ) -> None:
     """Write thresholded z maps, the map of bounds, and the tables of thresholds and of clusters.
 
     Clusters of the table are those above the uncorrected threshold at `p`. `alpha` is the level of FDR,
-    Bonferroni and the bounds; above `true_discovery_threshold` lie the clusters of the map of bounds.
+    Bonferroni and the bounds; above `true_discovery_threshold` lie the clusters of the map of bounds. Voxels
+    are in one cluster that share faces (`connectivity` 6), edges (18) or corners (26). A voxel of the mask
+    without data is no test.
     """
-    import nilearn.glm
-    import nilearn.reporting  # noqa: F401
-
-    gc.freeze()  # nilearn collects garbage at every read of an image: 0.1 s each over what the imports left
     inside, grid = images.read_mask(mask), Grid.of(mask)
+    if not inside.any():
+        raise InputError(
+            mask,
+            "holds no voxel",
+            expected="a mask of the brain",
+            remedy="look at the mean image of the run, or give a mask of your own (config key mask)",
+        )
     values = np.zeros(inside.shape)
-    values.T[inside.T] = np.nan_to_num(images.read_masked(z, inside), nan=0.0)
+    values.T[inside.T] = np.nan_to_num(
+        images.read_masked(z, inside), nan=0.0, posinf=LARGEST, neginf=-LARGEST
+    )
+    tests = inference.tested(values, inside)
+    n_tests = int(np.count_nonzero(tests))
     two_sided = two_sided and signed
     passed, levels = {}, {}
     rows = []
     for method, path in zip(METHODS, (uncorrected, fdr, bonferroni), strict=True):
         level = p if method == "uncorrected" else alpha
         passed[method], levels[method] = inference.thresholded(
-            values, inside, method, level, two_sided, cluster_extent
+            values, tests, method, level, two_sided, cluster_extent, connectivity
         )
         images.write_image(path, passed[method].astype(np.float32), grid.affine)
         bound = levels[method] if np.isfinite(levels[method]) else "n/a"
-        counts = (np.count_nonzero(passed[method]), inference.n_clusters(passed[method]))
-        rows.append((method, level, _text(two_sided), bound, cluster_extent, *counts))
+        counts = (np.count_nonzero(passed[method]), inference.n_clusters(passed[method], connectivity))
+        rows.append((method, level, _text(two_sided), bound, cluster_extent, connectivity, n_tests, *counts))
     tables.write_table(thresholds, COLUMNS, rows)
 
     proportion = inference.true_discovery_proportion(
-        values, inside, true_discovery_threshold, alpha, two_sided
+        values, tests, true_discovery_threshold, alpha, two_sided, connectivity
     )
     images.write_image(tdp, proportion.astype(np.float32), grid.affine)
     threshold = levels["uncorrected"]
-    own = inference.true_discovery_proportion(values, inside, [threshold], alpha, two_sided)
+    own = inference.true_discovery_proportion(values, tests, [threshold], alpha, two_sided, connectivity)
     voxel_mm3 = abs(float(np.linalg.det(grid.affine[:3, :3])))
     lines: list[list[object]] = []
     for peak in inference.peaks(
-        values,
-        grid.affine,
-        threshold,
-        two_sided=two_sided,
-        cluster_extent=cluster_extent,
-        distance=peak_distance,
+        passed["uncorrected"], grid.affine, connectivity=connectivity, distance=peak_distance
     ):
         size, truth = ["n/a", "n/a"], ["n/a", "n/a"]
         if peak.n_voxels is not None:
@@ -94,9 +104,15 @@ def compute_inference(
     found = ", ".join(f"{row[-2]} voxels in {row[-1]} clusters ({row[0]} {row[1]:g})" for row in rows)
     count = sum(line[-1] != "n/a" for line in lines)
     certain = sum(int(str(line[-2])) for line in lines if line[-2] != "n/a")
+    if n_tests < np.count_nonzero(inside):
+        logging.warning(
+            "%d of the %d voxels of the mask hold no data: they are no tests",
+            np.count_nonzero(inside) - n_tests, np.count_nonzero(inside),
+        )  # fmt: skip
     logging.info(
-        "of %d voxels, %s-sided: %s; at least %d voxels in the %d clusters of the table are truly active",
-        np.count_nonzero(inside), "two" if two_sided else "one", found, certain, count,
+        "of %d voxels, %s-sided: %s; at least %d voxels in the %d clusters of the table are truly active "
+        "(clusters joined at %d neighbours)",
+        n_tests, "two" if two_sided else "one", found, certain, count, connectivity,
     )  # fmt: skip
 
 

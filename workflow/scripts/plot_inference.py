@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage as Image
 
-from firstlevel import figures, images, overlay, sections, stage, tables
+from firstlevel import figures, images, overlay, quality, sections, stage, tables
 from firstlevel.viewer import page
 
 N_CUTS = 6
@@ -127,7 +127,8 @@ def _passed(method: str, row: dict[str, str]) -> str:
         return f"{name} · no voxel passes"
     bound = f"{'|z|' if two_sided else 'z'} > {float(row['z_threshold']):.2f}"
     extent = int(row["cluster_extent"])
-    clusters = f", clusters of {extent} voxels or more" if extent > 1 else ""
+    joined = {"6": "", "18": " joined at edges", "26": " joined at corners"}[row["connectivity"]]
+    clusters = f", clusters of {extent} voxels or more{joined}" if extent > 1 else ""
     n_voxels = int(row["n_voxels"])
     return f"{name} · {bound}{clusters} · {n_voxels:,} voxel{'' if n_voxels == 1 else 's'}"
 
@@ -142,11 +143,11 @@ def _bounds(rows: dict[str, dict[str, str]], proportion: Image) -> str:
 
 
 def _draw_histogram(figure: Path, title: str, z: npt.NDArray[np.float64]) -> None:
-    """Draw the density of z within the mask beside the one that it has where nothing is active."""
+    """Draw the density of z of the tested voxels beside the one that it has where nothing is active."""
     from matplotlib import pyplot as plt
 
-    z = z[np.isfinite(z)]
-    centre, width = centre_and_width(z)
+    found = quality.centre_and_width(z)
+    z = z[(z != 0) & ~np.isnan(z)]
     end = min(max(5.0, float(np.abs(z).max(initial=0.0))), WIDEST)
     edges = np.linspace(-end, end, 121)
     beyond = int(np.count_nonzero(np.abs(z) > end))
@@ -163,21 +164,15 @@ def _draw_histogram(figure: Path, title: str, z: npt.NDArray[np.float64]) -> Non
     axes.spines[["top", "right"]].set_visible(False)
     heading = figures.heading(title, picture.get_size_inches()[0])
     axes.set_title(heading, loc="left", fontsize=14, pad=24, parse_math=False)
-    said = f"{z.size:,} voxels · median {centre:.2f}, robust standard deviation {width:.2f}"
+    said = "no voxel was tested"
+    if found:
+        said = f"{z.size:,} voxels · median {found[0]:.2f}, robust standard deviation {found[1]:.2f}"
     said = said.replace("-", "\N{MINUS SIGN}") + (f" · {beyond:,} beyond the axis" if beyond else "")
     axes.annotate(
         said, (0, 1), xytext=(0, 8), xycoords="axes fraction", textcoords="offset points", color="0.35",
         fontsize=11,
     )  # fmt: skip
     figures.save(picture, figure)
-
-
-def centre_and_width(z: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Median, and the standard deviation of a normal distribution with the same quartiles; 0 of nothing."""
-    if not z.size:
-        return 0.0, 0.0
-    low, middle, high = np.percentile(z, [25, 50, 75])
-    return float(middle), float(high - low) / 1.3489795003921634
 
 
 if __name__ == "__main__":

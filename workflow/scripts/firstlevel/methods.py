@@ -251,7 +251,10 @@ def _fit(config: Mapping[str, Any], n_runs: int) -> list[Sentence]:
 def _inference(inference: Mapping[str, Any]) -> list[Sentence]:
     sides = "two-sided for t contrasts" if inference["two_sided"] else "one-sided"
     extent, level = inference["cluster_extent"], inference["alpha"]
-    clusters = f" Clusters of fewer than {extent} voxels were left out." if extent else ""
+    shared = {6: "faces", 18: "faces or edges", 26: "faces, edges or corners"}[inference["connectivity"]]
+    clusters = f" Clusters are of voxels that share {shared}."
+    if extent:
+        clusters += f" Those of fewer than {extent} voxels were left out."
     return [
         Sentence(
             f"z maps are shown at p < {inference['p']:g} uncorrected, at a false discovery rate of {level:g} "

@@ -26,8 +26,6 @@ NO_VARIANCE = 1e-12
 """Share of a sum of squares below which residuals are rounding: betas are stored in single precision."""
 EDGES = np.linspace(-1.0, 1.0, 101)
 """Bins of the histograms of lag-1 autocorrelation."""
-NOT_TESTED = -37.0
-"""z of F where nothing varies is below it: the lower tail is 0, clipped to 1e-300. z of t is 0 there."""
 
 
 def rigid_motion(translation: FloatArray, rotation: FloatArray) -> FloatArray:
@@ -251,9 +249,10 @@ def efficiency(covariance: FloatArray, weights: FloatArray) -> float:
 def centre_and_width(z: FloatArray) -> tuple[float, float] | None:
     """Median and robust standard deviation of z, 1.4826 times the median absolute deviation.
 
-    0 and 1 of noise alone. Voxels in which nothing varies were not tested and do not count; None of no voxel.
+    0 and 1 of noise alone. Voxels that were not tested, with z of 0 or no number, do not count; None of no
+    voxel.
     """
-    tested = z[np.isfinite(z) & (z != 0) & (z > NOT_TESTED)]
+    tested = z[(z != 0) & ~np.isnan(z)]
     if not tested.size:
         return None
     median = float(np.median(tested))

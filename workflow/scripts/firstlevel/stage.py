@@ -266,6 +266,7 @@ def _command_line(
             options["action"] = argparse.BooleanOptionalAction
         elif typing.get_origin(hint) is Literal:
             options["choices"] = typing.get_args(hint)
+            options["type"] = type(options["choices"][0])
         elif hint in (Path, str, int, float):
             options["type"] = hint
         else:
