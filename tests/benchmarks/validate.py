@@ -209,7 +209,7 @@ def judged(results: dict, coefficient: np.ndarray, silent: np.ndarray, active: n
     """Hold the tests of one cell of one study against the truth."""
     t = results["t"]
     z, effect = np.sort(t.z[silent]), t.effect[0, active]
-    half = stats.t.ppf(0.975, t.dof) * np.sqrt(t.variance[active])
+    half = stats.t.ppf(0.975, t.dof[0]) * np.sqrt(t.variance[active])
     return {
         "rates": {
             test: np.array([(result.p[silent] < level).mean() for level in LEVELS])

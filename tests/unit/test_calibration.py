@@ -77,7 +77,7 @@ def test_effect_is_unbiased_and_its_interval_covers(white):
     error = scipy.stats.norm.isf(MISS / 2) * effect.std() / np.sqrt(effect.size)
     print(f"effect {effect.mean():.4f} ± {error:.4f}")
     assert 1.0 - 0.001 - error < effect.mean() < 1.0 + error
-    half = scipy.stats.t.ppf(0.975, t.dof) * np.sqrt(t.variance[ACTIVE])
+    half = scipy.stats.t.ppf(0.975, t.dof[0]) * np.sqrt(t.variance[ACTIVE])
     assert within_binomial(np.abs(effect - 1.0) <= half, 0.95)
 
 

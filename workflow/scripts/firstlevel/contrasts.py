@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from firstlevel import glm
 from firstlevel.glm import FloatArray
+from firstlevel.tails import f_to_z, t_to_z
 
 RunWeights = Literal["equal", "precision"]
 Coverage = Literal["all", "any"]
@@ -107,7 +107,7 @@ def t_over_runs(
         effect *= variance
     stat = np.zeros_like(variance)
     np.divide(effect[0], np.sqrt(variance), out=stat, where=variance > 0)
-    p, z = t_to_z(stat, np.maximum(dof, 1.0))  # 0 where nothing is tested: there t and z are 0
+    p, z = t_to_z(stat, np.maximum(dof, 1.0))  # where nothing is tested t is 0, and so is z
     return Statistic(effect, variance, stat, p, z, dof, n_runs)
 
 
@@ -256,30 +256,6 @@ def _f_statistic(
     """F with q and the summed degrees of freedom."""
     p, z = f_to_z(stat, len(effect), np.maximum(dof, 1.0))
     return Statistic(effect, variance, stat, p, np.where(n_runs > 0, z, 0.0), dof, n_runs)
-
-
-def t_to_z(t: FloatArray, dof: FloatArray) -> tuple[FloatArray, FloatArray]:
-    upper, lower = special.stdtr(dof, -t), special.stdtr(dof, t)
-    return _clip(upper), z_from_p(upper, lower)
-
-
-def f_to_z(f: FloatArray, q: int, dof: FloatArray) -> tuple[FloatArray, FloatArray]:
-    upper, lower = special.fdtrc(q, dof, f), special.fdtr(q, dof, f)
-    return _clip(upper), z_from_p(upper, lower)
-
-
-def z_from_p(upper: FloatArray, lower: FloatArray) -> FloatArray:
-    """Normal quantile with the same tail: from p of the upper tail where z > 0, of the lower where z < 0.
-
-    Both tails are clipped to [1e-300, 1 - 1e-16], so that z stays finite (within 37.0).
-    """
-    z = -special.ndtri(_clip(upper))
-    signed: FloatArray = np.where(z < 0, special.ndtri(_clip(lower)), z)
-    return signed
-
-
-def _clip(p: FloatArray) -> FloatArray:
-    return np.clip(p, 1e-300, 1 - 1e-16)
 
 
 def _inverse_root(matrix: FloatArray) -> FloatArray:
