@@ -9,12 +9,18 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from firstlevel import images, resampling, stage, tables
+from firstlevel import images, masks, resampling, stage, tables
 from firstlevel.images import Grid
 from firstlevel.stage import InputError
 
 RUNS_THRESHOLD = 0.5
 """A voxel is in the mask where it is in more than this share of the runs' masks, as in nilearn."""
+OPENING = 2
+"""Voxels by which nilearn erodes its mask from every side, the edges of the image among them."""
+THIN = 4 * OPENING - 1
+"""An axis of no more voxels would lose most of them to it (of four all), whatever lies there."""
+ADDED = 4 * OPENING
+"""Slices put at either end of a thin axis: more than erosion, dilation and erosion reach."""
 
 
 def compute_mask(
@@ -26,10 +32,12 @@ def compute_mask(
     `fields_of_view` is empty, or for every run the voxels that all its volumes cover.
     """
     grid = Grid.of(means[0])
-    given = [path for path in own_mask if path.suffix != ".hdr"]
+    given = [path for path in own_mask if path.suffix not in images.COMPANIONS]
     moved = [path for path in given if not _is_on(path, grid)]
+    thresholds: dict[Path, float] = {}
     if given:
-        inside = np.mean([_on_grid(path, means[0]) for path in given], axis=0) > RUNS_THRESHOLD
+        masks_of_runs = [_on_grid(path, grid, thresholds) for path in given]
+        inside = np.mean(masks_of_runs, axis=0) > RUNS_THRESHOLD
     else:
         inside = _epi_mask(means)
     left_out = np.zeros_like(inside)
@@ -51,7 +59,12 @@ def compute_mask(
     images.write_image(mask, inside.astype(np.uint8), grid.affine)
     content = {
         "Source": "given" if given else "epi",
-        "Masks": [{"name": path.name, "sha256": stage.sha256(path)} for path in given],
+        "Masks": [
+            {"name": path.name, "sha256": stage.sha256(path)}
+            | ({"Threshold": thresholds[path]} if path in thresholds else {})
+            for path in given
+        ],
+        **({"Threshold": masks.THRESHOLD} if thresholds else {}),
         "ResampledByNearestNeighbour": [path.name for path in moved],
         "NumberOfVoxels": int(inside.sum()),
         "FieldOfView": "masked" if fields_of_view else "zeros",
@@ -74,33 +87,45 @@ def _epi_mask(means: list[Path]) -> np.ndarray:
                 expected="a brain inside the field of view",
                 remedy="look at the volumes of the run and at their headers",
             )
-    combined = compute_multi_epi_mask(
-        [nib.load(path) for path in means], threshold=RUNS_THRESHOLD, connected=True
-    )
-    return np.asarray(combined.dataobj) > 0
-
-
-def _on_grid(own_mask: Path, mean: Path) -> np.ndarray:
-    """Return the user's mask, by nearest neighbour where it lies on another grid."""
-    if _is_on(own_mask, Grid.of(mean)):
-        return images.read_mask(own_mask)
-    from nilearn.image import resample_to_img
-    from nilearn.image.resampling import BoundingBoxError
-
-    logging.info("%s lies on another grid and is resampled by nearest neighbour", own_mask.name)
-    binary = nib.Nifti1Image(images.read_mask(own_mask).astype(np.uint8), Grid.of(own_mask).affine)
-    try:
-        moved = resample_to_img(
-            binary, nib.load(mean), interpolation="nearest", force_resample=True, copy_header=True
+    found: list[nib.spatialimages.SpatialImage] = [images.load(path) for path in means]
+    shape = Grid.of(means[0]).shape
+    added = [ADDED if size <= THIN else 0 for size in shape]
+    if any(added):
+        logging.info(
+            "the image is thin (%d x %d x %d): its mask is sought as if its outer slices went on", *shape
         )
-    except BoundingBoxError:
+        found = [_thickened(image, added) for image in found]
+    combined = compute_multi_epi_mask(found, threshold=RUNS_THRESHOLD, connected=True)
+    box = tuple(slice(more, more + size) for more, size in zip(added, shape, strict=True))
+    return np.asarray(combined.dataobj)[box] > 0
+
+
+def _thickened(image: nib.spatialimages.SpatialImage, added: list[int]) -> nib.Nifti1Image:
+    """Repeat the outermost slices of an image, so many times at either end of each axis."""
+    data = np.pad(np.asarray(image.dataobj), [(more, more) for more in added], mode="edge")
+    affine = image.affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ added
+    return nib.Nifti1Image(data, affine)
+
+
+def _on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> np.ndarray:
+    """Return the user's mask, by nearest neighbour where it lies on another grid; note its threshold."""
+    given, own = masks.read_given_mask(own_mask), Grid.of(own_mask)
+    if given.threshold is not None:
+        thresholds[own_mask] = given.threshold
+    if _is_on(own_mask, grid):
+        return given.inside
+    logging.info("%s lies on another grid and is resampled by nearest neighbour", own_mask.name)
+    mapping = resampling.voxel_map(own.affine, grid.affine)
+    moved, overlaps = masks.nearest(given.inside, mapping, grid.shape)
+    if not overlaps:
         raise InputError(
             own_mask,
             "does not overlap with the runs",
             expected="a mask of this subject's brain in the space of its runs, by the affine of its header",
             remedy="check that the mask is this subject's, and its header",
-        ) from None
-    return np.asarray(moved.dataobj) > 0
+        )
+    return moved
 
 
 def _is_on(own_mask: Path, grid: Grid) -> bool:
