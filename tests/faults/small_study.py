@@ -106,14 +106,13 @@ def _analyse():
     configs.check_contrasts(config, runs)
     subject = Path(f"results/sub-{runs[0].subject}")
     subject.mkdir(parents=True)
-    first = runs[0].bold[: 2 if runs[0].bold[0].endswith(".img") else 1]
     names = [subject / "sub-{subject}{session}_task-{task}{run}".format(**run.wildcards) for run in runs]
     for run, name in zip(runs, names, strict=True):
         _events(config, run, name)
     for run, name in zip(runs, names, strict=True):
         resample_run(
             bold=list(map(Path, run.bold)),
-            reference=list(map(Path, first)),
+            reference=list(map(Path, runs[0].first)),
             resampled=Path(f"{name}_bold.nii"),
             sidecar=Path(f"{name}_bold.json"),
             field_of_view=Path(f"{name}_fov.nii.gz"),
@@ -129,7 +128,7 @@ def _analyse():
     compute_mask(
         means=[Path(f"{name}_mean.nii.gz") for name in names],
         mask=mask,
-        own_mask=[] if config["mask"] == "epi" else [Path(config["mask"])],
+        own_mask=[] if config["mask"] == "epi" else list(map(Path, study.with_companions(config["mask"]))),
         sidecar=subject / "mask.json",
         fields_of_view=[],
     )
@@ -196,13 +195,12 @@ def _design(config, run, name):
         "motion_regressors",
         "censor",
     )
-    volumes = [file for file in run.bold if not file.endswith(".hdr")]
     make_design_matrix(
         events=Path(f"{name}_events.tsv"),
-        bold=list(map(Path, run.bold[: 2 if run.bold[0].endswith(".img") else 1])),
+        bold=list(map(Path, run.first)),
         design=Path(f"{name}_design.tsv"),
         sidecar=Path(f"{name}_design.json"),
-        n_scans=len(volumes) if len(volumes) > 1 else None,
+        n_scans=len(run.images) if len(run.images) > 1 else None,
         repetition_time=run.repetition_time,
         repetition_time_decides=config["study"]["repetition_time_decides"],
         slice_time_ref=study.slice_time_ref(config),

@@ -54,7 +54,8 @@ def damaged(content, rng):
 def by_nibabel(path):
     """Volumes that nibabel reads, as [z, y, x] each."""
     data = np.asarray(nib.load(path, mmap=False).dataobj, dtype=np.float32)
-    return [data[..., scan].T for scan in range(data.shape[3])] if data.ndim == 4 else [data.T]
+    data = data.reshape((*(*data.shape, 1, 1)[:3], -1))  # axes of length one do not count
+    return [data[..., scan].T for scan in range(data.shape[3])]
 
 
 def same_or_refused(path, seen):

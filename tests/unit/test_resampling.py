@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import affine_transform
+from scipy.ndimage import affine_transform, map_coordinates
 from scipy.spatial.transform import Rotation
 
 from firstlevel import resampling
@@ -73,14 +73,118 @@ def test_count_outside_matches_scipy(name):
     assert resampling.count_outside(matrix, shape, source) == int((filled == 1.0).sum())
 
 
-def test_same_grid_asks_for_shape_and_affine():
-    """Affines within rounding are the same grid, another shape or a hundredth of a millimetre is not."""
-    affine = np.diag([3.0, 3.0, 3.0, 1.0])
-    shifted = affine.copy()
-    shifted[0, 3] += 0.01
-    assert resampling.same_grid((2, 3, 4), affine, (2, 3, 4), affine * (1 + 1e-7))
-    assert not resampling.same_grid((2, 3, 4), affine, (2, 3, 5), affine)
-    assert not resampling.same_grid((2, 3, 4), affine, (2, 3, 4), shifted)
+def points(matrix, shape):
+    """Where each voxel of a grid lies in the source, (3, nx, ny, nz)."""
+    return (
+        np.einsum("ab,b...->a...", matrix[:3, :3], np.indices(shape).astype(float))
+        + matrix[:3, 3, None, None, None]
+    )
+
+
+def clamped(volume, matrix, shape):
+    """The spline at each point, those outside moved onto the rim."""
+    at = points(matrix, shape)
+    at = np.clip(at, 0, np.array(volume.shape)[:, None, None, None] - 1)
+    return map_coordinates(volume.astype(np.float64), at, order=3, mode="mirror")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_displacement_is_that_of_the_voxel_that_moves_farthest(seed):
+    """Of all voxels, one by one."""
+    rng, shape = np.random.default_rng(seed), (7, 1, 5)
+    matrix = mapping(rng.normal(0, 2, 3), rng.normal(0, 1, 3), rng.uniform(0.8, 1.2, 3))
+    farthest = np.abs(points(matrix, shape) - np.indices(shape)).max()
+    assert resampling.displacement(matrix, shape) == pytest.approx(farthest, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (mapping((0, 0, 0), (0, 0, 0)), True),
+        (mapping((0, 0, 0), (0.0099, -0.0099, 0.0099)), True),
+        (mapping((0, 0, 0), (0, 0.0101, 0)), False),
+        (mapping((0.02, 0, 0), (0, 0, 0)), True),
+        (mapping((0.04, 0, 0), (0, 0, 0)), False),
+        (mapping((0, 0, 0), (-0.0018, 0, 0), (3.992 / 3.990, 1, 1)), True),
+        (mapping((0, 0, 0), (0, 0, 0), (1.002, 1, 1)), False),
+    ],
+)
+def test_grids_are_the_same_below_a_hundredth_of_a_voxel(change, same):
+    """Shifts, turns and zooms, of the whole or of the far corner; of another shape they never are."""
+    affine, shape = mapping((5, -3, 8), (-90, -120, -70), (3, 3, 4)), (16, 18, 16)
+    assert resampling.same_grid(shape, affine, shape, affine @ change) == same
+    assert not resampling.same_grid(shape, affine, (16, 18, 15), affine @ change)
+
+
+NEAR = {
+    "shifted": mapping((0, 0, 0), (0.009, -0.009, 0.005)),
+    "zoomed": mapping((0, 0, 0), (-0.004, 0, -0.004), (1.0005, 1, 1.001)),
+    "turned": mapping((0.02, -0.01, 0.02), (0.002, -0.001, 0)),
+    "whole slices and a little": mapping((0, 0, 0), (-1, 0, 3.0009)),
+    "a little before the first": mapping((0, 0, 0), (-0.0009, 2, 0)),
+    "flipped and a little": mapping((0, 0, 0), (16.0009, 0, 0), (-1.0, 1.0, 1.0)),
+    "axes exchanged": mapping((0, 0, 0), (-0.0005, 0, 0))[[1, 0, 2, 3]],
+}
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_rim_of_grids_that_differ_by_rounding_takes_the_values_at_the_rim(volume, name):
+    """A face less than rounding outside is no face outside: against scipy at points moved onto the rim."""
+    matrix, shape = NEAR[name], volume.shape
+    ours = resampling.resample(np.ascontiguousarray(volume.T), matrix, shape).T
+    at, far = points(matrix, shape), np.array(volume.shape)[:, None, None, None] - 1
+    inside = ((at > -0.02) & (at < far + 0.02)).all(axis=0)
+    lost = inside & ~((at >= 0) & (at <= far)).all(axis=0)
+    assert lost.sum() > 60
+    expected = np.where(inside, clamped(volume, matrix, shape), 0)
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=SINGLE_PRECISION)
+    covered = np.ones(shape[::-1], np.uint8)
+    assert resampling.count_outside(matrix, shape, volume.shape, covered) == (~inside).sum()
+    np.testing.assert_array_equal(covered.T, inside)
+
+
+@pytest.mark.parametrize("shift", [(0, 0, -0.0011), (0, 0.0015, 0), (3.002, 0, 0)])
+def test_rim_that_lies_farther_outside_stays_zero(volume, shift):
+    """Where grids are not the same, a face is on the rim within a thousandth of a voxel."""
+    matrix, shape = mapping((0, 0, 0), shift), (16, 13, 9)
+    expected = affine_transform(
+        volume.astype(np.float64), matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=3
+    )
+    assert (expected == 0).any()
+    ours = resampling.resample(np.ascontiguousarray(volume.T), matrix, shape).T
+    np.testing.assert_array_equal(ours == 0, expected == 0)
+
+
+THIN = {
+    "in its plane": mapping((0, 0, 12), (1.3, -0.7, 0)),
+    "out of it by less than half": mapping((0, 0, 0), (0.4, 0, 0.45)),
+    "out of it by more than half": mapping((0, 0, 0), (0.4, 0, 0.6)),
+    "tilted": mapping((6, 0, 0), (0.4, 0.2, -0.3)),
+}
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("name", THIN)
+def test_axis_of_one_voxel_is_not_interpolated(volume, name, axis):
+    """A slice is a two-dimensional spline for whatever lies within half a voxel of it, and 0 beyond."""
+    order = [(2, 0, 1), (0, 2, 1), (0, 1, 2)][axis]
+    plane = volume[:, :, 4]
+    matrix, slab = THIN[name], np.zeros((17, 13, 3))
+    at = points(matrix, slab.shape)
+    inside = (np.abs(at[2]) <= 0.5) & (at[:2] >= 0).all(axis=0) & (at[0] <= 16) & (at[1] <= 12)
+    flat = map_coordinates(plane.astype(np.float64), at[:2], order=3, mode="mirror")
+    expected = np.where(inside, flat, 0).transpose(order)
+    turn = np.eye(4)[[*order, 3]]
+    turned, shape = turn @ matrix @ turn.T, expected.shape
+    source = np.ascontiguousarray(plane[:, :, None].transpose(order).T)
+    ours = resampling.resample(source, turned, shape).T
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=SINGLE_PRECISION)
+    covered = np.ones(shape[::-1], np.uint8)
+    assert resampling.count_outside(turned, shape, source.shape[::-1], covered) == (~inside).sum()
+    np.testing.assert_array_equal(covered.T, inside.transpose(order))
+    np.testing.assert_array_equal(
+        resampling.carried_coverage(np.ones(source.shape, np.uint8), turned, shape).T, inside.transpose(order)
+    )
 
 
 def test_voxel_map_goes_through_millimetres():

@@ -213,7 +213,7 @@ def test_voxels_that_a_volume_does_not_cover_leave_the_mask(tmp_path, runs):
     whole[2:18, 2:20, :] = 1
     images.write_image(own, whole, BASE)
     values = [nib.load(path).get_fdata() for path in bold]
-    covered = np.all([np.asarray(nib.load(path).dataobj) for path in fields], axis=0)
+    of_runs = [np.asarray(nib.load(path).dataobj) > 0 for path in fields]
 
     masked([own], out, own_mask=[own])
     np.testing.assert_array_equal(images.read_mask(out), whole > 0)
@@ -222,15 +222,20 @@ def test_voxels_that_a_volume_does_not_cover_leave_the_mask(tmp_path, runs):
     assert (said["FieldOfView"], said["VoxelsLeftOutForFieldOfView"]) == ("zeros", 0)
 
     masked([own], out, own_mask=[own], fields_of_view=fields)
+    np.testing.assert_array_equal(images.read_mask(out), (whole > 0) & np.any(of_runs, axis=0))
+    masked([own], out, own_mask=[own], fields_of_view=fields, coverage="all")
     inside = images.read_mask(out)
-    np.testing.assert_array_equal(inside, (whole > 0) & covered)
+    np.testing.assert_array_equal(inside, (whole > 0) & np.all(of_runs, axis=0))
     assert all((run[inside] > 300).all() for run in values)
     said = json.loads(out.with_suffix(".json").read_text())
     assert said["VoxelsLeftOutForFieldOfView"] == whole.sum() - inside.sum() > 16 * 18 * 3
     assert said["NumberOfVoxels"] == inside.sum()
 
     images.write_image(fields[0], np.zeros((20, 22, 12), np.uint8), BASE)
-    with pytest.raises(InputError, match="no voxel that every volume covers"):
+    with pytest.raises(InputError, match="no voxel that the volumes of a run all cover"):
+        masked([own], out, own_mask=[own], fields_of_view=fields, coverage="all")
+    images.write_image(fields[1], np.zeros((20, 22, 12), np.uint8), BASE)
+    with pytest.raises(InputError, match="no voxel that the volumes of a run all cover"):
         masked([own], out, own_mask=[own], fields_of_view=fields)
 
 
@@ -252,7 +257,7 @@ def test_volume_with_infinity_stops(tmp_path, runs, value):
     bad = nib.load(runs[0][0] / "v1.nii", mmap=False).get_fdata()
     bad[0, 0, 0] = value
     nib.Nifti1Image(bad, BASE).to_filename(runs[0][0] / "v1.nii")
-    with pytest.raises(InputError, match="NaN or infinite"):
+    with pytest.raises(InputError, match=r"v1\.nii: volume 2 holds 1 voxels that are infinite"):
         resample(tmp_path, runs, 0)
 
 
@@ -280,6 +285,236 @@ def test_volume_with_nan_stops_and_leaves_nothing(tmp_path, runs):
     with pytest.raises(InputError, match=r"v2\.nii: volume 3 holds 1 voxels that are NaN"):
         resample(tmp_path, runs, 0)
     assert not list(tmp_path.glob("*out*"))
+
+
+def with_nan(folder, scans, where):
+    """Put NaN into volumes of a run of 3D images."""
+    for scan in scans:
+        path = folder / f"v{scan}.nii"
+        image = nib.load(path, mmap=False)
+        data = image.get_fdata(dtype=np.float32)
+        data[where] = np.nan
+        nib.Nifti1Image(data, image.affine).to_filename(path)
+
+
+@pytest.mark.parametrize(
+    ("scans", "message"),
+    [
+        ([0], r"v0\.nii: volume 1 holds 6 voxels that are NaN, and have values in volume 2"),
+        ([1], r"v1\.nii: volume 2 holds 6 voxels that are NaN, and have values in the volumes before"),
+        ([0, 1, 3], r"v2\.nii: volume 3 has values in 6 voxels that are NaN in the volumes before"),
+        ([3], r"v3\.nii: volume 4 holds 6 voxels that are NaN, and have values in the volumes before"),
+    ],
+)
+def test_nan_that_comes_and_goes_stops(tmp_path, runs, scans, message):
+    """The volume that differs is named, and in how many voxels."""
+    with_nan(runs[0][0], scans, np.s_[3:5, 4, 5:8])
+    with pytest.raises(InputError, match=message):
+        resample(tmp_path, runs, 0)
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_run_of_nan_alone_stops(tmp_path, runs):
+    """A background without a head."""
+    with_nan(runs[0][0], range(4), ...)
+    with pytest.raises(InputError, match="volume 1 is NaN in every voxel"):
+        resample(tmp_path, runs, 0)
+
+
+@pytest.mark.parametrize("value", [0.0, 700.0])
+def test_volume_of_one_value_beside_its_background_stops(tmp_path, runs, value):
+    """NaN is no second value that would make a picture of it."""
+    with_nan(runs[0][0], range(4), np.s_[:5])
+    image = nib.load(runs[0][0] / "v2.nii", mmap=False)
+    flat = np.where(np.isnan(image.get_fdata()), np.nan, value)
+    nib.Nifti1Image(flat.astype(np.float32), image.affine).to_filename(runs[0][0] / "v2.nii")
+    with pytest.raises(InputError, match=f"volume 3 has the value {value:g} in every voxel"):
+        resample(tmp_path, runs, 0)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_nan_in_every_volume_is_background(tmp_path, caplog, suffix):
+    """As SPM writes what lies outside of the brain: 0 in the resampled run, and not covered."""
+    caplog.set_level("INFO")
+    data = np.random.default_rng(0).integers(600, 800, (20, 22, 12, 5)).astype(np.float32)
+    outside = np.zeros((20, 22, 12), bool)
+    outside[:4], outside[:, :, 10:] = True, True
+    path = tmp_path / f"run{suffix}"
+    nib.Nifti1Image(np.where(outside[..., None], np.nan, data), BASE).to_filename(path)
+    said = resampled(tmp_path, path, path)
+    np.testing.assert_array_equal(nib.load(tmp_path / "o.nii").dataobj, np.where(outside[..., None], 0, data))
+    np.testing.assert_array_equal(np.asarray(nib.load(tmp_path / "fov.nii.gz").dataobj), ~outside)
+    assert said["VoxelsOfNaN"] == outside.sum()
+    assert f"{outside.sum()} voxels are NaN in every volume" in caplog.text
+
+
+@pytest.mark.parametrize("strategy", ["direct", "sequential"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_background_of_moved_volumes_is_0_and_what_reads_it_is_not_covered(tmp_path, runs, strategy, number):
+    """Volumes that move: resampled as zeros are, and covered where no interpolation reads the background."""
+    where = np.s_[14:, :, :]
+    for folder, _ in runs:
+        with_nan(folder, range(4), where)
+    ours = np.asarray(resample(tmp_path, runs, number, strategy=strategy).dataobj)
+    covered = np.asarray(nib.load(tmp_path / "fov.nii.gz").dataobj) > 0
+    for folder, _ in runs:  # the same with zeros
+        for scan in range(4):
+            image = nib.load(folder / f"v{scan}.nii", mmap=False)
+            zeros = np.nan_to_num(image.get_fdata(dtype=np.float32))
+            nib.Nifti1Image(zeros, image.affine).to_filename(folder / f"v{scan}.nii")
+    expected = resample(tmp_path, runs, number, strategy=strategy)
+    np.testing.assert_array_equal(ours, expected.dataobj)
+    geometric = np.asarray(nib.load(tmp_path / "fov.nii.gz").dataobj) > 0
+    assert 1000 < covered.sum() < geometric.sum()
+    assert not (covered & ~geometric).any()
+    assert (ours[covered] > 300).all()
+    assert not covered[16:].any()
+
+
+def resampled(tmp_path, path, reference, **options):
+    """Resample one 4D image to o.nii; return the sidecar."""
+    options = {"repetition_time": 2.0, "strategy": "sequential", "smoothing_fwhm": None} | options
+    resample_run(
+        bold=[path], reference=[reference], resampled=tmp_path / "o.nii", sidecar=tmp_path / "o.json",
+        field_of_view=tmp_path / "fov.nii.gz", **options,
+    )  # fmt: skip
+    return json.loads((tmp_path / "o.json").read_text())
+
+
+@pytest.fixture
+def head4d():
+    """A run of 4 volumes that reaches every face of its image."""
+    return np.random.default_rng(3).integers(600, 800, (12, 10, 8, 4)).astype(np.float32)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "sequential"])
+@pytest.mark.parametrize("change", ["0.0004 mm", "3.992 mm for 3.990", "a hundredth of a degree"])
+def test_run_on_nearly_the_reference_grid_is_copied(tmp_path, head4d, caplog, change, strategy):
+    """No rim slice is lost to rounding, and how far the grids are apart is said."""
+    caplog.set_level("INFO")
+    first = np.diag([3.0, 3, 3.99, 1])
+    first[:3, 3] = [-17, -14, -13.965]
+    second = first.copy()
+    if change == "0.0004 mm":
+        second[2, 3] -= 0.0004
+    elif change.startswith("3.992"):
+        second[2] *= 3.992 / 3.990
+    else:
+        second = moved(first, 0.01, (0, 0, 0))
+    for name, affine in (("a.nii", first), ("b.nii", second)):
+        nib.Nifti1Image(head4d, affine).to_filename(tmp_path / name)
+    said = resampled(tmp_path, tmp_path / "b.nii", tmp_path / "a.nii", strategy=strategy)
+    np.testing.assert_array_equal(nib.load(tmp_path / "o.nii").dataobj, head4d)
+    assert np.asarray(nib.load(tmp_path / "fov.nii.gz").dataobj).all()
+    assert said["voxels_outside_fov"] == [0] * 4
+    assert said["VolumesCopied"] == 4
+    assert 0 < said["VoxelsFromReferenceGrid"] < 0.01
+    assert "voxels from the reference grid, and is taken to lie on it" in caplog.text
+    said = resampled(tmp_path, tmp_path / "a.nii", tmp_path / "a.nii", strategy=strategy)
+    assert (said["VolumesCopied"], said["VoxelsFromReferenceGrid"]) == (4, 0)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "sequential"])
+def test_run_on_another_grid_says_that_it_was_interpolated(tmp_path, head4d, strategy):
+    """No volume is copied, and no distance is taken for none."""
+    nib.Nifti1Image(head4d, BASE).to_filename(tmp_path / "a.nii")
+    nib.Nifti1Image(head4d, moved(BASE, 0, (0, 0, 0.05))).to_filename(tmp_path / "b.nii")
+    said = resampled(tmp_path, tmp_path / "b.nii", tmp_path / "a.nii", strategy=strategy)
+    assert (said["VolumesCopied"], said["VoxelsFromReferenceGrid"]) == (0, None)
+    assert min(said["voxels_outside_fov"]) > 0
+
+
+@pytest.mark.parametrize("strategy", ["direct", "sequential"])
+def test_volumes_that_jitter_keep_their_rim(tmp_path, head4d, strategy):
+    """Affines that differ by less than a hundredth of a voxel: each is obeyed, and nothing is lost for it."""
+    affine = np.diag([3.0, 3, 4, 1])
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for scan in range(4):
+        own = affine.copy()
+        own[:3, 3] += 0.009 * scan * np.array([-1, 1, 1])
+        nib.Nifti1Image(head4d[..., scan], own).to_filename(folder / f"v{scan}.nii")
+    resample(tmp_path, [(folder, None)], 0, strategy=strategy)
+    ours = nib.load(tmp_path / "out.nii").get_fdata()
+    assert (ours > 500).all()
+    assert np.asarray(nib.load(tmp_path / "fov.nii.gz").dataobj).all()
+    np.testing.assert_allclose(ours, head4d, rtol=0, atol=0.05 * np.ptp(head4d))
+    assert np.abs(ours - head4d)[..., 3].max() > 0.1
+    said = json.loads((tmp_path / "out.json").read_text())
+    assert (said["VolumesCopied"], said["VoxelsFromReferenceGrid"]) == (1, 0)
+
+
+@pytest.mark.parametrize("factor", [0.001, 0.05, 14, 1000])
+def test_run_whose_voxels_are_of_another_order_of_size_stops(tmp_path, head4d, factor):
+    """Metres or micrometres for millimetres, in one of two runs."""
+    nib.Nifti1Image(head4d, BASE).to_filename(tmp_path / "a.nii")
+    scaled = BASE @ np.diag([1, 1, factor, 1])
+    nib.Nifti1Image(head4d, scaled).to_filename(tmp_path / "b.nii")
+    with pytest.raises(
+        InputError, match=r"b\.nii: has voxels of .* mm, and the first volume of the subject's"
+    ):
+        resampled(tmp_path, tmp_path / "b.nii", tmp_path / "a.nii")
+
+
+def test_runs_of_other_voxel_sizes_are_no_mistake(tmp_path, head4d):
+    """Voxels of 1 mm beside those of 3 mm, and the axes exchanged."""
+    nib.Nifti1Image(head4d, np.diag([3.0, 3, 9, 1])).to_filename(tmp_path / "a.nii")
+    nib.Nifti1Image(head4d, np.diag([9.0, 1, 3, 1])).to_filename(tmp_path / "b.nii")
+    assert resampled(tmp_path, tmp_path / "b.nii", tmp_path / "a.nii")["VolumesCopied"] == 0
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("strategy", ["direct", "sequential"])
+def test_affines_of_spm_do_what_those_of_3d_volumes_do(tmp_path, runs, suffix, number, strategy):
+    """A 4D image with SPM's .mat beside it is the run of 3D images with these affines, in every byte."""
+    expected = resample(tmp_path, runs, number, strategy=strategy)
+    expected, whole = np.asarray(expected.dataobj), json.loads((tmp_path / "out.json").read_text())
+    field = (tmp_path / "fov.nii.gz").read_bytes()
+    four = []
+    for n, (_, volumes) in enumerate(runs):
+        path = tmp_path / f"four{n}{suffix}"
+        stack = np.stack([data for data, _ in volumes], axis=-1).astype(np.float32)
+        nib.Nifti1Image(stack, volumes[0][1]).to_filename(path)
+        one = np.eye(4)
+        one[:3, 3] = -1
+        mats = np.stack([affine @ one for _, affine in volumes], axis=-1)
+        scipy.io.savemat(tmp_path / f"four{n}.mat", {"mat": mats})
+        four.append(path)
+    said = resampled(tmp_path, four[number], four[0], strategy=strategy)
+    np.testing.assert_array_equal(nib.load(tmp_path / "o.nii").dataobj, expected)
+    assert (tmp_path / "fov.nii.gz").read_bytes() == field
+    assert (said["AffinesFrom"], whole["AffinesFrom"]) == ("mat", "header")
+    for key in ("translation_mm", "rotation_deg", "voxels_outside_fov"):
+        np.testing.assert_allclose(said[key], whole[key], rtol=0, atol=2e-6)
+    assert [entry["name"] for entry in said["Inputs"]] == [four[number].name, f"four{number}.mat"]
+    digest = hashlib.sha256((tmp_path / f"four{number}.mat").read_bytes()).hexdigest()
+    assert said["Inputs"][1]["sha256"] == digest
+    assert [entry["name"] for entry in said["Reference"]] == [four[0].name, "four0.mat"]
+
+
+@pytest.mark.parametrize("shape", [(40, 20, 1), (1, 20, 14), (16, 1, 20), (30, 30, 2), (20, 3, 20)])
+@pytest.mark.parametrize("strategy", ["direct", "sequential"])
+def test_thin_run_is_copied_on_its_grid_and_interpolated_along_its_other_axes(tmp_path, shape, strategy):
+    """A single slice is neither refused nor lost; moved in its plane it is a spline of that plane."""
+    data = np.random.default_rng(0).integers(600, 800, (*shape, 3)).astype(np.float32)
+    affine = np.diag([3.0, 3, 5, 1])
+    shift = np.where(np.array(shape) < 4, 0.0, 0.3 * np.array([3, 3, 5]))
+    for name, by in (("a.nii", 0), ("b.nii", shift)):
+        own = affine.copy()
+        own[:3, 3] += by
+        nib.Nifti1Image(data, own).to_filename(tmp_path / name)
+    said = resampled(tmp_path, tmp_path / "a.nii", tmp_path / "a.nii", strategy=strategy)
+    np.testing.assert_array_equal(nib.load(tmp_path / "o.nii").dataobj, data)
+    assert said["VolumesCopied"] == 3
+    resampled(tmp_path, tmp_path / "b.nii", tmp_path / "a.nii", strategy=strategy)
+    offset = -np.where(np.array(shape) < 4, 0, 0.3)
+    ours = nib.load(tmp_path / "o.nii").get_fdata()
+    for scan in range(3):
+        expected = affine_transform(data[..., scan].astype(float), np.eye(3), offset, order=3)
+        expected = clipped(expected, data[..., scan] if strategy == "direct" else data)
+        np.testing.assert_allclose(ours[..., scan], expected, rtol=0, atol=SINGLE_PRECISION)
+    assert (ours > 500).sum() > 0.7 * ours.size
 
 
 def test_mean_image_counts_every_run_once(tmp_path, runs):

@@ -115,25 +115,20 @@ def bold(wildcards):
     return row(wildcards).bold
 
 
-def first_image(run):
-    """The first file of a run, of a pair with its header."""
-    return run.bold[: 2 if run.bold[0].endswith(".img") else 1]
-
-
 def first_bold(wildcards):
     """First volume of a run."""
-    return first_image(row(wildcards))
+    return row(wildcards).first
 
 
 def n_scans(wildcards):
     """Number of 3D images of a run; None leaves it to the header of a 4D image, or to the folder."""
-    images = [file for file in row(wildcards).bold if not file.endswith(".hdr")]
+    images = row(wildcards).images
     return len(images) if len(images) > 1 else None
 
 
 def reference(wildcards):
     """First volume of the subject's first run, whose grid is the reference."""
-    return first_image(runs_of(wildcards)[0])
+    return runs_of(wildcards)[0].first
 
 
 @functools.cache
@@ -196,8 +191,7 @@ def own_mask(wildcards):
         return []
     if config["mask"] == "derivatives":
         return [run.mask for run in runs_of(wildcards)]
-    header = Path(config["mask"]).with_suffix(".hdr")
-    return [config["mask"], *([header] if config["mask"].endswith(".img") else [])]
+    return study.with_companions(config["mask"])
 
 
 def field_of_view(wildcards):

@@ -93,6 +93,7 @@ rule compute_mask:
         mem_mb=needs(500, per_gb=100),
         runtime=needs(10, per_gb=5),
     params:
+        coverage=config["fixed_effects"]["coverage"],
         code=code_digest("compute_mask"),
     script:
         "../scripts/compute_mask.py"

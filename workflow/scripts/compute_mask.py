@@ -1,46 +1,64 @@
 """The voxels to analyse: nilearn's EPI mask of the runs' means, or given masks on the grid of these.
 
-Where the fields of view of the runs are given, voxels that some volume does not cover are left out.
+Where the fields of view of the runs are given, voxels are left out that no run covers in all its volumes, or
+that not every run does.
 """
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
 
-from firstlevel import images, resampling, stage, tables
+from firstlevel import images, masks, resampling, stage, tables
 from firstlevel.images import Grid
 from firstlevel.stage import InputError
 
 RUNS_THRESHOLD = 0.5
 """A voxel is in the mask where it is in more than this share of the runs' masks, as in nilearn."""
+OPENING = 2
+"""Voxels by which nilearn erodes its mask from every side, the edges of the image among them."""
+THIN = 4 * OPENING - 1
+"""An axis of no more voxels would lose most of them to it (of four all), whatever lies there."""
+ADDED = 4 * OPENING
+"""Slices put at either end of a thin axis: more than erosion, dilation and erosion reach."""
 
 
 def compute_mask(
-    *, means: list[Path], mask: Path, own_mask: list[Path], sidecar: Path, fields_of_view: list[Path]
+    *,
+    means: list[Path],
+    mask: Path,
+    own_mask: list[Path],
+    sidecar: Path,
+    fields_of_view: list[Path],
+    coverage: Literal["any", "all"] = "any",
 ) -> None:
     """Write the mask of a subject as uint8 on the grid of the runs' means, and where it is from.
 
     `own_mask` is empty, or the user's mask (of a pair with its ``.hdr``), or the mask of every run.
-    `fields_of_view` is empty, or for every run the voxels that all its volumes cover.
+    `fields_of_view` is empty, or for every run the voxels that all its volumes cover; `coverage` any keeps a
+    voxel that is covered in some run, all one that is covered in every run.
     """
     grid = Grid.of(means[0])
-    given = [path for path in own_mask if path.suffix != ".hdr"]
+    given = [path for path in own_mask if path.suffix not in images.COMPANIONS]
     moved = [path for path in given if not _is_on(path, grid)]
+    thresholds: dict[Path, float] = {}
     if given:
-        inside = np.mean([_on_grid(path, means[0]) for path in given], axis=0) > RUNS_THRESHOLD
+        masks_of_runs = [_on_grid(path, grid, thresholds) for path in given]
+        inside = np.mean(masks_of_runs, axis=0) > RUNS_THRESHOLD
     else:
         inside = _epi_mask(means)
     left_out = np.zeros_like(inside)
-    for path in fields_of_view:
-        left_out |= inside & ~images.read_mask(path)
+    if fields_of_view:
+        covered = [images.read_mask(path) for path in fields_of_view]
+        left_out = inside & ~(np.any(covered, axis=0) if coverage == "any" else np.all(covered, axis=0))
     found = inside.any()
     inside &= ~left_out
     if not inside.any():
         raise InputError(
             own_mask[0] if own_mask else means[0],
-            "has no voxel that every volume covers" if found else "gives a mask without a voxel",
+            "has no voxel that the volumes of a run all cover" if found else "gives a mask without a voxel",
             expected="a brain inside the field of view",
             remedy="look at the mean image and the field of view of each run"
             if found
@@ -51,7 +69,12 @@ def compute_mask(
     images.write_image(mask, inside.astype(np.uint8), grid.affine)
     content = {
         "Source": "given" if given else "epi",
-        "Masks": [{"name": path.name, "sha256": stage.sha256(path)} for path in given],
+        "Masks": [
+            {"name": path.name, "sha256": stage.sha256(path)}
+            | ({"Threshold": thresholds[path]} if path in thresholds else {})
+            for path in given
+        ],
+        **({"Threshold": masks.THRESHOLD} if thresholds else {}),
         "ResampledByNearestNeighbour": [path.name for path in moved],
         "NumberOfVoxels": int(inside.sum()),
         "FieldOfView": "masked" if fields_of_view else "zeros",
@@ -60,7 +83,8 @@ def compute_mask(
     tables.write_json(sidecar, content)
     logging.info("%d voxels of %d in the mask", int(inside.sum()), inside.size)
     if fields_of_view:
-        logging.info("%d voxels left out, which some volume does not cover", int(left_out.sum()))
+        runs = "no run covers" if coverage == "any" else "not every run covers"
+        logging.info("%d voxels left out, which %s in all its volumes", int(left_out.sum()), runs)
 
 
 def _epi_mask(means: list[Path]) -> np.ndarray:
@@ -74,33 +98,45 @@ def _epi_mask(means: list[Path]) -> np.ndarray:
                 expected="a brain inside the field of view",
                 remedy="look at the volumes of the run and at their headers",
             )
-    combined = compute_multi_epi_mask(
-        [nib.load(path) for path in means], threshold=RUNS_THRESHOLD, connected=True
-    )
-    return np.asarray(combined.dataobj) > 0
-
-
-def _on_grid(own_mask: Path, mean: Path) -> np.ndarray:
-    """Return the user's mask, by nearest neighbour where it lies on another grid."""
-    if _is_on(own_mask, Grid.of(mean)):
-        return images.read_mask(own_mask)
-    from nilearn.image import resample_to_img
-    from nilearn.image.resampling import BoundingBoxError
-
-    logging.info("%s lies on another grid and is resampled by nearest neighbour", own_mask.name)
-    binary = nib.Nifti1Image(images.read_mask(own_mask).astype(np.uint8), Grid.of(own_mask).affine)
-    try:
-        moved = resample_to_img(
-            binary, nib.load(mean), interpolation="nearest", force_resample=True, copy_header=True
+    found: list[nib.spatialimages.SpatialImage] = [images.load(path) for path in means]
+    shape = Grid.of(means[0]).shape
+    added = [ADDED if size <= THIN else 0 for size in shape]
+    if any(added):
+        logging.info(
+            "the image is thin (%d x %d x %d): its mask is sought as if its outer slices went on", *shape
         )
-    except BoundingBoxError:
+        found = [_thickened(image, added) for image in found]
+    combined = compute_multi_epi_mask(found, threshold=RUNS_THRESHOLD, connected=True)
+    box = tuple(slice(more, more + size) for more, size in zip(added, shape, strict=True))
+    return np.asarray(combined.dataobj)[box] > 0
+
+
+def _thickened(image: nib.spatialimages.SpatialImage, added: list[int]) -> nib.Nifti1Image:
+    """Repeat the outermost slices of an image, so many times at either end of each axis."""
+    data = np.pad(np.asarray(image.dataobj), [(more, more) for more in added], mode="edge")
+    affine = image.affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ added
+    return nib.Nifti1Image(data, affine)
+
+
+def _on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> np.ndarray:
+    """Return the user's mask, by nearest neighbour where it lies on another grid; note its threshold."""
+    given, own = masks.read_given_mask(own_mask), Grid.of(own_mask)
+    if given.threshold is not None:
+        thresholds[own_mask] = given.threshold
+    if _is_on(own_mask, grid):
+        return given.inside
+    logging.info("%s lies on another grid and is resampled by nearest neighbour", own_mask.name)
+    mapping = resampling.voxel_map(own.affine, grid.affine)
+    moved, overlaps = masks.nearest(given.inside, mapping, grid.shape)
+    if not overlaps:
         raise InputError(
             own_mask,
             "does not overlap with the runs",
             expected="a mask of this subject's brain in the space of its runs, by the affine of its header",
             remedy="check that the mask is this subject's, and its header",
-        ) from None
-    return np.asarray(moved.dataobj) > 0
+        )
+    return moved
 
 
 def _is_on(own_mask: Path, grid: Grid) -> bool:

@@ -12,11 +12,11 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from firstlevel import expressions, study
+from firstlevel import expressions, spm_affines, study
 from firstlevel.stage import InputError
 from firstlevel.study import LeftOut, Run
 
@@ -49,6 +49,7 @@ class _Level:
     masks: Sequence[_File]
     confounds: Sequence[_File]
     images: Sequence[_File]
+    affines: Sequence[_File]
 
 
 def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
@@ -195,7 +196,7 @@ def _folders(root: Path, subjects: Iterable[str]) -> Iterator[tuple[tuple[str, s
 
 def _level(folder: str) -> tuple[_Level, list[str]]:
     """Files of a folder by what they are, and its subfolders."""
-    kinds: dict[str, list[_File]] = {"events": [], "sidecars": [], "masks": [], "confounds": [], "images": []}
+    kinds: dict[str, list[_File]] = {field.name: [] for field in fields(_Level)}
     folders = []
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -218,6 +219,8 @@ def _kind(name: str) -> str:
         return "events"
     if name.endswith("_bold.json"):
         return "sidecars"
+    if name.endswith("_bold" + spm_affines.SUFFIX):
+        return "affines"
     if name.endswith(("_desc-brain_mask.nii.gz", "_desc-brain_mask.nii")):
         return "masks"
     return "confounds" if name.endswith(CONFOUNDS) else ""
@@ -284,13 +287,19 @@ def _run(image: _File, levels: list[_Level], raw: list[_Level], config: Mapping[
         session=entities.get("ses"),
         task=entities["task"],
         run=entities.get("run"),
-        bold=(image.path,),
+        bold=(image.path, *_affines_beside(image, levels[-1])),
         events=events[0].path,
         confounds=confounds[0].path if len(confounds) == 1 else None,
         repetition_time=config["study"]["repetition_time"],
         sidecars=tuple(sidecar.path for sidecar in sidecars),
         mask=masks[0].path if len(masks) == 1 else None,
     )
+
+
+def _affines_beside(image: _File, level: _Level) -> list[str]:
+    """The file in which SPM keeps the affines of a 4D image, where there is one."""
+    name = spm_affines.name_beside(Path(image.path)).name
+    return [file.path for file in level.affines if file.name == name]
 
 
 def _nearest(

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import expressions, regressors, tables
+from firstlevel import expressions, regressors, spm_affines, tables
 from firstlevel.regressors import DRIFT
 from firstlevel.stage import InputError
 from firstlevel.study import FACES, Run, confounds_key, needs_motion
@@ -275,16 +275,18 @@ def names_of(expression: str | Sequence[str]) -> list[str]:
 
 
 def _check_motion(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    """Motion from the affines needs an affine per volume, which one 4D image does not have."""
+    """Motion from the affines needs an affine per volume: 3D images, or SPM's ``.mat`` beside a 4D image."""
     if not needs_motion(config):
         return
     for run in runs:
-        if config["study"]["source"] in ("table", "bids") and len(run.bold) == 1:
+        alone = config["study"]["source"] in ("table", "bids") and len(run.images) == 1
+        beside = [Path(file) for file in run.bold if file.endswith(spm_affines.SUFFIX)]
+        if alone and not any(spm_affines.read(file) is not None for file in beside):
             key = "motion_regressors" if config["design"]["motion_regressors"] else "censor.source"
             raise InputError(
                 f"config key design.{key}",
-                f"{run.name} is one image ({run.bold[0]}), whose header has one affine for all volumes",
-                expected="3D volumes, each with the affine that realignment gave it",
+                f"{run.name} is one image ({run.images[0]}), whose header has one affine for all volumes",
+                expected="3D volumes, each with the affine that realignment gave it, or SPM's .mat beside it",
                 remedy="take motion from a confounds table: design.confounds, design.censor.source",
             )
 

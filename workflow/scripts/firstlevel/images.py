@@ -9,18 +9,22 @@ import contextlib
 import gzip
 import math
 import os
+import re
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from firstlevel import spm_affines
 from firstlevel.stage import InputError, atomic
 
 SUFFIXES = (".nii", ".nii.gz", ".img")
+COMPANIONS = (".hdr", spm_affines.SUFFIX)
+"""What lies beside an image: the header of a pair, SPM's affines."""
 BLOCK_BYTES = 32 * 2**20
 """Size of a block of a 4D file, in single precision as read; the memory of a stage follows it."""
 
@@ -29,30 +33,56 @@ UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error)
 DEFLATED = 1032
 """How many bytes one byte of a compressed file can hold at most. Source: zlib, technical details."""
 
+FARTHEST = 1e6
+"""mm, how far from the origin of its space no voxel of a head is."""
+
 FloatArray = npt.NDArray[np.float64]
 Float32Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the voxels are: shape (nx, ny, nz) and affine (4, 4), voxel indices to mm."""
+    """Where the voxels are: shape (nx, ny, nz) and affine (4, 4), voxel indices to mm.
+
+    `source` is the ``.mat`` that the affine is from, None where it is the header's.
+    """
 
     shape: tuple[int, int, int]
     affine: FloatArray
+    source: Path | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, path: Path) -> Grid:
-        """Return the grid of a 3D or 4D image."""
+        """Return the grid of an image, of several volumes that of the first."""
+        return cls.of_volumes(path)[0]
+
+    @classmethod
+    def of_volumes(cls, path: Path) -> list[Grid]:
+        """Return the grid of each volume of an image; the header's is one for all of them.
+
+        Raises
+        ------
+        InputError : an affine that is no place in mm, and not as many in SPM's ``.mat`` as there are volumes.
+        """
         image = load(path)
-        affine = np.asarray(image.affine, dtype=np.float64)
-        if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9:
+        n_scans, shape = n_volumes(image), _shape3(image)
+        header, source = np.asarray(image.affine, dtype=np.float64), spm_affines.beside(path)
+        is_nifti = isinstance(image.header, nib.Nifti1Header)  # of Analyze, nibabel reads the .mat itself
+        matrices = spm_affines.read(source) if source and is_nifti else None
+        if source is None or matrices is None:
+            _check_affine(header, shape, path, "")
+            return [cls(shape, header)] * n_scans
+        if len(matrices) != n_scans:
             raise InputError(
-                path,
-                "its affine cannot be inverted",
-                expected="an affine that gives each voxel a place of its own, in mm",
-                remedy="restore the header (sform or qform)",
+                source,
+                f"holds the affines of {len(matrices)} volumes, and {path.name} has {n_scans}",
+                expected="one affine per volume: SPM takes them before the header's",
+                remedy="restore the .mat of this image, or remove it where the header's affine holds for all",
             )
-        return cls(_shape3(image, path), affine)
+        affines = [matrix if matrix.any() else header for matrix in matrices]
+        for scan, affine in enumerate(affines):
+            _check_affine(affine, shape, source if matrices[scan].any() else path, f" (volume {scan + 1})")
+        return [cls(shape, affine, source) for affine in affines]
 
 
 @dataclass(frozen=True)
@@ -70,14 +100,14 @@ class Series:
 
     @classmethod
     def of(cls, bold: list[Path]) -> Series:
-        """Take a 4D image, 3D images in time order (with the ``.hdr`` of pairs), or one folder of 3D images.
+        """Take a 4D image, 3D images in time order (with what lies beside them), or one folder of 3D images.
 
         Raises
         ------
         InputError : where there is no image, or a list of 3D images holds a 4D one.
         """
         paths = images_in(bold[0]) if len(bold) == 1 and bold[0].is_dir() else bold
-        files = tuple(path for path in paths if path.suffix != ".hdr")
+        files = tuple(path for path in paths if path.suffix not in COMPANIONS)
         if not files:
             raise InputError(
                 bold[0] if bold else "bold",
@@ -85,7 +115,6 @@ class Series:
                 expected=f"files that end with {', '.join(SUFFIXES)}",
                 remedy="check the path of the run",
             )
-        _shape3(load(files[0]), files[0])
         if len(files) > 1:
             return cls(files, len(files))
         return cls(files, n_volumes(load(files[0])))
@@ -105,12 +134,12 @@ class Series:
         return self.files[scan if len(self.files) > 1 else 0]
 
     def grids(self) -> list[Grid]:
-        """Return the grid of each volume, from the headers alone; a 4D file has one for all."""
+        """Return the grid of each volume, from headers and SPM's ``.mat`` alone."""
         if len(self.files) == 1:
-            return [Grid.of(self.files[0])] * self.n_scans
+            return Grid.of_volumes(self.files[0])
         return [Grid.of(file) for file in self.files]
 
-    def volumes(self) -> Iterator[Float32Array]:
+    def volumes(self) -> Generator[Float32Array, None, None]:
         """Yield each volume as [z, y, x], single precision, with slope and intercept applied."""
         if len(self.files) > 1:
             for file in self.files:
@@ -130,6 +159,8 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
             path, "there is no such file", expected="an image", remedy="check the path in the study"
         ) from None
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError, *UNREADABLE) as error:
+        if found := re.search(r"vox offset (-?\d+) too low", str(error)):
+            raise _misplaced(path, int(found[1])) from None
         raise InputError(
             path,
             f"cannot be read ({_one_line(error)})",
@@ -139,6 +170,7 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
     if not isinstance(image, nib.spatialimages.SpatialImage):
         raise InputError(path, "is no image of voxels", expected="a NIfTI image", remedy="take another file")
     _check_size(image, path)
+    _check_kind(image, path)
     return image
 
 
@@ -146,12 +178,63 @@ def _check_size(image: nib.spatialimages.SpatialImage, path: Path) -> None:
     """Hold what the header asks for to what the file can hold, before anything of that size is allocated."""
     if min(image.shape, default=1) < 1:
         raise _damaged(path, ValueError(f"its header says the shape {image.shape}"))
+    if len(image.shape) < 2 or sum(size > 1 for size in image.shape[3:]) > 1:
+        raise InputError(
+            path,
+            f"has {len(image.shape)} dimensions, shape {image.shape}",
+            expected="a 3D or 4D image; axes of length one do not count",
+            remedy="split the file or take another one",
+        )
     proxy, suffix = image.dataobj, path.suffix
     if isinstance(proxy, nib.arrayproxy.ArrayProxy) and suffix in (".nii", ".img", ".gz"):
         claimed = proxy.offset + math.prod(map(int, image.shape)) * proxy.dtype.itemsize
         size = Path(image.file_map["image"].filename or path).stat().st_size
         if claimed > size * (DEFLATED if suffix == ".gz" else 1):
             raise _damaged(path, ValueError(f"its header asks for {claimed} bytes, and the file has {size}"))
+
+
+def _check_kind(image: nib.spatialimages.SpatialImage, path: Path) -> None:
+    """Values that are numbers on one scale, and that begin after the header."""
+    dtype = np.dtype(image.get_data_dtype())
+    if dtype.kind not in "biuf":
+        what, remedy = "complex numbers", "save their magnitude (numpy.abs), and take that"
+        if dtype.kind != "c":
+            what, remedy = f"colours or other records ({dtype})", "save grey values, or take the original"
+        raise InputError(path, f"holds {what}", expected="one real number per voxel", remedy=remedy)
+    proxy = image.dataobj
+    if isinstance(image, nib.Nifti1Image) and isinstance(proxy, nib.arrayproxy.ArrayProxy):
+        least = int(image.header.single_vox_offset)
+        if proxy.offset < least:
+            raise _misplaced(path, proxy.offset)
+
+
+def _misplaced(path: Path, offset: int) -> InputError:
+    return InputError(
+        path,
+        f"its data would be read from byte {offset}, which lies in its header",
+        expected="vox_offset of at least 352, of NIfTI-2 544, in a file of header and data",
+        remedy="correct vox_offset, or convert the image again",
+    )
+
+
+def _check_affine(affine: FloatArray, shape: tuple[int, int, int], path: Path, volume: str) -> None:
+    """Each voxel has a place of its own, and none is a kilometre away."""
+    flat = not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9
+    if flat or not np.array_equal(affine[3], (0, 0, 0, 1)):
+        raise InputError(
+            path,
+            f"its affine cannot be inverted{volume}",
+            expected="an affine that gives each voxel a place of its own, in mm",
+            remedy="restore the header (sform or qform)",
+        )
+    reach = float((np.abs(affine[:3, :3]) @ (np.array(shape) - 1) + np.abs(affine[:3, 3])).max())
+    if reach >= FARTHEST:
+        raise InputError(
+            path,
+            f"its affine puts voxels up to {reach:.3g} mm from the origin{volume}",
+            expected=f"places in mm, below {FARTHEST:g}",
+            remedy="restore the header (sform or qform)",
+        )
 
 
 @contextlib.contextmanager
@@ -190,8 +273,8 @@ def header_of(image: Path) -> Path | None:
 
 
 def n_volumes(image: nib.spatialimages.SpatialImage) -> int:
-    """Number of volumes of an image; (x, y, z) and (x, y, z, 1) hold one."""
-    return int(image.shape[3]) if len(image.shape) > 3 else 1
+    """Number of volumes of an image, along its one axis longer than one beyond the third."""
+    return int(max(image.shape[3:], default=1))
 
 
 def header_time(bold: Path) -> float | None:
@@ -200,7 +283,10 @@ def header_time(bold: Path) -> float | None:
     if n_volumes(image) == 1 or not isinstance(image.header, nib.Nifti1Header):
         return None
     factor = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}.get(image.header.get_xyzt_units()[1])
-    zoom = float(image.header.get_zooms()[3])
+    zooms = [float(zoom) for zoom in image.header.get_zooms()[3:]]
+    zoom = zooms[int(np.argmax(image.shape[3:]))]
+    if zoom in (0, 1):  # what writers fill in, of (x, y, z, 1, t) beside the time in the fourth place
+        zoom = next((other for other in zooms if other not in (0, 1)), zoom)
     return zoom * factor if factor and zoom > 0 else None
 
 
@@ -260,6 +346,7 @@ def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Flo
     """
     image = load(path)
     n_scans = n_volumes(image)
+    further = tuple(slice(None) for _ in image.shape[3:])
     per_slice = mask.shape[0] * mask.shape[1] * n_scans * 4
     step = max(1, BLOCK_BYTES // per_slice)
     start = 0
@@ -269,34 +356,37 @@ def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Flo
         if count:
             # [scan, z, y, x], so that the inner axis is the file's
             with _reading(path):
-                slab = np.asarray(image.dataobj[:, :, low : low + step, :], dtype=np.float32).T
-            yield slice(start, start + count), slab[:, inside.T]
+                slab = np.asarray(image.dataobj[(..., slice(low, low + step), *further)], dtype=np.float32)
+            yield slice(start, start + count), slab.reshape((*inside.shape, n_scans)).T[:, inside.T]
         start += count
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:
-    """Mask as a boolean array (nx, ny, nz)."""
+    """Mask that a stage has written, as a boolean array (nx, ny, nz)."""
+    return read_volume(path) > 0
+
+
+def read_volume(path: Path) -> Float32Array:
+    """Values of an image of one volume, (nx, ny, nz)."""
     image = load(path)
     if n_volumes(image) > 1:
         raise InputError(
             path,
             f"holds {n_volumes(image)} volumes",
-            expected="a mask of one volume",
+            expected="an image of one volume",
             remedy="take one volume of it",
         )
-    with _reading(path):
-        data = np.asarray(image.dataobj)
-    return data.reshape(_shape3(image, path)) > 0
+    return _read(image, path).T
 
 
 def read_masked(path: Path, mask: npt.NDArray[np.bool_]) -> FloatArray:
     """Values of a 3D or 4D image inside a mask, (v,) or (k, v), in the order of :func:`blocks`."""
     with _opened(path) as image, _reading(path):
-        if len(image.shape) == 3:
-            return np.asarray(image.dataobj, dtype=np.float64).T[mask.T]
-        values = np.empty((image.shape[3], int(mask.sum())))
-        for k in range(image.shape[3]):
-            values[k] = np.asarray(image.dataobj[..., k]).T[mask.T]
+        if len(image.shape) < 4:
+            return np.asarray(image.dataobj, dtype=np.float64).reshape(_shape3(image)).T[mask.T]
+        values = np.empty((n_volumes(image), int(mask.sum())))
+        for k in range(len(values)):
+            values[k] = _volume(image, k).T[mask.T]
     return values
 
 
@@ -335,16 +425,18 @@ def smoothed(volume: Float32Array, affine: FloatArray, fwhm: float) -> Float32Ar
     return np.ascontiguousarray(data.T)
 
 
-def _shape3(image: nib.spatialimages.SpatialImage, path: Path) -> tuple[int, int, int]:
-    if len(image.shape) not in (3, 4):
-        raise InputError(
-            path,
-            f"has {len(image.shape)} dimensions, shape {image.shape}",
-            expected="a 3D or 4D image",
-            remedy="split the file or take another one",
-        )
-    nx, ny, nz = image.shape[:3]
+def _shape3(image: nib.spatialimages.SpatialImage) -> tuple[int, int, int]:
+    """Voxels along x, y and z; an image of two dimensions is one slice."""
+    nx, ny, nz = (*image.shape, 1)[:3]
     return int(nx), int(ny), int(nz)
+
+
+def _volume(image: nib.spatialimages.SpatialImage, scan: int) -> npt.NDArray[np.generic]:
+    """One volume of an image, (nx, ny, nz), whatever axes of length one it has beside that of time."""
+    if n_volumes(image) == 1:
+        return np.asarray(image.dataobj).reshape(_shape3(image))
+    at = tuple(scan if size > 1 else 0 for size in image.shape[3:])
+    return np.asarray(image.dataobj[(..., *at)])
 
 
 def _read(image: nib.spatialimages.SpatialImage, path: Path, scan: int | None = None) -> Float32Array:
@@ -356,9 +448,8 @@ def _read(image: nib.spatialimages.SpatialImage, path: Path, scan: int | None = 
             remedy="give one 4D file per run, or only 3D files",
         )
     with _reading(path):
-        proxy = image.dataobj
-        data = np.asarray(proxy if scan is None or len(image.shape) == 3 else proxy[..., scan])
-    return np.ascontiguousarray(data.reshape(_shape3(image, path)).T, dtype=np.float32)
+        data = _volume(image, scan or 0)
+    return np.ascontiguousarray(data.T, dtype=np.float32)
 
 
 def _one_line(error: Exception) -> str:

@@ -149,7 +149,9 @@ def _images(config: Mapping[str, Any]) -> list[Sentence]:
         "epi": "The brain mask was computed from the mean image of each run, as nilearn does for EPI images",
         "derivatives": "The brain mask is that of the preprocessing, where the masks of all runs overlap",
     }.get(config["mask"], "The brain mask was given")
-    only = "; voxels that some volume does not cover were left out" * (resample["field_of_view"] == "masked")
+    only = "; runs are without the voxels that some volume of theirs does not cover" * (
+        resample["field_of_view"] == "masked"
+    )
     return [*found, Sentence(f"{mask}{only}.", ("nilearn",) if config["mask"] == "epi" else ())]
 
 

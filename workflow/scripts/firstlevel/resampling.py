@@ -4,11 +4,16 @@ Same result as ``scipy.ndimage.affine_transform(volume, matrix, offset, order=3)
 for this one case: order 3, three axes, zero outside of the volume, single precision. They release the
 interpreter lock, so that threads work on different volumes. Knows arrays only.
 
+Two things scipy does otherwise. A point that rounding puts just outside of the outermost voxels takes the
+value at the rim. And an axis of one voxel is not interpolated: what lies within half a voxel takes its value.
+
 A volume of shape (nx, ny, nz) is held as files hold it, x fastest: arrays here are [z, y, x], while
 coordinates, matrices and offsets stay in the order x, y, z.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numba
 import numpy as np
@@ -25,11 +30,53 @@ SIXTH = np.float32(1.0 / 6.0)
 TWO, THREE, FOUR, ONE = (np.float32(value) for value in (2, 3, 4, 1))
 
 
+SAME = 0.01
+"""Voxels; grids whose voxels lie less far apart are one. Headers round to some thousandths of a millimetre;
+a shift by so much changes a value by at most a hundredth of the step to its neighbour."""
+RIM = 1e-3
+"""Voxels; a face of one grid that lies outside of a face of the other by no more lies on it: rounding."""
+HALF = 0.5
+"""Voxels from the centre of a slice to its face."""
+
+
 def same_grid(
     shape: tuple[int, ...], affine: FloatArray, other_shape: tuple[int, ...], other: FloatArray
 ) -> bool:
-    """Whether two grids are one: equal shape and affines that `np.allclose` takes as equal."""
-    return shape == other_shape and bool(np.allclose(affine, other, rtol=1e-5, atol=1e-8))
+    """Whether two grids are one: equal shape, and no voxel of one a hundredth of a voxel from the other's."""
+    return shape == other_shape and displacement(voxel_map(affine, other), shape) < SAME
+
+
+def displacement(mapping: FloatArray, shape: tuple[int, ...]) -> float:
+    """Largest distance between the same voxel of two grids of one shape, in voxels along any axis.
+
+    `mapping` is a :func:`voxel_map`; it is affine, so that the distance is largest at a corner.
+    """
+    corners = np.array(list(itertools.product(*((0, size - 1) for size in shape))), dtype=np.float64)
+    return float(np.abs(corners @ mapping[:3, :3].T + mapping[:3, 3] - corners).max())
+
+
+def rims(mapping: FloatArray, shape: tuple[int, ...], source: tuple[int, ...]) -> FloatArray:
+    """How far outside of the outermost voxels a point still takes their value, in voxels along each axis.
+
+    A hundredth where the grids are the same. Otherwise a thousandth along the axes whose faces are parallel
+    to faces of the new grid, where rounding would cost a whole slice. Faces that motion has turned meet in
+    single voxels, and those stay 0, as in nilearn.
+
+    Parameters
+    ----------
+    mapping, shape : those of :func:`resample`; `source` is the shape of the volume.
+    """
+    if shape == source and displacement(mapping, shape) < SAME:
+        return np.full(3, SAME)
+    along = np.abs(mapping[:3, :3]).argmax(axis=1)
+    reach = np.abs(mapping[:3, :3]) * (np.array(shape) - 1)
+    reach[np.arange(3), along] = 0.0
+    return np.where(reach.sum(axis=1) <= RIM, RIM, 0.0)
+
+
+def equal_affines(affine: FloatArray, other: FloatArray) -> bool:
+    """Whether nilearn takes two affines as equal, and so does not resample."""
+    return bool(np.allclose(affine, other, rtol=1e-5, atol=1e-8))
 
 
 def voxel_map(affine: FloatArray, target: FloatArray) -> FloatArray:
@@ -43,18 +90,20 @@ def resample(volume: Float32Array, mapping: FloatArray, shape: tuple[int, int, i
 
     Parameters
     ----------
-    volume : [z, y, x], finite, each axis at least 2 long.
+    volume : [z, y, x], finite. An axis of one voxel is not interpolated.
     mapping : (4, 4), from voxel indices of the new grid to those of `volume`; see :func:`voxel_map`.
     shape : (nx, ny, nz) of the new grid.
 
     Returns
     -------
-    [z, y, x] on the new grid, 0 where the point lies outside of the centres of the outermost voxels.
+    [z, y, x] on the new grid, 0 where the point lies outside: beyond the centres of the outermost voxels and
+    their :func:`rims`, of an axis of one voxel beyond its faces.
     """
     coefficients = volume.copy()
     _to_coefficients(coefficients)
     out = np.empty(shape[::-1], dtype=np.float32)
-    _interpolate(coefficients, mapping[:3, :3].copy(), mapping[:3, 3].copy(), out)
+    rim = rims(mapping, shape, volume.shape[::-1])
+    _interpolate(coefficients, mapping[:3, :3].copy(), mapping[:3, 3].copy(), rim, out)
     return out
 
 
@@ -64,14 +113,15 @@ def count_outside(
     source: tuple[int, int, int],
     covered: UInt8Array | None = None,
 ) -> int:
-    """Voxels of a grid of `shape` whose points lie outside of a volume of shape `source`.
+    """Voxels of a grid of `shape` whose points lie outside of a volume of shape `source`, as it is resampled.
 
     `covered`, [z, y, x] of that grid, becomes 0 at these voxels: shared by the volumes of a run, it keeps a 1
     where all of them cover the voxel.
     """
     if covered is None:
         covered = np.ones(shape[::-1], dtype=np.uint8)
-    return int(_count_outside(mapping[:3, :3].copy(), mapping[:3, 3].copy(), source, covered))
+    rim = rims(mapping, shape, source)
+    return int(_count_outside(mapping[:3, :3].copy(), mapping[:3, 3].copy(), source, rim, covered))
 
 
 def carried_coverage(covered: UInt8Array, mapping: FloatArray, shape: tuple[int, int, int]) -> UInt8Array:
@@ -81,7 +131,8 @@ def carried_coverage(covered: UInt8Array, mapping: FloatArray, shape: tuple[int,
     up, is covered. `mapping` and `shape` are those of :func:`resample`.
     """
     carried = np.empty(shape[::-1], dtype=np.uint8)
-    _carry_coverage(covered, mapping[:3, :3].copy(), mapping[:3, 3].copy(), carried)
+    rim = rims(mapping, shape, covered.shape[::-1])
+    _carry_coverage(covered, mapping[:3, :3].copy(), mapping[:3, 3].copy(), rim, carried)
     return carried
 
 
@@ -106,6 +157,8 @@ def _to_coefficients(volume):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
 def _filter(lines):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Filter each column of [n, m] forth and back; the inner loops run over columns, which are contiguous."""
     n, m = lines.shape
+    if n == 1:
+        return
     # sum of pole^k over the mirrored samples; beyond 24 of them a term is below single precision
     start = np.empty(m, dtype=np.float32)
     for i in range(m):
@@ -132,7 +185,7 @@ def _filter(lines):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 
 @numba.njit(cache=True, nogil=True)
-def _interpolate(coefficients, matrix, offset, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Sum of the 64 coefficients around each point, a row of points at a time.
 
     Volumes hardly turn against each other, so along a row the knots advance with the points for many points
@@ -148,10 +201,9 @@ def _interpolate(coefficients, matrix, offset, out):  # type: ignore[no-untyped-
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
             for axis in range(3):
+                size = coefficients.shape[2 - axis]
                 for i in range(n_points):
-                    at[axis, i] = (
-                        matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
-                    )
+                    at[axis, i] = _at(matrix, offset, axis, i, j, k, size, rim[axis])
                 _knots_and_weights(at[axis], knot[axis], weight[axis])
             row = out[k, j]
             row[:] = 0.0
@@ -178,6 +230,19 @@ def _interpolate(coefficients, matrix, offset, out):  # type: ignore[no-untyped-
                 ):
                     row[start] = _at_rim(coefficients, x, y, z, weight[:, :, start])
                 start = stop
+
+
+@numba.njit(cache=True, nogil=True)
+def _at(matrix, offset, axis, i, j, k, size, rim):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Where a voxel's point lies along one axis of the source; what is as good as inside is put inside."""
+    at = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
+    if size == 1:
+        return 0.0 if abs(at) <= HALF + rim else -1.0
+    if -rim <= at < 0.0:
+        return 0.0
+    if size - 1 < at <= size - 1 + rim:
+        return size - 1.0
+    return at
 
 
 @numba.njit(cache=True, nogil=True)
@@ -238,6 +303,8 @@ def _knots_and_weights(at, knot, weight):  # type: ignore[no-untyped-def]  # noq
 @numba.njit(cache=True, nogil=True)
 def _mirror(index, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Index into an axis that is mirrored about its outermost samples."""
+    if size == 1:
+        return 0
     if index < 0:
         return -index
     if index >= size:
@@ -246,17 +313,17 @@ def _mirror(index, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 
 
 @numba.njit(cache=True, nogil=True)
-def _count_outside(matrix, offset, source, covered):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _count_outside(matrix, offset, source, rim, covered):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Count and clear voxels outside: what is inside of a row is one stretch, so from both ends inwards."""
     count = 0
     size_z, size_y, size_x = covered.shape
     for k in range(size_z):
         for j in range(size_y):
             start, stop = 0, size_x
-            while start < stop and not _is_inside(matrix, offset, source, start, j, k):
+            while start < stop and not _is_inside(matrix, offset, source, rim, start, j, k):
                 covered[k, j, start] = 0
                 start += 1
-            while stop > start and not _is_inside(matrix, offset, source, stop - 1, j, k):
+            while stop > start and not _is_inside(matrix, offset, source, rim, stop - 1, j, k):
                 stop -= 1
                 covered[k, j, stop] = 0
             count += size_x - (stop - start)
@@ -264,27 +331,27 @@ def _count_outside(matrix, offset, source, covered):  # type: ignore[no-untyped-
 
 
 @numba.njit(cache=True, nogil=True)
-def _is_inside(matrix, offset, source, i, j, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Whether a voxel's point lies within the centres of the outermost voxels of the source."""
+def _is_inside(matrix, offset, source, rim, i, j, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Whether a voxel's point lies within the source, as :func:`_at` takes it."""
     inside = True
     for axis in range(3):
-        at = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
+        at = _at(matrix, offset, axis, i, j, k, source[axis], rim[axis])
         inside = inside and 0 <= at <= source[axis] - 1
     return inside
 
 
 @numba.njit(cache=True, nogil=True)
-def _carry_coverage(covered, matrix, offset, carried):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _carry_coverage(covered, matrix, offset, rim, carried):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     size_z, size_y, size_x = covered.shape
     knot = np.empty(3, dtype=np.int64)
     for k in range(carried.shape[0]):
         for j in range(carried.shape[1]):
             for i in range(carried.shape[2]):
                 carried[k, j, i] = 0
-                if not _is_inside(matrix, offset, (size_x, size_y, size_z), i, j, k):
+                if not _is_inside(matrix, offset, (size_x, size_y, size_z), rim, i, j, k):
                     continue
                 for axis in range(3):
-                    at = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
+                    at = _at(matrix, offset, axis, i, j, k, covered.shape[2 - axis], rim[axis])
                     knot[axis] = np.int64(np.floor(at))
                 whole = np.uint8(1)
                 for c in range(-1, 3):

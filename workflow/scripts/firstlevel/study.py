@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from firstlevel import expressions, tables
+from firstlevel import expressions, spm_affines, tables
 from firstlevel.stage import InputError
 
 FACES = ("faces", "scrambled")
 """Conditions of the studies that come by name."""
 TRUNK = "sub001"
+COMPANIONS = (".hdr", spm_affines.SUFFIX)
+"""What lies beside an image: the header of a pair, SPM's affines."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Run:
     Attributes
     ----------
     subject, session, task, run : labels; session and run may be absent.
-    bold : a 4D image, 3D images in time order with the ``.hdr`` of pairs, or one folder of 3D images.
+    bold : a 4D image, or 3D images in time order, each with what lies beside it (the ``.hdr`` of a pair,
+        a ``.mat`` of its name, where SPM keeps affines); or one folder of 3D images.
     events : events table (``.tsv``), or SPM's multiple conditions (``.mat``).
     confounds : table of confounds, one row per scan.
     repetition_time : seconds; None leaves it to header and sidecars, which must agree; the name of one of
@@ -56,6 +59,17 @@ class Run:
     def name(self) -> str:
         """Labels as a reader says them."""
         return ", ".join(f"{entity} {label}" for entity, label in self.entities.items())
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The images of the run, without what lies beside them."""
+        return tuple(file for file in self.bold if not file.endswith(COMPANIONS))
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The first image, with what lies beside it."""
+        beside = itertools.takewhile(lambda file: file.endswith(COMPANIONS), self.bold[1:])
+        return (self.bold[0], *beside)
 
     @property
     def entities(self) -> dict[str, str]:
@@ -278,12 +292,12 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
 
 
 def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None) -> tuple[str, ...]:
-    """Images of a path or glob below a folder, in name order, each ``.img`` followed by its ``.hdr``."""
+    """Images of a path or glob below a folder, in name order, each followed by what lies beside it."""
     literal = folder / pattern
     found = [str(literal)]
     if not literal.is_file():
         found = glob.glob(str(Path(glob.escape(str(folder))) / pattern))  # noqa: PTH207, it may be absolute
-    images = sorted(image for image in found if not image.endswith(".hdr"))
+    images = sorted(image for image in found if not image.endswith(COMPANIONS))
     if not images:
         raise InputError(
             where,
@@ -322,7 +336,16 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
                     row=row,
                 )
             files.append(str(header))
+        if affines := spm_affines.beside(Path(image)):
+            files.append(str(affines))
     return tuple(files)
+
+
+def with_companions(image: str) -> list[str]:
+    """An image with its header, of a pair, and with SPM's affines where they lie beside it."""
+    header = [str(Path(image).with_suffix(".hdr"))] if image.endswith(".img") else []
+    affines = spm_affines.beside(Path(image))
+    return [image, *header, *([str(affines)] if affines else [])]
 
 
 def _gap(images: Sequence[str]) -> tuple[str, str] | None:
