@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import scipy.io
 import yaml
 
 from small_study import AFFINE, N_SCANS, SHAPE
@@ -198,6 +199,59 @@ def own_mask(data, affine=AFFINE):
     return edit
 
 
+def changed_mask(change):
+    """Write the mask anew, as single-precision floats."""
+
+    def edit(folder):
+        head = nib.load(folder / "mask.nii", mmap=False).get_fdata()
+        nib.Nifti1Image(np.asarray(change(head), np.float32), AFFINE).to_filename(folder / "mask.nii")
+
+    return edit
+
+
+def typed(dtype):
+    """Write run 2 as numbers of another kind."""
+
+    def edit(folder):
+        image = nib.load(folder / "run-2.nii", mmap=False)
+        other = nib.Nifti1Image(np.zeros(image.shape, dtype), AFFINE)
+        other.header.set_zooms(image.header.get_zooms())
+        other.to_filename(folder / "run-2.nii")
+
+    return edit
+
+
+def in_header(name, place, value):
+    """Write a value into a header, bypassing what would correct it."""
+
+    def edit(folder):
+        content = bytearray((folder / name).read_bytes())
+        content[place : place + value.nbytes] = value.tobytes()
+        (folder / name).write_bytes(content)
+
+    return edit
+
+
+def spm_mat(n, shift=0.0):
+    """Put SPM's affines beside run 2, n of them, as in its header but for a shift of the second half."""
+
+    def edit(folder):
+        from_one = np.eye(4)
+        from_one[:3, 3] = -1
+        affines = [AFFINE @ from_one for _ in range(n)]
+        for affine in affines[n // 2 :]:
+            affine[0, 3] += shift
+        scipy.io.savemat(folder / "run-2.mat", {"mat": np.stack(affines, axis=-1)})
+
+    return edit
+
+
+def background(data):
+    """NaN outside of the head, as SPM writes it."""
+    data[data.mean(axis=-1) < 400] = np.nan
+    return data
+
+
 def finer_mask(folder):
     """The same head on voxels of half the size."""
     data = nib.load(folder / "mask.nii", mmap=False).get_fdata()
@@ -228,6 +282,7 @@ def run_named(label):
 
 CONFOUNDS = config("design.confounds", ["rot_x", "rot_y"])
 FLIPPED = AFFINE @ np.diag([-1.0, 1, 1, 1])
+COLOURS = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 COARSE = AFFINE @ np.diag([1.5, 1, 1, 1])
 
 EVENTS_REFUSED = [
@@ -373,16 +428,31 @@ IMAGES_REFUSED = [
         "one volume NaN",
         volume(7, lambda data: data * np.nan),
         "run-1/f007.img",
-        "volume 7 holds 990 voxels that are NaN or infinite",
+        "volume 7 holds 990 voxels that are NaN, and have values in the volumes before",
     ),
     Refused(
-        "one volume infinite", volume(7, lambda data: data + np.inf), "run-1/f007.img", "NaN or infinite"
+        "one volume infinite",
+        volume(7, lambda data: data + np.inf),
+        "run-1/f007.img",
+        "volume 7 holds 990 voxels that are infinite",
+    ),
+    Refused(
+        "some voxels NaN in the first volume alone",
+        series(put(np.nan, (slice(3, 5), 4, 4, 0))),
+        "run-2.nii",
+        "volume 1 holds 2 voxels that are NaN, and have values in volume 2",
+    ),
+    Refused(
+        "a whole run of NaN",
+        series(lambda data: data * np.nan),
+        "run-2.nii",
+        "volume 1 is NaN in every voxel",
     ),
     Refused(
         "some voxels NaN in one volume of a 4D image",
         series(put(np.nan, (slice(3, 5), 4, 4, 11))),
         "run-2.nii",
-        "volume 12 holds 2 voxels that are NaN or infinite",
+        "volume 12 holds 2 voxels that are NaN, and have values in the volumes before",
     ),
     Refused(
         "one volume all zero",
@@ -458,9 +528,41 @@ IMAGES_REFUSED = [
     ),
     Refused(
         "image of five dimensions",
-        series(lambda data: data[..., np.newaxis, :]),
+        series(lambda data: data.reshape(*SHAPE, 2, N_SCANS // 2)),
         "run-2.nii",
         "has 5 dimensions",
+    ),
+    Refused("complex image", typed(np.complex64), "run-2.nii", "holds complex numbers"),
+    Refused("image of colours", typed(COLOURS), "run-2.nii", "holds colours or other records"),
+    Refused(
+        "image whose data begin in its header",
+        in_header("run-2.nii", 108, np.array([0], "<f4")),
+        "run-2.nii",
+        "its data would be read from byte 0, which lies in its header",
+    ),
+    Refused(
+        "affine that leads out of any scanner",
+        series(same, shift(1e30)),
+        "run-2.nii",
+        "its affine puts voxels up to 1e+30 mm from the origin",
+    ),
+    Refused(
+        "one run whose affine is in metres",
+        series(same, AFFINE @ np.diag([1e-3, 1e-3, 1e-3, 1])),
+        "run-2.nii",
+        "has voxels of 0.004 x 0.004 x 0.004 mm, and the first volume of the subject's first run",
+    ),
+    Refused(
+        "SPM's .mat of another number of volumes",
+        spm_mat(N_SCANS - 1),
+        "run-2.mat",
+        "holds the affines of 29 volumes, and run-2.nii has 30",
+    ),
+    Refused(
+        "a .mat beside the image that cannot be read",
+        both(spm_mat(N_SCANS), cut("run-2.mat", 300)),
+        "run-2.mat",
+        "cannot be read",
     ),
     Refused(
         "header and config differ in repetition time",
@@ -555,6 +657,24 @@ MODEL_REFUSED = [
     ),
     Refused("empty mask", own_mask(np.zeros(SHAPE)), "mask.nii", "gives a mask without a voxel"),
     Refused("mask of another head", own_mask(np.ones(SHAPE), shift(500)), "mask.nii", "does not overlap"),
+    Refused(
+        "a segmentation in place of a mask",
+        own_mask(1 + np.indices(SHAPE)[1] % 3),
+        "mask.nii",
+        "holds 3 values from 1 to 3 (1, 2, 3), which do not say what is inside",
+    ),
+    Refused(
+        "a mask that rings after interpolation",
+        changed_mask(lambda head: head + 1e-3 * np.sin(np.arange(9))),
+        "mask.nii",
+        "which do not say what is inside",
+    ),
+    Refused(
+        "infinite values in a mask",
+        changed_mask(lambda head: np.where(head > 0, np.inf, 0)),
+        "mask.nii",
+        "infinite voxels",
+    ),
     Refused("mask of several volumes", own_mask(np.ones((*SHAPE, 2))), "mask.nii", "holds 2 volumes"),
     Refused(
         "contrast of an unknown name",
@@ -765,6 +885,37 @@ ACCEPTED = [
         "mask.nii lies on another grid and is resampled by nearest neighbour",
     ),
     Accepted("runs of different grids", series(same, shift(2)), "", "other"),
+    Accepted(
+        "runs whose grids differ by less than a hundredth of a voxel",
+        series(same, shift(0.03)),
+        "the run lies 0.0075 voxels from the reference grid, and is taken to lie on it",
+    ),
+    Accepted(
+        "NaN outside of the head in every volume",
+        series(background),
+        "voxels are NaN in every volume: background, 0",
+    ),
+    Accepted(
+        "an image of five dimensions, one of length one", series(lambda data: data[..., np.newaxis, :]), ""
+    ),
+    Accepted("a mask of 0 and 255", changed_mask(lambda head: 255 * head), ""),
+    Accepted("a mask of NaN and 1", changed_mask(lambda head: np.where(head > 0, 1, np.nan)), ""),
+    Accepted(
+        "a mask of probabilities",
+        changed_mask(lambda head: 0.9 * head + 0.01 * (np.arange(9) % 3)),
+        "taken as probabilities, inside from 0.5 on",
+    ),
+    Accepted(
+        "SPM's .mat beside a 4D image",
+        spm_mat(N_SCANS, shift=2.0),
+        "the affines of the volumes are SPM's, from run-2.mat",
+        "other",
+    ),
+    Accepted(
+        "a .mat of conditions beside a 4D image",
+        lambda folder: scipy.io.savemat(folder / "run-2.mat", {"names": ["faces"], "onsets": [4.0]}),
+        "run-2.mat holds no affines of SPM's",
+    ),
     Accepted(
         "a folder with blanks, quotes and accents", moved_table('mein "Ordner" d\'\u00e9t\u00e9 \u8138'), ""
     ),

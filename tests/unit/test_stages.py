@@ -528,12 +528,12 @@ def test_mean_image_counts_every_run_once(tmp_path, runs):
     np.testing.assert_allclose(ours, np.mean(means, axis=0), rtol=1e-6, atol=0)
 
 
-def masked(means, out, own_mask=(), fields_of_view=()):
+def masked(means, out, own_mask=(), fields_of_view=(), coverage="any"):
     """Call compute_mask; the sidecar has the name of the mask."""
-    sidecar = out.with_suffix(".json")
     compute_mask(
-        means=means, mask=out, own_mask=list(own_mask), sidecar=sidecar, fields_of_view=list(fields_of_view)
-    )
+        means=means, mask=out, own_mask=list(own_mask), sidecar=out.with_suffix(".json"),
+        fields_of_view=list(fields_of_view), coverage=coverage,
+    )  # fmt: skip
 
 
 def test_own_mask_is_taken_as_it_is_or_by_nearest_neighbour(tmp_path):

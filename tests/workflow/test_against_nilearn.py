@@ -7,11 +7,15 @@ import pytest
 from conftest import SMALL, Study, merged
 from nilearn.masking import compute_multi_epi_mask
 
+from firstlevel import resampling
+
 RESAMPLED = 1e-3
 """Absolute, at values near 850: single-precision spline coefficients."""
 SIGMA = 1e-3
 """Difference of betas in units of the residual standard deviation."""
 Z = 1e-3
+INNER = np.s_[1:-1, 1:-1, 1:-1]
+"""All but the rim of an image."""
 MOST_VOXELS = 0.999
 """The rest are AR(1) bins of 0.01 that flip on rounding of the resampled data to single precision."""
 
@@ -52,14 +56,30 @@ def inside(study, image):
     return np.asarray(image.dataobj, dtype=np.float64)[mask]
 
 
-def test_resampled_runs_match_concat_and_resample_img(study, runs):
-    """Every voxel of every volume of both runs, inside the brain and out."""
+def hardly_moved(trunk, number):
+    """Volumes that have moved by less than a hundredth of a voxel: nilearn fills their rim with zeros."""
+    first, *others = (nib.load(path) for path in sorted(trunk.glob(f"fMRI/Session{number}/*.img")))
+    return {
+        scan
+        for scan, image in enumerate(others, start=1)
+        if resampling.same_grid(image.shape[:3], image.affine, first.shape[:3], first.affine)
+    }
+
+
+def test_resampled_runs_match_concat_and_resample_img(study, trunk, runs):
+    """Every voxel of every volume of both runs, inside the brain and out, but the rim that ours keep."""
     for number, expected in enumerate(runs, start=1):
         ours = nib.load(study.result(f"run-{number}_desc-resampled_bold.nii"))
         np.testing.assert_allclose(ours.affine, expected.affine, rtol=0, atol=1e-5)
+        keep_their_rim = hardly_moved(trunk, number)
+        assert len(keep_their_rim) <= 0.05 * ours.shape[3]
         for scan in range(ours.shape[3]):
+            compared = INNER if scan in keep_their_rim else ...
             np.testing.assert_allclose(
-                ours.dataobj[..., scan], expected.dataobj[..., scan], rtol=0, atol=RESAMPLED
+                ours.dataobj[..., scan][compared],
+                expected.dataobj[..., scan][compared],
+                rtol=0,
+                atol=RESAMPLED,
             )
 
 
@@ -67,7 +87,7 @@ def test_mean_image_and_mask_match(study, runs):
     """The mean of means is nilearn's, and the mask is its EPI mask of both runs, voxel by voxel."""
     ours = nib.load(study.result("desc-mean_boldref.nii.gz"))
     expected = reference.mean_image(runs)
-    np.testing.assert_allclose(ours.get_fdata(), expected.get_fdata(), rtol=0, atol=RESAMPLED)
+    np.testing.assert_allclose(ours.get_fdata()[INNER], expected.get_fdata()[INNER], rtol=0, atol=RESAMPLED)
     mask = compute_multi_epi_mask(runs, threshold=0.5, connected=True)
     np.testing.assert_array_equal(
         nib.load(study.result("desc-brain_mask.nii.gz")).get_fdata(), mask.get_fdata()

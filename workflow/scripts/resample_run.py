@@ -245,8 +245,8 @@ def _missing(series: Series, scan: int, volume: Float32Array, background: BoolAr
             series.file_of(at),
             problem,
             expected="finite values; NaN only where every volume of the run has it, as background",
-            remedy="restore the volume, or take it out of the run together with its time; where volumes were"
-            " moved apart, take for all of them the voxels that all of them have",
+            remedy="restore the volume, or take it out of the run together with its time; or mask all volumes"
+            " of the run alike",
         )
     return missing
 

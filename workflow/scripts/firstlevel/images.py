@@ -199,7 +199,8 @@ def _check_kind(image: nib.spatialimages.SpatialImage, path: Path) -> None:
     if dtype.kind not in "biuf":
         what, remedy = "complex numbers", "save their magnitude (numpy.abs), and take that"
         if dtype.kind != "c":
-            what, remedy = f"colours or other records ({dtype})", "save grey values, or take the original"
+            names = ", ".join(dtype.names or [str(dtype)])
+            what, remedy = f"colours or other records ({names})", "save grey values, or take the original"
         raise InputError(path, f"holds {what}", expected="one real number per voxel", remedy=remedy)
     proxy = image.dataobj
     if isinstance(image, nib.Nifti1Image) and isinstance(proxy, nib.arrayproxy.ArrayProxy):
@@ -284,9 +285,10 @@ def header_time(bold: Path) -> float | None:
         return None
     factor = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}.get(image.header.get_xyzt_units()[1])
     zooms = [float(zoom) for zoom in image.header.get_zooms()[3:]]
-    zoom = zooms[int(np.argmax(image.shape[3:]))]
-    if zoom in (0, 1):  # what writers fill in, of (x, y, z, 1, t) beside the time in the fourth place
-        zoom = next((other for other in zooms if other not in (0, 1)), zoom)
+    zoom = zooms.pop(int(np.argmax(image.shape[3:])))
+    if image.shape[3] == 1 and zoom in (0, 1):
+        # of (x, y, z, 1, t) what writers fill in, beside the time in the fourth place, or none
+        zoom = next((other for other in zooms if other not in (0, 1)), 0.0)
     return zoom * factor if factor and zoom > 0 else None
 
 
