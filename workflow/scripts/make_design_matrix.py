@@ -27,7 +27,6 @@ SCANS = 1.5
 SAID = {
     "EventsBeforeMinOnset": "events that end before design.min_onset are left out",
     "EventsClipped": "events that last beyond design.min_onset begin there",
-    "EventsAfterEnd": "events after the last scan have no response in the run",
 }
 ONE_UNIT = "One unit is 1 % of the mean (or one unit of the images, see glm.signal_scaling)"
 
@@ -163,8 +162,9 @@ def _explained(
 ) -> dict[str, Any]:
     """What the sidecar tells of responses: the model, which events count, and what one unit of beta is."""
     content: dict[str, Any] = {"HrfModel": options.hrf_model}
-    left_out = {"EventsBeforeMinOnset": selection.before, "EventsClipped": selection.clipped}
-    for key, counts in (left_out | {"EventsAfterEnd": selection.after}).items():
+    if selection.after:
+        content["EventsAfterEnd"] = selection.after  # each of them is told with its row
+    for key, counts in {"EventsBeforeMinOnset": selection.before, "EventsClipped": selection.clipped}.items():
         if counts:
             content[key] = counts
             logging.warning("%s: %s", SAID[key], ", ".join(f"{name} {n}" for name, n in counts.items()))
