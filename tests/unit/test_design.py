@@ -329,6 +329,14 @@ def test_share_of_an_empty_regressor_is_that_of_its_full_response(tmp_path, made
     assert f"b is empty, and not estimable in this run: {row['reason']}" in caplog.text
 
 
+def test_bins_that_are_too_coarse_for_the_response_are_an_error(tmp_path, made):
+    """Of scans far apart the closed form is asked for, or more bins."""
+    write_events(tmp_path / "events.tsv", [(30.0, 1.0, "a"), (700.0, 1.0, "a")])
+    with pytest.raises(InputError, match="design.oversampling: is 2, which makes bins of 10 s"):
+        made(repetition_time=20.0, oversampling=2)
+    assert made(repetition_time=20.0, oversampling=2, sampling="exact")[0]["a"].any()
+
+
 def test_fir_delays_are_empty_one_by_one(tmp_path, made):
     """An event 5 s before the last scan has none around 8 s; its delays before that have."""
     write_events(tmp_path / "events.tsv", [(30.0, 1.0, "a"), (113.0, 1.0, "b")])

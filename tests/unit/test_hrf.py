@@ -215,7 +215,7 @@ def gram_schmidt(columns):
 
 @pytest.mark.parametrize("duration", [0.0, 0.4, 10.0])
 @pytest.mark.parametrize("repetition_time", [0.72, 1.0, 1.6, 2.0, 2.3, 7.0])
-@pytest.mark.parametrize("first_bin", [1, 8])
+@pytest.mark.parametrize("first_bin", [1, 8, 9])
 def test_sampling_spm_is_spms(repetition_time, duration, first_bin):
     """16 bins, rounding, the extra bin, a derivative of 1 s, both orthogonalisations; T0 is a bin more."""
     rng = np.random.default_rng(2)
@@ -333,6 +333,25 @@ def test_scans_that_are_not_equally_far_apart(sampling):
         exact_response.response(times - o, d) for o, d in zip(events.onsets, events.durations, strict=True)
     )
     assert np.abs(ours - expected).max() < {"exact": 1e-6}.get(sampling, 0.02)
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("model", ["spm", "glover + derivative + dispersion"])
+def test_odd_runs_and_events_give_finite_regressors(sampling, model):
+    """One scan, two, a minute between scans; events in another century, of no height, on for ever."""
+    events = events_of([-1e9, -1e4, 3.0, 5.0, 1e9], [0.0, 1e9, 0.0, 1e-9, 1.0], [1.0, 2.0, 1e-310, 1.0, 1.0])
+    for times in ([0.5], [0.0, 2.0], [0.0, 60.0, 120.0], [0.0, 1.0, 9.0], 0.4 * np.arange(30)):
+        ours = basis_of(model, sampling, 50, min_onset=-2e9).regressors(events, np.array(times))
+        assert np.isfinite(ours).all()
+        assert ours[0, 0] == pytest.approx(2.0, abs=1e-6)  # the one that has begun and does not end
+
+
+def test_response_ends_at_32_s_with_all_of_its_area():
+    """Nothing comes after it, and an event that lasts is at its plateau."""
+    for response in (hrf.Response(), hrf.Response(6.0, 12.0, 0.9, 0.9, 0.48)):
+        times = np.array([-1.0, 0.0, 32.0, 32.1, 99.0])
+        np.testing.assert_array_equal(response.height(times)[[0, 1, 3, 4]], 0)
+        np.testing.assert_allclose(response.plateau(times), [0, 0, 1, 1, 1], rtol=0, atol=1e-15)
 
 
 def test_many_events_are_the_sum_of_each(monkeypatch):

@@ -24,6 +24,8 @@ MILLISECONDS = 10
 """Half of the onsets beyond so many lengths of the run are in another unit: no run breaks off so early."""
 SCANS = 1.5
 """Whole onsets that leave the last third of a run empty, and fit its scans in number, may be in scans."""
+COARSEST = 8.0
+"""s, bins beyond which sums over them are no response: its main part takes 12 s."""
 SAID = {
     "EventsBeforeMinOnset": "events that end before design.min_onset are left out",
     "EventsClipped": "events that last beyond design.min_onset begin there",
@@ -105,6 +107,7 @@ def make_design_matrix(
         motion_count=motion_regressors,
         censor=censor or {},
     )
+    _check_bins(options, steps(times)[0])
     selection = designs.select(rows, times, min_onset)
     responses = designs.response_columns(list(selection.events), options)
     made = [name for condition in selection.events for name in designs.of_condition(condition, options)]
@@ -237,6 +240,18 @@ def _loss(
         )
     logging.info("%d of %d scans are censored", len(censored), len(values))
     return loss
+
+
+def _check_bins(options: designs.DesignOptions, step: float) -> None:
+    """Bins show the shape of the response; `step` is the time between scans (s)."""
+    width = step / options.oversampling
+    if width > COARSEST and options.sampling != "exact" and options.hrf_model != "fir":
+        raise InputError(
+            "config key design.oversampling",
+            f"is {options.oversampling}, which makes bins of {width:g} s of scans {step:g} s apart",
+            expected=f"bins of at most {COARSEST:g} s, as the response lasts 32 s",
+            remedy="raise it, or set design.sampling: exact",
+        )
 
 
 def _check_names(path: Path, names: list[str]) -> None:

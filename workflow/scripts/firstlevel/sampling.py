@@ -29,6 +29,8 @@ PAIRS = 32_000
 """Pairs of an event and a scan that are evaluated at a time: what fits a processor's cache is fastest."""
 EQUAL = 1e-6
 """Difference between the steps of two scans, relative to a step, that is rounding."""
+EARLIEST = -3600.0
+"""s, before the first scan: no bins begin earlier, whatever min_onset is. Its responses have long ended."""
 PEAK_STEP = 0.01
 """s, grid on which the peak is looked for; its height is then right to 1e-6."""
 
@@ -202,11 +204,12 @@ def _as_nilearn(basis: Basis, events: Events, times: FloatArray) -> FloatArray:
     """
     n, (_, equal) = len(times), steps(times)
     width = (float(np.diff(times).min()) if n > 1 else 1.0) / basis.oversampling
-    begin = times.min() + basis.min_onset
+    min_onset = max(basis.min_onset, EARLIEST)
+    begin = times.min() + min_onset
     if equal:
         end = times.max() * (1 + 1.0 / (n - 1))
         per_second = (n - 1) * 1.0 / (times.max() - times.min())
-        count = int(np.rint(per_second * ((end - times.min() - basis.min_onset) * basis.oversampling) + 1))
+        count = int(np.rint(per_second * ((end - times.min() - min_onset) * basis.oversampling) + 1))
         bins = np.linspace(begin, end, count)
     else:
         bins = begin + width * np.arange(math.ceil((times.max() - begin) / width) + 2)
@@ -240,8 +243,9 @@ def _as_spm(basis: Basis, events: Events, times: FloatArray) -> FloatArray:
     Notes
     -----
     As spm_get_ons, spm_hrf, spm_get_bf and spm_fMRI_design do it: an event lasts one bin more than its
-    duration; the response is sampled from 0 to 32 s with both ends and has the sum 1; the functions of the
-    basis are orthogonalised, and so are their regressors. The scan's bin is that of its time: T0 is 1 more.
+    duration; the response is sampled from 0 to 32 s with both ends and has the sum 1. SPM orthogonalises the
+    functions of the basis and then their regressors, which comes to the latter alone. The scan's bin is that
+    of its time: T0 is 1 more.
     An event of no duration has unit area also beside events that last, where SPM gives it one bin of 1.
     """
     step, equal = steps(times)
@@ -253,20 +257,21 @@ def _as_spm(basis: Basis, events: Events, times: FloatArray) -> FloatArray:
     start = _rounded(events.onsets / width)
     stop = np.where(events.impulses, start, start + _rounded(events.durations / width)) + 1
     heights = np.where(events.impulses, events.heights / width, events.heights)
-    origin = min(int(start.min(initial=0)), 0)
-    count = max(int(scans.max()), 0) - origin + 1
+    length = math.floor(LENGTH / width) + 1
+    origin = int(scans.min()) - length
+    count = int(scans.max()) - origin + 1
     course = np.zeros(count + 1)
-    np.add.at(course, np.minimum(start - origin, count), heights)
-    np.subtract.at(course, np.minimum(stop - origin, count), heights)
+    np.add.at(course, (start - origin).clip(0, count), heights)
+    np.subtract.at(course, (stop - origin).clip(0, count), heights)
     course = np.cumsum(course)[:count]
 
     def kernel(response: Response, shift: float) -> FloatArray:
-        stamps = width * np.arange(math.floor(LENGTH / width) + 1, dtype=np.float64) - shift
+        stamps = width * np.arange(length, dtype=np.float64) - shift
         values = response.density(stamps)
         scaled: FloatArray = values / values.sum()
         return scaled
 
-    kernels = orthogonalised(basis.terms(kernel))
+    kernels = basis.terms(kernel)
     responses = [np.convolve(course, values)[:count] for values in kernels.T]
     return np.column_stack([response[scans - origin] for response in responses])
 
