@@ -2,14 +2,18 @@
 
 from fractions import Fraction
 
+import nibabel as nib
 import numpy as np
 import pytest
 from statsmodels.regression.linear_model import GLS, OLS
 
-from firstlevel import contrasts, glm
+from compute_contrast import compute_contrast
+from firstlevel import contrasts, glm, images, tables
 from firstlevel import design as designs
 from firstlevel.dependence import factorise
 from firstlevel.tables import Event
+from fit_glm import fit_glm
+from make_design_matrix import make_design_matrix
 
 N_SCANS, TR = 150, 2.0
 T_OF_OTHER_ARITHMETIC = 1e-6
@@ -17,11 +21,11 @@ T_OF_OTHER_ARITHMETIC = 1e-6
 
 
 def of_task():
-    """Two conditions, cosine drift and constant, (n, p); the names of the columns."""
+    """Two conditions with derivatives, cosine drift and constant, (n, p)."""
     events = [Event(7.3 * k + 3, 1.0, "ab"[k % 2]) for k in range(38)]
     options = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
     times = designs.frame_times(N_SCANS, TR, 0.0)
-    return np.asarray(designs.design_matrix(times, events, options), dtype=float)
+    return designs.design_matrix(times, events, options)[1]
 
 
 def thirty_six_parameters(rng):
@@ -222,3 +226,64 @@ def test_perfect_fit_has_no_noise_to_test_against():
         result, fit = t_of(data, matrix, np.eye(1, matrix.shape[1]), noise_model)
         np.testing.assert_array_equal(fit.estimates.sigma2, 0.0)
         np.testing.assert_array_equal(result.z, 0.0)
+
+
+@pytest.mark.parametrize("noise_model", ["ols", "ar1"])
+def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_model):
+    """From a table of confounds to the map of t: 36 parameters, and fMRIPrep's cosines beside our drift."""
+    rng = np.random.default_rng(10)
+    affine, shape = np.diag([3.0, 3.0, 3.0, 1.0]), (3, 3, 2)
+    task = of_task()
+    data = (noise(rng, 18) + 4 * task[:, :1]).astype(np.float32)
+    nib.Nifti1Image(data.T.reshape(*shape, N_SCANS), affine).to_filename(tmp_path / "b.nii")
+    images.write_image(tmp_path / "mask.nii", np.ones(shape, np.uint8), affine)
+    confounds = np.hstack([thirty_six_parameters(rng), fmriprep_cosines()])
+    names = [f"p{k:02}" for k in range(36)] + [f"cosine{k:02}" for k in range(fmriprep_cosines().shape[1])]
+    tables.write_table(tmp_path / "confounds.tsv", names, confounds.tolist())
+    rows = [(7.3 * k + 3, 1.0, "ab"[k % 2]) for k in range(38)]
+    tables.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)
+    files = {name: tmp_path / name for name in ("design.tsv", "design.json", "glm.json", "c.json")}
+    make_design_matrix(
+        events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=files["design.tsv"],
+        sidecar=files["design.json"], n_scans=None, repetition_time=TR, slice_time_ref=0.0,
+        hrf_model="spm + derivative", drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50,
+        confound_columns=names, confounds=tmp_path / "confounds.tsv",
+    )  # fmt: skip
+    said = tables.read_json(files["design.json"])
+    columns, values = tables.read_columns(files["design.tsv"])
+    matrix = np.array(values)
+    repeated = {column["name"] for column in said["DependentColumns"]}
+    assert repeated
+    assert all(name.startswith(("cosine", "drift_")) for name in repeated)
+    assert said["Rank"] == len(columns) - len(said["DependentColumns"])
+    assert any("two models of one drift" in warning for warning in said["Warnings"])
+    maps = {name: tmp_path / f"{name}.nii" for name in ("beta", "sigma2", "ar1", "rsquared")}
+    fit_glm(
+        bold=tmp_path / "b.nii", design=files["design.tsv"], design_json=files["design.json"],
+        mask=tmp_path / "mask.nii", sidecar=files["glm.json"], noise_model=noise_model,
+        signal_scaling="none", **maps,
+    )  # fmt: skip
+    outputs = {
+        name: tmp_path / f"c_{name}.nii" for name in ("effect", "variance", "stat", "p", "z", "n_runs")
+    }
+    compute_contrast(
+        betas=[maps["beta"]], sigma2s=[maps["sigma2"]], ar1s=[maps["ar1"]], designs=[files["design.tsv"]],
+        design_jsons=[files["design.json"]], fits=[files["glm.json"]], mask=tmp_path / "mask.nii",
+        sidecar=files["c.json"], rows=["a - b"], statistic="t", label="x", **outputs,
+    )  # fmt: skip
+    unit = matrix / np.linalg.norm(matrix, axis=0)
+    spanned = np.linalg.matrix_rank(unit, tol=1e-7)
+    assert tables.read_json(files["c.json"])["DegreesOfFreedom"] == N_SCANS - spanned
+    rho = nib.load(maps["ar1"]).get_fdata().ravel()
+    stat = nib.load(outputs["stat"]).get_fdata().ravel()
+    assert (nib.load(maps["sigma2"]).get_fdata() > 1).all()
+    kept = [k for k, name in enumerate(columns) if name not in repeated]
+    assert spanned == len(kept)
+    c = np.zeros(len(kept))
+    for name, sign in (("a", 1.0), ("b", -1.0)):
+        c[columns.index(name)] = sign / np.linalg.norm(matrix[:, columns.index(name)])
+    series = nib.load(tmp_path / "b.nii").get_fdata().reshape(18, N_SCANS)
+    for voxel in range(0, 18, 5):
+        whitening = np.eye(N_SCANS) - rho[voxel] * np.eye(N_SCANS, k=-1)
+        theirs = OLS(whitening @ series[voxel], whitening @ unit[:, kept]).fit().t_test(c)
+        np.testing.assert_allclose(stat[voxel], theirs.tvalue.item(), rtol=1e-4, atol=0)  # maps are single
