@@ -91,6 +91,21 @@ def test_probabilities_are_cut_at_one_half_and_it_is_said(tmp_path, caplog, dtyp
     assert "taken as probabilities, inside from 0.5 on" in caplog.text
 
 
+def test_probability_of_one_that_rounding_lifts_above_it_is_one(tmp_path):
+    """Bytes with a slope of 1/255 in single precision: 255 of them are 1.00000006."""
+    image = nib.Nifti1Image(np.round(255 * PROBABILITY / PROBABILITY.max()).astype(np.uint8), AFFINE)
+    image.header.set_slope_inter(1 / 255, 0)
+    image.to_filename(tmp_path / "prob.nii")
+    raw = bytearray((tmp_path / "prob.nii").read_bytes())
+    raw[352:] = image.get_fdata().astype(np.uint8).tobytes(order="F")
+    (tmp_path / "prob.nii").write_bytes(raw)
+    stored = nib.load(tmp_path / "prob.nii").get_fdata()
+    assert 1 < stored.max() < 1 + 1e-6
+    given = masks.read_given_mask(tmp_path / "prob.nii")
+    np.testing.assert_array_equal(given.inside, stored >= 0.5)
+    assert given.threshold == 0.5
+
+
 REFUSED = {
     "segmentation": (
         np.where(HEAD, 1 + np.indices(SHAPE)[1] % 3, 0).astype(np.uint8),
@@ -279,10 +294,11 @@ def test_epi_mask_of_usual_volumes_is_nilearns(tmp_path):
     assert said["Source"] == "epi"
 
 
-@pytest.mark.parametrize(
-    "shape", [(40, 20, 1), (30, 30, 2), (24, 3, 24), (4, 30, 26), (1, 30, 26), (26, 24, 4), (26, 24, 7)]
-)
-def test_epi_mask_of_thin_volumes_is_that_of_a_stack_of_their_slices(tmp_path, shape):
+THIN = [(40, 20, 1), (30, 30, 2), (24, 3, 24), (4, 30, 26), (1, 30, 26), (26, 24, 4), (26, 24, 7)]
+
+
+@pytest.mark.parametrize("shape", THIN)
+def test_epi_mask_of_thin_volumes_is_that_of_stacks_of_their_slices(tmp_path, shape):
     """Two voxels are eroded from every side, so that nothing would be left of an axis of four or fewer."""
     mean = mean_image(tmp_path / "mean.nii.gz", shape)
     ours, _ = masked(tmp_path, [mean])
@@ -294,3 +310,17 @@ def test_epi_mask_of_thin_volumes_is_that_of_a_stack_of_their_slices(tmp_path, s
         tall = compute_multi_epi_mask([nib.Nifti1Image(stack, AFFINE)], threshold=0.5, connected=True)
         middle = np.take(np.asarray(tall.dataobj) > 0, [20], axis=thin)
         np.testing.assert_array_equal(ours, middle)
+
+
+@pytest.mark.parametrize("n_slices", [3, 4, 6])
+def test_brain_in_the_middle_slices_of_a_thin_volume_is_found(tmp_path, n_slices):
+    """The outer slices may be empty: what is one or two slices thick is not eroded along them."""
+    rng, shape = np.random.default_rng(0), (26, 24, n_slices)
+    inside = np.repeat(head((26, 24, 1), 0.6), n_slices, axis=2)
+    inside[:, :, [0, -1]] = False
+    values = 800 * inside + rng.normal(30, 5, shape) + 40 * rng.random(shape)
+    images.write_image(tmp_path / "mean.nii.gz", values.astype(np.float32), AFFINE)
+    ours, _ = masked(tmp_path, [tmp_path / "mean.nii.gz"])
+    assert not ours[:, :, [0, -1]].any()
+    assert (ours & inside).sum() > 0.95 * inside.sum()
+    assert (ours & ~inside).sum() < 0.05 * inside.sum()

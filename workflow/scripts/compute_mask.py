@@ -21,8 +21,9 @@ OPENING = 2
 """Voxels by which nilearn erodes its mask from every side, the edges of the image among them."""
 THIN = 4 * OPENING - 1
 """An axis of no more voxels would lose most of them to it (of four all), whatever lies there."""
-ADDED = 4 * OPENING
-"""Slices put at either end of a thin axis: more than erosion, dilation and erosion reach."""
+REPEATED = 8 * OPENING + 1
+"""Slices that stand for one of a thin axis: erosion, dilation and erosion together reach half of them, so
+that the one in the middle knows of no other."""
 
 
 def compute_mask(
@@ -100,23 +101,21 @@ def _epi_mask(means: list[Path]) -> np.ndarray:
             )
     found: list[nib.spatialimages.SpatialImage] = [images.load(path) for path in means]
     shape = Grid.of(means[0]).shape
-    added = [ADDED if size <= THIN else 0 for size in shape]
-    if any(added):
-        logging.info(
-            "the image is thin (%d x %d x %d): its mask is sought as if its outer slices went on", *shape
-        )
-        found = [_thickened(image, added) for image in found]
+    times = [REPEATED if size <= THIN else 1 for size in shape]
+    if max(times) > 1:
+        logging.info("the image is thin (%d x %d x %d voxels): each slice has its mask by itself", *shape)
+        found = [_thickened(image, times) for image in found]
     combined = compute_multi_epi_mask(found, threshold=RUNS_THRESHOLD, connected=True)
-    box = tuple(slice(more, more + size) for more, size in zip(added, shape, strict=True))
-    return np.asarray(combined.dataobj)[box] > 0
+    middle = tuple(slice(n // 2, None, n) for n in times)
+    return np.asarray(combined.dataobj)[middle] > 0
 
 
-def _thickened(image: nib.spatialimages.SpatialImage, added: list[int]) -> nib.Nifti1Image:
-    """Repeat the outermost slices of an image, so many times at either end of each axis."""
-    data = np.pad(np.asarray(image.dataobj), [(more, more) for more in added], mode="edge")
-    affine = image.affine.copy()
-    affine[:3, 3] -= affine[:3, :3] @ added
-    return nib.Nifti1Image(data, affine)
+def _thickened(image: nib.spatialimages.SpatialImage, times: list[int]) -> nib.Nifti1Image:
+    """Repeat each slice of an image so many times along each axis."""
+    data = np.asarray(image.dataobj)
+    for axis, n in enumerate(times):
+        data = data.repeat(n, axis=axis)
+    return nib.Nifti1Image(data, image.affine)
 
 
 def _on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> np.ndarray:

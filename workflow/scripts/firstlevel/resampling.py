@@ -13,8 +13,6 @@ coordinates, matrices and offsets stay in the order x, y, z.
 
 from __future__ import annotations
 
-import itertools
-
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +33,8 @@ SAME = 0.01
 a shift by so much changes a value by at most a hundredth of the step to its neighbour."""
 RIM = 1e-3
 """Voxels; a face of one grid that lies outside of a face of the other by no more lies on it: rounding."""
+CORNERS = np.indices((2, 2, 2)).reshape(3, 8)
+"""Of a grid, in units of its sides."""
 HALF = 0.5
 """Voxels from the centre of a slice to its face."""
 
@@ -51,8 +51,8 @@ def displacement(mapping: FloatArray, shape: tuple[int, ...]) -> float:
 
     `mapping` is a :func:`voxel_map`; it is affine, so that the distance is largest at a corner.
     """
-    corners = np.array(list(itertools.product(*((0, size - 1) for size in shape))), dtype=np.float64)
-    return float(np.abs(corners @ mapping[:3, :3].T + mapping[:3, 3] - corners).max())
+    corners = CORNERS * (np.array(shape)[:, np.newaxis] - 1)
+    return float(np.abs((mapping[:3, :3] - np.eye(3)) @ corners + mapping[:3, 3:]).max())
 
 
 def rims(mapping: FloatArray, shape: tuple[int, ...], source: tuple[int, ...]) -> FloatArray:
@@ -203,7 +203,12 @@ def _interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-unt
             for axis in range(3):
                 size = coefficients.shape[2 - axis]
                 for i in range(n_points):
-                    at[axis, i] = _at(matrix, offset, axis, i, j, k, size, rim[axis])
+                    at[axis, i] = (
+                        matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
+                    )
+                if rim[axis] > 0 or size == 1:
+                    for i in range(n_points):
+                        at[axis, i] = _settled(at[axis, i], size, rim[axis])
                 _knots_and_weights(at[axis], knot[axis], weight[axis])
             row = out[k, j]
             row[:] = 0.0
@@ -233,9 +238,8 @@ def _interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-unt
 
 
 @numba.njit(cache=True, nogil=True)
-def _at(matrix, offset, axis, i, j, k, size, rim):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Where a voxel's point lies along one axis of the source; what is as good as inside is put inside."""
-    at = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
+def _settled(at, size, rim):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Where a point lies along one axis of the source, put inside where it is as good as inside."""
     if size == 1:
         return 0.0 if abs(at) <= HALF + rim else -1.0
     if -rim <= at < 0.0:
@@ -332,10 +336,12 @@ def _count_outside(matrix, offset, source, rim, covered):  # type: ignore[no-unt
 
 @numba.njit(cache=True, nogil=True)
 def _is_inside(matrix, offset, source, rim, i, j, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Whether a voxel's point lies within the source, as :func:`_at` takes it."""
+    """Whether a voxel's point lies within the source, or as good as that."""
     inside = True
     for axis in range(3):
-        at = _at(matrix, offset, axis, i, j, k, source[axis], rim[axis])
+        at = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
+        if rim[axis] > 0 or source[axis] == 1:
+            at = _settled(at, source[axis], rim[axis])
         inside = inside and 0 <= at <= source[axis] - 1
     return inside
 
@@ -351,7 +357,8 @@ def _carry_coverage(covered, matrix, offset, rim, carried):  # type: ignore[no-u
                 if not _is_inside(matrix, offset, (size_x, size_y, size_z), rim, i, j, k):
                     continue
                 for axis in range(3):
-                    at = _at(matrix, offset, axis, i, j, k, covered.shape[2 - axis], rim[axis])
+                    at = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
+                    at = _settled(at, covered.shape[2 - axis], rim[axis])
                     knot[axis] = np.int64(np.floor(at))
                 whole = np.uint8(1)
                 for c in range(-1, 3):
