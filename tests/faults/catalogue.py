@@ -532,6 +532,18 @@ IMAGES_REFUSED = [
         "run-2.nii",
         "has 5 dimensions",
     ),
+    Refused(
+        "run scaled to a mean of 0.02",
+        series(lambda data: data / 40000),
+        "results/sub-01/sub-01_task-faces_run-2_bold.nii",
+        "the mean over time is below 1 or below the deviation over time",
+    ),
+    Refused(
+        "run without its mean over time",
+        series(lambda data: data - data.mean(axis=-1, keepdims=True)),
+        "results/sub-01/sub-01_task-faces_run-2_bold.nii",
+        "the mean over time is below 1 or below the deviation over time",
+    ),
     Refused("complex image", typed(np.complex64), "run-2.nii", "holds complex numbers"),
     Refused("image of colours", typed(COLOURS), "run-2.nii", "holds colours or other records"),
     Refused(
