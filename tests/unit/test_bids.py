@@ -245,7 +245,7 @@ def test_run_without_what_the_model_asks_for_is_left_out(raw, preprocessed, chan
         ({"task": "face"}, "no BOLD image of task 'face'.*did you mean 'faces'"),
         ({"subjects": ["1"]}, "there is no subject '1'"),
         ({"exclude": ["sub-01"]}, "there is no subject 'sub-01'.*did you mean '01'"),
-        ({"space": "MNI"}, "no run is left of 4 BOLD images.*in no named space"),
+        ({"space": "MNI"}, "no image of the task has space-MNI.*images without it: null"),
         ({"path": "nowhere"}, "study.bids.path .*nowhere.: there is no such folder"),
         ({"task": None}, "study.bids.task: is not set"),
         ({"runs": [1]}, "study.bids.runs.0: 1 is not of type 'string'"),

@@ -70,7 +70,7 @@ rule report_study:
     params:
         entries=[[*labels, len(runs)] for labels, runs in RUNS_OF_SUBJECT.items()],
         contrasts=list(config["contrasts"]),
-        left_out=LEFT_OUT,
+        left_out=reasons_left_out(),
         software=SOFTWARE,
         code=[code_digest("report_study"), *TEMPLATES],
     script:

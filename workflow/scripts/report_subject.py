@@ -18,7 +18,7 @@ PACKAGES = ("nilearn", "numpy", "scipy", "nibabel", "numba", "pandas", "matplotl
 SHOWN_CLUSTERS = 10
 SHOWN_INPUTS = 4
 THRESHOLDS = {"uncorrected": "uncorrected", "fdr": "FDR", "bonferroni": "Bonferroni"}
-ENTITIES = {"ses": "session", "run": "run"}
+ENTITIES = {"ses": "session", "acq": "acq", "ce": "ce", "rec": "rec", "dir": "dir", "run": "run"}
 OF_MODELS = {
     "design": "Design matrix: one row per volume, one column per regressor.",
     "events": "When each condition happened.",
