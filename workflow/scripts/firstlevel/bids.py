@@ -8,6 +8,7 @@ Each image, events table and label folder that the study could mean is a run, or
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from firstlevel.study import NOT_SELECTED, LeftOut, Run
 
 ROW = ("sub", "ses", "task", "run")
 """Entities that name a row of the run table; all others choose one image for it."""
+NOT_OF_SCAN = {*bids_files.OF_DERIVATIVES, "echo", "part"}
 ABOVE = "/"
 """In place of a session: the levels above all sessions of a subject."""
 NO_LABEL = " is no label of letters, digits and +"
@@ -35,6 +37,16 @@ def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     InputError : no such folder, an unknown task, subject, session, run, space or entity (with the nearest
         known one), an exclusion of nothing, no run at all.
     """
+    was_on = gc.isenabled()
+    gc.disable()  # a hundred thousand names are no garbage, and looking through them takes half of the time
+    try:
+        return _find_runs(config)
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     options = config["study"]["bids"]
     root = _root(options["path"], "study.bids.path")
     derived_root = _root(options["derivatives"], "study.bids.derivatives") if options["derivatives"] else root
@@ -164,6 +176,7 @@ def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[s
                 if entry.name.startswith("sub-") and entry.is_dir():
                     place.setdefault(entry.name[4:], f"{root}/{entry.name}")
     present = sorted(label for label in place if LABEL.fullmatch(label))
+    labels = set(present)
     rows = [
         LeftOut(path, "the name of the folder" + NO_LABEL)
         for label, path in place.items()
@@ -172,7 +185,7 @@ def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[s
     options = choice.options
     for key, asked in (("subjects", options["subjects"] or []), ("exclude", choice.named_subjects)):
         for label in asked:
-            if label not in place or not LABEL.fullmatch(label):
+            if label not in labels:
                 shown = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
                 raise InputError(
                     f"config key study.bids.{key} ({roots[-1]})",
@@ -314,7 +327,9 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
         return f"has no events table{told}"
     if len(events) > 1:
         return f"has two events tables: {events[0].name}, {events[1].name}"
-    confounds = bids_files.nearest([level.confounds for level in levels], entities, bids_files.OF_DERIVATIVES)
+    tables = [level.confounds for level in levels]
+    confounds = bids_files.nearest(tables, {**entities, "desc": "confounds"})
+    confounds = confounds or bids_files.nearest(tables, entities, bids_files.OF_DERIVATIVES)
     if (key := study.confounds_key(config)) and not confounds:
         return f"has no confounds table, and {key} asks for columns of it"
     if key and len(confounds) > 1:
@@ -331,7 +346,7 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
     sidecars = [
         sidecar
         for level in all_levels
-        for sidecar in sorted(level.sidecars, key=_n_entities)
+        for sidecar in (sorted(level.sidecars, key=_n_entities) if level.sidecars else ())
         if sidecar.entities.items() <= entities.items()
     ]
     read = (image, events[0], *sidecars, *confounds[:1], *(masks if own_mask else ()))
@@ -380,11 +395,10 @@ def _without_derivative(
     choice: bids_choice.Choice,
 ) -> list[LeftOut]:
     """Raw runs of which no preprocessed image is there."""
-    less = (*bids_files.OF_DERIVATIVES, "echo", "part")  # preprocessing combines them
-    there = {frozenset(bids_files.but(image.entities, *less).items()) for image, _ in own}
+    there = {_scan(image) for image, _ in own}
     rows = []
     for image, _ in raw:
-        key = frozenset(bids_files.but(image.entities, *less).items())
+        key = _scan(image)
         if key in there:
             continue
         there.add(key)
@@ -394,6 +408,11 @@ def _without_derivative(
             reason += f" but one of surfaces ({near.name})"
         rows.append(_row(image, reason, status))
     return rows
+
+
+def _scan(image: File) -> frozenset[tuple[str, str]]:
+    """Entities of what was scanned, without those of preprocessing and of what it combines."""
+    return frozenset([pair for pair in image.entities.items() if pair[0] not in NOT_OF_SCAN])
 
 
 def _events_without_image(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,7 +63,10 @@ class File(NamedTuple):
     @property
     def labels(self) -> dict[str, str]:
         """Entities as they are written."""
-        return study.entities_in(self.name)
+        for entity in INDICES:
+            if entity in self.entities and f"_{entity}-{self.entities[entity]}_" not in self.name:
+                return study.entities_in(self.name)
+        return self.entities
 
     @property
     def is_missing(self) -> bool:
@@ -70,22 +74,17 @@ class File(NamedTuple):
         return self.is_link and not Path(self.path).exists()
 
 
+NONE: Sequence[File] = ()
+
+
 class Level:
     """The files of one folder that may hold for the runs below it."""
 
-    __slots__ = ("affines", "confounds", "events", "folders", "images", "masks", "sidecars", "surfaces")
-
     def __init__(self, folder: str) -> None:
-        self.events: list[File] = []
-        self.sidecars: list[File] = []
-        self.masks: list[File] = []
-        self.confounds: list[File] = []
-        self.images: list[File] = []
-        self.surfaces: list[File] = []
-        self.affines: list[File] = []
         self.folders: list[str] = []
+        kinds: dict[str, list[File]] = {}
         with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=_name):
+            for entry in sorted(entries, key=attrgetter("name")):
                 name = entry.name
                 if name[0] == ".":  # of the system, such as ._sub-01_bold.json of macOS
                     continue
@@ -97,20 +96,32 @@ class Level:
                     if ending in ASKED and not any(part in f"{start}_" for part in ASKED[ending]):
                         continue
                     file = File(f"{folder}/{name}", name, entities_of(start), entry.is_symlink())
-                    getattr(self, kind).append(file)
+                    kinds.setdefault(kind, []).append(file)
+        self.events = kinds.get("events", NONE)
+        self.sidecars = kinds.get("sidecars", NONE)
+        self.masks = kinds.get("masks", NONE)
+        self.confounds = kinds.get("confounds", NONE)
+        self.images = kinds.get("images", NONE)
+        self.surfaces = kinds.get("surfaces", NONE)
+        self.affines = kinds.get("affines", NONE)
 
 
-def _name(entry: os.DirEntry[str]) -> str:
-    return entry.name
+class _Pairs(dict[str, tuple[str, str]]):
+    """Entity and label of a part of a name, each worked out once: names repeat them."""
+
+    def __missing__(self, part: str) -> tuple[str, str]:
+        entity, dash, label = part.partition("-")
+        self[part] = pair = (entity, same(entity, label)) if dash else ("", "")
+        return pair
+
+
+_PAIRS = _Pairs()
 
 
 def entities_of(start: str) -> dict[str, str]:
     """Entities of a file name, by which files are compared: run-01 is run-1."""
-    entities = {}
-    for part in start.split("_"):
-        entity, dash, label = part.partition("-")
-        if dash:
-            entities[entity] = same(entity, label)
+    entities = dict(map(_PAIRS.__getitem__, start.split("_")))
+    entities.pop("", None)
     return entities
 
 
@@ -181,6 +192,9 @@ def masks_of(image: File, masks: Sequence[File]) -> list[File]:
     Echoes and parts of one scan have one mask; fMRIPrep names the resolution in the mask, and not in images
     that ICA-AROMA made beside it.
     """
+    expected = {**image.entities, "desc": "brain"}
+    if found := [mask for mask in masks if mask.entities == expected]:
+        return found
     forms = ("desc", "label")
     for less in (
         forms,

@@ -169,7 +169,8 @@ def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[s
     for one in left_out:
         if one.status == status:
             groups.setdefault(NAME.sub("sub-...", one.reason), []).append(one)
-    return sorted(groups.items(), key=lambda group: -len(group[1]))
+    told = [(group[0].reason if len(group) == 1 else reason, group) for reason, group in groups.items()]
+    return sorted(told, key=lambda one: -len(one[1]))
 
 
 def _nothing_missing(left_out: Sequence[LeftOut]) -> None:
