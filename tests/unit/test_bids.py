@@ -602,3 +602,23 @@ def test_missing_can_be_an_error(raw):
     runs, left_out = study.run_table(config, "data")
     assert len(runs) == 4
     assert len(left_out) == 2
+
+
+def test_one_session_alone_stands_in_the_names_of_its_maps(tmp_path):
+    """Two configs, one per session, so write beside each other; a run without a label has the same names."""
+    for session in ("V0", "V9"):
+        for run in ("", "_run-1") if session == "V9" else ("",):
+            put(tmp_path, f"sub-01/ses-{session}/func/sub-01_ses-{session}_task-faces{run}_bold.nii")
+    put(tmp_path, "task-faces_events.tsv")
+    names = {None: "", ("V0",): "_ses-V0", ("V0", "V9"): ""}
+    for sessions, name in names.items():
+        config = {"study": {"source": "bids", "bids": {"sessions": sessions and list(sessions)}}}
+        assert study.session_in_names(config) == name
+    assert len(rows_of(tmp_path)[0]) == 3
+    runs, left_out = rows_of(tmp_path, sessions=["V9"])
+    assert [run.run for run in runs] == ["1"]
+    assert [one.reason for one in left_out if one.status == "left out"] == [
+        "has no session or run label, as other runs of its subject have"
+    ]
+    runs, _ = rows_of(tmp_path, sessions=["V0"])
+    assert [run.is_labelled_beside("_ses-V0") for run in runs] == [False]

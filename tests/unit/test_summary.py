@@ -124,3 +124,15 @@ def test_end_tells_what_became_of_each(tmp_path):
         "02\tn/a\tfaces\t3\tn/a\traw/sub-02_task-faces_run-3_events.tsv\tleft out\tno image",
         "03\tn/a\tn/a\tn/a\traw/sub-03\tn/a\tnot selected\tis excluded",
     ]
+
+
+def test_logs_of_another_session_do_not_count(tmp_path):
+    """Where the session stands in all names, those of another config's session are not of this study."""
+    run = Run("01", "V9", "faces", None, ("b.nii",), "e.tsv", None, 2.0)
+    (tmp_path / "fit_glm").mkdir()
+    for session, message in (("V9", "of this one"), ("V0", "of the other")):
+        log = tmp_path / "fit_glm" / f"sub-01_ses-{session}_task-faces.log"
+        log.write_text(f"2026-01-01 00:00:00,1 ERROR {message}\n")
+    maps = {("01", "faces"): [tmp_path / "none"]}
+    table = summary.rows([run], [], maps, tmp_path, {}, "V9")
+    assert [row[6:] for row in table] == [("failed", "of this one")]

@@ -64,7 +64,8 @@ F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
 
 LABEL = "[A-Za-z0-9+]+"
 # The wildcards session and run hold their whole part of a name, such as _ses-pre or _dir-LR_run-1, or nothing.
-SUBJECT_LABEL = "sub-{subject}_task-{task}"
+SESSION = study.session_in_names(config)
+SUBJECT_LABEL = f"sub-{{subject}}{SESSION}_task-{{task}}"
 RUN_LABEL = "sub-{subject}{session}_task-{task}{run}"
 SUBJECT = f"sub-{{subject}}/{SUBJECT_LABEL}"
 RUN = f"sub-{{subject}}/{RUN_LABEL}"
@@ -72,7 +73,7 @@ RUN_ENTITIES = [
     *(entity for entity in study.OTHERS if any(entity in dict(run.others) for run in RUNS)),
     "run",
 ]
-LABELLED_RUN = f"{LABEL}(?=/.*(_ses-|{'|'.join(f'_{entity}-' for entity in RUN_ENTITIES)}))"
+LABELLED_RUN = f"{LABEL}(?=/.*({'|'.join(f'_{e}-' for e in [*RUN_ENTITIES, *['ses'] * (not SESSION)])}))"
 FIGURE = "sub-{subject}/figures"
 HAS_SESSIONS = any(run.session for run in RUNS)
 RUN_OF_LABELS = {tuple(run.wildcards.values()): run for run in RUNS}
@@ -97,7 +98,7 @@ wildcard_constraints:
 
 def with_labelled_runs():
     """Regular expression of the subjects whose mean image is not that of their one run without a label."""
-    labelled = [run for run in RUNS if run.is_labelled]
+    labelled = [run for run in RUNS if run.is_labelled_beside(SESSION)]
     return LABEL if len(labelled) == len(RUNS) else any_of(run.subject for run in labelled)
 
 
@@ -231,7 +232,7 @@ def is_signed(wildcards):
 def title(wildcards):
     """Who and what a figure shows."""
     labels = {
-        "session": wildcards.get("session", "").removeprefix("_ses-"),
+        "session": wildcards.get("session", SESSION).removeprefix("_ses-"),
         "task": wildcards.get("task", ""),
     }
     labels |= study.entities_in(wildcards.get("run", ""))
@@ -293,7 +294,7 @@ def run_maps(wildcards):
     if not config["fixed_effects"]["per_run"]:
         return []
     pattern = f"<results>/{RUN}_contrast-{{contrast}}_stat-z_statmap.nii.gz"
-    labelled = [run for run in RUNS if run.is_labelled]
+    labelled = [run for run in RUNS if run.is_labelled_beside(SESSION)]
     return [pattern.format(**run.wildcards, contrast=name) for run in labelled for name in testable(run)]
 
 
@@ -389,6 +390,7 @@ def shown_tasks(wildcards):
     return {
         task: {
             "runs": [RUN_LABEL.format(**run.wildcards) for run in RUNS_OF_SUBJECT[wildcards.subject, task]],
+            "start": SUBJECT_LABEL.format(subject=wildcards.subject, task=task),
             "titles": {name: ", ".join(configs.rows_of(rows)) for name, rows in config["contrasts"].items()},
         }
         for task in tasks_of(wildcards)
@@ -408,7 +410,8 @@ def maps_below(folder):
 def summarise():
     """Write what became of every run, and say it in a few lines; return the rows."""
     folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
-    rows = summary.rows(RUNS, LEFT_OUT, maps_below(folder), logs, config["contrasts"])
+    maps = maps_below(folder)
+    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], SESSION.removeprefix("_ses-"))
     table = [[workflow.pathvars.apply(cell) for cell in row] for row in rows]
     print(summary.write(folder / "runs.tsv", table, LEFT_OUT), file=sys.stderr)
     return table
@@ -422,7 +425,7 @@ def report_failures(table):
     from firstlevel import study_page
 
     page = Path(workflow.pathvars.apply("<results>/report.html"))
-    entries = study_page.entries(table)
+    entries = [entry._replace(session=SESSION) for entry in study_page.entries(table)]
     study_page.write(page, entries, list(config["contrasts"]), reasons_left_out(), SOFTWARE)
     os.utime(page, (0, 0))
 

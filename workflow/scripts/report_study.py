@@ -17,10 +17,14 @@ def report_study(
 ) -> None:
     """Write the page of a study whose subjects are all done.
 
-    `entries` are subject, task and number of runs; `pages` are those of the subjects, in the folders of
-    their results below that of `page`; `left_out` are reasons, each with how often and examples.
+    `entries` are subject, task, number of runs, and the session as it stands in names; `pages` are those of
+    the subjects, in the folders of their results below that of `page`; `left_out` are reasons, each with how
+    often and examples.
     """
-    rows = [study_page.Entry(subject, task, int(n_runs)) for subject, task, n_runs in entries]
+    rows = [
+        study_page.Entry(subject, task, int(n_runs), session=session)
+        for subject, task, n_runs, session in entries
+    ]
     study_page.write(page, rows, contrasts, left_out, software)
 
 

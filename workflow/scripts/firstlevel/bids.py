@@ -80,7 +80,7 @@ def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
         else:
             status = NOT_SELECTED if run == bids_choice.PREPROCESSED_TAKEN else study.LEFT_OUT
             rows.append(_row(image, run, status))
-    runs, bare = _one_form_of_labels(runs)
+    runs, bare = _one_form_of_labels(runs, study.session_in_names(config))
     rows += bare
     images = [*own, *raw_images]
     rows += _without_derivative(raw_images, own, derived, choice)
@@ -133,13 +133,13 @@ def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[st
     return row._replace(status=NOT_SELECTED if has_image else study.LEFT_OUT)
 
 
-def _one_form_of_labels(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
+def _one_form_of_labels(runs: Sequence[Run], session: str) -> tuple[list[Run], list[LeftOut]]:
     """Runs without those that have no label beside others of their subject that have one."""
-    labelled = {run.subject for run in runs if run.is_labelled}
+    labelled = {run.subject for run in runs if run.is_labelled_beside(session)}
     reason = "has no session or run label, as other runs of its subject have"
     kept, bare = [], []
     for run in runs:
-        if run.subject in labelled and not run.is_labelled:
+        if run.subject in labelled and not run.is_labelled_beside(session):
             bare.append(LeftOut(run.bold[0], reason, run.subject, run.session, run.task, run.run))
         else:
             kept.append(run)

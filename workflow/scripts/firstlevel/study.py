@@ -67,10 +67,9 @@ class Run:
         """What tells the run apart within its session: 1, or dir-LR_run-1 where others do, too."""
         return run_label({**dict(self.others), **({"run": self.run} if self.run else {})})
 
-    @property
-    def is_labelled(self) -> bool:
-        """Whether anything tells the run apart from others of its subject and task."""
-        return bool(self.session or self.run or self.others)
+    def is_labelled_beside(self, session: str) -> bool:
+        """Whether its names differ from those of its subject, which may have the session, too."""
+        return self.label is not None or (self.session is not None and not session)
 
     @property
     def name(self) -> str:
@@ -196,6 +195,16 @@ def _named_runs(study: Mapping[str, Any], data: str) -> list[Run]:
     if study["source"] == "spm_multimodal" and study["path"]:
         return [_named_run(n, _trunk(Path(study["path"])), study, made=False) for n in (1, 2)]
     return [_named_run(n, f"{data}/{study['source']}/{TRUNK}", study, made=True) for n in (1, 2)]
+
+
+def session_in_names(config: Mapping[str, Any]) -> str:
+    """Part of a subject's file names where the config asks for one session alone: _ses-V0, else nothing.
+
+    The maps of two configs, each for one session, so lie beside each other.
+    """
+    of_study = config["study"]
+    sessions = of_study["bids"]["sessions"] if of_study["source"] == "bids" else None
+    return f"_ses-{sessions[0]}" if sessions and len(set(sessions)) == 1 else ""
 
 
 def slice_time_ref(config: Mapping[str, Any]) -> float | str:

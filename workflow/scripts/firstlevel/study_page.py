@@ -16,13 +16,14 @@ FOUND = ("peak_z", "n_voxels")
 
 
 class Entry(NamedTuple):
-    """One subject and task: number of runs; done, failed or unfinished, and why."""
+    """One subject and task: number of runs; done, failed or unfinished, and why; _ses-V0 if in its names."""
 
     subject: str
     task: str
     n_runs: int
     status: str = "done"
     reason: str = ""
+    session: str = ""
 
 
 def entries(table: Iterable[Sequence[str]]) -> list[Entry]:
@@ -73,7 +74,7 @@ def write(
 def _row(results: Path, entry: Entry, contrasts: Sequence[str]) -> dict[str, Any]:
     """Cells of one subject and task; of one without a page, those that its runs tell."""
     folder = results / f"sub-{entry.subject}"
-    start = f"sub-{entry.subject}_task-{entry.task}"
+    start = f"sub-{entry.subject}{entry.session}_task-{entry.task}"
     row = {**entry._asdict(), "start": start, "page": None, "n_look": 0}
     row["found"] = [dict.fromkeys(FOUND, "") for _ in contrasts]
     if entry.status == "done" and (folder / "report.html").is_file():

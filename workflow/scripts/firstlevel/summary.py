@@ -26,6 +26,7 @@ def rows(
     maps: Mapping[tuple[str, str], Sequence[Path]],
     logs: Path,
     contrasts: Container[str],
+    session: str = "",
 ) -> list[tuple[str, ...]]:
     """One row per run, then what is left out.
 
@@ -34,8 +35,9 @@ def rows(
     maps : the maps that each subject and task should have.
     logs : folder of the logs, one folder per stage.
     contrasts : labels of the contrasts of the study.
+    session : label of the one session that the study is about, which then stands in all names.
     """
-    failures = _failures(logs, contrasts)
+    failures = _failures(logs, contrasts, session)
     states = {whose: _state(files, failures.get(whose)) for whose, files in maps.items()}
     table = []
     for run in runs:
@@ -195,16 +197,18 @@ def _state(maps: Sequence[Path], failure: Failure | None) -> tuple[str, str]:
     return ("unfinished", f"{len(missing)} of {len(maps)} maps are missing") if missing else ("done", "")
 
 
-def _failures(logs: Path, contrasts: Container[str]) -> dict[tuple[str, str], Failure]:
+def _failures(logs: Path, contrasts: Container[str], session: str) -> dict[tuple[str, str], Failure]:
     """Time and message of the stage that stopped last, by subject and task; contrasts of old do not count."""
     last: dict[tuple[str, str], Failure] = {}
     for log in logs.glob("*/sub-*_task-*.log"):
         labels = entities_in(log.name)
         if "contrast" in labels and labels["contrast"] not in contrasts:
             continue
+        if session and labels.get("ses") != session:  # of another config
+            continue
         if found := STOPPED.search(log.read_text(encoding="utf-8", errors="replace")):
             whose = labels["sub"], labels["task"]
-            run = (labels.get("ses"), run_label(labels))
+            run = (None if session and run_label(labels) is None else labels.get("ses"), run_label(labels))
             time = log.stat().st_mtime_ns
             if whose not in last or last[whose].time < time:
                 last[whose] = Failure(
