@@ -338,7 +338,12 @@ def test_two_images_that_differ_in_the_form_of_an_index_are_told(raw):
 
 
 @pytest.mark.parametrize(
-    ("entities", "chosen"), [({"echo": None}, "run-1_bold"), ({"echo": "02"}, "run-1_echo-2_bold")]
+    ("entities", "chosen"),
+    [
+        ({"echo": None}, "run-1_bold"),
+        ({"echo": "02"}, "run-1_echo-2_bold"),
+        ({"echo": 1}, "run-1_echo-1_bold"),
+    ],
 )
 def test_null_takes_the_image_without_the_entity(tmp_path, entities, chosen):
     """The combined image of a multi-echo run has no echo; the single ones are not selected."""

@@ -39,7 +39,8 @@ class Choice:
         self.named_subjects = [*self.excluded_subjects, *(r["sub"] for r in self.rules if "sub" in r)]
         self.runs = None if options["runs"] is None else {same("run", run) for run in options["runs"]}
         self.entities = {
-            entity: same(entity, label) if label else None for entity, label in options["entities"].items()
+            entity: None if label in (None, "") else same(entity, str(label))
+            for entity, label in options["entities"].items()
         }
         parts = (options["space"] or "").replace("_", ":").split(":")
         self.space = parts[0] or None

@@ -106,7 +106,10 @@ def chosen(runs: Sequence[Run], study: Mapping[str, Any]) -> list[str]:
         return [f"Study: {study['source']}"]
     of_bids = study["bids"]
     asked = [f"task {of_bids['task']}", f"space {of_bids['space']}" if of_bids["space"] else "no named space"]
-    asked += [f"{entity} {label or 'none'}" for entity, label in of_bids["entities"].items()]
+    asked += [
+        f"{entity} {'none' if label in (None, '') else label}"
+        for entity, label in of_bids["entities"].items()
+    ]
     asked += [f"runs told apart by {', '.join(of_bids['run_entities'])}"] * (
         of_bids["run_entities"] != ["run"]
     )
