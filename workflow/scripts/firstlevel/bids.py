@@ -15,18 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import bids_choice, bids_files, expressions, spm_affines, study
+from firstlevel import bids_choice, bids_files, bids_rows, expressions, spm_affines, study
 from firstlevel.bids_files import LABEL, Entities, File, Level
+from firstlevel.bids_rows import Found
 from firstlevel.stage import InputError
 from firstlevel.study import NOT_SELECTED, LeftOut, Run
 
-ROW = ("sub", "ses", "task", "run")
-"""Entities that name a row of the run table; all others choose one image for it."""
-NOT_OF_SCAN = {*bids_files.OF_DERIVATIVES, "echo", "part"}
 ABOVE = "/"
 """In place of a session: the levels above all sessions of a subject."""
-NO_LABEL = " is no label of letters, digits and +"
-Found = tuple[File, list[Level]]
 
 
 def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
@@ -67,7 +63,7 @@ def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     chosen: list[Found] = []
     for image, levels in own:
         if refused := choice.refuses(image):
-            rows.append(_row(image, *refused))
+            rows.append(bids_rows.row(image, *refused))
         else:
             chosen.append((image, levels))
     represented = {choice.run_of(image.entities) for image, _ in chosen}
@@ -79,12 +75,12 @@ def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
             runs.append(run)
         else:
             status = NOT_SELECTED if run == bids_choice.PREPROCESSED_TAKEN else study.LEFT_OUT
-            rows.append(_row(image, run, status))
+            rows.append(bids_rows.row(image, run, status))
     runs, bare = _one_form_of_labels(runs, study.session_in_names(config))
     rows += bare
     images = [*own, *raw_images]
-    rows += _without_derivative(raw_images, own, derived, choice)
-    rows += _events_without_image(images, [*derived.items(), *raw.items()], options["task"], choice)
+    rows += bids_rows.without_derivative(raw_images, own, derived, choice)
+    rows += bids_rows.events_without_image(images, [*derived.items(), *raw.items()], options["task"], choice)
     with_image = {image.entities.get("sub") for image, _ in images} | {row.subject for row in rows}
     rows += [
         LeftOut(place[subject], f"has no BOLD image of task {options['task']}", subject)
@@ -115,13 +111,6 @@ def _told(rows: Iterable[LeftOut]) -> str:
         more = f" and {len(group) - 1} more" if len(group) > 1 else ""
         told.append(f"{Path(group[0].path).name}{more}: {group[0].reason}")
     return "; ".join(told)
-
-
-def _row(file: File, reason: str, status: str = study.LEFT_OUT) -> LeftOut:
-    """What is told of a file that makes no run."""
-    labels = file.labels
-    subject, session, task, run = (labels.get(entity) for entity in ROW)
-    return LeftOut(file.path, reason, subject, session, task, run, status)
 
 
 def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[str | None, ...]]) -> LeftOut:
@@ -177,11 +166,7 @@ def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[s
                     place.setdefault(entry.name[4:], f"{root}/{entry.name}")
     present = sorted(label for label in place if LABEL.fullmatch(label))
     labels = set(present)
-    rows = [
-        LeftOut(path, "the name of the folder" + NO_LABEL)
-        for label, path in place.items()
-        if label not in present
-    ]
+    rows = [LeftOut(path, bids_rows.NO_FOLDER) for label, path in place.items() if label not in present]
     options = choice.options
     for key, asked in (("subjects", options["subjects"] or []), ("exclude", choice.named_subjects)):
         for label in asked:
@@ -219,7 +204,11 @@ def _images(
         subject, session = key
         if session and not LABEL.fullmatch(session):
             rows.append(
-                LeftOut(f"{root}/sub-{subject}/ses-{session}", "the name of the folder" + NO_LABEL, subject)
+                LeftOut(
+                    f"{root}/sub-{subject}/ses-{session}",
+                    bids_rows.NO_FOLDER,
+                    subject,
+                )
             )
             continue
         levels_of[key] = levels
@@ -229,38 +218,13 @@ def _images(
                 continue
             seen.add(id(level))
             for image in level.images:
-                if image.entities.get("task") == task and in_func and _fits(image, key):
+                if image.entities.get("task") == task and in_func and bids_rows.fits(image, key):
                     own.append((image, levels))
-                elif reason := _stray(image, key, task, in_func=in_func):
-                    rows.append(_row(image, reason))
+                elif reason := bids_rows.stray(image, key, task, in_func=in_func):
+                    rows.append(bids_rows.row(image, reason))
                 else:
                     others.append(image)
     return levels_of, own, others
-
-
-def _fits(image: File, key: tuple[str, str]) -> bool:
-    """Whether labels of an image are labels, and those of its folder."""
-    entities = image.entities
-    return (
-        entities.get("sub") == key[0]
-        and entities.get("ses", key[1]) == key[1]
-        and LABEL.fullmatch(entities.get("run", "0")) is not None
-    )
-
-
-def _stray(image: File, key: tuple[str, str], task: str, *, in_func: bool) -> str:
-    """Why an image of the task is no run of its folder; nothing where it is of another task."""
-    labels = image.labels
-    for entity in ROW:
-        if entity in labels and not LABEL.fullmatch(labels[entity]):
-            return f"{entity}-{labels[entity]}{NO_LABEL}"
-    if labels.get("task") != task:
-        return ""
-    if "sub" not in labels:
-        return "its name has no sub-"
-    if not in_func:
-        return "is not in a folder func"
-    return "" if _fits(image, key) else "its name and its folder differ in subject or session"
 
 
 def _no_image(
@@ -337,9 +301,8 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
     masks = bids_files.masks_of(image, levels[-1].masks)
     if own_mask := config["mask"] == "derivatives":
         if not masks:
-            there = next(
-                (f" (there is {mask.name})" for mask in levels[-1].masks if _same_run(mask, image)), ""
-            )
+            other = next((mask for mask in levels[-1].masks if bids_rows.same_run(mask, image)), None)
+            there = f" (there is {other.name})" if other else ""
             return f"has no desc-brain_mask beside it, and mask is derivatives{there}"
         if len(masks) > 1:
             return f"has two masks: {masks[0].name}, {masks[1].name}"
@@ -376,72 +339,12 @@ def _n_entities(file: File) -> int:
     return len(file.entities)
 
 
-def _same_run(mask: File, image: File) -> bool:
-    return all(mask.entities.get(entity) == image.entities.get(entity) for entity in ROW)
-
-
 def _affines_beside(image: File, level: Level) -> list[str]:
     """The file in which SPM keeps the affines of a 4D image, where there is one."""
     if not level.affines:
         return []
     name = spm_affines.name_beside(Path(image.path)).name
     return [file.path for file in level.affines if file.name == name]
-
-
-def _without_derivative(
-    raw: Sequence[Found],
-    own: Sequence[Found],
-    derived: Mapping[tuple[str, str], list[Level]],
-    choice: bids_choice.Choice,
-) -> list[LeftOut]:
-    """Raw runs of which no preprocessed image is there."""
-    there = {_scan(image) for image, _ in own}
-    rows = []
-    for image, _ in raw:
-        key = _scan(image)
-        if key in there:
-            continue
-        there.add(key)
-        reason, status = choice.not_of_subset(image) or ("has no preprocessed image", study.LEFT_OUT)
-        levels = derived.get((image.entities["sub"], image.entities.get("ses", "")))
-        if levels and (near := next((one for one in levels[-1].surfaces if _same_run(one, image)), None)):
-            reason += f" but one of surfaces ({near.name})"
-        rows.append(_row(image, reason, status))
-    return rows
-
-
-def _scan(image: File) -> frozenset[tuple[str, str]]:
-    """Entities of what was scanned, without those of preprocessing and of what it combines."""
-    return frozenset([pair for pair in image.entities.items() if pair[0] not in NOT_OF_SCAN])
-
-
-def _events_without_image(
-    images: Sequence[Found],
-    folders: Iterable[tuple[tuple[str, str], list[Level]]],
-    task: str,
-    choice: bids_choice.Choice,
-) -> list[LeftOut]:
-    """Events tables of the task that hold for no image at all."""
-    everywhere = [image.entities for image, _ in images]
-    of_subject: dict[str, list[Entities]] = defaultdict(list)
-    for entities in everywhere:
-        of_subject[entities["sub"]].append(entities)
-    rows = []
-    seen: set[int] = set()
-    for (subject, _), levels in folders:
-        for depth, level in enumerate(levels):
-            if id(level) in seen:
-                continue
-            seen.add(id(level))
-            candidates = of_subject.get(subject, []) if depth else everywhere
-            for table in level.events:
-                own = table.entities
-                if own.get("task", task) == task and not any(
-                    own.items() <= one.items() for one in candidates
-                ):
-                    reason = choice.not_of_subset(table)
-                    rows.append(_row(table, *(reason or ("no BOLD image belongs to this events table",))))
-    return rows
 
 
 def _in_order(run: Run) -> tuple[Any, ...]:
