@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from firstlevel import bids, summary
+from firstlevel import bids, study, summary
 from firstlevel import config as configs
 from firstlevel.stage import InputError
 from firstlevel.study import LeftOut
@@ -245,7 +245,7 @@ def test_run_without_what_the_model_asks_for_is_left_out(raw, preprocessed, chan
         ({"task": "face"}, "no BOLD image of task 'face'.*did you mean 'faces'"),
         ({"subjects": ["1"]}, "there is no subject '1'"),
         ({"exclude": ["sub-01"]}, "there is no subject 'sub-01'.*did you mean '01'"),
-        ({"space": "MNI"}, "no run is left of 4 BOLD images.*in no named space"),
+        ({"space": "MNI"}, "no image of the task has space-MNI.*images without it: null"),
         ({"path": "nowhere"}, "study.bids.path .*nowhere.: there is no such folder"),
         ({"task": None}, "study.bids.task: is not set"),
         ({"runs": [1]}, "study.bids.runs.0: 1 is not of type 'string'"),
@@ -303,3 +303,327 @@ def test_summary_tells_done_failed_unfinished_and_left_out(raw, tmp_path):
     assert "1 done, 1 failed, 1 unfinished, 1 left out" in said
     assert "sub-02: fit_glm stopped. a; b" in said
     assert len((tmp_path / "runs.tsv").read_text().splitlines()) == 7
+
+
+def rows_of(root, changes=None, **options):
+    """Runs, and what is left out, of a study with these options of study.bids."""
+    config = {
+        "study": {"source": "bids", "bids": {"path": str(root), "task": "faces"} | options},
+        "contrasts": {"a": "faces"},
+    } | (changes or {})
+    configs.check_config(config, SCHEMA)
+    return bids.find_runs(config)
+
+
+def test_indices_are_whole_numbers(raw):
+    """run-1 of the derivatives is run-01 of the raw study; each file keeps the name that it has."""
+    derived = raw.parent / "out"
+    put(derived, *(f"sub-01/func/sub-01_task-faces_run-{r}_desc-preproc_bold.nii.gz" for r in "12"))
+    put(raw, "sub-01/func/sub-01_task-faces_run-01_events.tsv")
+    runs, left_out = rows_of(raw, derivatives=str(derived), subjects=["01"], runs=["001", "2"])
+    assert [(run.run, Path(run.events).name) for run in runs] == [
+        ("1", "sub-01_task-faces_run-01_events.tsv"),
+        ("2", "task-faces_events.tsv"),
+    ]
+    assert [one.status for one in left_out] == ["not selected"]  # subject 02
+
+
+def test_two_images_that_differ_in_the_form_of_an_index_are_told(raw):
+    """run-1 beside run-01 is one run twice: neither is taken."""
+    put(raw, "sub-01/func/sub-01_task-faces_run-1_bold.nii.gz")
+    runs, reasons = found(raw)
+    assert len(runs) == 3
+    assert "in the form of run only" in reasons["sub-01_task-faces_run-1_bold.nii.gz"]
+    assert "in the form of run only" in reasons["sub-01_task-faces_run-01_bold.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("entities", "chosen"),
+    [
+        ({"echo": None}, "run-1_bold"),
+        ({"echo": "02"}, "run-1_echo-2_bold"),
+        ({"echo": 1}, "run-1_echo-1_bold"),
+    ],
+)
+def test_null_takes_the_image_without_the_entity(tmp_path, entities, chosen):
+    """The combined image of a multi-echo run has no echo; the single ones are not selected."""
+    root = tmp_path / "raw"
+    names = [f"sub-01/func/sub-01_task-faces_run-1{echo}_bold.nii" for echo in ("", "_echo-1", "_echo-2")]
+    put(root, *names, "task-faces_events.tsv")
+    with pytest.raises(InputError, match="entities: {echo: null or '1' or '2'}"):
+        rows_of(root)
+    runs, left_out = rows_of(root, entities=entities)
+    assert [Path(run.bold[0]).name for run in runs] == [f"sub-01_task-faces_{chosen}.nii"]
+    assert {one.status for one in left_out} == {"not selected"}
+
+
+def test_run_entities_tell_runs_apart(tmp_path):
+    """dir-LR and dir-RL are two runs where they are asked to be; their labels stand in BIDS order."""
+    root = tmp_path / "raw"
+    for direction in ("LR", "RL"):
+        start = f"sub-01/func/sub-01_task-faces_dir-{direction}"
+        put(root, f"{start}_run-1_bold.nii.gz", f"{start}_run-1_events.tsv")
+    with pytest.raises(InputError, match=r"in dir only.*run_entities: \[run, dir\]"):
+        rows_of(root)
+    runs, left_out = rows_of(root, run_entities=["run", "dir"])
+    assert left_out == []
+    assert [run.wildcards["run"] for run in runs] == ["_dir-LR_run-1", "_dir-RL_run-1"]
+    assert [run.label for run in runs] == ["dir-LR_run-1", "dir-RL_run-1"]
+    assert ["dir-LR" in run.events for run in runs] == [True, False]
+    assert runs[0].name == "subject 01, task faces, dir LR, run 1"
+
+
+def test_runs_of_unlike_acquisitions_are_not_joined_unasked(raw):
+    """A slab and a whole brain in two runs of one subject: both are left out until the config says which."""
+    put(raw, "sub-02/func/sub-02_task-faces_acq-slab_run-3_bold.nii.gz")
+    runs, reasons = found(raw)
+    assert [run.subject for run in runs] == ["01", "01"]
+    assert reasons["sub-02_task-faces_run-01_bold.nii.gz"].startswith(
+        "runs of its subject differ in acq (none, slab): choose with study.bids.entities: {acq: null"
+    )
+    runs, _ = found(raw, entities={"acq": None})
+    assert len(runs) == 4
+    runs, _ = found(raw, run_entities=["run", "acq"])
+    assert [run.label for run in runs][2:] == ["01", "02", "acq-slab_run-3"]
+
+
+def test_raw_runs_without_a_derivative_are_rows(raw, preprocessed):
+    """A run or a subject that was not preprocessed is listed once, with its labels."""
+    put(raw, "sub-02/func/sub-02_task-faces_run-03_echo-1_bold.nii.gz")
+    put(raw, "sub-02/func/sub-02_task-faces_run-03_echo-2_bold.nii.gz")
+    put(raw, "sub-03/ses-a/func/sub-03_ses-a_task-faces_run-01_bold.nii.gz")
+    put(raw, "sub-04/func/sub-04_task-rest_bold.nii.gz")
+    _, left_out = rows_of(raw, derivatives=str(preprocessed), space="MNI")
+    missing = [one for one in left_out if one.status == "left out"]
+    assert [(one.subject, one.session, one.task, one.run, one.reason) for one in missing] == [
+        ("02", None, "faces", "03", "has no preprocessed image"),
+        ("03", "a", "faces", "01", "has no preprocessed image"),
+        ("04", None, None, None, "has no BOLD image of task faces"),
+    ]
+
+
+def test_run_in_another_space_alone_is_left_out_and_others_are_not_selected(raw, preprocessed):
+    """An image of a run that has the asked one, too, is no loss."""
+    for file in (preprocessed / "sub-01/func").glob("*run-02_space-MNI*"):
+        file.unlink()
+    runs, left_out = rows_of(raw, derivatives=str(preprocessed), space="MNI")
+    assert len(runs) == 3
+    assert [(one.subject, one.run) for one in left_out if one.status == "left out"] == [("01", "02")]
+    assert sum(one.status == "not selected" for one in left_out) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "reason"),
+    [
+        (
+            "sub-01/func/sub-01_task-faces_run-7_events.tsv",
+            ("01", None, "faces", "7"),
+            "no BOLD image belongs to this events table",
+        ),
+        (
+            "sub-02_pre/func/sub-02_pre_task-faces_bold.nii",
+            (None,) * 4,
+            "the name of the folder is no label of letters, digits and +",
+        ),
+        (
+            "sub-con-03/func/x_bold.nii",
+            (None,) * 4,
+            "the name of the folder is no label of letters, digits and +",
+        ),
+        (
+            "sub-01/ses-a_b/func/x_bold.nii",
+            ("01", None, None, None),
+            "the name of the folder is no label of letters, digits and +",
+        ),
+        ("sub-01/sub-01_task-faces_bold.nii", ("01", None, "faces", None), "is not in a folder func"),
+        ("sub-01/func/task-faces_bold.nii", (None, None, "faces", None), "its name has no sub-"),
+    ],
+)
+def test_strays_are_rows(raw, name, labels, reason):
+    """What a study could mean and cannot use is a row with what its name says."""
+    put(raw, name)
+    runs, left_out = rows_of(raw)
+    assert len(runs) == 4
+    assert [(one.subject, one.session, one.task, one.run, one.reason) for one in left_out] == [
+        (*labels, reason)
+    ]
+
+
+def test_plus_is_part_of_a_label(tmp_path):
+    """BIDS allows + in labels since 1.10."""
+    put(tmp_path, "sub-03+a/ses-pre+1/func/sub-03+a_ses-pre+1_task-faces_bold.nii", "task-faces_events.tsv")
+    runs, left_out = rows_of(tmp_path)
+    assert [(run.subject, run.session) for run in runs] == [("03+a", "pre+1")]
+    assert left_out == []
+
+
+def test_exclusions_are_subjects_or_runs(raw):
+    """A run is named by what it has in common with the entry, whatever the form of its number."""
+    runs, left_out = rows_of(raw, exclude=["01", {"subject": "02", "run": 2}])
+    assert [(run.subject, run.run) for run in runs] == [("02", "01")]
+    assert {(one.status, one.reason) for one in left_out} == {("not selected", "is in study.bids.exclude")}
+    with pytest.raises(InputError, match=r"study.bids.exclude: no image of the task has sub-02, run-3"):
+        rows_of(raw, exclude=[{"subject": "02", "run": "3"}])
+    with pytest.raises(
+        InputError, match="there is no subject '2'.*did you mean '02'|there is no subject '2'"
+    ):
+        rows_of(raw, exclude=[{"subject": "2", "run": 1}])
+    with pytest.raises(InputError, match=r"study.bids.exclude.0"):
+        rows_of(raw, exclude=[{}])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sessions": ["pree"]}, "no image of the task has ses-pree.*did you mean 'pre'"),
+        ({"entities": {"ech": "1"}}, "no image of the task has the entity 'ech'.*did you mean 'echo'"),
+        ({"entities": {"echo": "12"}}, "no image of the task has echo-12.*one of: 1"),
+        (
+            {"space": "MNI152NLin6"},
+            "no image of the task has space-MNI152NLin6.*did you mean 'MNI152NLin6Asym'",
+        ),
+        ({"space": None}, "study.bids.space: is null, and every image of the task is in a named space"),
+        ({"run_entities": ["echo"]}, "study.bids.run_entities.0"),
+    ],
+)
+def test_near_misses_are_named(tmp_path, options, message):
+    """A label that no image has is a typo, told with the nearest one."""
+    start = "sub-01/ses-pre/func/sub-01_ses-pre_task-faces_echo-1_space-MNI152NLin6Asym"
+    put(tmp_path, f"{start}_bold.nii.gz", "task-faces_events.tsv")
+    with pytest.raises(InputError, match=f"(?s){message}"):
+        rows_of(tmp_path, **{"space": "MNI152NLin6Asym"} | options)
+
+
+def test_events_that_miss_an_image_by_one_entity_are_named(tmp_path):
+    """The reason says which table is there, and in what it differs."""
+    start = "sub-01/func/sub-01_task-faces_run-1"
+    put(tmp_path, f"{start}_bold.nii", f"{start}_acq-x_events.tsv")
+    with pytest.raises(InputError, match="has no events table .*acq-x_events.tsv differs in acq"):
+        rows_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "what", ["_bold.json", "_desc-confounds_timeseries.tsv", "_space-MNI_res-2_desc-brain_mask.nii.gz"]
+)
+def test_any_file_of_a_run_that_was_not_fetched_leaves_it_out(raw, preprocessed, what):
+    """Sidecar, confounds or mask: the others go on."""
+    name = f"sub-01_task-faces_run-01{what}"
+    file = preprocessed / "sub-01/func" / name
+    file.unlink(missing_ok=True)
+    file.symlink_to("../../.git/annex/objects/nothing")
+    changes = {"mask": "derivatives", "design": {"confounds": ["rot_x"]}}
+    runs, reasons = found(raw, changes, derivatives=str(preprocessed), space="MNI")
+    assert len(runs) == 2  # another one has neither mask nor confounds
+    image = "sub-01_task-faces_run-01_space-MNI_res-2_desc-preproc_bold.nii.gz"
+    assert reasons[image] == f"{name} is a link to nothing (datalad get fetches it)"
+
+
+def test_names_of_fmriprep_1_and_cohorts_are_read(raw):
+    """Names before fMRIPrep 1.2, label-brain masks, and a space with its cohort as TemplateFlow writes it."""
+    derived = raw.parent / "out"
+    start = "sub-01/func/sub-01_task-faces_run-01"
+    put(derived, f"{start}_bold_space-MNI_preproc.nii.gz", f"{start}_bold_space-MNI_brainmask.nii.gz")
+    put(derived, f"{start}_bold_confounds.tsv")
+    for cohort in "12":
+        put(derived, f"{start}_space-Kid_cohort-{cohort}_desc-preproc_bold.nii.gz")
+        put(derived, f"{start}_space-Kid_cohort-{cohort}_label-brain_mask.nii.gz")
+    changes = {"mask": "derivatives", "design": {"confounds": ["rot_x"]}}
+    runs, _ = rows_of(raw, changes, derivatives=str(derived), space="MNI")
+    assert Path(runs[0].mask).name == "sub-01_task-faces_run-01_bold_space-MNI_brainmask.nii.gz"
+    assert Path(runs[0].confounds).name == "sub-01_task-faces_run-01_bold_confounds.tsv"
+    runs, _ = rows_of(raw, changes, derivatives=str(derived), space="Kid:cohort-2")
+    assert Path(runs[0].mask).name.endswith("cohort-2_label-brain_mask.nii.gz")
+    with pytest.raises(InputError, match="in cohort only"):
+        rows_of(raw, changes, derivatives=str(derived), space="Kid")
+
+
+def test_images_of_surfaces_alone_are_named(raw, preprocessed):
+    """They are not read; the message says that they are what was found."""
+    name = "sub-01_task-faces_hemi-L_space-fsaverage_bold.func.gii"
+    derived = raw.parent / "out"
+    put(derived, f"sub-01/func/{name}")
+    with pytest.raises(InputError, match=f"no BOLD image of task 'faces'; there is {name}"):
+        rows_of(raw, derivatives=str(derived), space="fsaverage")
+    start = "sub-02/func/sub-02_task-faces_run-03"
+    put(raw, f"{start}_bold.nii")
+    put(preprocessed, f"{start}_space-fsLR_den-91k_bold.dtseries.nii")
+    _, reasons = found(raw, derivatives=str(preprocessed), space="MNI")
+    assert reasons["sub-02_task-faces_run-03_bold.nii"].startswith(
+        "has no preprocessed image but one of surfaces"
+    )
+
+
+def test_two_tables_of_confounds_are_named(raw, preprocessed):
+    """Which of them holds is not guessed."""
+    put(preprocessed, "sub-01/func/sub-01_task-faces_run-01_desc-confounds_regressors.tsv")
+    changes = {"design": {"confounds": ["rot_x"]}}
+    _, reasons = found(raw, changes, derivatives=str(preprocessed), space="MNI")
+    assert reasons["sub-01_task-faces_run-01_space-MNI_res-2_desc-preproc_bold.nii.gz"].startswith(
+        "has two confounds tables: sub-01_task-faces_run-01_desc-confounds_regressors.tsv, "
+    )
+
+
+def test_root_bold_json_holds_for_all(raw):
+    """A sidecar without any entity is inherited, before those that name more."""
+    put(raw, "bold.json")
+    runs, _ = found(raw)
+    assert [Path(path).name for path in runs[3].sidecars] == ["bold.json", "task-faces_bold.json"]
+
+
+def test_events_at_the_root_hold_for_subjects_without_raw_folders(raw, preprocessed):
+    """Only derivatives and one table of events: the run is there."""
+    (raw.parent / "other").mkdir()
+    (raw / "task-faces_events.tsv").rename(raw.parent / "other/task-faces_events.tsv")
+    runs, _ = found(raw.parent / "other", derivatives=str(preprocessed), space="MNI")
+    assert len(runs) == 4
+
+
+def test_folder_above_the_subjects_is_named(raw):
+    """The way from derivatives to derivatives/fmriprep is told."""
+    with pytest.raises(InputError, match=f"(?s)holds no folder sub-.*did you mean {raw}"):
+        rows_of(raw, derivatives=str(raw.parent))
+
+
+def test_home_folder_is_expanded(raw, monkeypatch):
+    """~ is the home folder in every path of the config."""
+    monkeypatch.setenv("HOME", str(raw.parent))
+    runs, _ = rows_of("~/raw")
+    assert runs[0].bold[0].startswith(str(raw))
+
+
+def test_missing_can_be_an_error(raw):
+    """study.on_missing: error stops with the reasons and how often each."""
+    put(raw, "sub-03/func/sub-03_task-rest_bold.nii", "sub-04/func/sub-04_task-rest_bold.nii")
+    config = {
+        "study": {"source": "bids", "on_missing": "error", "bids": {"path": str(raw), "task": "faces"}},
+        "contrasts": {"a": "faces"},
+    }
+    configs.check_config(config, SCHEMA)
+    with pytest.raises(
+        InputError, match="2 files or folders make no run: 2 x has no BOLD image of task faces"
+    ):
+        study.run_table(config, "data")
+    config["study"]["bids"]["exclude"] = ["03", "04"]
+    runs, left_out = study.run_table(config, "data")
+    assert len(runs) == 4
+    assert len(left_out) == 2
+
+
+def test_one_session_alone_stands_in_the_names_of_its_maps(tmp_path):
+    """Two configs, one per session, so write beside each other; a run without a label has the same names."""
+    for session in ("V0", "V9"):
+        for run in ("", "_run-1") if session == "V9" else ("",):
+            put(tmp_path, f"sub-01/ses-{session}/func/sub-01_ses-{session}_task-faces{run}_bold.nii")
+    put(tmp_path, "task-faces_events.tsv")
+    names = {None: "", ("V0",): "_ses-V0", ("V0", "V9"): ""}
+    for sessions, name in names.items():
+        config = {"study": {"source": "bids", "bids": {"sessions": sessions and list(sessions)}}}
+        assert study.session_in_names(config) == name
+    assert len(rows_of(tmp_path)[0]) == 3
+    runs, left_out = rows_of(tmp_path, sessions=["V9"])
+    assert [run.run for run in runs] == ["1"]
+    assert [one.reason for one in left_out if one.status == "left out"] == [
+        "has no session or run label, as other runs of its subject have"
+    ]
+    runs, _ = rows_of(tmp_path, sessions=["V0"])
+    assert [run.is_labelled_beside("_ses-V0") for run in runs] == [False]

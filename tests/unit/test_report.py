@@ -127,7 +127,7 @@ def test_text_of_a_study_stays_text_on_its_page(tmp_path):
     """Labels, messages and paths with markup show as they are, and make no element."""
     entries = [study_page.Entry("01", "faces", 2, "failed", MALICIOUS)]
     page = tmp_path / "report.html"
-    study_page.write(page, entries, ["c"], [(MALICIOUS, "a <b>reason</b>")], "x 1")
+    study_page.write(page, entries, ["c"], [("a <b>reason</b>", 1, [MALICIOUS])], "x 1")
     found = Text(page.read_text())
     assert found.text.count(MALICIOUS) == 2
     assert "a <b>reason</b>" in found.text
@@ -158,7 +158,7 @@ def test_page_of_a_study_with_failures_tells_what_failed(tmp_path):
         study_page.Entry("02", "faces", 1, "unfinished", "2 of 3 maps are missing"),
     ]
     page = tmp_path / "report.html"
-    study_page.write(page, entries, ["c"], [("d.nii", "has no events table")], "x 1")
+    study_page.write(page, entries, ["c"], [("has no events table", 1, ["d.nii"])], "x 1")
     found = Text(page.read_text())
     assert not any(tag == "a" for tag, _ in found.tags)
     for words in ("sub-01, task faces: b.nii: truncated", "1 failed", "1 unfinished", "has no events table"):

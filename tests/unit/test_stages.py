@@ -773,6 +773,24 @@ def test_runs_that_cannot_estimate_are_left_out_and_listed(tmp_path, fitted, cap
     assert nib.load(fitted["variance"]).shape == (4, 4, 4, 2)
 
 
+def test_runs_of_unlike_repetition_times_are_told(tmp_path, fitted, caplog):
+    """They may be combined, but not without a word; those that agree within 1 ms leave no trace."""
+    fits = [tmp_path / f"{name}_glm.json" for name in ("one", "two")]
+    for fit in fits:
+        shutil.copy(fitted["fits"][0], fit)
+    names = ("betas", "sigma2s", "ar1s", "designs")
+    given = fitted | {name: fitted[name] * 2 for name in names} | {"fits": fits}
+    sidecar = json.loads(fitted["design_jsons"][0].read_text())
+    for time, told in ((2.0004, False), (3.0, True)):
+        jsons = [tmp_path / f"{k}_design.json" for k in (1, 2)]
+        for path, seconds in zip(jsons, (2.0, time), strict=True):
+            path.write_text(json.dumps(sidecar | {"RepetitionTime": seconds}))
+        compute_contrast(rows=["a - b"], statistic="t", label="x", **given | {"design_jsons": jsons})
+        content = json.loads(fitted["sidecar"].read_text())
+        assert content.get("RepetitionTimes") == ([2.0, 3.0] if told else None)
+        assert ("have different repetition times: 2 s, 3 s" in caplog.text) is told
+
+
 def test_approximate_f_has_no_weights_of_precision(fitted):
     """What would be ignored is refused."""
     with pytest.raises(InputError, match="the approximate F has no weights of precision"):

@@ -55,16 +55,25 @@ if workflow.is_main_process and not workflow.dryrun:
         )
 gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
 RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
+LEFT_OUT_OF_SUBJECT = {}
+for each in LEFT_OUT:
+    if each.status == study.LEFT_OUT and each.subject:
+        LEFT_OUT_OF_SUBJECT.setdefault(each.subject, []).append([each.path, each.reason])
 T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
 F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
 
-LABEL = "[A-Za-z0-9]+"
-# The wildcards session and run hold their whole part of a name, such as _ses-pre, or nothing.
-SUBJECT_LABEL = "sub-{subject}_task-{task}"
+LABEL = "[A-Za-z0-9+]+"
+# The wildcards session and run hold their whole part of a name, such as _ses-pre or _dir-LR_run-1, or nothing.
+SESSION = study.session_in_names(config)
+SUBJECT_LABEL = f"sub-{{subject}}{SESSION}_task-{{task}}"
 RUN_LABEL = "sub-{subject}{session}_task-{task}{run}"
 SUBJECT = f"sub-{{subject}}/{SUBJECT_LABEL}"
 RUN = f"sub-{{subject}}/{RUN_LABEL}"
-LABELLED_RUN = f"{LABEL}(?=/.*(_ses-|_run-))"
+RUN_ENTITIES = [
+    *(entity for entity in study.OTHERS if any(entity in dict(run.others) for run in RUNS)),
+    "run",
+]
+LABELLED_RUN = f"{LABEL}(?=/.*({'|'.join(f'_{e}-' for e in [*RUN_ENTITIES, *['ses'] * (not SESSION)])}))"
 FIGURE = "sub-{subject}/figures"
 HAS_SESSIONS = any(run.session for run in RUNS)
 RUN_OF_LABELS = {tuple(run.wildcards.values()): run for run in RUNS}
@@ -83,13 +92,13 @@ wildcard_constraints:
     subject=LABEL,  # not the thousand labels of a large study, which would be tried one by one
     session=f"(_ses-{LABEL})?",
     task=any_of(run.task for run in RUNS),
-    run=f"(_run-{LABEL})?",
+    run="".join(f"(_{entity}-{LABEL})?" for entity in RUN_ENTITIES),
     contrast=any_of(config["contrasts"]),
 
 
 def with_labelled_runs():
     """Regular expression of the subjects whose mean image is not that of their one run without a label."""
-    labelled = [run for run in RUNS if run.session or run.run]
+    labelled = [run for run in RUNS if run.is_labelled_beside(SESSION)]
     return LABEL if len(labelled) == len(RUNS) else any_of(run.subject for run in labelled)
 
 
@@ -222,8 +231,11 @@ def is_signed(wildcards):
 
 def title(wildcards):
     """Who and what a figure shows."""
-    named = {"session": "_ses-", "task": "", "run": "_run-"}
-    labels = {entity: wildcards.get(entity, "").removeprefix(prefix) for entity, prefix in named.items()}
+    labels = {
+        "session": wildcards.get("session", SESSION).removeprefix("_ses-"),
+        "task": wildcards.get("task", ""),
+    }
+    labels |= study.entities_in(wildcards.get("run", ""))
     return ", ".join([f"sub-{wildcards.subject}", *(f"{e} {label}" for e, label in labels.items() if label)])
 
 
@@ -240,7 +252,11 @@ def columns(kind):
         of = {entity: wildcards.get(entity) for entity in ("subject", "session", "task", "run", "contrast")}
         if not HAS_SESSIONS:
             del of["session"]
-        cells = {entity: of[entity].rpartition("-")[2] or "n/a" for entity in of if of[entity] is not None}
+        if of["run"] is not None:
+            of["run"] = study.run_label(study.entities_in(of["run"])) or ""
+        if of.get("session") is not None:
+            of["session"] = of["session"].removeprefix("_ses-")
+        cells = {entity: of[entity] or "n/a" for entity in of if of[entity] is not None}
         return cells | {"kind": kind}
 
     return labels
@@ -278,7 +294,7 @@ def run_maps(wildcards):
     if not config["fixed_effects"]["per_run"]:
         return []
     pattern = f"<results>/{RUN}_contrast-{{contrast}}_stat-z_statmap.nii.gz"
-    labelled = [run for run in RUNS if run.session or run.run]
+    labelled = [run for run in RUNS if run.is_labelled_beside(SESSION)]
     return [pattern.format(**run.wildcards, contrast=name) for run in labelled for name in testable(run)]
 
 
@@ -374,6 +390,7 @@ def shown_tasks(wildcards):
     return {
         task: {
             "runs": [RUN_LABEL.format(**run.wildcards) for run in RUNS_OF_SUBJECT[wildcards.subject, task]],
+            "start": SUBJECT_LABEL.format(subject=wildcards.subject, task=task),
             "titles": {name: ", ".join(configs.rows_of(rows)) for name, rows in config["contrasts"].items()},
         }
         for task in tasks_of(wildcards)
@@ -382,17 +399,21 @@ def shown_tasks(wildcards):
 
 def left_out_of_subject(wildcards):
     """What of a subject made no run, and why."""
-    name = re.compile(rf"\bsub-{wildcards.subject}(?![A-Za-z0-9])")
-    return [list(one) for one in LEFT_OUT if name.search(one.path)]
+    return LEFT_OUT_OF_SUBJECT.get(wildcards.subject, [])
+
+
+def maps_below(folder):
+    """The maps that each subject and task should have."""
+    return {tuple(labels.values()): [folder / name for name in z_maps(labels)] for labels in subjects()}
 
 
 def summarise():
     """Write what became of every run, and say it in a few lines; return the rows."""
     folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
-    maps = {tuple(labels.values()): [folder / name for name in z_maps(labels)] for labels in subjects()}
-    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"])
+    maps = maps_below(folder)
+    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], SESSION.removeprefix("_ses-"))
     table = [[workflow.pathvars.apply(cell) for cell in row] for row in rows]
-    print(summary.write(folder / "runs.tsv", table), file=sys.stderr)
+    print(summary.write(folder / "runs.tsv", table, LEFT_OUT), file=sys.stderr)
     return table
 
 
@@ -404,9 +425,22 @@ def report_failures(table):
     from firstlevel import study_page
 
     page = Path(workflow.pathvars.apply("<results>/report.html"))
-    entries = study_page.entries(table)
-    study_page.write(page, entries, list(config["contrasts"]), LEFT_OUT, SOFTWARE)
+    entries = [entry._replace(session=SESSION) for entry in study_page.entries(table)]
+    study_page.write(page, entries, list(config["contrasts"]), reasons_left_out(), SOFTWARE)
     os.utime(page, (0, 0))
+
+
+def reasons_left_out():
+    """Reasons to leave something out, each with how often and the first examples."""
+    return [
+        [reason, len(group), [Path(one.path).name for one in group[: summary.N_EXAMPLES]]]
+        for reason, group in study.grouped(LEFT_OUT)
+    ]
+
+
+if workflow.is_main_process:
+    results = Path(workflow.pathvars.apply("<results>"))
+    print(summary.plan(RUNS, LEFT_OUT, maps_below(results), config["study"]), file=sys.stderr)
 
 
 onsuccess:

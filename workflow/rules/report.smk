@@ -68,9 +68,9 @@ rule report_study:
         mem_mb=400,
         runtime=10,
     params:
-        entries=[[*labels, len(runs)] for labels, runs in RUNS_OF_SUBJECT.items()],
+        entries=[[*labels, len(runs), SESSION] for labels, runs in RUNS_OF_SUBJECT.items()],
         contrasts=list(config["contrasts"]),
-        left_out=LEFT_OUT,
+        left_out=reasons_left_out(),
         software=SOFTWARE,
         code=[code_digest("report_study"), *TEMPLATES],
     script:

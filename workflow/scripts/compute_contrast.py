@@ -88,6 +88,7 @@ def compute_contrast(
     for design, reason in zip(saved, reasons, strict=True):
         if reason:
             logging.warning("%s is left out of the contrast %s: %s", design.path, label, reason)
+    content |= _unlike([design for design, reason in zip(saved, reasons, strict=True) if not reason], label)
     if all(reasons):
         if unestimable == "stop":
             raise _not_estimable(saved, reasons, rows, label)
@@ -145,6 +146,18 @@ def compute_contrast(
             ", ".join(f"{count} in {n}" for n, count in enumerate(counts) if count),
         )
     logging.info("%s over %d runs: z from %.2f to %.2f", label, len(runs), result.z.min(), result.z.max())
+
+
+def _unlike(used: list[Design], label: str) -> dict[str, Any]:
+    """Repetition times in s, where those of the runs of a contrast differ by 1 ms or more; the log tells."""
+    times = sorted(
+        {round(design.sidecar["RepetitionTime"], 3) for design in used if "RepetitionTime" in design.sidecar}
+    )
+    if len(times) < 2:
+        return {}
+    told = ", ".join(f"{time:g} s" for time in times)
+    logging.warning("the runs of the contrast %s have different repetition times: %s", label, told)
+    return {"RepetitionTimes": times}
 
 
 def _effect_unit(statistic: str, f_test: str, scaling: str) -> str:

@@ -18,7 +18,7 @@ PACKAGES = ("nilearn", "numpy", "scipy", "nibabel", "numba", "pandas", "matplotl
 SHOWN_CLUSTERS = 10
 SHOWN_INPUTS = 4
 THRESHOLDS = {"uncorrected": "uncorrected", "fdr": "FDR", "bonferroni": "Bonferroni"}
-ENTITIES = {"ses": "session", "run": "run"}
+ENTITIES = {"ses": "session", "acq": "acq", "ce": "ce", "rec": "rec", "dir": "dir", "run": "run"}
 OF_MODELS = {
     "design": "Design matrix: one row per volume, one column per regressor.",
     "events": "When each condition happened.",
@@ -53,7 +53,8 @@ def report_subject(
     Parameters
     ----------
     tsv, json, png, html : tables, sidecars, figures and viewers of the subject, told apart by their names.
-    tasks : by label: `runs`, the beginnings of the runs' file names, and `titles`, of the contrasts by label.
+    tasks : by label: `start` and `runs`, the beginnings of the subject's and the runs' file names, and
+        `titles`, of the contrasts by label.
     config : with all defaults filled in.
     digests : of the code of each stage.
     software, engine : names with versions of the workflow and of what runs it.
@@ -64,7 +65,7 @@ def report_subject(
     versions = {name: version, **stage.versions(*PACKAGES)}
     values = {
         "subject": subject,
-        "tasks": [_task(files, subject, task, what, config, versions) for task, what in tasks.items()],
+        "tasks": [_task(files, task, what, config, versions) for task, what in tasks.items()],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "versions": versions,
         "digests": digests,
@@ -78,14 +79,13 @@ def report_subject(
 
 def _task(
     files: dict[str, Path],
-    subject: str,
     task: str,
     what: dict[str, Any],
     config: dict[str, Any],
     versions: dict[str, str],
 ) -> dict[str, Any]:
     """All that a page shows of one task."""
-    start = f"sub-{subject}_task-{task}"
+    start = what["start"]
     runs = [_run(files, name) for name in what["runs"]]
     text = methods.sentences(config, [run["facts"] for run in runs], versions)
     quality = [_check(row) for row in pages.cells(files[f"{start}_quality.tsv"])]

@@ -3,328 +3,351 @@
 No file is opened: a cluster parses the workflow anew in every job, and a study may have thousands of runs.
 What a sidecar or a header says is read by the stage that needs it. Standard library.
 
-Source: BIDS specification 1.10, file names (entities) and the inheritance principle.
+Each image, events table and label folder that the study could mean is a run, or is listed with one reason.
 """
 
 from __future__ import annotations
 
+import gc
 import os
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import expressions, spm_affines, study
+from firstlevel import bids_choice, bids_files, bids_rows, expressions, spm_affines, study
+from firstlevel.bids_files import LABEL, Entities, File, Level
+from firstlevel.bids_rows import Found
 from firstlevel.stage import InputError
-from firstlevel.study import LeftOut, Run
+from firstlevel.study import NOT_SELECTED, LeftOut, Run
 
-LABEL = re.compile("[A-Za-z0-9]+")
-IMAGES = ("_bold.nii.gz", "_bold.nii")
-CONFOUNDS = ("_desc-confounds_timeseries.tsv", "_desc-confounds_regressors.tsv")
-ROW = ("sub", "ses", "task", "run")
-"""Entities that name a row of the run table; all others choose one image for it."""
-OF_DERIVATIVES = ("space", "res", "den", "desc")
-
-Entities = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file by its path, its name and the entities in it."""
-
-    path: str
-    name: str
-    entities: Entities
-    is_link: bool
-
-
-@dataclass(frozen=True)
-class _Level:
-    """The files of one folder that may hold for the runs below it."""
-
-    events: Sequence[_File]
-    sidecars: Sequence[_File]
-    masks: Sequence[_File]
-    confounds: Sequence[_File]
-    images: Sequence[_File]
-    affines: Sequence[_File]
+ABOVE = "/"
+"""In place of a session: the levels above all sessions of a subject."""
 
 
 def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
-    """Rows of the run table that a BIDS study gives, and the images of it that are left out, each with why.
+    """Rows of the run table that a BIDS study gives, and what of it makes no run, each with why.
 
     Raises
     ------
-    InputError : no such folder, an unknown task or subject (with the nearest known one), no run at all.
+    InputError : no such folder, an unknown task, subject, session, run, space or entity (with the nearest
+        known one), an exclusion of nothing, no run at all.
     """
+    was_on = gc.isenabled()
+    gc.disable()  # a hundred thousand names are no garbage, and looking through them takes half of the time
+    try:
+        return _find_runs(config)
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     options = config["study"]["bids"]
     root = _root(options["path"], "study.bids.path")
-    images_root = _root(options["derivatives"], "study.bids.derivatives") if options["derivatives"] else root
-    subjects, left_out = _subjects(images_root, options)
-    found = [(image, levels) for _, levels in _folders(images_root, subjects) for image in levels[-1].images]
-    found = [(image, levels) for image, levels in found if "sub" in image.entities]
-    own = [(image, levels) for image, levels in found if image.entities.get("task") == options["task"]]
+    derived_root = _root(options["derivatives"], "study.bids.derivatives") if options["derivatives"] else root
+    choice = bids_choice.Choice(options)
+    place, rows = _subjects(list(dict.fromkeys((root, derived_root))), choice)
+    subjects = list(place)
+    derived, own, others = _images(derived_root, subjects, options["task"], rows)
+    raw: dict[tuple[str, str], list[Level]] = {}
+    raw_images: list[Found] = []
+    if derived_root != root:
+        raw, raw_images, _ = _images(root, subjects, options["task"], rows)
+        raw |= {(subject, ABOVE): levels[:2] for (subject, _), levels in raw.items()}
+        raw["", ABOVE] = [Level(str(root))]
     if not own:
-        tasks = sorted({image.entities.get("task", "") for image, _ in found} - {""})
-        raise InputError(
-            f"config key study.bids.task ({images_root})",
-            f"no BOLD image of task {options['task']!r}",
-            expected=f"one of: {', '.join(tasks) or '(no BOLD image was found)'}",
-            remedy=f"{expressions.suggestion(options['task'], tasks)}correct the task, or the folder",
-        )
-    chosen: list[tuple[_File, list[_Level]]] = []
+        found = [*others, *(image for image, _ in raw_images)]
+        raise _no_image(derived_root, options["task"], found, derived, _told(rows))
+    choice.check([image for image, _ in own], [image for image, _ in raw_images], subjects)
+    chosen: list[Found] = []
     for image, levels in own:
-        if reason := _not_asked_for(image.entities, options):
-            left_out.append(LeftOut(image.path, reason))
+        if refused := choice.refuses(image):
+            rows.append(bids_rows.row(image, *refused))
         else:
             chosen.append((image, levels))
-    raw = dict(_folders(root, subjects)) if images_root != root else {}
+    represented = {choice.run_of(image.entities) for image, _ in chosen}
+    rows = [_settled(row, choice, represented) for row in rows]
     runs = []
-    for image, levels, reason in _one_per_row(chosen):
-        run = reason or _run(image, levels, raw.get(_session_key(image.entities), []), config)
-        if isinstance(run, str):
-            left_out.append(LeftOut(image.path, run))
-        else:
+    for image, levels, reason in _one_per_row(chosen, choice):
+        run = reason or _run(image, levels, _raw_levels(raw, image.entities), config)
+        if isinstance(run, Run):
             runs.append(run)
-    runs, bare = _one_form_of_labels(runs)
-    left_out += bare
-    with_image = {image.entities["sub"] for image, _ in own}
-    left_out += [
-        LeftOut(f"{images_root}/sub-{subject}", f"has no BOLD image of task {options['task']}")
+        else:
+            status = NOT_SELECTED if run == bids_choice.PREPROCESSED_TAKEN else study.LEFT_OUT
+            rows.append(bids_rows.row(image, run, status))
+    runs, bare = _one_form_of_labels(runs, study.session_in_names(config))
+    rows += bare
+    images = [*own, *raw_images]
+    rows += bids_rows.without_derivative(raw_images, own, derived, choice)
+    rows += bids_rows.events_without_image(images, [*derived.items(), *raw.items()], options["task"], choice)
+    with_image = {image.entities.get("sub") for image, _ in images} | {row.subject for row in rows}
+    rows += [
+        LeftOut(place[subject], f"has no BOLD image of task {options['task']}", subject)
         for subject in subjects
         if subject not in with_image
     ]
     if not runs:
-        shown = "; ".join(sorted({f"{Path(one.path).name}: {one.reason}" for one in left_out})[:5])
         raise InputError(
-            f"config key study.bids ({images_root})",
-            f"no run is left of {len(own)} BOLD images of task {options['task']} ({shown})",
+            f"config key study.bids ({derived_root})",
+            f"no run is left of {len(own)} BOLD images of task {options['task']} ({_told(rows)})",
             expected="at least one run with its events",
             remedy="change what study.bids asks for, or add what is missing",
         )
-    return sorted(runs, key=_in_order), sorted(left_out, key=lambda one: one.path)
+    return sorted(runs, key=_in_order), sorted(rows, key=lambda one: one.path)
 
 
-def _one_form_of_labels(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
+def _raw_levels(raw: Mapping[tuple[str, str], list[Level]], entities: Entities) -> list[Level]:
+    """Levels of the raw study that hold for an image, down to where it has the folders."""
+    subject, session = entities["sub"], entities.get("ses", "")
+    return raw.get((subject, session)) or raw.get((subject, ABOVE)) or raw.get(("", ABOVE), [])
+
+
+def _told(rows: Iterable[LeftOut]) -> str:
+    """Reasons with their first example, the commonest first."""
+    groups = [*study.grouped(rows), *study.grouped(rows, NOT_SELECTED)]
+    told = []
+    for _, group in groups[:6]:
+        more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+        told.append(f"{Path(group[0].path).name}{more}: {group[0].reason}")
+    return "; ".join(told)
+
+
+def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[str | None, ...]]) -> LeftOut:
+    """An image of another form is not selected where its run has one that is; else the run is left out."""
+    if row.status != bids_choice.OTHER_FORM:
+        return row
+    name = row.path.rpartition("/")[2]
+    has_image = choice.run_of(bids_files.entities_of(name.rpartition("_")[0])) in represented
+    return row._replace(status=NOT_SELECTED if has_image else study.LEFT_OUT)
+
+
+def _one_form_of_labels(runs: Sequence[Run], session: str) -> tuple[list[Run], list[LeftOut]]:
     """Runs without those that have no label beside others of their subject that have one."""
-    labelled = {run.subject for run in runs if run.session or run.run}
+    labelled = {run.subject for run in runs if run.is_labelled_beside(session)}
     reason = "has no session or run label, as other runs of its subject have"
-    bare = [run for run in runs if run.subject in labelled and not (run.session or run.run)]
-    return [run for run in runs if run not in bare], [LeftOut(run.bold[0], reason) for run in bare]
+    kept, bare = [], []
+    for run in runs:
+        if run.subject in labelled and not run.is_labelled_beside(session):
+            bare.append(LeftOut(run.bold[0], reason, run.subject, run.session, run.task, run.run))
+        else:
+            kept.append(run)
+    return kept, bare
 
 
-def _root(path: str | None, key: str) -> Path:
-    if path and Path(path).is_dir():
-        return Path(study.plain(str(path), f"config key {key}", None))
-    raise InputError(
-        f"config key {key} ({Path(path).absolute() if path else 'not set'})",
-        "there is no such folder",
-        expected="the folder that holds sub-01, sub-02, ...",
-        remedy="correct the path; it is relative to the working directory",
-    )
-
-
-def _subjects(root: Path, options: Mapping[str, Any]) -> tuple[list[str], list[LeftOut]]:
-    """Labels of the subjects to analyse, and those that the config does not ask for."""
-    with os.scandir(root) as entries:
-        present = sorted(
-            entry.name[4:]
-            for entry in entries
-            if entry.name.startswith("sub-") and LABEL.fullmatch(entry.name[4:]) and entry.is_dir()
+def _root(path: str, key: str) -> Path:
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(
+            f"config key {key} ({folder.absolute()})",
+            "there is no such folder",
+            expected="the folder that holds sub-01, sub-02, ...",
+            remedy="correct the path; it is relative to the working directory",
         )
-    for key in ("subjects", "exclude"):
-        for label in options[key] or []:
-            if label not in present:
+    holds = ("sub-*", "*events.tsv*") if key == "study.bids.path" else ("sub-*",)
+    if not any(any(folder.glob(pattern)) for pattern in holds):
+        below = sorted({str(inner.parent) for inner in folder.glob("*/sub-*")})
+        raise InputError(
+            f"config key {key} ({folder.absolute()})",
+            "holds no folder sub-...",
+            expected="the folder that holds sub-01, sub-02, ...",
+            remedy=f"did you mean {below[0]}?" if below else "correct the path",
+        )
+    return Path(study.plain(path, f"config key {key}", None))
+
+
+def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[str, str], list[LeftOut]]:
+    """Folders of the subjects to analyse by label, and the folders of what is none or not asked for."""
+    place: dict[str, str] = {}
+    for root in roots:
+        with os.scandir(root) as entries:
+            for entry in entries:
+                if entry.name.startswith("sub-") and entry.is_dir():
+                    place.setdefault(entry.name[4:], f"{root}/{entry.name}")
+    present = sorted(label for label in place if LABEL.fullmatch(label))
+    labels = set(present)
+    rows = [LeftOut(path, bids_rows.NO_FOLDER) for label, path in place.items() if label not in present]
+    options = choice.options
+    for key, asked in (("subjects", options["subjects"] or []), ("exclude", choice.named_subjects)):
+        for label in asked:
+            if label not in labels:
                 shown = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
                 raise InputError(
-                    f"config key study.bids.{key} ({root})",
+                    f"config key study.bids.{key} ({roots[-1]})",
                     f"there is no subject {label!r}",
                     expected=f"labels without sub-, of: {shown or '(none was found)'}",
                     remedy=f"{expressions.suggestion(label.removeprefix('sub-'), present)}correct the label",
                 )
     wanted = set(present if options["subjects"] is None else options["subjects"])
-    asked = [s for s in present if s in wanted]
-    excluded = set(options["exclude"] or [])
-    left_out = [
-        LeftOut(f"{root}/sub-{s}", "is not in study.bids.subjects") for s in set(present) - set(asked)
-    ]
-    left_out += [LeftOut(f"{root}/sub-{s}", "is in study.bids.exclude") for s in excluded & set(asked)]
-    return [subject for subject in asked if subject not in excluded], left_out
-
-
-def _not_asked_for(entities: Entities, options: Mapping[str, Any]) -> str:
-    """Why the config does not ask for an image, or nothing where it does."""
-    for entity, key in (("ses", "sessions"), ("run", "runs")):
-        if options[key] is not None and entities.get(entity) not in options[key]:
-            named = f"{entity}-{entities[entity]}" if entity in entities else f"an image without {entity}"
-            return f"{named} is not in study.bids.{key}"
-    space = entities.get("space")
-    if space != options["space"]:
-        asked = f"space-{options['space']}" if options["space"] else "images without space"
-        return (
-            f"is {f'in space-{space}' if space else 'in no named space'}; study.bids.space asks for {asked}"
-        )
-    for entity, label in options["entities"].items():
-        if entities.get(entity) != label:
-            return f"has not {entity}-{label}, which study.bids.entities asks for"
-    return ""
-
-
-def _session_key(entities: Entities) -> tuple[str, str]:
-    return entities["sub"], entities.get("ses", "")
-
-
-def _folders(root: Path, subjects: Iterable[str]) -> Iterator[tuple[tuple[str, str], list[_Level]]]:
-    """Functional folders by subject and session, each as the levels from the root down to it."""
-    top, present = _level(str(root))
-    for subject in subjects:
-        if f"sub-{subject}" not in present:
+    kept = {}
+    for label in present:
+        if label not in wanted:
+            reason = "is not in study.bids.subjects"
+        elif label in choice.excluded_subjects:
+            reason = "is in study.bids.exclude"
+        else:
+            kept[label] = place[label]
             continue
-        own, folders = _level(f"{root}/sub-{subject}")
-        if "func" in folders:
-            yield (subject, ""), [top, own, _level(f"{root}/sub-{subject}/func")[0]]
-        for session in (folder for folder in folders if folder.startswith("ses-")):
-            above, inner = _level(f"{root}/sub-{subject}/{session}")
-            if "func" in inner:
-                yield (
-                    (subject, session[4:]),
-                    [top, own, above, _level(f"{root}/sub-{subject}/{session}/func")[0]],
+        rows.append(LeftOut(place[label], reason, label, status=NOT_SELECTED))
+    return kept, rows
+
+
+def _images(
+    root: Path, subjects: Iterable[str], task: str, rows: list[LeftOut]
+) -> tuple[dict[tuple[str, str], list[Level]], list[Found], list[File]]:
+    """Levels of each folder, its images of the task, and images of other tasks; strays become rows."""
+    levels_of: dict[tuple[str, str], list[Level]] = {}
+    own: list[Found] = []
+    others: list[File] = []
+    seen: set[int] = set()
+    for key, levels, has_func in bids_files.folders(root, subjects):
+        subject, session = key
+        if session and not LABEL.fullmatch(session):
+            rows.append(
+                LeftOut(
+                    f"{root}/sub-{subject}/ses-{session}",
+                    bids_rows.NO_FOLDER,
+                    subject,
                 )
-
-
-def _level(folder: str) -> tuple[_Level, list[str]]:
-    """Files of a folder by what they are, and its subfolders."""
-    kinds: dict[str, list[_File]] = {field.name: [] for field in fields(_Level)}
-    folders = []
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            name = entry.name
-            if name.startswith("."):  # of the system, such as ._sub-01_bold.json of macOS
+            )
+            continue
+        levels_of[key] = levels
+        for level in levels:
+            in_func = has_func and level is levels[-1]
+            if id(level) in seen or not level.images:
                 continue
-            if "." not in name:
-                folders.append(name)
-            elif kind := _kind(name):
-                kinds[kind].append(
-                    _File(f"{folder}/{name}", name, study.entities_in(name), entry.is_symlink())
-                )
-    return _Level(**kinds), folders
+            seen.add(id(level))
+            for image in level.images:
+                if image.entities.get("task") == task and in_func and bids_rows.fits(image, key):
+                    own.append((image, levels))
+                elif reason := bids_rows.stray(image, key, task, in_func=in_func):
+                    rows.append(bids_rows.row(image, reason))
+                else:
+                    others.append(image)
+    return levels_of, own, others
 
 
-def _kind(name: str) -> str:
-    if name.endswith(IMAGES):
-        return "images"
-    if name.endswith("_events.tsv"):
-        return "events"
-    if name.endswith("_bold.json"):
-        return "sidecars"
-    if name.endswith("_bold" + spm_affines.SUFFIX):
-        return "affines"
-    if name.endswith(("_desc-brain_mask.nii.gz", "_desc-brain_mask.nii")):
-        return "masks"
-    return "confounds" if name.endswith(CONFOUNDS) else ""
+def _no_image(
+    root: Path,
+    task: str,
+    found: Sequence[File],
+    derived: Mapping[tuple[str, str], list[Level]],
+    strays: str,
+) -> InputError:
+    """Say what there is where no image is of the task."""
+    tasks = sorted({image.labels.get("task", "") for image in found} - {""})
+    surfaces = [file for levels in derived.values() for file in levels[-1].surfaces]
+    of_task = [file.name for file in surfaces if file.entities.get("task") == task]
+    told = f"; there is {of_task[0]}, an image of surfaces, which is not read" if of_task else ""
+    raw = "; the raw study has some, which were not preprocessed" if task in tasks else ""
+    near = "" if task in tasks else expressions.suggestion(task, tasks)
+    return InputError(
+        f"config key study.bids.task ({root})",
+        f"no BOLD image of task {task!r}{told or raw or (f' ({strays})' if strays else '')}",
+        expected="volumes (_bold.nii.gz)"
+        if told or raw
+        else f"one of: {', '.join(tasks) or '(no BOLD image was found)'}",
+        remedy=f"{near}correct the task, or the folder",
+    )
 
 
-def _one_per_row(
-    chosen: Iterable[tuple[_File, list[_Level]]],
-) -> Iterator[tuple[_File, list[_Level], str]]:
-    """Images with the reason to leave them out, where several claim one row of the run table."""
-    rows = defaultdict(list)
+def _one_per_row(chosen: Iterable[Found], choice: bids_choice.Choice) -> list[tuple[File, list[Level], str]]:
+    """Images with the reason to leave them out, where several claim one row or runs are unlike."""
+    claims_of: dict[tuple[str | None, ...], list[Found]] = defaultdict(list)
     for image, levels in chosen:
-        rows[tuple(image.entities.get(entity) for entity in ROW)].append((image, levels))
-    for claims in rows.values():
+        claims_of[choice.run_of(image.entities)].append((image, levels))
+    settled: list[tuple[File, list[Level], str]] = []
+    single: dict[str, list[Found]] = defaultdict(list)
+    for claims in claims_of.values():
         preprocessed = [claim for claim in claims if claim[0].entities.get("desc") == "preproc"]
         kept = preprocessed if len(preprocessed) == 1 else claims
-        for image, levels in claims:
-            reason = ""
+        if len(kept) == 1:
+            single[kept[0][0].entities["sub"]].append(kept[0])
+        for claim in claims:
             if len(kept) > 1:
-                other = next(claim[0] for claim in kept if claim[0] != image)
-                differ = sorted(
-                    entity
-                    for entity in {**image.entities, **other.entities}
-                    if image.entities.get(entity) != other.entities.get(entity)
-                )
-                reason = f"differs from {other.name} in {', '.join(differ) or 'its form'} only: "
-                reason += "choose one with study.bids.entities"
-            elif (image, levels) not in kept:
-                reason = "desc-preproc is taken in its place"
-            yield image, levels, reason
+                settled.append((*claim, choice.advice(claim[0], [image for image, _ in claims])))
+            elif claim is not kept[0]:
+                settled.append((*claim, bids_choice.PREPROCESSED_TAKEN))
+    for of_subject in single.values():
+        reason = choice.unlike([image for image, _ in of_subject])
+        settled += [(image, levels, reason) for image, levels in of_subject]
+    return settled
 
 
-def _run(image: _File, levels: list[_Level], raw: list[_Level], config: Mapping[str, Any]) -> Run | str:
+def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str, Any]) -> Run | str:
     """Row of an image, or the reason why it makes none."""
     entities = image.entities
-    bad = [entity for entity in ROW if entity in entities and not LABEL.fullmatch(entities[entity])]
-    if bad:
-        return f"{bad[0]}-{entities[bad[0]]} is no label of letters and digits"
-    folder = Path(image.path).parts
-    if f"sub-{entities.get('sub')}" not in folder or (
-        "ses" in entities and f"ses-{entities['ses']}" not in folder
-    ):
-        return "its name and its folder differ in subject or session"
-    events = _nearest((level.events for level in [*raw, *levels]), entities)
+    all_levels = [*raw, *levels]
+    events = bids_files.nearest([level.events for level in all_levels], entities)
     if not events:
-        return "has no events table"
+        near = bids_files.nearly((file for level in all_levels for file in level.events), entities)
+        told = f" ({near[0].name} differs in {near[1][0]})" if near else ""
+        if (
+            len(raw) > 1
+            and "ses" not in entities
+            and (session := [f for f in raw[1].folders if f.startswith("ses-")])
+        ):
+            told = f" (the raw study has {session[0]}, and the name of this image has no session)"
+        return f"has no events table{told}"
     if len(events) > 1:
         return f"has two events tables: {events[0].name}, {events[1].name}"
-    if broken := [file for file in (image, events[0]) if file.is_link and not Path(file.path).exists()]:
-        return f"{broken[0].name} is a link to nothing (datalad get fetches it)"
-    confounds = _nearest((level.confounds for level in levels), entities, ignored=OF_DERIVATIVES)
-    if (key := study.confounds_key(config)) and len(confounds) != 1:
+    tables = [level.confounds for level in levels]
+    confounds = bids_files.nearest(tables, {**entities, "desc": "confounds"})
+    confounds = confounds or bids_files.nearest(tables, entities, bids_files.OF_DERIVATIVES)
+    if (key := study.confounds_key(config)) and not confounds:
         return f"has no confounds table, and {key} asks for columns of it"
-    masks = [mask for mask in levels[-1].masks if _but(mask.entities, "desc") == _but(entities, "desc")]
-    if config["mask"] == "derivatives" and len(masks) != 1:
-        return "has no desc-brain_mask beside it, and mask is derivatives"
+    if key and len(confounds) > 1:
+        return f"has two confounds tables: {confounds[0].name}, {confounds[1].name}"
+    masks = bids_files.masks_of(image, levels[-1].masks)
+    if own_mask := config["mask"] == "derivatives":
+        if not masks:
+            other = next((mask for mask in levels[-1].masks if bids_rows.same_run(mask, image)), None)
+            there = f" (there is {other.name})" if other else ""
+            return f"has no desc-brain_mask beside it, and mask is derivatives{there}"
+        if len(masks) > 1:
+            return f"has two masks: {masks[0].name}, {masks[1].name}"
     sidecars = [
         sidecar
-        for level in [*raw, *levels]
-        for sidecar in sorted(level.sidecars, key=lambda file: len(file.entities))
-        if _applies(sidecar, entities)
+        for level in all_levels
+        for sidecar in (sorted(level.sidecars, key=_n_entities) if level.sidecars else ())
+        if sidecar.entities.items() <= entities.items()
     ]
+    read = (image, events[0], *sidecars, *confounds[:1], *(masks if own_mask else ()))
+    if missing := next((file for file in read if file.is_link and file.is_missing), None):
+        return f"{missing.name} is a link to nothing (datalad get fetches it)"
+    labels = image.labels
     return Run(
-        subject=entities["sub"],
-        session=entities.get("ses"),
-        task=entities["task"],
-        run=entities.get("run"),
+        subject=labels["sub"],
+        session=labels.get("ses"),
+        task=labels["task"],
+        run=labels.get("run"),
         bold=(image.path, *_affines_beside(image, levels[-1])),
         events=events[0].path,
         confounds=confounds[0].path if len(confounds) == 1 else None,
         repetition_time=config["study"]["repetition_time"],
-        sidecars=tuple(sidecar.path for sidecar in sidecars),
+        sidecars=tuple([sidecar.path for sidecar in sidecars]),
         mask=masks[0].path if len(masks) == 1 else None,
+        others=tuple(
+            (entity, labels[entity])
+            for entity in study.OTHERS
+            if entity in config["study"]["bids"]["run_entities"] and entity in labels
+        ),
     )
 
 
-def _affines_beside(image: _File, level: _Level) -> list[str]:
+def _n_entities(file: File) -> int:
+    return len(file.entities)
+
+
+def _affines_beside(image: File, level: Level) -> list[str]:
     """The file in which SPM keeps the affines of a 4D image, where there is one."""
+    if not level.affines:
+        return []
     name = spm_affines.name_beside(Path(image.path)).name
     return [file.path for file in level.affines if file.name == name]
 
 
-def _nearest(
-    levels: Iterable[Sequence[_File]], entities: Entities, ignored: Sequence[str] = ()
-) -> list[_File]:
-    """Files that hold for a run by inheritance: of the deepest folder, those that name it most closely."""
-    for files in reversed(list(levels)):
-        applying = [file for file in files if _applies(file, entities, ignored)]
-        if applying:
-            most = max(len(file.entities) for file in applying)
-            return [file for file in applying if len(file.entities) == most]
-    return []
-
-
-def _applies(file: _File, entities: Entities, ignored: Sequence[str] = ()) -> bool:
-    return all(
-        entities.get(entity) == label for entity, label in file.entities.items() if entity not in ignored
-    )
-
-
-def _but(entities: Entities, left_out: str) -> dict[str, str]:
-    return {entity: label for entity, label in entities.items() if entity != left_out}
-
-
-def _in_order(run: Run) -> tuple[str, ...]:
+def _in_order(run: Run) -> tuple[Any, ...]:
     """Sort key: subject, session, run, in which run 2 comes before run 10."""
     number = (run.run or "").zfill(12)
-    return run.subject, run.session or "", run.task, number
+    return run.subject, run.session or "", run.task, number, run.others

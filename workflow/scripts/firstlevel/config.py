@@ -34,6 +34,7 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
             "config", "is no mapping", expected="keys with values, such as contrasts: {...}", remedy=REFERENCE
         )
     _check_values(config, "")
+    _expand_home(config)
     _fill_defaults(config, schema)
     _read_command_line(config, schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda error: error.json_path)
@@ -72,6 +73,19 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
             expected="labels that name different files on every disk",
             remedy="rename one of them",
         )
+
+
+def _expand_home(config: dict[str, Any]) -> None:
+    """Home folders (``~``) in the paths of a config, in place."""
+    of_study = config.get("study")
+    of_study = of_study if isinstance(of_study, dict) else {}
+    of_bids = of_study.get("bids")
+    of_bids = of_bids if isinstance(of_bids, dict) else {}
+    places = [(config, "mask"), (of_study, "table"), (of_study, "path")]
+    for mapping, key in [*places, (of_bids, "path"), (of_bids, "derivatives")]:
+        if isinstance(value := mapping.get(key), str) and value.startswith("~"):
+            with contextlib.suppress(RuntimeError):  # no such user: the check of the path tells
+                mapping[key] = str(Path(value).expanduser())
 
 
 def check_keys(files: Sequence[Path | str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import glob
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +21,13 @@ from firstlevel.stage import InputError
 FACES = ("faces", "scrambled")
 """Conditions of the studies that come by name."""
 TRUNK = "sub001"
+NAME = re.compile(r"\bsub-[^\s,;:()]+")
 COMPANIONS = (".hdr", spm_affines.SUFFIX)
 """What lies beside an image: the header of a pair, SPM's affines."""
+OTHERS = ("acq", "ce", "rec", "dir")
+"""Entities that may tell runs apart beside run, in the order of file names, where they stand before it."""
+LEFT_OUT, NOT_SELECTED = "left out", "not selected"
+"""What becomes of that which makes no run: it should, or the config does not ask for it."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class Run:
         them (``header``, ``sidecar``) decides for it.
     sidecars : JSON files that hold for the run, the nearest last.
     mask : the run's own brain mask.
+    others : further entities that tell the run apart from others, such as ``("dir", "LR")``.
     onset_unit : ``s`` or ``scans``; None stands for s in events tables and for scans in ``.mat`` files.
     """
 
@@ -54,6 +60,16 @@ class Run:
     sidecars: tuple[str, ...] = ()
     mask: str | None = None
     onset_unit: str | None = None
+    others: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str | None:
+        """What tells the run apart within its session: 1, or dir-LR_run-1 where others do, too."""
+        return run_label({**dict(self.others), **({"run": self.run} if self.run else {})})
+
+    def is_labelled_beside(self, session: str) -> bool:
+        """Whether its names differ from those of its subject, which may have the session, too."""
+        return self.label is not None or (self.session is not None and not session)
 
     @property
     def name(self) -> str:
@@ -74,14 +90,19 @@ class Run:
     @property
     def entities(self) -> dict[str, str]:
         """Labels by BIDS entity name, without the absent ones."""
-        labels = {"subject": self.subject, "session": self.session, "task": self.task, "run": self.run}
+        labels = {"subject": self.subject, "session": self.session, "task": self.task}
+        labels |= {**dict(self.others), "run": self.run}
         return {entity: label for entity, label in labels.items() if label is not None}
 
     @property
     def wildcards(self) -> dict[str, str]:
-        """Values of the wildcards in file names, where session and run bear their prefix or are nothing."""
+        """Values of the wildcards in file names, where session and run bear their prefix or are nothing.
+
+        The run is all that tells it apart within its session: _dir-LR_run-1.
+        """
         session = f"_ses-{self.session}" if self.session is not None else ""
-        run = f"_run-{self.run}" if self.run is not None else ""
+        run = "".join(f"_{entity}-{label}" for entity, label in self.others)
+        run += f"_run-{self.run}" if self.run is not None else ""
         return {"subject": self.subject, "session": session, "task": self.task, "run": run}
 
 
@@ -90,11 +111,24 @@ def entities_in(name: str) -> dict[str, str]:
     return dict(part.split("-", 1) for part in name.partition(".")[0].split("_") if "-" in part)
 
 
+def run_label(entities: Mapping[str, str]) -> str | None:
+    """Label of a run, with the other entities that tell it apart where there are any."""
+    others = [f"{entity}-{entities[entity]}" for entity in OTHERS if entity in entities]
+    if not others:
+        return entities.get("run")
+    return "_".join([*others, *([f"run-{entities['run']}"] if "run" in entities else [])])
+
+
 class LeftOut(NamedTuple):
-    """A file or folder of a study that makes no run, and why."""
+    """A file or folder of a study that makes no run, and why; labels where its name says them."""
 
     path: str
     reason: str
+    subject: str | None = None
+    session: str | None = None
+    task: str | None = None
+    run: str | None = None
+    status: str = LEFT_OUT
 
 
 def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[LeftOut]]:
@@ -113,6 +147,8 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
         from firstlevel import bids
 
         runs, left_out = bids.find_runs(config)
+        if study["on_missing"] == "error":
+            _nothing_missing(left_out)
     else:
         return _named_runs(study, data), []
     numbers = [run for run in runs if isinstance(run.repetition_time, int | float)]
@@ -126,6 +162,28 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
     return runs, left_out
 
 
+def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[str, list[LeftOut]]]:
+    """What makes no run by reason, the commonest first; names of files in reasons do not tell them apart."""
+    groups: dict[str, list[LeftOut]] = {}
+    for one in left_out:
+        if one.status == status:
+            groups.setdefault(NAME.sub("sub-...", one.reason), []).append(one)
+    told = [(group[0].reason if len(group) == 1 else reason, group) for reason, group in groups.items()]
+    return sorted(told, key=lambda one: -len(one[1]))
+
+
+def _nothing_missing(left_out: Sequence[LeftOut]) -> None:
+    """Raise InputError where something is left out, with the reasons and how often."""
+    if groups := grouped(left_out):
+        told = "; ".join(f"{len(group)} x {reason} ({Path(group[0].path).name})" for reason, group in groups)
+        raise InputError(
+            "config key study.on_missing",
+            f"is error, and {sum(len(group) for _, group in groups)} files or folders make no run: {told}",
+            expected="a run of every image, events table and subject that study.bids asks for",
+            remedy="complete them, name them in study.bids.exclude, or set study.on_missing: warn",
+        )
+
+
 def _named_runs(study: Mapping[str, Any], data: str) -> list[Run]:
     if study["repetition_time"] is None:
         raise InputError(
@@ -137,6 +195,16 @@ def _named_runs(study: Mapping[str, Any], data: str) -> list[Run]:
     if study["source"] == "spm_multimodal" and study["path"]:
         return [_named_run(n, _trunk(Path(study["path"])), study, made=False) for n in (1, 2)]
     return [_named_run(n, f"{data}/{study['source']}/{TRUNK}", study, made=True) for n in (1, 2)]
+
+
+def session_in_names(config: Mapping[str, Any]) -> str:
+    """Part of a subject's file names where the config asks for one session alone: _ses-V0, else nothing.
+
+    The maps of two configs, each for one session, so lie beside each other.
+    """
+    of_study = config["study"]
+    sessions = of_study["bids"]["sessions"] if of_study["source"] == "bids" else None
+    return f"_ses-{sessions[0]}" if sessions and len(set(sessions)) == 1 else ""
 
 
 def slice_time_ref(config: Mapping[str, Any]) -> float | str:
@@ -233,12 +301,12 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
 
     def located(column: str) -> str | None:
         value = optional(column)
-        return None if value is None else plain(str(path.parent / value), path, number)
+        return None if value is None else plain(str(path.parent / Path(value).expanduser()), path, number)
 
     labels = {entity: optional(entity) for entity in ("subject", "session", "task", "run")}
     for entity, label in labels.items():
         required = entity in ("subject", "task")
-        if (label is None and required) or (label is not None and not re.fullmatch("[A-Za-z0-9]+", label)):
+        if (label is None and required) or (label is not None and not re.fullmatch("[A-Za-z0-9+]+", label)):
             raise InputError(
                 path,
                 f"{entity} is {row.values.get(entity, '')!r}",
@@ -293,6 +361,7 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
 
 def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None) -> tuple[str, ...]:
     """Images of a path or glob below a folder, in name order, each followed by what lies beside it."""
+    pattern = str(Path(pattern).expanduser())
     literal = folder / pattern
     found = [str(literal)]
     if not literal.is_file():

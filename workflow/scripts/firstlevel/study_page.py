@@ -16,20 +16,21 @@ FOUND = ("peak_z", "n_voxels")
 
 
 class Entry(NamedTuple):
-    """One subject and task: number of runs; done, failed or unfinished, and why."""
+    """One subject and task: number of runs; done, failed or unfinished, and why; _ses-V0 if in its names."""
 
     subject: str
     task: str
     n_runs: int
     status: str = "done"
     reason: str = ""
+    session: str = ""
 
 
 def entries(table: Iterable[Sequence[str]]) -> list[Entry]:
     """Return what became of each subject and task, from the table of runs (``summary.COLUMNS``)."""
     found: dict[tuple[str, str], Entry] = {}
     for subject, _, task, _, _, _, status, reason in table:
-        if status == "left out":
+        if status in ("left out", "not selected"):
             continue
         so_far = found.get((subject, task), Entry(subject, task, 0, status, reason))
         if so_far.status == "blocked":  # another run of the subject tells why
@@ -42,7 +43,7 @@ def write(
     page: Path,
     entries: Iterable[Entry],
     contrasts: Sequence[str],
-    left_out: Sequence[tuple[str, str]],
+    left_out: Sequence[Sequence[Any]],
     software: str,
 ) -> None:
     """Write the page, from the files below its own folder.
@@ -50,7 +51,7 @@ def write(
     Parameters
     ----------
     contrasts : labels.
-    left_out : paths that made no run, each with the reason.
+    left_out : reasons why files or folders made no run, each with how often and the first examples.
     software : name and version.
     """
     rows = [_row(page.parent, entry, contrasts) for entry in entries]
@@ -63,6 +64,7 @@ def write(
         "n_look": sum(bool(row["n_look"]) for row in rows),
         "failed": [row for row in rows if row["reason"]],
         "left_out": left_out,
+        "n_left_out": sum(number for _, number, _ in left_out),
         "galleries": [(label, _gallery(page.parent, rows, label)) for label in contrasts],
         "software": software,
     }
@@ -72,7 +74,7 @@ def write(
 def _row(results: Path, entry: Entry, contrasts: Sequence[str]) -> dict[str, Any]:
     """Cells of one subject and task; of one without a page, those that its runs tell."""
     folder = results / f"sub-{entry.subject}"
-    start = f"sub-{entry.subject}_task-{entry.task}"
+    start = f"sub-{entry.subject}{entry.session}_task-{entry.task}"
     row = {**entry._asdict(), "start": start, "page": None, "n_look": 0}
     row["found"] = [dict.fromkeys(FOUND, "") for _ in contrasts]
     if entry.status == "done" and (folder / "report.html").is_file():

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from firstlevel import tables
-from firstlevel.study import LeftOut, Run, entities_in
+from firstlevel.study import LEFT_OUT, NOT_SELECTED, OTHERS, LeftOut, Run, entities_in, grouped, run_label
 
 COLUMNS = ("subject", "session", "task", "run", "bold", "events", "status", "reason")
+MAKES_NO_RUN = (LEFT_OUT, NOT_SELECTED)
+ORDER = ("failed", "blocked", "unfinished", "to do", "done", *MAKES_NO_RUN)
+"""What can become of a run; a subject of several states has the first of them."""
+N_EXAMPLES = 3
 STOPPED = re.compile(r"^\S+ \S+ ERROR (.*)", re.DOTALL | re.MULTILINE)
 """The message with which a stage ends its log."""
 
@@ -22,6 +26,7 @@ def rows(
     maps: Mapping[tuple[str, str], Sequence[Path]],
     logs: Path,
     contrasts: Container[str],
+    session: str = "",
 ) -> list[tuple[str, ...]]:
     """One row per run, then what is left out.
 
@@ -30,21 +35,27 @@ def rows(
     maps : the maps that each subject and task should have.
     logs : folder of the logs, one folder per stage.
     contrasts : labels of the contrasts of the study.
+    session : label of the one session that the study is about, which then stands in all names.
     """
-    failures = _failures(logs, contrasts)
+    failures = _failures(logs, contrasts, session)
     states = {whose: _state(files, failures.get(whose)) for whose, files in maps.items()}
     table = []
     for run in runs:
-        labels = [run.subject, run.session, run.task, run.run]
+        labels = [run.subject, run.session, run.task, run.label]
         status, reason = states[run.subject, run.task]
         failed = failures.get((run.subject, run.task))
-        if status == "failed" and failed and failed.run and failed.run != (run.session, run.run):
+        if status == "failed" and failed and failed.run and failed.run != (run.session, run.label):
             status, reason = "blocked", f"another run of this subject failed: {reason}"
         bold = run.bold[0] if len(run.bold) == 1 else f"{run.bold[0]} and {len(run.bold) - 1} more"
         table.append((*(label or "n/a" for label in labels), bold, run.events, status, reason))
-    for path, reason in left_out:
-        table.append((*["n/a"] * 4, path, "n/a", "left out", reason))
-    return table
+    return table + [_left_out(one) for one in left_out]
+
+
+def _left_out(one: LeftOut) -> tuple[str, ...]:
+    """Row of what makes no run; an events table stands in its own column."""
+    files = ("n/a", one.path) if "_events.tsv" in one.path else (one.path, "n/a")
+    labels = (one.subject, one.session, one.task, one.run)
+    return (*(label or "n/a" for label in labels), *files, one.status, one.reason)
 
 
 class Failure(NamedTuple):
@@ -55,19 +66,130 @@ class Failure(NamedTuple):
     run: tuple[str | None, str | None] | None
 
 
-def write(path: Path, table: Sequence[Sequence[str]]) -> str:
-    """Write the table, and return it as a sentence."""
+def write(path: Path, table: Sequence[Sequence[str]], left_out: Sequence[LeftOut] = ()) -> str:
+    """Write the table, and return it as a few lines: what failed, and how many runs became what."""
     table = [[" ".join(cell.split()) for cell in row] for row in table]  # a cell is one line
     tables.write_table(path, COLUMNS, table)
-    subjects = {(row[0], row[6]): row[7] for row in table if row[0] != "n/a" and row[6] != "blocked"}
-    counts = Counter(status for _, status in subjects)
-    n_left_out = sum(row[6] == "left out" for row in table)
+    states = {(row[0], row[6]): row[7] for row in table if row[6] not in ("blocked", *MAKES_NO_RUN)}
+    counts = Counter(status for _, status in states)
     parts = [f"{count} {status}" for status, count in sorted(counts.items())]
+    n_left_out = len(subjects_of(table, LEFT_OUT))
     parts += [f"{n_left_out} left out"] * bool(n_left_out)
     lines = [f"Subjects: {', '.join(parts)}; {path} tells of every run."]
-    failed = [(subject, reason) for (subject, status), reason in subjects.items() if status == "failed"]
+    failed = [(subject, reason) for (subject, status), reason in states.items() if status == "failed"]
     lines += [f"  sub-{subject}: {reason}" for subject, reason in failed[:10]]
-    return "\n".join(lines)
+    return "\n".join([*lines, *counted(table), *reasons(left_out)])
+
+
+def plan(
+    runs: Sequence[Run],
+    left_out: Sequence[LeftOut],
+    maps: Mapping[tuple[str, str], Sequence[Path]],
+    study: Mapping[str, Any],
+) -> str:
+    """What is to be done, in a few lines: what was chosen, how many subjects and runs, what is left out.
+
+    Done are those all of whose maps are there; whether they are made anew is for Snakemake to say.
+    """
+    states = {whose: "done" if all(map(Path.is_file, files)) else "to do" for whose, files in maps.items()}
+    table: list[tuple[str | None, ...]] = [
+        (run.subject, run.session, run.task, run.label, run.bold[0], "", states[run.subject, run.task], "")
+        for run in runs
+    ]
+    table += [_left_out(one) for one in left_out]
+    return "\n".join([*chosen(runs, study), *counted(table), *reasons(left_out)])
+
+
+def chosen(runs: Sequence[Run], study: Mapping[str, Any]) -> list[str]:
+    """Which images a study takes; two cohorts of one space are told of."""
+    if study["source"] != "bids":
+        return [f"Study: {study['source']}"]
+    of_bids = study["bids"]
+    asked = [f"task {of_bids['task']}", f"space {of_bids['space']}" if of_bids["space"] else "no named space"]
+    asked += [
+        f"{entity} {'none' if label in (None, '') else label}"
+        for entity, label in of_bids["entities"].items()
+    ]
+    asked += [f"runs told apart by {', '.join(of_bids['run_entities'])}"] * (
+        of_bids["run_entities"] != ["run"]
+    )
+    lines = [f"Study: {of_bids['derivatives'] or of_bids['path']}, {', '.join(asked)}"]
+    cohorts: dict[str, str] = {}
+    for run in runs:
+        if "_cohort-" in run.bold[0]:
+            cohorts.setdefault(entities_in(Path(run.bold[0]).name)["cohort"], run.subject)
+    if len(cohorts) > 1:
+        told = ", ".join(f"cohort-{cohort} (sub-{subject})" for cohort, subject in sorted(cohorts.items()))
+        lines.append(
+            f"  space {of_bids['space']} is of {len(cohorts)} cohorts, whose templates differ: {told}"
+        )
+    return lines
+
+
+def counted(table: Iterable[Sequence[str | None]]) -> list[str]:
+    """Subjects and runs by what became of them, as lines of a table."""
+    rows = list(table)
+    n_of = {"subjects": _by_state(rows, _subject), "runs": _by_state(rows, _run)}
+    found = {status for counts in n_of.values() for status in counts}
+    lines = [f"  {'':12}{'subjects':>10}{'runs':>10}"]
+    lines.append(f"  {'found':12}{n_of['subjects'].total():>10}{n_of['runs'].total():>10}")
+    for status in (status for status in ORDER if status in found):
+        lines.append(f"  {status:12}{n_of['subjects'][status]:>10}{n_of['runs'][status]:>10}")
+    return lines
+
+
+def subjects_of(table: Iterable[Sequence[str | None]], status: str) -> set[str]:
+    """Subjects (or folders that are none) that became this and nothing before it in ORDER."""
+    return {subject for subject, state in _states(table, _subject).items() if state == status}
+
+
+def reasons(left_out: Iterable[LeftOut]) -> list[str]:
+    """One line per reason to leave something out, with the first examples."""
+    lines = []
+    for reason, group in grouped(left_out):
+        names = [Path(one.path).name for one in group[:N_EXAMPLES]]
+        shown = ", ".join(names) + (", ..." if len(group) > N_EXAMPLES else "")
+        lines.append(f"  left out, {len(group)}: {reason} ({shown})")
+    return lines
+
+
+def _by_state(
+    table: Sequence[Sequence[str | None]], whose: Callable[[Sequence[str | None]], Any]
+) -> Counter[str]:
+    return Counter(_states(table, whose).values())
+
+
+def _states(
+    table: Iterable[Sequence[str | None]], whose: Callable[[Sequence[str | None]], Any]
+) -> dict[Any, str]:
+    """What became of each, where one that has several states has the first of ORDER."""
+    states: dict[Any, str] = {}
+    for row in table:
+        if (key := whose(row)) is not None:
+            status = str(row[6])
+            earlier = states.get(key, status)
+            states[key] = min(earlier, status, key=ORDER.index)
+    return states
+
+
+def _subject(row: Sequence[str | None]) -> str | None:
+    """Subject of a row; the folder itself where its name is no label."""
+    if row[0] not in (None, "n/a"):
+        return row[0]
+    name = Path(str(row[4])).name
+    return name if name.startswith("sub-") and "_task-" not in name else None
+
+
+def _run(row: Sequence[str | None]) -> tuple[str, ...] | None:
+    """What names the run of a row; None where it is about a folder. Echoes, spaces and such are one run."""
+    labels = entities_in(Path(str(row[4] if row[4] != "n/a" else row[5])).name)
+    if row[6] in MAKES_NO_RUN and "task" not in labels:
+        return None
+    number = str(row[3] or "n/a")
+    if "-" in number:  # dir-LR_run-1
+        number = entities_in(number).get("run", "n/a")
+    others = "_".join(f"{entity}-{labels[entity]}" for entity in OTHERS if entity in labels)
+    return (str(row[0] or "n/a"), str(row[1] or "n/a"), number.lstrip("0"), others)
 
 
 def _state(maps: Sequence[Path], failure: Failure | None) -> tuple[str, str]:
@@ -78,16 +200,18 @@ def _state(maps: Sequence[Path], failure: Failure | None) -> tuple[str, str]:
     return ("unfinished", f"{len(missing)} of {len(maps)} maps are missing") if missing else ("done", "")
 
 
-def _failures(logs: Path, contrasts: Container[str]) -> dict[tuple[str, str], Failure]:
+def _failures(logs: Path, contrasts: Container[str], session: str) -> dict[tuple[str, str], Failure]:
     """Time and message of the stage that stopped last, by subject and task; contrasts of old do not count."""
     last: dict[tuple[str, str], Failure] = {}
     for log in logs.glob("*/sub-*_task-*.log"):
         labels = entities_in(log.name)
         if "contrast" in labels and labels["contrast"] not in contrasts:
             continue
+        if session and labels.get("ses") != session:  # of another config
+            continue
         if found := STOPPED.search(log.read_text(encoding="utf-8", errors="replace")):
             whose = labels["sub"], labels["task"]
-            run = (labels.get("ses"), labels.get("run"))
+            run = (None if session and run_label(labels) is None else labels.get("ses"), run_label(labels))
             time = log.stat().st_mtime_ns
             if whose not in last or last[whose].time < time:
                 last[whose] = Failure(

@@ -1,0 +1,138 @@
+"""The table of a study before its jobs and after them: what was found, what becomes of it, why not."""
+
+from pathlib import Path
+
+import pytest
+
+from firstlevel import summary
+from firstlevel.study import NOT_SELECTED, LeftOut, Run, grouped
+
+STUDY = {
+    "source": "bids",
+    "bids": {
+        "path": "raw",
+        "derivatives": "out",
+        "task": "faces",
+        "space": "MNI",
+        "entities": {"echo": None},
+        "run_entities": ["run", "dir"],
+    },
+}
+
+
+def run_of(subject, run, extra="", others=()):
+    labels = "".join(f"_{entity}-{label}" for entity, label in others)
+    image = f"out/sub-{subject}_task-faces{labels}_run-{run}{extra}_desc-preproc_bold.nii.gz"
+    return Run(subject, None, "faces", run, (image,), "e.tsv", None, 2.0, others=others)
+
+
+def lines_of(text):
+    """Cells of the lines of a table by their first word or words."""
+    found = {}
+    for line in text.splitlines():
+        *name, subjects, runs = (
+            line.split() if line.startswith("  ") and line.split()[-1].isdigit() else ["", "", ""]
+        )
+        found[" ".join(name)] = (subjects, runs)
+    return found
+
+
+def test_plan_counts_subjects_and_runs_apart(tmp_path):
+    """A run counts once, however many images of it there are; what is not asked for is not left out."""
+    runs = [run_of(subject, run) for subject in ("01", "02") for run in ("1", "2")]
+    done = tmp_path / "z.nii.gz"
+    done.touch()
+    maps = {("01", "faces"): [done], ("02", "faces"): [done, tmp_path / "not there"]}
+    name = "out/sub-{0}_task-faces_run-{1}{2}_bold.nii.gz".format
+    left_out = [
+        LeftOut(name("03", "01", "_echo-1"), "r", "03", None, "faces", "01"),
+        LeftOut(name("03", "01", "_echo-2"), "r", "03", None, "faces", "01"),
+        LeftOut(name("02", "3", ""), "r", "02", None, "faces", "3"),
+        LeftOut(name("01", "01", "_space-T1w"), "other space", "01", None, "faces", "01", NOT_SELECTED),
+        LeftOut("out/sub-04", "is excluded", "04", status=NOT_SELECTED),
+        LeftOut("out/sub-05_pre", "no label"),
+    ]
+    said = lines_of(summary.plan(runs, left_out, maps, STUDY))
+    assert said["found"] == ("5", "6")
+    assert said["to do"] == ("1", "2")
+    assert said["done"] == ("1", "2")
+    assert said["left out"] == ("2", "2")
+    assert said["not selected"] == ("1", "0")
+
+
+def test_plan_says_what_was_chosen():
+    """Folder, task, space, entities, and what tells runs apart."""
+    said = summary.plan([run_of("01", "1")], [], {("01", "faces"): [Path("none")]}, STUDY)
+    assert said.splitlines()[0] == (
+        "Study: out, task faces, space MNI, echo none, runs told apart by run, dir"
+    )
+
+
+def test_two_cohorts_of_one_space_are_told():
+    """Their templates differ, so a second level does not put like to like."""
+    runs = [run_of("01", "1", "_space-MNI_cohort-1"), run_of("02", "1", "_space-MNI_cohort-2")]
+    said = "\n".join(summary.chosen(runs, STUDY))
+    assert "2 cohorts, whose templates differ: cohort-1 (sub-01), cohort-2 (sub-02)" in said
+    assert "cohorts" not in "\n".join(summary.chosen(runs[:1], STUDY))
+
+
+def test_one_line_per_reason_with_the_first_examples():
+    """Names of files within a reason do not make reasons of their own; the commonest stands first."""
+    left_out = [LeftOut("raw/sub-99", "has no image", "99")]
+    left_out += [
+        LeftOut(f"raw/sub-{n:04d}_bold.nii", f"sub-{n:04d}_mask.nii is a link to nothing", f"{n:04d}")
+        for n in range(3000)
+    ]
+    left_out.append(LeftOut("raw/sub-98", "is not asked for", "98", status=NOT_SELECTED))
+    assert summary.reasons(left_out) == [
+        "  left out, 3000: sub-... is a link to nothing"
+        " (sub-0000_bold.nii, sub-0001_bold.nii, sub-0002_bold.nii, ...)",
+        "  left out, 1: has no image (sub-99)",
+    ]
+    assert [len(group) for _, group in grouped(left_out, NOT_SELECTED)] == [1]
+
+
+@pytest.mark.parametrize("others", [(), (("dir", "LR"),)])
+def test_failure_of_one_run_is_that_run_s(tmp_path, others):
+    """The others of its subject are blocked, also where direction tells runs apart."""
+    second = (("dir", "RL"),) if others else ()
+    runs = [run_of("01", "1", others=others), run_of("01", "1" if others else "2", others=second)]
+    (tmp_path / "fit_glm").mkdir()
+    label = "".join(f"_{entity}-{value}" for entity, value in others)
+    log = tmp_path / "fit_glm" / f"sub-01_task-faces{label}_run-1.log"
+    log.write_text("2026-01-01 00:00:00,1 ERROR fit_glm stopped. a\n")
+    table = summary.rows(runs, [], {("01", "faces"): [tmp_path / "none"]}, tmp_path, {})
+    assert [row[6] for row in table] == ["failed", "blocked"]
+    assert [row[3] for row in table] == (["dir-LR_run-1", "dir-RL_run-1"] if others else ["1", "2"])
+
+
+def test_end_tells_what_became_of_each(tmp_path):
+    """The file has every row with its labels; the lines count subjects and runs."""
+    runs = [run_of("01", "1"), run_of("01", "2")]
+    left_out = [
+        LeftOut("raw/sub-02_task-faces_run-3_events.tsv", "no image", "02", None, "faces", "3"),
+        LeftOut("raw/sub-03", "is excluded", "03", status=NOT_SELECTED),
+    ]
+    table = summary.rows(runs, left_out, {("01", "faces"): [tmp_path / "none"]}, tmp_path, {})
+    said = summary.write(tmp_path / "runs.tsv", table, left_out)
+    assert said.startswith("Subjects: 1 unfinished, 1 left out; ")
+    assert lines_of(said)["unfinished"] == ("1", "2")
+    assert lines_of(said)["left out"] == ("1", "1")
+    assert lines_of(said)["not selected"] == ("1", "0")
+    assert "left out, 1: no image (sub-02_task-faces_run-3_events.tsv)" in said
+    assert (tmp_path / "runs.tsv").read_text().splitlines()[3:] == [
+        "02\tn/a\tfaces\t3\tn/a\traw/sub-02_task-faces_run-3_events.tsv\tleft out\tno image",
+        "03\tn/a\tn/a\tn/a\traw/sub-03\tn/a\tnot selected\tis excluded",
+    ]
+
+
+def test_logs_of_another_session_do_not_count(tmp_path):
+    """Where the session stands in all names, those of another config's session are not of this study."""
+    run = Run("01", "V9", "faces", None, ("b.nii",), "e.tsv", None, 2.0)
+    (tmp_path / "fit_glm").mkdir()
+    for session, message in (("V9", "of this one"), ("V0", "of the other")):
+        log = tmp_path / "fit_glm" / f"sub-01_ses-{session}_task-faces.log"
+        log.write_text(f"2026-01-01 00:00:00,1 ERROR {message}\n")
+    maps = {("01", "faces"): [tmp_path / "none"]}
+    table = summary.rows([run], [], maps, tmp_path, {}, "V9")
+    assert [row[6:] for row in table] == [("failed", "of this one")]
