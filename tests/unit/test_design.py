@@ -393,7 +393,7 @@ def test_polynomial_drift_is_a_polynomial(made):
 def extracted(tmp_path, text, **options):
     (tmp_path / "source.tsv").write_text(text)
     given = {"repetition_time": None, "event_duration": None} | options
-    extract_events(source=tmp_path / "source.tsv", events=tmp_path / "events.tsv", **given)
+    extract_events(source=[tmp_path / "source.tsv"], events=tmp_path / "events.tsv", **given)
     return (tmp_path / "events.tsv").read_text()
 
 

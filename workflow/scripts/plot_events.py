@@ -12,7 +12,8 @@ def plot_events(*, events: Path, figure: Path, title: str) -> None:
     from matplotlib.colors import ListedColormap
     from nilearn.plotting import plot_event
 
-    table = pd.DataFrame(tables.read_events(events)).drop(columns="modulation")  # bars of one height
+    found = tables.read_events(events, needed=False) or [tables.Event(0.0, 0.0, "no events")]
+    table = pd.DataFrame(found).drop(columns=["modulation", "values"])  # bars of one height
     trial_types = sorted(table["trial_type"].unique(), reverse=True)  # rows are drawn from below
     n_types = len(trial_types)
     with warnings.catch_warnings():

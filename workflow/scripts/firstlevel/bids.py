@@ -264,11 +264,11 @@ def _run(image: _File, levels: list[_Level], raw: list[_Level], config: Mapping[
     ):
         return "its name and its folder differ in subject or session"
     events = _nearest((level.events for level in [*raw, *levels]), entities)
-    if not events:
+    if not events and config["study"]["events"]["needed"]:
         return "has no events table"
     if len(events) > 1:
         return f"has two events tables: {events[0].name}, {events[1].name}"
-    if broken := [file for file in (image, events[0]) if file.is_link and not Path(file.path).exists()]:
+    if broken := [file for file in (image, *events[:1]) if file.is_link and not Path(file.path).exists()]:
         return f"{broken[0].name} is a link to nothing (datalad get fetches it)"
     confounds = _nearest((level.confounds for level in levels), entities, ignored=OF_DERIVATIVES)
     if (key := study.confounds_key(config)) and len(confounds) != 1:
@@ -288,7 +288,7 @@ def _run(image: _File, levels: list[_Level], raw: list[_Level], config: Mapping[
         task=entities["task"],
         run=entities.get("run"),
         bold=(image.path, *_affines_beside(image, levels[-1])),
-        events=events[0].path,
+        events=events[0].path if events else "",
         confounds=confounds[0].path if len(confounds) == 1 else None,
         repetition_time=config["study"]["repetition_time"],
         sidecars=tuple(sidecar.path for sidecar in sidecars),

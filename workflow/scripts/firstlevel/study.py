@@ -34,7 +34,8 @@ class Run:
     subject, session, task, run : labels; session and run may be absent.
     bold : a 4D image, or 3D images in time order, each with what lies beside it (the ``.hdr`` of a pair,
         a ``.mat`` of its name, where SPM keeps affines); or one folder of 3D images.
-    events : events table (``.tsv``), or SPM's multiple conditions (``.mat``).
+    events : events table (``.tsv``), SPM's multiple conditions (``.mat``), or a folder or pattern of FSL's or
+        AFNI's files, one per condition; empty where the model needs none.
     confounds : table of confounds, one row per scan.
     repetition_time : seconds; None leaves it to header and sidecars, which must agree; the name of one of
         them (``header``, ``sidecar``) decides for it.
@@ -108,7 +109,8 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
     study = config["study"]
     left_out: list[LeftOut] = []
     if study["source"] == "table":
-        runs = _rows_of_table(Path(study["table"]), study["repetition_time"])
+        needed = study["events"]["needed"]
+        runs = _rows_of_table(Path(study["table"]), study["repetition_time"], needs_events=needed)
     elif study["source"] == "bids":
         from firstlevel import bids
 
@@ -199,7 +201,9 @@ def _trunk(path: Path) -> str:
     )
 
 
-def _rows_of_table(path: Path, default_repetition_time: float | None) -> list[Run]:
+def _rows_of_table(
+    path: Path, default_repetition_time: float | None, *, needs_events: bool = True
+) -> list[Run]:
     if not path.is_file():
         raise InputError(
             f"config key study.table ({path.absolute()})",
@@ -219,12 +223,14 @@ def _rows_of_table(path: Path, default_repetition_time: float | None) -> list[Ru
             expected=f"columns of: {', '.join(known)}",
             remedy=f"{expressions.suggestion(surplus[0], known)}rename or remove it",
         )
-    runs = [_run(path, row, default_repetition_time) for row in rows]
+    runs = [_run(path, row, default_repetition_time, needs_events=needs_events) for row in rows]
     _check_labels(path, rows, runs)
     return runs
 
 
-def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> Run:
+def _run(
+    path: Path, row: tables.Row, default_repetition_time: float | None, *, needs_events: bool = True
+) -> Run:
     number = row.number
 
     def optional(column: str) -> str | None:
@@ -265,12 +271,14 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
             row=number,
         )
     bold, events = optional("bold"), located("events")
-    if bold is None or events is None:
+    if bold is None or (events is None and needs_events):
         missing = "bold" if bold is None else "events"
-        raise InputError(path, f"has no {missing}", expected="a path", remedy="add it", row=number)
+        remedy = "add it" if bold is None else "add it; a model without events is study.events.needed: false"
+        raise InputError(path, f"has no {missing}", expected="a path", remedy=remedy, row=number)
     confounds = located("confounds")
     for file in (events, confounds):
-        if file is not None and not Path(file).is_file():
+        held = file == events and file is not None and (Path(file).is_dir() or glob.has_magic(file))
+        if file is not None and not held and not Path(file).is_file():
             raise InputError(
                 path,
                 f"there is no file {file}",
@@ -284,7 +292,7 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
         task=str(labels["task"]),
         run=labels["run"],
         bold=_files(bold, path.parent, path, number),
-        events=events,
+        events=events or "",
         confounds=confounds,
         repetition_time=default_repetition_time if time is None else float(time),
         onset_unit=unit,
