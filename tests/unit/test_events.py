@@ -81,6 +81,12 @@ def test_forms_of_one_table_are_the_same_events(tmp_path, text):
     assert planned(tmp_path / "source.tsv") == ["faces", "houses"]
 
 
+def test_onsets_are_not_taken_for_names_of_rows(tmp_path):
+    """A cell beyond the header stops, though whole onsets grow as numbers of rows do."""
+    with pytest.raises(InputError, match="row 2: has 4 values where the header has 3"):
+        written(tmp_path, HEADER + "10\t5\t1\t2\n30\t5\t1\t2\n")
+
+
 def test_quotes_within_a_name_are_kept_and_survive_a_table(tmp_path):
     """Only quotes around a whole cell are R's; a name that keeps its own reads back the same."""
     rows, _ = written(tmp_path, HEADER + '1\t1\t"""x"""\n2\t1\t5" disc\n3\t1\t"a ""b"""\n4\t1\t"odd\n')

@@ -215,7 +215,7 @@ def _level(folder: str) -> tuple[_Level, list[str]]:
 def _kind(name: str) -> str:
     if name.endswith(IMAGES):
         return "images"
-    if name.endswith("_events.tsv"):
+    if name.endswith(("_events.tsv", "_events.tsv.gz")):
         return "events"
     if name.endswith("_bold.json"):
         return "sidecars"

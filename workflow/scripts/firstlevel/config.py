@@ -62,7 +62,7 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
                     f"config key contrasts.{label}",
                     str(error),
                     expected="regressor names with weights, such as: faces - 0.5 * scrambled",
-                    remedy="correct the expression; a name with blanks stands in quotes",
+                    remedy="correct it; names that are no plain words stand in quotes: 'go/no-go'",
                 ) from None
     _check_fixed_effects(config)
     if alike := tables.spelled_alike(config["contrasts"]):

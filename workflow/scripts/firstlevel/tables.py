@@ -63,17 +63,18 @@ def read_table(path: Path, required: Iterable[str] = ()) -> tuple[list[str], lis
     ------
     InputError : no such file, not UTF-8, no header, a missing or doubled column, a row of another length.
     """
-    lines = [
-        (number, [_unquoted(value.strip()) for value in line.split("\t")])
-        for number, line in enumerate(_text(path).split("\n"), start=1)
-        if line.strip()
-    ]
+    lines = []
+    quoted = True  # the first cell of every row
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if line.strip():
+            quoted = quoted and (not lines or line.startswith('"'))
+            lines.append((number, [_unquoted(value.strip()) for value in line.split("\t")]))
     columns = [composed(name) for name in lines[0][1]] if lines else []
     while columns and not columns[-1] and all(not any(values[len(columns) - 1 :]) for _, values in lines):
         columns = columns[:-1]
     rows = [(number, _without_surplus(values, len(columns))) for number, values in lines[1:]]
     named = bool(columns) and not columns[0]
-    if rows and _have_names([values for _, values in rows], len(columns) + (not named)):
+    if rows and _have_names([values for _, values in rows], len(columns) + (not named), sure=named or quoted):
         columns, rows = columns[named:], [(number, values[1:]) for number, values in rows]
     elif named and not rows:
         columns = columns[1:]
@@ -159,11 +160,16 @@ def _without_surplus(values: list[str], n_columns: int) -> list[str]:
     return values
 
 
-def _have_names(rows: list[list[str]], n_cells: int) -> bool:
-    """Whether each row of `n_cells` begins with its number, as R and pandas write names of rows."""
+def _have_names(rows: list[list[str]], n_cells: int, *, sure: bool) -> bool:
+    """Whether each row of `n_cells` begins with its number, as R and pandas write names of rows.
+
+    Numbers grow where it is `sure` that they are names, and are 1, 2, 3 ... otherwise: onsets grow, too.
+    """
     if any(len(values) != n_cells or not values[0].isdecimal() for values in rows):
         return False
     numbers = [int(values[0]) for values in rows]
+    if not sure:
+        return numbers == list(range(1, len(rows) + 1))
     return all(before < after for before, after in itertools.pairwise(numbers))
 
 
