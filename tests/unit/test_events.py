@@ -89,8 +89,10 @@ def test_onsets_are_not_taken_for_names_of_rows(tmp_path):
 
 def test_quotes_within_a_name_are_kept_and_survive_a_table(tmp_path):
     """Only quotes around a whole cell are R's; a name that keeps its own reads back the same."""
-    rows, _ = written(tmp_path, HEADER + '1\t1\t"""x"""\n2\t1\t5" disc\n3\t1\t"a ""b"""\n4\t1\t"odd\n')
-    assert [name for *_, name in rows] == ['"x"', '5" disc', 'a "b"', '"odd']
+    rows, _ = written(
+        tmp_path, HEADER + '1\t1\t"""x"""\n2\t1\t5" disc\n3\t1\t"a ""b"""\n4\t1\t"odd\n5\t1\t"l" or "r"\n'
+    )
+    assert [name for *_, name in rows] == ['"x"', '5" disc', 'a "b"', '"odd', '"l" or "r"']
 
 
 def test_rows_that_are_no_events_are_counted(tmp_path, caplog):
@@ -317,6 +319,13 @@ def test_wrong_modulators_are_told(tmp_path, modulators, message):
     """A column that is missing, or is no numbers."""
     with pytest.raises(InputError, match="(?s)" + message):
         written(tmp_path, GAMBLES, modulators=modulators)
+
+
+def test_modulators_of_a_merged_condition_are_over_all_its_events(tmp_path):
+    """Conditions of study.conditions have modulators by their own name."""
+    text = GAMBLES.replace("6\t4\tgambles", "6\t4\tbets")
+    found = selected(tmp_path, text, {"risk": ["gain"]}, conditions={"risk": ["gambles", "bets"]})
+    np.testing.assert_allclose(found.events["risk_gain"].heights, [-12, -2, 14], rtol=EXACT)
 
 
 def test_condition_of_modulators_exists_in_some_run(tmp_path):

@@ -12,8 +12,10 @@ def plot_events(*, events: Path, figure: Path, title: str) -> None:
     from matplotlib.colors import ListedColormap
     from nilearn.plotting import plot_event
 
-    found = tables.read_events(events, needed=False) or [tables.Event(0.0, 0.0, "no events")]
-    table = pd.DataFrame(found).drop(columns=["modulation", "values"])  # bars of one height
+    events_found = tables.read_events(events, needed=False)
+    table = pd.DataFrame(events_found or [tables.Event(0.0, 0.0, "no events")]).drop(
+        columns=["modulation", "values"]
+    )  # bars of one height
     trial_types = sorted(table["trial_type"].unique(), reverse=True)  # rows are drawn from below
     n_types = len(trial_types)
     with warnings.catch_warnings():
@@ -30,7 +32,7 @@ def plot_events(*, events: Path, figure: Path, title: str) -> None:
     counts = table["trial_type"].value_counts()
     axes.set_yticks(
         [row + 0.5 for row in range(n_types)],
-        [f"{figures.shortened(name)}  ({counts[name]})" for name in trial_types],
+        [f"{figures.shortened(name)}  ({counts[name] if events_found else 0})" for name in trial_types],
         parse_math=False,
     )
     axes.tick_params(axis="y", length=0, labelsize=11)
