@@ -166,17 +166,19 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     not_listed: Counter[str] = Counter()
     present: dict[str, int] = {}
     kept: list[tuple[Row, str]] = []
+    named: dict[tuple[str, ...], str] = {}  # trial types by their cells: few, of many rows
     for row in rows:
-        if refused := _refused(row, rules):
+        if rules.where and (refused := _refused(row, rules)):
             left_out[refused] += 1
             continue
-        parts = [row.values.get(name, "n/a") for name in rules.column]
-        if form == "table":
-            parts = [part for part in parts if part not in MISSING and _is_name(part, listed)]
-        if not parts:
+        of_name = tuple([row.values.get(name, "n/a") for name in rules.column])
+        if of_name not in named:
+            parts = [p for p in of_name if form != "table" or (p not in MISSING and _is_name(p, listed))]
+            named[of_name] = composed(rules.separator.join(parts))
+        trial_type = named[of_name]
+        if not trial_type:
             left_out[f"{' and '.join(rules.column)} n/a"] += 1
             continue
-        trial_type = composed(rules.separator.join(parts))
         if tables.is_missing(row.values["onset"]):
             left_out["onset n/a"] += 1
             continue
@@ -187,7 +189,8 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
         kept.append((row, trial_type))
     names = [trial_type if listed is None else listed[trial_type] for _, trial_type in kept]
     if rules.conditions is not None:
-        names = [name for name in rules.conditions if name in set(names)]
+        found = set(names)
+        names = [name for name in rules.conditions if name in found]
     return Found(
         rows=[row for row, _ in kept],
         trial_types=[trial_type for _, trial_type in kept],
@@ -235,8 +238,7 @@ def _read(
         rows = [row for file in sources for row in _times(file)]
         columns = list(dict.fromkeys([*EVENT_COLUMNS, *(name for row in rows for name in row.values)]))
         return (source if len(sources) == 1 else source.parent), "times", columns, rows, {}
-    columns, rows = tables.read_table(source)
-    rows = [Row(row.number, {name: composed(value) for name, value in row.values.items()}) for row in rows]
+    columns, rows = tables.read_table(source, compose=True)
     return source, "table", columns, rows, {}
 
 

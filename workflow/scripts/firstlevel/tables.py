@@ -52,23 +52,29 @@ def read_rows(path: Path, required: Iterable[str] = ()) -> list[Row]:
     return read_table(path, required)[1]
 
 
-def read_table(path: Path, required: Iterable[str] = ()) -> tuple[list[str], list[Row]]:
+def read_table(
+    path: Path, required: Iterable[str] = (), *, compose: bool = False
+) -> tuple[list[str], list[Row]]:
     """Columns and rows of a tab-separated table with a header, values as text; gzipped or not.
 
-    Columns are named in one form of Unicode (NFC). Quotes go where they enclose a whole cell, as R writes
-    text. Empty cells beyond the header go, and so do columns without a name and a value, and the names of
-    rows: a first column without a header.
+    Columns are named in one form of Unicode (NFC); values have it where `compose` says so. Quotes go where
+    they enclose a whole cell, as R writes text. Empty cells beyond the header go, and so do columns without a
+    name and a value, and the names of rows: a first column without a header.
 
     Raises
     ------
     InputError : no such file, not UTF-8, no header, a missing or doubled column, a row of another length.
     """
-    lines = []
-    quoted = True  # the first cell of every row
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if line.strip():
-            quoted = quoted and (not lines or line.startswith('"'))
-            lines.append((number, [_unquoted(value.strip()) for value in line.split("\t")]))
+    text = _text(path)
+    text = composed(text) if compose else text
+    quotes, quoted = '"' in text, True  # in some cell; in the first cell of every row
+    lines: list[tuple[int, list[str]]] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line or line.isspace():
+            continue
+        quoted = quoted and (not lines or line.startswith('"'))
+        cells = [value.strip() for value in line.split("\t")]
+        lines.append((number, [_unquoted(value) for value in cells] if quotes else cells))
     columns = [composed(name) for name in lines[0][1]] if lines else []
     while columns and not columns[-1] and all(not any(values[len(columns) - 1 :]) for _, values in lines):
         columns = columns[:-1]
@@ -109,7 +115,7 @@ def read_table(path: Path, required: Iterable[str] = ()) -> tuple[list[str], lis
 
 def composed(text: str) -> str:
     """Text in the one form of Unicode (NFC) in which names are compared."""
-    return unicodedata.normalize("NFC", text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _text(path: Path) -> str:
