@@ -173,7 +173,9 @@ def _explained(
         if counts:
             content[key] = counts
             logging.warning("%s: %s", SAID[key], ", ".join(f"{name} {n}" for name, n in counts.items()))
+    of_modulators = ""
     if selection.modulations:
+        of_modulators = ", or of a modulator for one unit of its column"
         content["Modulators"] = [one._asdict() for one in selection.modulations]
         for one in selection.modulations:
             _tell_of(one)
@@ -186,7 +188,7 @@ def _explained(
             "FirUnit": options.fir_unit,
             "FirDelaysSeconds": options.fir_seconds(times).tolist(),
             "DurationsUsed": False,
-            "BetaUnit": f"{ONE_UNIT} in the bin of the delay, for an event of height 1.",
+            "BetaUnit": f"{ONE_UNIT} in the bin of the delay, for an event of height 1{of_modulators}.",
             "Responses": {name: {"EventDuration": lasts, "Peak": 1.0} for name, lasts in medians.items()},
         }
     mixed = [name for name, lasting in durations.items() if 0 < (lasting == 0).sum() < lasting.size]
@@ -203,7 +205,7 @@ def _explained(
         "DerivativeStep": basis.derivative_step,
         "UndershootRatio": basis.response.ratio,
         "BetaUnit": f"{ONE_UNIT} at the plateau of a sustained response; an event of no duration counts as "
-        "one of 1 s. Times Peak: at the peak of the response to one event of EventDuration.",
+        f"one of 1 s{of_modulators}. Times Peak: at the peak of the response to one event of EventDuration.",
         "Responses": {
             name: {"EventDuration": lasts, "Peak": basis.peak(lasts, step)} for name, lasts in medians.items()
         },
@@ -216,7 +218,10 @@ def _tell_of(one: designs.Modulation) -> None:
         logging.info("%s: each event is as high as its modulation, as it stands in the table", one.name)
         return
     how = ", orthogonal to what stands before it" if one.orthogonalised else ""
-    values = f"less their mean, {one.mean}" if one.centre == "run" else "as they are"
+    if one.mean is None:
+        logging.warning("%s: no event of %s has a value of %s", one.name, one.condition, one.column)
+        return
+    values = f"less their mean, {one.mean:.6g}" if one.centre == "run" else "as they are"
     logging.info("%s: events of %s modulated by %s, %s%s", one.name, one.condition, one.column, values, how)
     if one.missing:
         logging.warning("%s: %d events have no %s, and got the mean", one.name, one.missing, one.column)
