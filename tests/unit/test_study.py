@@ -456,3 +456,23 @@ def test_events_may_be_a_folder_a_pattern_or_not_needed(folder):
     [run], _ = study.run_table(config, "data")
     assert run.events == ""
     assert configs.regressors_of(config, run) == ["constant"]
+
+
+def test_run_whose_events_are_a_header_alone_is_left_out(folder):
+    """With the reason; it is a run where the model needs no events; alone, it stops the study."""
+    (folder / "e2.tsv").write_text("onset\tduration\ttrial_type\n")
+    table = folder / "runs.tsv"
+    rows(folder)
+    text = (
+        f"study: {{source: table, table: {table}, repetition_time: 2.0NEEDED}}\ncontrasts: {{a: listening}}\n"
+    )
+    runs, left_out = study.run_table(checked(text.replace("NEEDED", "")), "data")
+    assert [run.run for run in runs] == ["1"]
+    assert [(one.path, one.reason[:41]) for one in left_out] == [
+        (str(folder / "run-2.nii"), "has no events: e2.tsv is a header alone (")
+    ]
+    needs_none = checked(text.replace("NEEDED", ", events: {needed: false}"))
+    assert [len(found) for found in study.run_table(needs_none, "data")] == [2, 0]
+    (folder / "e1.tsv").write_text("onset\tduration\ttrial_type\n")
+    with pytest.raises(InputError, match="a header alone, as in all 2 runs"):
+        study.run_table(checked(text.replace("NEEDED", "")), "data")

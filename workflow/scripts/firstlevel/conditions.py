@@ -48,7 +48,7 @@ def read_spm_conditions(path: Path) -> list[Condition]:
         values not finite.
     """
     expected = "SPM's multiple conditions: names, onsets and perhaps durations, pmod, tmod, orth"
-    remedy = "save the conditions from SPM again, or give an events table"
+    remedy = "save the conditions from SPM again (save -v7), or give an events table"
     try:
         content = loadmat(path, squeeze_me=True)
         names = [str(name).strip() for name in np.atleast_1d(content["names"])]

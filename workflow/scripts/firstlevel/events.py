@@ -23,6 +23,8 @@ from firstlevel.tables import EVENT_COLUMNS, MISSING, Row, composed
 
 NAME_MISSING = ("NA", "N/A")
 """What R writes for a missing text; a trial type of that name is one where study.conditions lists it."""
+SMALL = 400
+"""Bytes, of a table that may be a header alone: others are not opened to see."""
 FEW = 30
 """A column of more different values does not look like one of conditions."""
 LIKE_MODULATORS = ("weight*", "*_weight", "*demean*", "*centered*", "*centred*", "*_mc", "*modul*", "pmod*")
@@ -145,6 +147,18 @@ def files(where: str) -> list[Path]:
             remedy="correct the path",
         )
     return found
+
+
+def only_header(where: str) -> bool:
+    """Whether the events of a run are a table of a header alone; others tell what cannot be read."""
+    path = Path(where)
+    try:
+        if path.suffix in (".mat", ".1D") or not path.is_file() or not 0 < path.stat().st_size < SMALL:
+            return False
+        columns, rows = tables.read_table(path)
+    except (InputError, OSError):
+        return False
+    return "onset" in columns and not rows
 
 
 def find(sources: Sequence[Path], rules: Rules) -> Found:

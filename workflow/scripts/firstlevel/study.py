@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from firstlevel import events as events_of
 from firstlevel import expressions, spm_affines, tables
 from firstlevel.stage import InputError
 
@@ -117,6 +118,9 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
         runs, left_out = bids.find_runs(config)
     else:
         return _named_runs(study, data), []
+    if study["events"]["needed"]:
+        runs, without = _with_events(runs)
+        left_out = [*left_out, *without]
     numbers = [run for run in runs if isinstance(run.repetition_time, int | float)]
     if study["repetition_time_decides"] and not numbers:
         raise InputError(
@@ -126,6 +130,24 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
             remedy="set it; study.repetition_time: header (or sidecar) lets one of these decide",
         )
     return runs, left_out
+
+
+def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
+    """Runs but for those whose table of events is a header alone, and these with the reason."""
+    bare = {events for events in {run.events for run in runs} if events_of.only_header(events)}
+    kept = [run for run in runs if run.events not in bare]
+    reason = "has no events: {} is a header alone (study.events.needed: false makes models without events)"
+    without = [
+        LeftOut(run.bold[0], reason.format(Path(run.events).name)) for run in runs if run.events in bare
+    ]
+    if runs and not kept:
+        raise InputError(
+            runs[0].events,
+            f"has no events, it is a header alone, as in all {len(runs)} runs",
+            expected="one row per event, with onset and trial type",
+            remedy="add the events; a model of confounds alone is study.events.needed: false",
+        )
+    return kept, without
 
 
 def _named_runs(study: Mapping[str, Any], data: str) -> list[Run]:
