@@ -245,7 +245,8 @@ def _modulated(source: Path, found: Found, rows: list[Event], kept: list[int]) -
 def _tell(source: Path, found: Found, rules: Rules) -> None:
     """Say in the log what was left out, and of what study.conditions lists what is not there."""
     for reason, count in found.left_out.items():
-        logging.info("%s: %d rows are no events of the model: %s", source, count, reason)
+        level = logging.WARNING if reason.endswith("n/a") else logging.INFO
+        logging.log(level, "%s: %d rows are no events of the model: %s", source, count, reason)
     for trial_type, count in sorted(found.not_listed.items()):
         logging.info("%s: %d events left out, not in study.conditions", trial_type, count)
     for own in (rules.conditions or {}).values():

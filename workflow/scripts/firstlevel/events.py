@@ -355,7 +355,7 @@ def _check_columns(source: Path, columns: Sequence[str], rows: Sequence[Row], ru
         if name in columns:
             continue
         if name == "onset" or len(columns) < 2:
-            tables.read_table(source, required=(*EVENT_COLUMNS[:2], *rules.column))  # tells of commas, too
+            tables.read_table(source, required=("onset", *rules.column))  # tells of commas, too
         near = tables.nearest(name, columns)
         like = _like_conditions(columns, rows) if name in rules.column else ""
         key = "study.events.column" if name in rules.column else "study.events.where"
