@@ -305,8 +305,6 @@ EVENTS_REFUSED = [
         "every event begins after the end of the run (60 s)",
     ),
     Refused("negative duration", cell(4, DURATION, "-1"), "events1.tsv, row 4", "duration is -1"),
-    Refused("onset n/a", cell(3, ONSET, "n/a"), "events1.tsv, row 3", "onset is 'n/a'"),
-    Refused("onset NaN", cell(3, ONSET, "NaN"), "events1.tsv, row 3", "onset is 'NaN'"),
     Refused("onset infinite", cell(3, ONSET, "inf"), "events1.tsv, row 3", "onset is 'inf'"),
     Refused("decimal commas", cell(2, ONSET, "2,5"), "events1.tsv, row 2", "with a point as decimal mark"),
     Refused(
@@ -314,9 +312,6 @@ EVENTS_REFUSED = [
         text("events1.tsv", "trial_type", "condition"),
         "events1.tsv",
         "lacks the column trial_type",
-    ),
-    Refused(
-        "a cell of trial_type is empty", cell(5, TRIAL_TYPE, ""), "events1.tsv, row 5", "has no trial_type"
     ),
     Refused(
         "a row twice",
@@ -369,7 +364,12 @@ EVENTS_REFUSED = [
         "two regressors have the name 'faces_derivative'",
     ),
     Refused("empty events file", whole("events1.tsv", ""), "events1.tsv", "it has: nothing"),
-    Refused("events file with a header only", events(lambda rows: []), "events1.tsv", "has no events"),
+    Refused(
+        "events files with a header only, of all runs",
+        both(*(events(lambda rows: [], run) for run in (1, 2))),
+        "events1.tsv",
+        "has no events",
+    ),
     Refused(
         "commas instead of tabs",
         lambda folder: whole("events1.tsv", (folder / "events1.tsv").read_text().replace("\t", ","))(folder),
@@ -804,10 +804,10 @@ SYSTEM_REFUSED = [
         (errno.EACCES, "run-2.nii"),
     ),
     Refused(
-        "a folder in place of the events",
+        "an empty folder in place of the events",
         both(removed("events1.tsv"), lambda folder: (folder / "events1.tsv").mkdir()),
-        "runs.tsv, row 2",
-        "there is no file events1.tsv",
+        "events1.tsv",
+        "holds no file of events",
     ),
     Refused(
         "a file in place of the folder of results",
@@ -849,6 +849,14 @@ ACCEPTED = [
         "",
     ),
     Accepted("blanks around a trial type", cell(4, TRIAL_TYPE, " faces "), ""),
+    Accepted("onset n/a", cell(3, ONSET, "n/a"), "1 rows are no events of the model: onset n/a", "other"),
+    Accepted("onset NaN", cell(3, ONSET, "NaN"), "1 rows are no events of the model: onset n/a", "other"),
+    Accepted(
+        "a cell of trial_type is empty",
+        cell(5, TRIAL_TYPE, ""),
+        "1 rows are no events of the model: trial_type n/a",
+        "other",
+    ),
     Accepted(
         "events in any order, with blank lines",
         events(lambda rows: [rows[2], [""], rows[0], rows[1], [""], *rows[3:]]),

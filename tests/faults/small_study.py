@@ -169,7 +169,7 @@ def _analyse():
 
 def _events(config, run, name):
     extract_events(
-        source=Path(run.events),
+        source=[Path(run.events)],
         events=Path(f"{name}_events.tsv"),
         repetition_time=run.repetition_time,
         event_duration=config["study"]["event_duration"],

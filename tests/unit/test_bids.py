@@ -69,6 +69,17 @@ def test_events_are_those_of_the_nearest_folder_that_name_the_run_most_closely(r
     ]
 
 
+def test_compressed_events_are_found_and_none_may_be_needed(tmp_path):
+    """A table may be gzipped; a run without one is a run where study.events.needed is false."""
+    put(tmp_path, *(f"sub-{n}/func/sub-{n}_task-faces_bold.nii.gz" for n in ("01", "02")))
+    put(tmp_path, "sub-01/func/sub-01_task-faces_events.tsv.gz")
+    study = {"source": "bids", "bids": {"path": str(tmp_path), "task": "faces"}}
+    for needed in (True, False):
+        runs, _ = found(tmp_path, {"study": study | {"events": {"needed": needed}}})
+        names = [Path(run.events).name for run in runs]
+        assert names == ["sub-01_task-faces_events.tsv.gz", ""][: 2 - needed]
+
+
 def test_sidecars_are_inherited_from_the_root_down(raw):
     """The nearest comes last, where it decides."""
     runs, _ = found(raw)

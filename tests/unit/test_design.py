@@ -401,7 +401,7 @@ def test_polynomial_drift_is_a_polynomial(made):
 def extracted(tmp_path, text, **options):
     (tmp_path / "source.tsv").write_text(text)
     given = {"repetition_time": None, "event_duration": None} | options
-    extract_events(source=tmp_path / "source.tsv", events=tmp_path / "events.tsv", **given)
+    extract_events(source=[tmp_path / "source.tsv"], events=tmp_path / "events.tsv", **given)
     return (tmp_path / "events.tsv").read_text()
 
 
@@ -670,3 +670,153 @@ def test_two_regressors_of_one_name_are_an_error(made, confounds):
     write_events(path.parent / "events.tsv", [(2.0, 1.0, "csf")])
     with pytest.raises(InputError, match="two regressors have the name 'csf'"):
         made(confounds=path, confound_columns=["csf"])
+
+
+# ------------------------------------------------------------------------------------------ modulators
+
+ONSETS = (2, 9, 21, 33, 50, 68)
+GAIN = (
+    "onset\tduration\ttrial_type\tgain\tloss\n"
+    "2\t1\tgambles\t10\tn/a\n9\t2\tgambles\t40\t4\n21\t3\tgambles\t15\t8\n33\t1\tgambles\t30\t5\n"
+    "50\t2\tgambles\t20\t1\n68\t3\tgambles\t25\t2\n15\t1\tpress\tn/a\tn/a\n"
+)
+GAINS, LOSSES = np.array([10.0, 40, 15, 30, 20, 25]), np.array([np.nan, 4, 8, 5, 1, 2])
+
+
+def made_with_modulators(tmp_path, made, text, modulators, **changes):
+    extracted(tmp_path, text, modulators=modulators, sidecar=tmp_path / "events.json")
+    return made(events_json=tmp_path / "events.json", **changes)
+
+
+def nilearn_column(heights, trial_type="gambles", **options):
+    """Nilearn's regressor of the gambles with these modulations."""
+    rows = [(onset, 1 + k % 3) for k, onset in enumerate(ONSETS)]
+    table = pd.DataFrame(rows, columns=["onset", "duration"]).assign(trial_type="x", modulation=heights)
+    times = np.arange(N_SCANS) * REPETITION_TIME
+    return make_first_level_design_matrix(times, table, drift_model=None, oversampling=16, **options)
+
+
+@pytest.mark.parametrize("hrf_model", ["spm", "spm + derivative", "glover + derivative + dispersion"])
+@pytest.mark.filterwarnings("ignore")
+def test_modulators_are_nilearns_modulation_by_centred_values(tmp_path, made, hrf_model):
+    """Beside the plain condition, with the derivatives of the HRF; a missing value counts as the mean."""
+    ours, sidecar = made_with_modulators(
+        tmp_path, made, GAIN, {"gambles": ["gain", "loss"]}, hrf_model=hrf_model
+    )
+    suffixes = [name.removeprefix("x") for name in nilearn_column(np.ones(6), hrf_model=hrf_model)][:-1]
+    heights = {
+        "gambles": np.ones(6),
+        "gambles_gain": GAINS - GAINS.mean(),
+        "gambles_loss": np.nan_to_num(LOSSES - np.nanmean(LOSSES)),
+    }
+    expected = [f"{name}{suffix}" for name in [*heights, "press"] for suffix in suffixes]
+    assert list(ours) == [*expected, "constant"]
+    for name, high in heights.items():
+        theirs = nilearn_column(high, hrf_model=hrf_model)
+        for suffix in suffixes:
+            scale = np.abs(theirs[f"x{suffix}"]).max()
+            np.testing.assert_allclose(
+                ours[f"{name}{suffix}"], theirs[f"x{suffix}"], rtol=0, atol=1e-9 * scale
+            )
+    assert sidecar["Modulators"] == [
+        {"name": "gambles_gain", "condition": "gambles", "column": "gain", "centre": "run",
+         "orthogonalised": False, "mean": 140 / 6, "missing": 0},
+        {"name": "gambles_loss", "condition": "gambles", "column": "loss", "centre": "run",
+         "orthogonalised": False, "mean": 4.0, "missing": 1},
+    ]  # fmt: skip
+    assert roles(sidecar)["gambles_gain"] == "condition"
+    assert "for one unit of its column" in sidecar["BetaUnit"]
+
+
+def test_modulator_of_an_fir_model_is_its_height_in_each_bin(tmp_path, made):
+    """One regressor per delay, named as those of the condition."""
+    ours, _ = made_with_modulators(
+        tmp_path, made, GAIN, {"gambles": ["gain"]}, hrf_model="fir", fir_delays=[0.0, 2.0]
+    )
+    names = ["gambles_delay_0", "gambles_delay_2", "gambles_gain_delay_0", "gambles_gain_delay_2"]
+    assert list(ours)[:4] == names
+    plain = ours["gambles_delay_0"].to_numpy() > 0
+    np.testing.assert_allclose(ours["gambles_gain_delay_0"][plain], GAINS - GAINS.mean(), rtol=0, atol=1e-12)
+
+
+def test_modulator_that_is_constant_in_a_run_is_empty_and_its_condition_stays(tmp_path, made):
+    """Its column is 0 and said to be empty; the plain condition is estimated."""
+    text = GAIN.replace("\t40\t", "\t10\t")
+    for value in ("15", "30", "20", "25"):
+        text = text.replace(f"\t{value}\t", "\t10\t")
+    ours, sidecar = made_with_modulators(tmp_path, made, text, {"gambles": ["gain"]})
+    assert not ours["gambles_gain"].any()
+    assert ours["gambles"].abs().max() > 0.1
+    assert [one["name"] for one in sidecar["EmptyRegressors"]] == ["gambles_gain"]
+
+
+def test_censoring_counts_the_events_of_a_modulator(tmp_path, made):
+    """Those are the events of its condition."""
+    _, sidecar = made_with_modulators(
+        tmp_path, made, GAIN, {"gambles": ["gain"]},
+        censor=NO_CENSORING | {"column": "out"}, confounds=censored_table(tmp_path),
+    )  # fmt: skip
+    assert sidecar["CensoringLoss"]["gambles_gain"]["Events"] == 6
+
+
+def censored_table(tmp_path):
+    rows = [[float(k == 4)] for k in range(N_SCANS)]
+    tables.write_table(tmp_path / "c.tsv", ["out"], rows)
+    return tmp_path / "c.tsv"
+
+
+def test_condition_with_the_name_of_a_modulator_is_refused(tmp_path, made):
+    """One name, one regressor."""
+    with pytest.raises(InputError, match="two regressors have the name 'gambles_gain'"):
+        made_with_modulators(tmp_path, made, GAIN.replace("press", "gambles_gain"), {"gambles": ["gain"]})
+
+
+def test_design_without_events_has_confounds_and_a_constant(tmp_path, made):
+    """A model of a table alone."""
+    tables.write_table(tmp_path / "c.tsv", ["rating"], [[float(k % 7)] for k in range(N_SCANS)])
+    extract_events(
+        source=[], events=tmp_path / "events.tsv", sidecar=tmp_path / "events.json", repetition_time=None,
+        event_duration=None, rules={"needed": False},
+    )  # fmt: skip
+    design, sidecar = made(
+        confounds=tmp_path / "c.tsv", confound_columns=["rating"], events_json=tmp_path / "events.json"
+    )
+    assert list(design) == ["rating", "constant"]
+    assert sidecar["Responses"] == {}
+
+
+def test_gains_and_losses_of_a_gambling_task_are_found_again(tmp_path, made):
+    """A mixed-gambles design: 60 gambles of 4 s, gain and loss apart, response times; betas are the truth."""
+    rng = np.random.default_rng(2020)
+    onsets = 1.5 + 1.9 * np.arange(60) + rng.uniform(0, 0.5, 60)
+    gain, loss = 10.0 + 2 * rng.integers(0, 16, 60), 5.0 + rng.integers(0, 16, 60)
+    time = rng.gamma(8, 0.2, 60)
+    columns = np.column_stack([onsets, gain, loss, time]).tolist()
+    lines = [f"{o}\t0.5\tgambles\t{g}\t{s}\t{t}\n" for o, g, s, t in columns]
+    text = "onset\tduration\ttrial_type\tgain\tloss\tRT\n" + "".join(lines)
+    design, _ = made_with_modulators(
+        tmp_path, made, text, {"gambles": ["gain", "loss", "RT"]}, sampling="exact"
+    )
+    truth = {"gambles": 2.0, "gambles_gain": 0.11, "gambles_loss": -0.23, "gambles_RT": 0.7}
+    times, response = np.arange(N_SCANS) * REPETITION_TIME, np.zeros(N_SCANS)
+    heights = 2.0 + 0.11 * (gain - gain.mean()) - 0.23 * (loss - loss.mean()) + 0.7 * (time - time.mean())
+    fine = np.arange(0, 120, 0.01)
+    hrf = exact_hrf(np.arange(0, 32, 0.01) + 0.005)
+    course = np.zeros(len(fine))
+    for onset, height in zip(onsets, heights, strict=True):
+        course[(fine >= onset) & (fine < onset + 0.5)] += height
+    response = np.interp(times, fine + 0.01, 0.01 * np.convolve(course, hrf)[: len(fine)])
+    betas, *_ = np.linalg.lstsq(design.to_numpy(), response + 100.0, rcond=None)
+    found = dict(zip(design, betas, strict=True))
+    for name, beta in truth.items():
+        np.testing.assert_allclose(found[name], beta, rtol=GRID_RTOL)
+
+
+GRID_RTOL = 0.005
+"""Of events and responses on a grid of 0.01 s, events of 0.5 s; 0.003 is found."""
+
+
+def exact_hrf(t):
+    """Response of SPM at times in s, of unit area, from its formula."""
+    gamma = lambda k: t ** (k - 1) * np.exp(-t) / factorial(k - 1)  # noqa: E731
+    return (gamma(6) - 0.167 * gamma(16)) / (1 - 0.167)

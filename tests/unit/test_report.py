@@ -77,6 +77,26 @@ def test_methods_say_what_the_model_was():
     assert "5 volumes per run were censored" in motion
 
 
+def test_methods_say_what_modulated_events():
+    """Column, condition, how it was centred, events without a value over runs; a model without events."""
+    one = {"name": "bet_gain", "condition": "bet", "column": "gain", "centre": "run", "orthogonalised": False,
+           "mean": 2.0, "missing": 1}  # fmt: skip
+    text = told(runs=[run._replace(modulators=[one]) for run in RUNS])
+    assert "gain, less its mean over the events of the run, modulated bet (2 events without a value" in text
+    orthogonal = one | {"orthogonalised": True, "missing": 0}
+    assert "gain, made orthogonal to the events" in told(runs=[RUNS[0]._replace(modulators=[orthogonal])])
+    plain = one | {"centre": "none", "missing": 0}
+    assert "gain, as it stands, modulated bet." in told(runs=[RUNS[0]._replace(modulators=[plain])])
+    old = plain | {"name": "bet", "column": "modulation"}
+    assert "each event of bet was as high as its value of modulation" in told(
+        runs=[RUNS[0]._replace(modulators=[old])]
+    )
+    assert "modulat" not in told()
+    without = told(runs=[run._replace(has_events=False) for run in RUNS])
+    assert "No events were modelled. Slow drifts" in without
+    assert "Events were convolved" not in without
+
+
 def test_methods_say_when_scans_were_taken():
     """The moment in seconds with its source, both once where runs agree; unequal steps are no single time."""
     fmriprep = [run._replace(start_time=1.5, start_source="StartTime of the sidecar") for run in RUNS]

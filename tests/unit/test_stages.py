@@ -577,7 +577,9 @@ def spm_conditions(path, **variables):
 
 def extracted(tmp_path, source, repetition_time=2.0, event_duration=None):
     out = tmp_path / "events.tsv"
-    extract_events(source=source, events=out, repetition_time=repetition_time, event_duration=event_duration)
+    extract_events(
+        source=[source], events=out, repetition_time=repetition_time, event_duration=event_duration
+    )
     return [(event.onset, event.duration, event.trial_type) for event in tables.read_events(out)]
 
 

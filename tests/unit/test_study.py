@@ -395,3 +395,84 @@ def test_motion_from_affines_needs_an_affine_per_volume(folder):
 def test_unit_of_onsets_comes_from_the_row(folder):
     """Scans where the row says so; a row without it leaves the unit to the kind of file."""
     assert [run.onset_unit for run in rows(folder, {"onset_unit": "scans"})] == ["scans", None]
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("study: {source: simulated, events: {column: []}}", "study.events.column"),
+        ("study: {source: simulated, events: {colunm: x}}", "study.events.colunm"),
+        ("study: {source: simulated, events: {where: {a: [true]}}}", "study.events.where.a"),
+        ("study: {source: simulated, events: {where: {a: []}}}", "study.events.where.a"),
+        ("study: {source: simulated, events: {repeated: thrice}}", "study.events.repeated"),
+        ("study: {source: simulated, events: {needed: perhaps}}", "study.events.needed"),
+        ("study: {source: simulated, events: {separator: 1}}", "study.events.separator"),
+        ("study: {source: simulated}\ndesign: {modulators: {a: rt}}", "design.modulators.a"),
+        (
+            "study: {source: simulated}\ndesign: {modulators: {a: {rt: {centre: mean}}}}",
+            "design.modulators.a",
+        ),
+        ("study: {source: simulated}\ndesign: {modulators: {a: {rt: {center: run}}}}", "design.modulators.a"),
+    ],
+)
+def test_wrong_events_and_modulators_of_a_config_are_told(more, key):
+    """A value or key that the schema does not know is named."""
+    with pytest.raises(InputError, match=key):
+        checked(more + "\ncontrasts: {a: faces}")
+
+
+def test_modulators_are_regressors_that_contrasts_know(folder):
+    """At the plan, with the derivatives of the condition; a condition that no run has is named."""
+    for run in (1, 2):
+        (folder / f"e{run}.tsv").write_text("onset\tduration\ttrial_type\trt\n1\t1\tlistening\t0.5\n")
+    design = (
+        "contrasts: {a: listening_rt}\ndesign: {hrf_model: spm + derivative, modulators: {listening: [rt]}}\n"
+    )
+    config, runs = checked(TABLE + design), rows(folder)
+    configs.check_contrasts(config, runs)
+    assert configs.regressors_of(config, runs[0])[:4] == [
+        "listening", "listening_derivative", "listening_rt", "listening_rt_derivative",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"design\.modulators\.listning: no run has events"):
+        configs.check_contrasts(checked(TABLE + design.replace("{listening:", "{listning:")), runs)
+
+
+def test_events_may_be_a_folder_a_pattern_or_not_needed(folder):
+    """FSL's files of one condition; n/a where study.events.needed is false, and only there."""
+    (folder / "ev").mkdir()
+    (folder / "ev/listening.txt").write_text("1 1 1\n")
+    for events in ("ev", "ev/*.txt"):
+        runs = rows(folder, {"events": events})
+        config = checked(TABLE + "contrasts: {a: listening}")
+        assert configs.regressors_of(config, runs[0])[0] == "listening"
+    with pytest.raises(InputError, match=r"(?s)has no events.*study\.events\.needed"):
+        rows(folder, {"events": "n/a"})
+    with pytest.raises(InputError, match="holds no file of events"):
+        configs.regressors_of(config, rows(folder, {"events": "ev/*.ev"})[0])
+    table = folder / "runs.tsv"
+    table.write_text("subject\ttask\tbold\tevents\n01\ta\trun-2.nii\tn/a\n")
+    more = f"study: {{source: table, table: {table}, repetition_time: 2.0, events: {{needed: false}}}}\n"
+    config = checked(more + "contrasts: {a: constant}")
+    [run], _ = study.run_table(config, "data")
+    assert run.events == ""
+    assert configs.regressors_of(config, run) == ["constant"]
+
+
+def test_run_whose_events_are_a_header_alone_is_left_out(folder):
+    """With the reason; it is a run where the model needs no events; alone, it stops the study."""
+    (folder / "e2.tsv").write_text("onset\tduration\ttrial_type\n")
+    table = folder / "runs.tsv"
+    rows(folder)
+    text = (
+        f"study: {{source: table, table: {table}, repetition_time: 2.0NEEDED}}\ncontrasts: {{a: listening}}\n"
+    )
+    runs, left_out = study.run_table(checked(text.replace("NEEDED", "")), "data")
+    assert [run.run for run in runs] == ["1"]
+    assert [(one.path, one.reason[:41]) for one in left_out] == [
+        (str(folder / "run-2.nii"), "has no events: e2.tsv is a header alone (")
+    ]
+    needs_none = checked(text.replace("NEEDED", ", events: {needed: false}"))
+    assert [len(found) for found in study.run_table(needs_none, "data")] == [2, 0]
+    (folder / "e1.tsv").write_text("onset\tduration\ttrial_type\n")
+    with pytest.raises(InputError, match="a header alone, as in all 2 runs"):
+        study.run_table(checked(text.replace("NEEDED", "")), "data")

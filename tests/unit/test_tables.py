@@ -71,23 +71,8 @@ def test_quotes_are_characters_like_others(tmp_path):
     assert [row.trial_type for row in rows] == ['"a', "a", 'a"']
 
 
-def test_duration_that_is_set_replaces_a_missing_one(tmp_path):
-    """Where the config gives the duration, the table needs none."""
-    (tmp_path / "events.tsv").write_text("onset\tduration\ttrial_type\n1\tn/a\ta\n")
-    assert tables.read_events(tmp_path / "events.tsv", 1.0) == [Event(1.0, 1.0, "a")]
-
-
 def test_names_with_tabs_are_not_written(tmp_path):
     """A name cannot break a table apart."""
     with pytest.raises(InputError, match="holds a tab or a line break"):
         tables.write_table(tmp_path / "t.tsv", ["a"], [["b\tc"]])
     assert not list(tmp_path.iterdir())
-
-
-def test_rows_of_trial_types_that_are_not_asked_for_may_lack_numbers(tmp_path):
-    """Responses often have no duration; only the conditions of the model need one."""
-    path = tmp_path / "events.tsv"
-    path.write_text("onset\tduration\ttrial_type\n1\t2\tfaces\nn/a\tn/a\tbutton\n")
-    assert [event.trial_type for event in tables.read_events(path, only={"faces"})] == ["faces", "button"]
-    with pytest.raises(InputError, match="onset is 'n/a'"):
-        tables.read_events(path)

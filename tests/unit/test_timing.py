@@ -475,7 +475,7 @@ def test_number_that_decides_holds_in_every_stage(tmp_path, caplog, of_bids):
     assert "the repetition time is the study's 2.5 s" in caplog.text
     (tmp_path / "scans.tsv").write_text("onset\tduration\ttrial_type\n4\t2\tfaces\n")
     extract_events(
-        source=tmp_path / "scans.tsv", events=tmp_path / "seconds.tsv", repetition_time=2.5,
+        source=[tmp_path / "scans.tsv"], events=tmp_path / "seconds.tsv", repetition_time=2.5,
         event_duration=None, onset_unit="scans",
     )  # fmt: skip
     assert tables.read_events(tmp_path / "seconds.tsv") == [tables.Event(10.0, 5.0, "faces")]

@@ -12,7 +12,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import clock, kernels, study, summary
+from firstlevel import clock, events, kernels, study, summary
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 

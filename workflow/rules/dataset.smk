@@ -64,12 +64,18 @@ rule fetch_dataset:
         "../scripts/fetch_dataset.py"
 
 
+def events_of_run(wildcards):
+    """Files that hold the events of a run: one, or one per condition; none where the model needs none."""
+    return [str(file) for file in stop_on_input_error(events.files, row(wildcards).events)]
+
+
 rule extract_events:
     """Bring the events of a run into one form, in seconds."""
     input:
-        source=of_run("events"),
+        source=events_of_run,
     output:
         events=f"<results>/{RUN}_events.tsv",
+        sidecar=f"<results>/{RUN}_events.json",
     log:
         f"<logs>/extract_events/{RUN_LABEL}.log",
     benchmark:
@@ -85,6 +91,8 @@ rule extract_events:
         event_duration=config["study"]["event_duration"],
         onset_unit=of_run("onset_unit"),
         conditions=config["study"]["conditions"],
+        rules=config["study"]["events"],
+        modulators=config["design"]["modulators"],
         code=code_digest("extract_events"),
     script:
         "../scripts/extract_events.py"

@@ -5,6 +5,7 @@ rule make_design_matrix:
     """Turn the events and confounds of a run into regressors."""
     input:
         events=f"<results>/{RUN}_events.tsv",
+        events_json=f"<results>/{RUN}_events.json",
         bold=first_bold,
         confounds=confounds,
         confounds_json=confounds_json,

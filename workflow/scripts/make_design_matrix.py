@@ -15,6 +15,7 @@ import numpy as np
 
 from firstlevel import dependence, emptiness, images, nuisance, regressors, repetition, stage, tables, timing
 from firstlevel import design as designs
+from firstlevel.events import Modulator
 from firstlevel.images import Series
 from firstlevel.sampling import steps
 from firstlevel.stage import InputError
@@ -63,12 +64,13 @@ def make_design_matrix(
     motion: Path | None = None,
     sidecars: list[Path] | None = None,
     repetition_time_decides: bool = False,
+    events_json: Path | None = None,
 ) -> None:
     """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
 
     Of `bold` only the header is read; `n_scans` is None where it is to tell the number of volumes. `motion`
     is the sidecar of the resampled run, None where nothing asks for it; `confounds_json` is what nilearn
-    reads beside the confounds of fMRIPrep.
+    reads beside the confounds of fMRIPrep, `events_json` says which columns of the events modulate which.
     """
     series = Series.of(bold)
     n_scans = n_scans or series.n_scans
@@ -81,8 +83,10 @@ def make_design_matrix(
     scans = timing.scan_times(volumes, fields, slice_time_ref)
     times = scans.times
     scans.tell(series.files[0])
-    rows = tables.read_events(events)
-    warnings = [*scans.warnings, *_check_onsets(events, rows, n_scans, scans.end)]
+    modulators = _modulators(events_json)
+    columns = dict.fromkeys(how.column for own in modulators.values() for how in own.values())
+    rows = tables.read_events(events, list(columns), needed=False)
+    warnings = [*scans.warnings, *(_check_onsets(events, rows, n_scans, scans.end) if rows else [])]
     options = designs.DesignOptions(
         hrf_model=hrf_model,
         drift_model=None if drift_model == "none" else drift_model,
@@ -108,13 +112,14 @@ def make_design_matrix(
         censor=censor or {},
     )
     _check_bins(options, steps(times)[0])
-    selection = designs.select(rows, times, min_onset)
+    _check_modulators(design, rows, modulators)
+    selection = designs.select(rows, times, min_onset, modulators)
     responses = designs.response_columns(list(selection.events), options)
     made = [name for condition in selection.events for name in designs.of_condition(condition, options)]
     _check_names(design, [*made, *extra.names])
     if drift_model == "cosine":
         warnings += _drift_twice(extra.names)
-    names, values = designs.design_matrix(times, rows, options, extra.values, extra.names)
+    names, values = designs.design_matrix(times, rows, options, extra.values, extra.names, modulators)
     if len(values) <= len(names):
         raise InputError(
             design,
@@ -135,7 +140,7 @@ def make_design_matrix(
         content["DriftOrder"] = drift_order
     if extra.may_censor:
         content["CensoredScans"] = extra.censored
-        content["CensoringLoss"] = _loss(names, values, rows, responses, extra.censored, scans)
+        content["CensoringLoss"] = _loss(names, values, rows, selection, responses, extra.censored, scans)
     if empty := emptiness.empty_regressors(names, values, times, selection, options, extra.censored):
         content["EmptyRegressors"] = [{"name": name, **why._asdict()} for name, why in empty.items()]
         values[:, [names.index(name) for name in empty]] = 0.0
@@ -171,6 +176,12 @@ def _explained(
         if counts:
             content[key] = counts
             logging.warning("%s: %s", SAID[key], ", ".join(f"{name} {n}" for name, n in counts.items()))
+    of_modulators = ""
+    if selection.modulations:
+        of_modulators = ", or of a modulator for one unit of its column"
+        content["Modulators"] = [one._asdict() for one in selection.modulations]
+        for one in selection.modulations:
+            _tell_of(one)
     durations = {name: events.durations for name, events in selection.events.items() if events.onsets.size}
     medians = {name: float(np.median(lasting)) for name, lasting in durations.items()}
     if options.hrf_model == "fir":
@@ -180,7 +191,7 @@ def _explained(
             "FirUnit": options.fir_unit,
             "FirDelaysSeconds": options.fir_seconds(times).tolist(),
             "DurationsUsed": False,
-            "BetaUnit": f"{ONE_UNIT} in the bin of the delay, for an event of height 1.",
+            "BetaUnit": f"{ONE_UNIT} in the bin of the delay, for an event of height 1{of_modulators}.",
             "Responses": {name: {"EventDuration": lasts, "Peak": 1.0} for name, lasts in medians.items()},
         }
     mixed = [name for name, lasting in durations.items() if 0 < (lasting == 0).sum() < lasting.size]
@@ -197,11 +208,26 @@ def _explained(
         "DerivativeStep": basis.derivative_step,
         "UndershootRatio": basis.response.ratio,
         "BetaUnit": f"{ONE_UNIT} at the plateau of a sustained response; an event of no duration counts as "
-        "one of 1 s. Times Peak: at the peak of the response to one event of EventDuration.",
+        f"one of 1 s{of_modulators}. Times Peak: at the peak of the response to one event of EventDuration.",
         "Responses": {
             name: {"EventDuration": lasts, "Peak": basis.peak(lasts, step)} for name, lasts in medians.items()
         },
     }
+
+
+def _tell_of(one: designs.Modulation) -> None:
+    """Say in the log how events were modulated, and which of them had no value."""
+    if one.name == one.condition:
+        logging.info("%s: each event is as high as its modulation, as it stands in the table", one.name)
+        return
+    how = ", orthogonal to what stands before it" if one.orthogonalised else ""
+    if one.mean is None:
+        logging.warning("%s: no event of %s has a value of %s", one.name, one.condition, one.column)
+        return
+    values = f"less their mean, {one.mean:.6g}" if one.centre == "run" else "as they are"
+    logging.info("%s: events of %s modulated by %s, %s%s", one.name, one.condition, one.column, values, how)
+    if one.missing:
+        logging.warning("%s: %d events have no %s, and got the mean", one.name, one.missing, one.column)
 
 
 def _rank(design: Path, names: list[str], values: designs.FloatArray) -> dict[str, Any]:
@@ -223,14 +249,16 @@ def _loss(
     names: list[str],
     values: designs.FloatArray,
     rows: list[Event],
+    selection: designs.Selection,
     responses: dict[str, list[str]],
     censored: list[int],
     scans: timing.ScanTimes,
 ) -> dict[str, dict[str, float]]:
     """What each condition loses to censoring: events that begin in it, and the share of energy in it."""
     loss: dict[str, dict[str, float]] = {}
+    whose = {one.name: one.condition for one in selection.modulations}
     for condition, columns in responses.items():
-        onsets = [row.onset for row in rows if row.trial_type == condition]
+        onsets = [row.onset for row in rows if row.trial_type == whose.get(condition, condition)]
         begun = sum(scans.scan_of(onset) in censored for onset in onsets)
         share = nuisance.energy_share(values[:, [names.index(name) for name in columns]], censored)
         loss[condition] = {"Events": len(onsets), "EventsInCensoredScans": begun, "EnergyShare": share}
@@ -254,6 +282,27 @@ def _check_bins(options: designs.DesignOptions, step: float) -> None:
         )
 
 
+def _modulators(path: Path | None) -> dict[str, dict[str, Modulator]]:
+    """Modulators by condition and name, as the stage before has written them beside the events."""
+    said = {} if path is None else tables.read_json(path).get("Modulators", {})
+    return {
+        condition: {how["name"]: Modulator(how["column"], how["centre"], how["orthogonalise"]) for how in own}
+        for condition, own in said.items()
+    }
+
+
+def _check_modulators(path: Path, rows: list[Event], modulators: dict[str, dict[str, Modulator]]) -> None:
+    """No modulator of a condition has the name of another one, or of a condition."""
+    conditions = {row.trial_type for row in rows}
+    names = [
+        regressors.of_modulator(condition, name)
+        for condition, own in modulators.items()
+        for name in own
+        if condition in conditions
+    ]
+    _check_names(path, [*conditions, *names])
+
+
 def _check_names(path: Path, names: list[str]) -> None:
     """Each regressor has a name of its own."""
     if taken := [name for name in names if regressors.is_reserved(name)]:
@@ -267,7 +316,7 @@ def _check_names(path: Path, names: list[str]) -> None:
         raise InputError(
             f"design {path.name}",
             f"two regressors have the name {doubled[0]!r}",
-            expected="conditions, confounds and motion with names of their own",
+            expected="conditions, modulators, confounds and motion with names of their own",
             remedy="rename the condition, or take the confound once",
         )
 

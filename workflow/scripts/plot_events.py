@@ -12,7 +12,11 @@ def plot_events(*, events: Path, figure: Path, title: str) -> None:
     from matplotlib.colors import ListedColormap
     from nilearn.plotting import plot_event
 
-    table = pd.DataFrame(tables.read_events(events)).drop(columns="modulation")  # bars of one height
+    found = tables.read_events(events, needed=False)
+    shown = found or [tables.Event(0.0, 0.0, "no events")]
+    table = pd.DataFrame(
+        [(row.onset, row.duration, row.trial_type) for row in shown], columns=list(tables.EVENT_COLUMNS)
+    )
     trial_types = sorted(table["trial_type"].unique(), reverse=True)  # rows are drawn from below
     n_types = len(trial_types)
     with warnings.catch_warnings():
@@ -24,12 +28,12 @@ def plot_events(*, events: Path, figure: Path, title: str) -> None:
         )
     axes = picture.axes[0]
     for event in axes.patches:
-        event.set(edgecolor=event.get_facecolor(), linewidth=1.0)
+        event.set(edgecolor=event.get_facecolor(), linewidth=1.0, visible=bool(found))
     axes.get_legend().remove()  # the rows bear the names
     counts = table["trial_type"].value_counts()
     axes.set_yticks(
         [row + 0.5 for row in range(n_types)],
-        [f"{figures.shortened(name)}  ({counts[name]})" for name in trial_types],
+        [f"{figures.shortened(name)}  ({counts[name] if found else 0})" for name in trial_types],
         parse_math=False,
     )
     axes.tick_params(axis="y", length=0, labelsize=11)

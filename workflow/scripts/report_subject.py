@@ -197,6 +197,8 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
             start_time=design["StartTime"],
             start_source=design["SliceTimeSource"],
             equal_steps=design["EqualSteps"],
+            modulators=design.get("Modulators", ()),
+            has_events=roles["condition"] > 0,
         ),
         "model": _pictures(files, name, OF_MODELS, name),
         "quality": _pictures(files, name, OF_QUALITY, name),

@@ -279,7 +279,7 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
     entities = image.entities
     all_levels = [*raw, *levels]
     events = bids_files.nearest([level.events for level in all_levels], entities)
-    if not events:
+    if not events and config["study"]["events"]["needed"]:
         near = bids_files.nearly((file for level in all_levels for file in level.events), entities)
         told = f" ({near[0].name} differs in {near[1][0]})" if near else ""
         if (
@@ -312,7 +312,7 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
         for sidecar in (sorted(level.sidecars, key=_n_entities) if level.sidecars else ())
         if sidecar.entities.items() <= entities.items()
     ]
-    read = (image, events[0], *sidecars, *confounds[:1], *(masks if own_mask else ()))
+    read = (image, *events[:1], *sidecars, *confounds[:1], *(masks if own_mask else ()))
     if missing := next((file for file in read if file.is_link and file.is_missing), None):
         return f"{missing.name} is a link to nothing (datalad get fetches it)"
     labels = image.labels
@@ -322,7 +322,7 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
         task=labels["task"],
         run=labels.get("run"),
         bold=(image.path, *_affines_beside(image, levels[-1])),
-        events=events[0].path,
+        events=events[0].path if events else "",
         confounds=confounds[0].path if len(confounds) == 1 else None,
         repetition_time=config["study"]["repetition_time"],
         sidecars=tuple([sidecar.path for sidecar in sidecars]),

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import expressions, regressors, spm_affines, tables
+from firstlevel import events, expressions, regressors, spm_affines, tables
 from firstlevel.regressors import DRIFT
 from firstlevel.stage import InputError
 from firstlevel.study import FACES, Run, confounds_key, needs_motion
@@ -63,7 +63,7 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
                     f"config key contrasts.{label}",
                     str(error),
                     expected="regressor names with weights, such as: faces - 0.5 * scrambled",
-                    remedy="correct the expression; a name with blanks stands in quotes",
+                    remedy="correct it; names that are no plain words stand in quotes: 'go/no-go'",
                 ) from None
     _check_fixed_effects(config)
     if alike := tables.spelled_alike(config["contrasts"]):
@@ -222,6 +222,7 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     if config["study"]["source"] == "bids":
         runs = [run for run in runs if run.subject == runs[0].subject]
     _check_conditions(config, all_runs)
+    _check_modulators(config, all_runs)
     _check_motion(config, all_runs)
     if config["study"]["conditions"] is None:
         _check_spelling(config, runs)
@@ -254,7 +255,7 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
 
 def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
-    """Names of a run's regressors but for the drift: conditions of its events, confounds, constant."""
+    """Names of a run's regressors but for the drift: conditions and modulators, confounds, constant."""
     design = config["design"]
     model = design["hrf_model"]
     names = [
@@ -307,7 +308,7 @@ def _check_motion(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
 def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
     """Names of a run's confounds; its table is read only where the config has patterns or strategies."""
-    names: list[str] = config["design"]["confounds"]
+    names = [tables.composed(name) for name in config["design"]["confounds"]]
     strategy = config["design"]["fmriprep_confounds"]["strategy"]
     if run.confounds is None or not (strategy or any(map(regressors.is_pattern, names))):
         return names
@@ -318,18 +319,41 @@ def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
     return [*dict.fromkeys(column for name in names for column in regressors.matching(name, present))]
 
 
+def events_of(config: Mapping[str, Any], run: Run) -> events.Found:
+    """Events of a run by the rules of the config, as the stage that writes them finds them."""
+    study = config["study"]
+    rules = events.Rules.of(study["events"], study["conditions"], config["design"]["modulators"])
+    return events.find(events.files(run.events), rules)
+
+
 def _conditions(config: Mapping[str, Any], run: Run) -> list[str]:
-    """Names of the conditions of a run, as study.conditions makes them of the trial types."""
-    trial_types = trial_types_of(config, run)
-    if (merged := config["study"]["conditions"]) is None:
-        return list(trial_types)
-    return [name for name, listed in merged.items() if set(listed) & set(trial_types)]
+    """Names of the conditions of a run, as study.conditions makes them of the trial types, and modulators.
+
+    Each condition is followed by its modulators, whose regressors are made in the same way.
+    """
+    if not _have_events(config):
+        merged = config["study"]["conditions"]
+        return [*FACES] if merged is None else [name for name, own in merged.items() if set(own) & set(FACES)]
+    found = events_of(config, run)
+    return [
+        name
+        for condition in found.conditions
+        for name in (
+            condition,
+            *(regressors.of_modulator(condition, one) for one in found.modulators.get(condition, ())),
+        )
+    ]
+
+
+def _have_events(config: Mapping[str, Any]) -> bool:
+    """Whether runs have events of their own; those of studies that come by name are known without them."""
+    return config["study"]["source"] in ("table", "bids")
 
 
 def _check_conditions(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     """Each trial type of study.conditions is in some run; events are read until all are found."""
     merged = config["study"]["conditions"] or {}
-    missing = {trial_type: name for name, listed in merged.items() for trial_type in listed}
+    missing = {tables.composed(one): name for name, listed in merged.items() for one in listed}
     present: set[str] = set()
     for run in runs:
         if not missing.keys() - present:
@@ -353,29 +377,38 @@ def _check_spelling(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
             first.setdefault(name, run)
     if alike := tables.spelled_alike(first):
         name, other = alike
-        place = f"{first[other].events}, row {row}" if (row := _row_of(first[other], other)) else ""
+        place = f"{first[other].events}, row {row}" if (row := _row_of(config, first[other], other)) else ""
         beside = f"{other!r} ({place})" if first[other] is not first[name] and place else repr(other)
-        raise tables.two_spellings(Path(first[name].events), _row_of(first[name], name), name, beside)
+        raise tables.two_spellings(Path(first[name].events), _row_of(config, first[name], name), name, beside)
 
 
-def _row_of(run: Run, trial_type: str) -> int | None:
+def _row_of(config: Mapping[str, Any], run: Run, trial_type: str) -> int | None:
     """Row of the first event of a trial type; a ``.mat`` has none."""
-    if run.events.endswith(".mat"):
-        return None
-    rows = tables.read_rows(Path(run.events), required=("trial_type",))
-    return next(row.number for row in rows if row.values["trial_type"] == trial_type)
+    found = events_of(config, run)
+    return found.present.get(trial_type) if found.form != "spm" else None
 
 
 def trial_types_of(config: Mapping[str, Any], run: Run) -> list[str]:
-    """Trial types of a run; those of studies that come by name are known without its events."""
-    if config["study"]["source"] not in ("table", "bids"):
-        return list(FACES)
-    if run.events.endswith(".mat"):
-        from firstlevel.conditions import read_spm_conditions
+    """Trial types of a run's events, listed in study.conditions or not."""
+    return list(events_of(config, run).present) if _have_events(config) else list(FACES)
 
-        return [condition.name for condition in read_spm_conditions(Path(run.events))]
-    rows = tables.read_rows(Path(run.events), required=("onset", "trial_type"))
-    return list(dict.fromkeys(row.values["trial_type"] for row in rows))
+
+def _check_modulators(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
+    """Each condition of design.modulators is one of some run; runs are read until all are found."""
+    missing = dict.fromkeys(map(tables.composed, config["design"]["modulators"]))
+    present: dict[str, None] = {}
+    for run in runs:
+        if not missing.keys() - present.keys():
+            return
+        present |= dict.fromkeys(events_of(config, run).conditions if _have_events(config) else FACES)
+    for name in missing:
+        if name not in present:
+            raise InputError(
+                f"config key design.modulators.{name}",
+                "no run has events of this condition",
+                expected=f"one of: {', '.join(present)}",
+                remedy=f"{expressions.suggestion(name, present)}correct the condition",
+            )
 
 
 def _check_values(value: Any, key: str) -> None:

@@ -27,6 +27,7 @@ NOT_IN_BIDS = (
     "/sub-*/*_contrasts.tsv",
     "/sub-*/*_design.json",
     "/sub-*/*_design.tsv",
+    "/sub-*/*_events.json",
     "/sub-*/*_glm.json",
     "/sub-*/*_inference.tsv",
     "/sub-*/*_quality.json",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 Weights = dict[str, float]
@@ -76,7 +77,7 @@ def _terms(node: ast.expr) -> tuple[float, Weights]:
         case ast.Constant(value=int() | float() as value) if math.isfinite(value):
             return float(value), {}
         case ast.Name(id=name) | ast.Constant(value=str() as name):
-            return 0.0, {name: 1.0}
+            return 0.0, {unicodedata.normalize("NFC", name): 1.0}
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
             return _scaled(_terms(operand), -1.0 if isinstance(sign, ast.USub) else 1.0)
         case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sign, right=right):

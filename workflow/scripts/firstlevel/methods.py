@@ -66,7 +66,8 @@ class Sentence(NamedTuple):
 class Run(NamedTuple):
     """What the sidecars of a run tell: scans, repetition time (s), motion regressors, censored scans.
 
-    `start_time` is the moment of a volume (s) at which the model is sampled, `start_source` where it is from.
+    `start_time` is the moment of a volume (s) at which the model is sampled, `start_source` where it is from,
+    `modulators` what the sidecar of the design says of them.
     """
 
     n_scans: int
@@ -77,6 +78,8 @@ class Run(NamedTuple):
     start_time: float = 0.0
     start_source: str = ""
     equal_steps: bool = True
+    modulators: Sequence[Mapping[str, Any]] = ()
+    has_events: bool = True
 
 
 def sentences(config: Mapping[str, Any], runs: Sequence[Run], versions: Mapping[str, str]) -> list[Sentence]:
@@ -180,8 +183,11 @@ def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
             (("glover",) if model == "glover" else ())
             + (("nilearn",) if how and design["sampling"] == "nilearn" else ()),
         ),
+        *_modulators(runs),
         Sentence(drift),
     ]
+    if not any(run.has_events for run in runs):
+        found = [Sentence("No events were modelled."), Sentence(drift)]
     if n_motion := max(run.n_motion for run in runs):
         cites = ("friston24",) if n_motion > 6 else ()
         found.append(
@@ -203,6 +209,29 @@ def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
             )
         )
     return found
+
+
+def _modulators(runs: Sequence[Run]) -> list[Sentence]:
+    """What modulated events and how, over all runs, and how many events had no value."""
+    every = [one for run in runs for one in run.modulators]
+    by_name: dict[str, list[Mapping[str, Any]]] = {}
+    for one in every:
+        by_name.setdefault(one["name"], []).append(one)
+    said = []
+    for name, own in by_name.items():
+        first = own[0]
+        if name == first["condition"]:
+            said.append(f"each event of {name} was as high as its value of {first['column']}")
+            continue
+        parts = ["less its mean over the events of the run"] if first["centre"] == "run" else []
+        if first["orthogonalised"]:
+            parts = ["made orthogonal to the events and the modulators before it"]
+        how = parts[0] if parts else "as it stands"
+        missing = sum(one["missing"] for one in own)
+        lacking = f" ({missing} events without a value got the mean)" if missing else ""
+        said.append(f"{first['column']}, {how}, modulated {first['condition']}{lacking}")
+    text = "; ".join(said)
+    return [Sentence(f"Parametric modulation: {text}.")] if said else []
 
 
 def _sampled(runs: Sequence[Run]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
@@ -17,6 +18,11 @@ def of_condition(condition: str, hrf_model: str, fir_delays: Sequence[float]) ->
     if hrf_model != "fir":
         return [condition]
     return [f"{condition}_delay_{delay:.12g}" for delay in fir_delays]
+
+
+def of_modulator(condition: str, modulator: str) -> str:
+    """Name of a modulator of a condition, which then has regressors as a condition has."""
+    return f"{condition}_{modulator}"
 
 
 def of_derivatives(condition: str, hrf_model: str) -> list[str]:
@@ -42,5 +48,5 @@ def is_pattern(name: str) -> bool:
 
 def matching(name: str, columns: Iterable[str]) -> set[str]:
     """Columns of that very name, or, where there is none, those that match it as a shell pattern."""
-    present = set(columns)
+    present, name = set(columns), unicodedata.normalize("NFC", name)
     return {name} & present or {column for column in present if fnmatchcase(column, name)}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from firstlevel import events as events_of
 from firstlevel import expressions, spm_affines, tables
 from firstlevel.stage import InputError
 
@@ -39,7 +40,8 @@ class Run:
     subject, session, task, run : labels; session and run may be absent.
     bold : a 4D image, or 3D images in time order, each with what lies beside it (the ``.hdr`` of a pair,
         a ``.mat`` of its name, where SPM keeps affines); or one folder of 3D images.
-    events : events table (``.tsv``), or SPM's multiple conditions (``.mat``).
+    events : events table (``.tsv``), SPM's multiple conditions (``.mat``), or a folder or pattern of FSL's or
+        AFNI's files, one per condition; empty where the model needs none.
     confounds : table of confounds, one row per scan.
     repetition_time : seconds; None leaves it to header and sidecars, which must agree; the name of one of
         them (``header``, ``sidecar``) decides for it.
@@ -142,15 +144,19 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
     study = config["study"]
     left_out: list[LeftOut] = []
     if study["source"] == "table":
-        runs = _rows_of_table(Path(study["table"]), study["repetition_time"])
+        needed = study["events"]["needed"]
+        runs = _rows_of_table(Path(study["table"]), study["repetition_time"], needs_events=needed)
     elif study["source"] == "bids":
         from firstlevel import bids
 
         runs, left_out = bids.find_runs(config)
-        if study["on_missing"] == "error":
-            _nothing_missing(left_out)
     else:
         return _named_runs(study, data), []
+    if study["events"]["needed"]:
+        runs, without = _with_events(runs)
+        left_out = [*left_out, *without]
+    if study["on_missing"] == "error":
+        _nothing_missing(left_out)
     numbers = [run for run in runs if isinstance(run.repetition_time, int | float)]
     if study["repetition_time_decides"] and not numbers:
         raise InputError(
@@ -182,6 +188,30 @@ def _nothing_missing(left_out: Sequence[LeftOut]) -> None:
             expected="a run of every image, events table and subject that study.bids asks for",
             remedy="complete them, name them in study.bids.exclude, or set study.on_missing: warn",
         )
+
+
+def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
+    """Runs but for those whose table of events is a header alone, and these with the reason."""
+    bare = {events for events in {run.events for run in runs} if events_of.only_header(events)}
+    kept = [run for run in runs if run.events not in bare]
+    reason = "has no events: {} is a header alone (study.events.needed: false makes models without events)"
+    without = [
+        LeftOut(
+            run.bold[0],
+            reason.format(Path(run.events).name),
+            *(run.subject, run.session, run.task, run.label),
+        )
+        for run in runs
+        if run.events in bare
+    ]
+    if runs and not kept:
+        raise InputError(
+            runs[0].events,
+            f"has no events, it is a header alone, as in all {len(runs)} runs",
+            expected="one row per event, with onset and trial type",
+            remedy="add the events; a model of confounds alone is study.events.needed: false",
+        )
+    return kept, without
 
 
 def _named_runs(study: Mapping[str, Any], data: str) -> list[Run]:
@@ -267,7 +297,9 @@ def _trunk(path: Path) -> str:
     )
 
 
-def _rows_of_table(path: Path, default_repetition_time: float | None) -> list[Run]:
+def _rows_of_table(
+    path: Path, default_repetition_time: float | None, *, needs_events: bool = True
+) -> list[Run]:
     if not path.is_file():
         raise InputError(
             f"config key study.table ({path.absolute()})",
@@ -287,12 +319,14 @@ def _rows_of_table(path: Path, default_repetition_time: float | None) -> list[Ru
             expected=f"columns of: {', '.join(known)}",
             remedy=f"{expressions.suggestion(surplus[0], known)}rename or remove it",
         )
-    runs = [_run(path, row, default_repetition_time) for row in rows]
+    runs = [_run(path, row, default_repetition_time, needs_events=needs_events) for row in rows]
     _check_labels(path, rows, runs)
     return runs
 
 
-def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> Run:
+def _run(
+    path: Path, row: tables.Row, default_repetition_time: float | None, *, needs_events: bool = True
+) -> Run:
     number = row.number
 
     def optional(column: str) -> str | None:
@@ -333,12 +367,14 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
             row=number,
         )
     bold, events = optional("bold"), located("events")
-    if bold is None or events is None:
+    if bold is None or (events is None and needs_events):
         missing = "bold" if bold is None else "events"
-        raise InputError(path, f"has no {missing}", expected="a path", remedy="add it", row=number)
+        remedy = "add it" if bold is None else "add it; a model without events is study.events.needed: false"
+        raise InputError(path, f"has no {missing}", expected="a path", remedy=remedy, row=number)
     confounds = located("confounds")
     for file in (events, confounds):
-        if file is not None and not Path(file).is_file():
+        held = file == events and file is not None and (Path(file).is_dir() or glob.has_magic(file))
+        if file is not None and not held and not Path(file).is_file():
             raise InputError(
                 path,
                 f"there is no file {file}",
@@ -352,7 +388,7 @@ def _run(path: Path, row: tables.Row, default_repetition_time: float | None) -> 
         task=str(labels["task"]),
         run=labels["run"],
         bold=_files(bold, path.parent, path, number),
-        events=events,
+        events=events or "",
         confounds=confounds,
         repetition_time=default_repetition_time if time is None else float(time),
         onset_unit=unit,

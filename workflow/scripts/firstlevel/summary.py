@@ -47,7 +47,7 @@ def rows(
         if status == "failed" and failed and failed.run and failed.run != (run.session, run.label):
             status, reason = "blocked", f"another run of this subject failed: {reason}"
         bold = run.bold[0] if len(run.bold) == 1 else f"{run.bold[0]} and {len(run.bold) - 1} more"
-        table.append((*(label or "n/a" for label in labels), bold, run.events, status, reason))
+        table.append((*(label or "n/a" for label in labels), bold, run.events or "n/a", status, reason))
     return table + [_left_out(one) for one in left_out]
 
 

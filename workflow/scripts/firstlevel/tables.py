@@ -5,16 +5,23 @@ Standard library: the tables are small, and every start of Snakemake and of a st
 
 from __future__ import annotations
 
+import gzip
+import itertools
 import json
 import math
-from collections.abc import Container, Iterable, Mapping, Sequence
+import unicodedata
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from firstlevel.expressions import suggestion
 from firstlevel.stage import InputError, atomic
 
 MISSING = ("", "n/a", "NaN", "nan")
+MISSING_NUMBERS = ("NA", "N/A", "n.a.", "NULL", "None")
+"""What other programs write for a number that is missing; of text, only the first two, see events."""
 EVENT_COLUMNS = ("onset", "duration", "trial_type")
 
 
@@ -22,13 +29,15 @@ EVENT_COLUMNS = ("onset", "duration", "trial_type")
 class Event:
     """One row of an events table: onset and duration in seconds, and the condition's name.
 
-    `modulation` is the height of the event, None where the table has no such column.
+    `modulation` is the height of the event, None where the table has none; `values` are those of modulators
+    by name, nan where one is missing.
     """
 
     onset: float
     duration: float
     trial_type: str
     modulation: float | None = None
+    values: tuple[tuple[str, float], ...] = ()
 
 
 class Row(NamedTuple):
@@ -39,41 +48,50 @@ class Row(NamedTuple):
 
 
 def read_rows(path: Path, required: Iterable[str] = ()) -> list[Row]:
-    """Rows of a tab-separated table with a header, values as text.
+    """Rows of a tab-separated table with a header, values as text; see :func:`read_table`."""
+    return read_table(path, required)[1]
+
+
+def read_table(
+    path: Path, required: Iterable[str] = (), *, compose: bool = False
+) -> tuple[list[str], list[Row]]:
+    """Columns and rows of a tab-separated table with a header, values as text; gzipped or not.
+
+    Columns are named in one form of Unicode (NFC); values have it where `compose` says so. Quotes go where
+    they enclose a whole cell, as R writes text. Empty cells beyond the header go, and so do columns without a
+    name and a value, and the names of rows: a first column without a header.
 
     Raises
     ------
     InputError : no such file, not UTF-8, no header, a missing or doubled column, a row of another length.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(
-            path,
-            "there is no such file",
-            expected="a tab-separated table",
-            remedy="check the path in the study",
-        ) from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            path,
-            f"is not UTF-8 text ({error.reason})",
-            expected="UTF-8",
-            remedy="save the table as UTF-8",
-            row=error.object.count(b"\n", 0, error.start) + 1,
-        ) from None
-    lines = [
-        (number, [value.strip() for value in line.split("\t")])
-        for number, line in enumerate(text.split("\n"), start=1)
-        if line.strip()
-    ]
-    columns = lines[0][1] if lines else []
+    text = _text(path)
+    text = composed(text) if compose else text
+    quotes, quoted = '"' in text, True  # in some cell; in the first cell of every row
+    lines: list[tuple[int, list[str]]] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line or line.isspace():
+            continue
+        quoted = quoted and (not lines or line.startswith('"'))
+        cells = [value.strip() for value in line.split("\t")]
+        lines.append((number, [_unquoted(value) for value in cells] if quotes else cells))
+    columns = [composed(name) for name in lines[0][1]] if lines else []
+    while columns and not columns[-1] and all(not any(values[len(columns) - 1 :]) for _, values in lines):
+        columns = columns[:-1]
+    rows = [(number, _without_surplus(values, len(columns))) for number, values in lines[1:]]
+    named = bool(columns) and not columns[0]
+    if rows and _have_names([values for _, values in rows], len(columns) + (not named), sure=named or quoted):
+        columns, rows = columns[named:], [(number, values[1:]) for number, values in rows]
+    elif named and not rows:
+        columns = columns[1:]
     if missing := [name for name in required if name not in columns]:
+        near = "".join(nearest(name, columns) for name in missing)
         raise InputError(
             path,
             f"lacks the column {', '.join(missing)} (it has: {', '.join(columns) or 'nothing'})",
             expected=f"a tab-separated table with the columns {', '.join(required)}",
-            remedy="add the column, and check that tabs, not commas, stand between columns",
+            remedy=f"{near}{_separated(columns)}add the column, and check that tabs, not commas, stand "
+            "between columns",
         )
     if len(set(columns)) < len(columns):
         doubled = next(name for name in columns if columns.count(name) > 1)
@@ -83,7 +101,7 @@ def read_rows(path: Path, required: Iterable[str] = ()) -> list[Row]:
             expected="each column once",
             remedy="remove one of them",
         )
-    for number, values in lines[1:]:
+    for number, values in rows:
         if len(values) != len(columns):
             raise InputError(
                 path,
@@ -92,30 +110,116 @@ def read_rows(path: Path, required: Iterable[str] = ()) -> list[Row]:
                 remedy="complete the row",
                 row=number,
             )
-    return [Row(number, dict(zip(columns, values, strict=True))) for number, values in lines[1:]]
+    return columns, [Row(number, dict(zip(columns, values, strict=True))) for number, values in rows]
 
 
-def read_events(path: Path, duration: float | None = None, only: Container[str] | None = None) -> list[Event]:
-    """Events of one run with their modulation where there is one; `duration` in s replaces the table's.
+def composed(text: str) -> str:
+    """Text in the one form of Unicode (NFC) in which names are compared."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
-    Of trial types that are not in `only`, where it is given, numbers may be missing: they are 0.
+
+def _text(path: Path) -> str:
+    """Text of a file, gzipped or not."""
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except FileNotFoundError:
+        raise InputError(
+            path,
+            "there is no such file",
+            expected="a tab-separated table",
+            remedy="check the path in the study",
+        ) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(
+            path, f"cannot be unpacked ({error})", expected="a whole .gz file", remedy="compress it again"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            path,
+            f"is not UTF-8 text ({error.reason})",
+            expected="UTF-8",
+            remedy="save the table as UTF-8",
+            row=error.object.count(b"\n", 0, error.start) + 1,
+        ) from None
+
+
+def _unquoted(value: str) -> str:
+    """Cell without the quotes that enclose the whole of it; doubled quotes in it are one."""
+    if len(value) < 2 or not (value[0] == value[-1] == '"'):
+        return value
+    inner = value[1:-1].replace('""', "\0")
+    return value if '"' in inner else inner.replace("\0", '"').strip()
+
+
+def _quoted(value: str) -> str:
+    """Cell that is read as this value: one that has quotes around it needs another pair."""
+    return value if _unquoted(value) == value else '"' + value.replace('"', '""') + '"'
+
+
+def _without_surplus(values: list[str], n_columns: int) -> list[str]:
+    """Cells of a row without empty ones beyond the header."""
+    while len(values) > n_columns and not values[-1]:
+        values = values[:-1]
+    return values
+
+
+def _have_names(rows: list[list[str]], n_cells: int, *, sure: bool) -> bool:
+    """Whether each row of `n_cells` begins with its number, as R and pandas write names of rows.
+
+    Numbers grow where it is `sure` that they are names, and are 1, 2, 3 ... otherwise: onsets grow, too.
+    """
+    if any(len(values) != n_cells or not values[0].isdecimal() for values in rows):
+        return False
+    numbers = [int(values[0]) for values in rows]
+    if not sure:
+        return numbers == list(range(1, len(rows) + 1))
+    return all(before < after for before, after in itertools.pairwise(numbers))
+
+
+def nearest(name: str, columns: Sequence[str]) -> str:
+    """'did you mean ...? ' of the column that differs in case only, or that is near."""
+    cased = next((other for other in columns if other.casefold() == name.casefold()), None)
+    return f"did you mean {cased!r}? " if cased else suggestion(name, columns)
+
+
+def _separated(columns: Sequence[str]) -> str:
+    """What stands between columns in place of tabs, where a header is one cell."""
+    if len(columns) != 1:
+        return ""
+    found = {",": "commas", ";": "semicolons", " ": "blanks"}
+    return next(
+        (f"its columns are separated by {word}; " for mark, word in found.items() if mark in columns[0]), ""
+    )
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell that should hold a number holds none: n/a, or R's NA."""
+    return text in MISSING or text in MISSING_NUMBERS
+
+
+def read_events(path: Path, modulators: Sequence[str] = (), *, needed: bool = True) -> list[Event]:
+    """Events of one run from a table that ``extract_events`` has written.
+
+    Parameters
+    ----------
+    modulators : columns to read, too; n/a is nan there.
+    needed : whether a table without events is an error.
 
     Raises
     ------
     InputError : no row, a value that is no number, a negative duration, no trial_type.
     """
-    rows = read_rows(path, required=("onset", "trial_type") if duration is not None else EVENT_COLUMNS)
-    if not rows:
+    columns, rows = read_table(path, required=(*EVENT_COLUMNS, *modulators))
+    if not rows and needed:
         raise InputError(
             path, "has no events", expected="one row per event", remedy="add the events of the run"
         )
     events = []
     for row in rows:
-        if only is not None and row.values["trial_type"] not in only:
-            events.append(Event(0.0, 0.0, row.values["trial_type"]))
-            continue
-        onset = _number(path, row, "onset")
-        seconds = _number(path, row, "duration") if duration is None else duration
+        onset, seconds = number(path, row, "onset"), number(path, row, "duration")
         if seconds < 0:
             raise InputError(
                 path,
@@ -132,8 +236,10 @@ def read_events(path: Path, duration: float | None = None, only: Container[str] 
                 remedy="name it, or drop the row",
                 row=row.number,
             )
-        height = _number(path, row, "modulation") if "modulation" in row.values else None
-        events.append(Event(onset, seconds, row.values["trial_type"], height))
+        modulated = "modulation" in columns and not is_missing(row.values["modulation"])
+        height = number(path, row, "modulation") if modulated else None
+        values = tuple((name, number_or_nan(path, row, name)) for name in modulators)
+        events.append(Event(onset, seconds, row.values["trial_type"], height, values))
     return events
 
 
@@ -167,12 +273,12 @@ def read_columns(path: Path, columns: Sequence[str] | None = None) -> tuple[list
 
 def numbers(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> list[list[float]]:
     """Return the values of some columns of a table's rows as numbers; one that is none is an InputError."""
-    return [[_number(path, row, name) for name in columns] for row in rows]
+    return [[number(path, row, name) for name in columns] for row in rows]
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a tab-separated table, whole or not at all; numbers in full precision."""
-    cells = [[str(value) for value in row] for row in (columns, *rows)]
+    cells = [[_quoted(str(value)) for value in row] for row in (columns, *rows)]
     if odd := next((value for row in cells for value in row if set(value) & set("\t\r\n")), None):
         raise InputError(
             path,
@@ -201,7 +307,13 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _number(path: Path, row: Row, column: str) -> float:
+def number_or_nan(path: Path, row: Row, column: str) -> float:
+    """Value of a cell as a number, nan where it is missing."""
+    return math.nan if is_missing(row.values[column]) else number(path, row, column)
+
+
+def number(path: Path, row: Row, column: str) -> float:
+    """Value of a cell as a finite number."""
     text = row.values[column]
     try:
         value = float(text) if text.isascii() and "_" not in text else math.nan  # 1_0 is 10 to Python alone
