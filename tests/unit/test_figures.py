@@ -343,8 +343,8 @@ def test_the_regressors_names_do_not_overlap(tmp_path, shown, n_columns):
 
 
 def test_a_run_that_never_moved_has_sensible_limits(tmp_path, shown):
-    """All zeros: flat lines in the middle of at least a tenth of a mm or degree to each side."""
-    write_motion(tmp_path / "motion.json", 50, 0.0)
+    """Next to nothing: flat lines in the middle of at least a tenth of a mm or degree to each side."""
+    write_motion(tmp_path / "motion.json", 50, 1e-6)
     plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1")
     for axes in shown[0].axes:
         low, high = axes.get_ylim()
@@ -365,6 +365,23 @@ def test_motion_panels_name_units_and_directions(tmp_path, shown):
         curves = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 50]
         assert len(curves) == 3
         assert low < np.min(curves) <= np.max(curves) < high
+
+
+def test_motion_figure_is_of_the_table_where_the_affines_are_one(tmp_path, shown):
+    """Curves and what they are from; without a table none at 0, as of a head that lay still."""
+    write_motion(tmp_path / "motion.json", 50, 0.0)
+    plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1")
+    assert not any(axes.lines for axes in shown[0].axes)
+    assert [text.get_text() for axes in shown[0].axes for text in axes.texts].count("not known") == 2
+    values = np.random.default_rng(3).normal(0, [0.1] * 3 + [0.002] * 3, (50, 6)).cumsum(axis=0)
+    names = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
+    table = tmp_path / "c.tsv"
+    np.savetxt(table, values, delimiter="\t", header="\t".join(names), comments="")
+    plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1", confounds=table)
+    for axes, expected in zip(shown[1].axes, (values[:, :3], np.degrees(values[:, 3:])), strict=True):
+        curves = np.array([line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 50])
+        np.testing.assert_allclose(curves.T, expected, rtol=1e-12, atol=0)
+    assert "trans_x to rot_z of c.tsv (rotations in radians)" in shown[1].axes[0].texts[-1].get_text()
 
 
 def test_one_volume_of_motion_is_a_point(tmp_path, shown):

@@ -79,6 +79,7 @@ rule plot_motion:
     """Draw what moved in a run."""
     input:
         sidecar=f"<results>/{RUN}_desc-resampled_bold.json",
+        confounds=motion_table,
     output:
         figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_motion.png", "motion"),
     log:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from firstlevel import methods, pages, stage, tables
+from firstlevel import methods, pages, stage, tables, verdicts
 from firstlevel.pages import Picture
 from firstlevel.study import entities_in
 
@@ -24,7 +24,7 @@ OF_MODELS = {
     "events": "When each condition happened.",
 }
 OF_QUALITY = {
-    "motion": "What moved, by the affines of the volumes.",
+    "motion": "What moved, by the volumes' affines, or by the table of confounds where these are one.",
     "carpet": "Every voxel over time, with what moved and how much the image changed.",
     "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
     "correlation": "Correlation of the regressors: what is far from 0 is hard to tell apart.",
@@ -100,7 +100,8 @@ def _task(
         "methods": [row["name"] for row in contrasts[0]["thresholds"]],
         "runs": runs,
         "quality": quality,
-        "warnings": [row for row in quality if row["verdict"] == "look"],
+        "warnings": [row for row in quality if row["verdict"] == verdicts.LOOK],
+        "n_unknown": sum(row["verdict"] == verdicts.UNKNOWN for row in quality),
         "left_out": [{**row, "run": _where({**row, "contrast": "n/a"})} for row in left_out],
         "methods_text": methods.cited(text),
         "references": [_reference(reference) for reference in methods.reference_list(text)],
