@@ -2,11 +2,11 @@
 
 Each volume: displacement and rotation against the run's first volume (of the voxel of the mask that moves
 farthest) and framewise displacement (Power et al. 2012), by the affines, or by the confounds where all
-volumes share one affine; the mean over the mask (global signal), and DVARS: root mean square over the mask of the
-change from the volume before, in percent of the run's mean over mask and volumes. Each voxel: temporal signal
-to noise ratio, the mean over the standard deviation that is left without drift and censored scans, which the
-model takes out, too. Residuals: as ordinary least squares leaves them, and whitened as the fit has done; see
-``firstlevel.quality``.
+volumes share one affine; the mean over the mask (global signal), and DVARS: root mean square over the mask of
+the change from the volume before, in percent of the run's mean over mask and volumes. Each voxel: temporal
+signal to noise ratio, the mean over the standard deviation that is left without drift and censored scans,
+which the model takes out, too. Residuals: as ordinary least squares leaves them, and whitened as the fit has
+done; see ``firstlevel.quality``.
 """
 
 from dataclasses import dataclass

@@ -47,6 +47,7 @@ def report_subject(
     software: str,
     engine: str,
     left_out: list[list[str]],
+    preprocessed_by: list[str] | None = None,
 ) -> None:
     """Write the page of a subject.
 
@@ -57,6 +58,7 @@ def report_subject(
     config : with all defaults filled in.
     digests : of the code of each stage.
     software, engine : names with versions of the workflow and of what runs it.
+    preprocessed_by : names with versions of what made the images; None where they are not preprocessed.
     left_out : paths of the study that made no run of this subject, each with the reason.
     """
     files = {path.name: path for path in (*tsv, *json, *png, *html)}
@@ -64,7 +66,10 @@ def report_subject(
     versions = {name: version, **stage.versions(*PACKAGES)}
     values = {
         "subject": subject,
-        "tasks": [_task(files, subject, task, what, config, versions) for task, what in tasks.items()],
+        "tasks": [
+            _task(files, subject, task, what, config, versions, preprocessed_by)
+            for task, what in tasks.items()
+        ],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "versions": versions,
         "digests": digests,
@@ -83,11 +88,12 @@ def _task(
     what: dict[str, Any],
     config: dict[str, Any],
     versions: dict[str, str],
+    preprocessed_by: list[str] | None,
 ) -> dict[str, Any]:
     """All that a page shows of one task."""
     start = f"sub-{subject}_task-{task}"
     runs = [_run(files, name) for name in what["runs"]]
-    text = methods.sentences(config, [run["facts"] for run in runs], versions)
+    text = methods.sentences(config, [run["facts"] for run in runs], versions, preprocessed_by)
     quality = [_check(row) for row in pages.cells(files[f"{start}_quality.tsv"])]
     left_out = [row for row in pages.cells(files[f"{start}_contrasts.tsv"]) if row["used"] == "false"]
     contrasts = [
@@ -198,6 +204,13 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
             start_time=design["StartTime"],
             start_source=design["SliceTimeSource"],
             equal_steps=design["EqualSteps"],
+            n_drift=roles["drift"],
+            n_cosines=sum(
+                column["role"] == "confound" and methods.is_cosine(column["name"])
+                for column in design["Columns"]
+            ),
+            n_copied=moved.get("VolumesCopied"),
+            displacement_from=design.get("FramewiseDisplacementFrom", ""),
         ),
         "model": _pictures(files, name, OF_MODELS, name),
         "quality": _pictures(files, name, OF_QUALITY, name),

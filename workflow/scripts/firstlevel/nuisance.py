@@ -99,9 +99,9 @@ def read_confounds(
     """Names and values (n, k) of the columns of a confounds table that the names or shell patterns choose.
 
     Columns come in the order of the table. A first row without a value, as fMRIPrep writes for backward
-    differences, takes 0 (``zero``) or the value of the second row (``second``). A pattern that matches nothing is
-    no mistake: of ``motion_outlier*`` a run without an outlier has none. One that matches in no run is told
-    before any job.
+    differences, takes 0 (``zero``) or the value of the second row (``second``). A pattern that matches
+    nothing is no mistake: of ``motion_outlier*`` a run without an outlier has none. One that matches in no
+    run is told before any job.
 
     Raises
     ------

@@ -36,9 +36,9 @@ def of_run(
     run : beginning of the names of the run's files.
     measured : what ``measure_quality`` found.
     n_above : volumes of a framewise displacement above its limit, None where it is not known.
-    design : DvarsSpikes (volumes), LargestDvarsScore (None where it is not known), LargestCorrelation (Value
-        and two Regressors, or None), LargestVarianceInflation (Value and Regressor, or None) and ConditionNumber;
-        a Value of None is infinite.
+    design : DvarsSpikes (volumes), LargestDvarsScore (None where it is not known), LargestCorrelation
+        (Value and two Regressors, or None), LargestVarianceInflation (Value and Regressor, or None) and
+        ConditionNumber; a Value of None is infinite.
     limits : the config's section quality.
     """
     residuals = measured["Residuals"]
