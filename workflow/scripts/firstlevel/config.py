@@ -53,6 +53,14 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
             expected="epi, or the path of a mask image",
             remedy="correct the path; it is relative to the working directory",
         )
+    background = config["figures"]["background"]
+    if background not in ("auto", "mean", "T1w") and not Path(background).is_file():
+        raise InputError(
+            f"config key figures.background ({Path(background).absolute()})",
+            "there is no such file",
+            expected="auto, mean, T1w, or the path of an image",
+            remedy="correct it; a path is relative to the working directory",
+        )
     for label, expression in config["contrasts"].items():
         for text in rows_of(expression):
             try:
