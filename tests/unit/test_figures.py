@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import matplotlib.image
 import nibabel as nib
@@ -140,6 +141,64 @@ def test_every_display_mode_takes_a_number_of_cuts(study, mode):
         warnings.simplefilter("error")
         plot_zmap(**arguments)
     assert coloured(matplotlib.image.imread(arguments["figure"])).sum() > 500
+
+
+def waves(points):
+    """A smooth image of points in mm."""
+    return 500 + 100 * np.sin(points @ [0.03, 0.05, -0.04]) + points @ [0.5, -0.2, 0.1]
+
+
+@pytest.mark.parametrize("affine", [PLAIN, OBLIQUE], ids=["plain", "oblique"])
+@pytest.mark.parametrize("side", [1.0, 1.7, 8.0])
+def test_background_of_smaller_voxels_keeps_its_place_and_its_detail(study, affine, side):
+    """Its values at each mm of the space, inside the map's outer faces; larger voxels take the map's grid."""
+    source = nib.load(study(affine)["z"])
+    corners = nib.affines.apply_affine(affine, np.array(list(np.ndindex(2, 2, 2))) * (np.array(SHAPE) - 1))
+    low, high = corners.min(axis=0) - 20, corners.max(axis=0) + 20
+    shape = tuple(np.ceil((high - low) / side).astype(int))
+    own = np.diag([-side, side, side, 1.0])  # to the left, as some T1w are
+    own[:3, 3] = high[0], low[1], low[2]
+    points = nib.affines.apply_affine(own, np.moveaxis(np.indices(shape), 0, -1))
+    background = nib.Nifti1Image(waves(points).astype(np.float32), own)
+    plain, behind = sections.on_plain_grid(source, background)
+    cropped, around = sections.cropped_to_brain(plain, behind)
+    parts = np.array(around.shape) / cropped.shape
+    steps = np.diag(plain.affine)[:3]
+    np.testing.assert_array_equal(parts, np.clip(np.floor(steps / side + 0.25), 1, 4))
+    for ends in (-0.5, np.array(cropped.shape) - 0.5):  # outer faces of the voxels
+        fine = (np.asarray(ends) + 0.5) * parts - 0.5
+        expected = nib.affines.apply_affine(cropped.affine, np.broadcast_to(ends, 3))
+        found = nib.affines.apply_affine(around.affine, fine)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    shown = nib.affines.apply_affine(around.affine, np.moveaxis(np.indices(around.shape), 0, -1))
+    inside = (np.linalg.norm(shown - CENTRE, axis=-1) < RADIUS).nonzero()
+    # linear between voxels: the curvature of the waves over a voxel; and what is cut off of the brightest
+    values = np.asarray(around.dataobj)[inside]
+    ends = np.percentile(waves(points), [1, 99.5])
+    np.testing.assert_allclose(
+        values, np.clip(waves(shown), *ends)[inside], rtol=0, atol=0.1 + 0.08 * side**2
+    )
+
+
+def test_background_is_named_and_one_that_lies_elsewhere_is_an_error(study, shown, tmp_path):
+    """A T1w is told of, the mean is not; a black picture would tell nothing."""
+    arguments = study()
+    values = np.random.default_rng(7).uniform(1, 2, (120, 120, 120)).astype(np.float32)
+    finer = nib.Nifti1Image(values, np.diag([2.0, 2, 2, 1]))
+    finer.affine[:3, 3] = nib.load(arguments["z"]).affine[:3, 3] - 60
+    path = tmp_path / "sub-01_space-MNI_desc-preproc_T1w.nii.gz"
+    moved = finer.affine.copy()
+    nib.Nifti1Image(values, moved).to_filename(path)
+    plot_zmap(**arguments | {"background": path})
+    assert shown[0].texts[-1].get_text().endswith("over the T1w")
+    moved[:3, 3] += 2000
+    nib.Nifti1Image(values, moved).to_filename(path)
+    with pytest.raises(
+        InputError, match=r"T1w.nii.gz: holds nothing where the map is(.|\n)*figures.background"
+    ):
+        plot_zmap(**arguments | {"background": path})
+    assert sections.background_named(Path("sub-01_task-a_desc-mean_boldref.nii.gz")) == ""
+    assert sections.background_named(Path("mni.nii")) == " · over mni.nii"
 
 
 @pytest.mark.parametrize(
@@ -343,8 +402,8 @@ def test_the_regressors_names_do_not_overlap(tmp_path, shown, n_columns):
 
 
 def test_a_run_that_never_moved_has_sensible_limits(tmp_path, shown):
-    """All zeros: flat lines in the middle of at least a tenth of a mm or degree to each side."""
-    write_motion(tmp_path / "motion.json", 50, 0.0)
+    """Next to nothing: flat lines in the middle of at least a tenth of a mm or degree to each side."""
+    write_motion(tmp_path / "motion.json", 50, 1e-6)
     plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1")
     for axes in shown[0].axes:
         low, high = axes.get_ylim()
@@ -365,6 +424,23 @@ def test_motion_panels_name_units_and_directions(tmp_path, shown):
         curves = [line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 50]
         assert len(curves) == 3
         assert low < np.min(curves) <= np.max(curves) < high
+
+
+def test_motion_figure_is_of_the_table_where_the_affines_are_one(tmp_path, shown):
+    """Curves and what they are from; without a table none at 0, as of a head that lay still."""
+    write_motion(tmp_path / "motion.json", 50, 0.0)
+    plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1")
+    assert not any(axes.lines for axes in shown[0].axes)
+    assert [text.get_text() for axes in shown[0].axes for text in axes.texts].count("not known") == 2
+    values = np.random.default_rng(3).normal(0, [0.1] * 3 + [0.002] * 3, (50, 6)).cumsum(axis=0)
+    names = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z"]
+    table = tmp_path / "c.tsv"
+    np.savetxt(table, values, delimiter="\t", header="\t".join(names), comments="")
+    plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1", confounds=table)
+    for axes, expected in zip(shown[1].axes, (values[:, :3], np.degrees(values[:, 3:])), strict=True):
+        curves = np.array([line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 50])
+        np.testing.assert_allclose(curves.T, expected, rtol=1e-12, atol=0)
+    assert "trans_x to rot_z of c.tsv (rotations in radians)" in shown[1].axes[0].texts[-1].get_text()
 
 
 def test_one_volume_of_motion_is_a_point(tmp_path, shown):

@@ -253,6 +253,37 @@ def test_efficiency_is_that_of_statsmodels(design):
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.parametrize("n_voxels", [40, 4000])
+@pytest.mark.parametrize("rho", [0.0, 0.4])
+def test_clean_noise_has_no_dvars_spike(n_voxels, rho):
+    """AR(1) noise, drift and blocks of activation in every fifth voxel: no volume of 40 runs is a spike."""
+    rng, n, largest = np.random.default_rng(12), 200, []
+    blocks = np.convolve(np.arange(n) // 10 % 2, [0.2, 0.4, 0.3, 0.1])[:n]
+    for _ in range(40):
+        noise = rng.normal(size=(n, n_voxels))
+        for scan in range(1, n):
+            noise[scan] += rho * noise[scan - 1]
+        drift = 3 * np.sin(2 * np.pi * np.arange(n) / n)[:, None] * rng.normal(size=n_voxels)
+        active = 2.0 * blocks[:, None] * (np.arange(n_voxels) % 5 == 0)
+        change = np.diff(100 + noise + drift + active, axis=0)
+        dvars = np.append(np.nan, np.sqrt((change**2).mean(axis=1)))
+        median, deviation, scores = quality.dvars_scores(dvars, np.ones(n, dtype=bool))
+        expected = median_abs_deviation(dvars[1:], scale="normal")
+        assert deviation == pytest.approx(max(expected, 0.03 * np.median(dvars[1:]), 0.1), rel=1e-9)
+        np.testing.assert_allclose(scores[1:], (dvars[1:] - median) / deviation, rtol=1e-12, atol=0)
+        largest.append(np.nanmax(scores))
+    print(f"{n_voxels} voxels, AR(1) {rho}: largest score of 40 runs {max(largest):.2f}")
+    assert max(largest) < 6
+
+
+def test_dvars_of_nothing_has_no_score():
+    """One volume, a mean of 0, or every second scan censored: nothing is known."""
+    kept = np.ones(4, dtype=bool)
+    assert quality.dvars_scores(np.full(4, np.nan), kept)[:2] == (None, None)
+    kept[::2] = False
+    assert quality.dvars_scores(np.array([np.nan, 1.0, 2.0, 1.0]), kept)[:2] == (None, None)
+
+
 def test_width_of_z_is_scipys_and_leaves_untested_voxels_out():
     """0 and 1 for the normal distribution; outliers and voxels that never change do not count."""
     z = np.random.default_rng(9).normal(0.1, 1.3, 5000)

@@ -14,11 +14,13 @@ import pytest
 import yaml
 from conftest import ROOT, SMALL, Study
 from nilearn.glm.first_level import make_first_level_design_matrix
+from scipy.spatial.transform import Rotation
 from scipy.stats import median_abs_deviation
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.stattools import acf
 from test_repository import SCHEMA, keys
 
+from firstlevel import confounds as fmriprep
 from firstlevel import images, nuisance, tables, verdicts
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
@@ -46,7 +48,7 @@ class Run:
     def file(self, name):
         return self.folder / f"r_{name}"
 
-    def measure(self, lags=10):
+    def measure(self, lags=10, confounds=None):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             measure_quality(
@@ -55,7 +57,7 @@ class Run:
                 design_json=self.file("design.json"), beta=self.file("beta.nii.gz"),
                 ar1=self.file("ar1.nii.gz"), rsquared=self.file("rsquared.nii.gz"), fit=self.file("glm.json"),
                 timeseries=self.file("ts.tsv"), tsnr=self.file("tsnr.nii.gz"), measures=self.file("q.json"),
-                lags=lags,
+                lags=lags, confounds=confounds,
             )  # fmt: skip
         return json.loads(self.file("q.json").read_text(), parse_constant=pytest.fail)
 
@@ -160,11 +162,11 @@ def series_of(run, name="bold.nii"):
 
 
 def test_clean_run_is_fine_in_every_measure(run):
-    """White noise, little motion and a good design: twelve measures, no word of warning."""
+    """White noise, little motion and a good design: thirteen measures, no word of warning."""
     table = run.judge()
     assert set(table["verdict"]) == {"fine"}
     assert list(table["measure"]) == [
-        "displacement", "framewise_displacement", "outside", "tsnr", "autocorrelation", "ljung_box",
+        "displacement", "framewise_displacement", "dvars", "outside", "tsnr", "autocorrelation", "ljung_box",
         "correlation", "vif", "condition_number", "estimable", "z_width", "missing",
     ]  # fmt: skip
     assert not table["sentence"].str.contains("look at").any()
@@ -264,7 +266,117 @@ def test_one_affine_for_all_volumes_leaves_motion_unknown(run):
     for measure in ("displacement", "framewise_displacement"):
         assert table.loc[measure, "value"] == "n/a"
         assert "share one affine" in table.loc[measure, "sentence"]
-    assert set(table["verdict"]) == {"fine"}
+        assert table.loc[measure, "verdict"] == "n/a"
+    assert set(table["verdict"]) == {"fine", "n/a"}
+    counts = json.loads(run.file("quality.json").read_text())["Verdicts"]
+    assert counts == {"fine": len(table) - 2, "look": 0, "n/a": 2}
+
+
+def write_confounds(path, names=fmriprep.PARAMETERS[0], displacement=None, scale=1.0, n=N):
+    """Write a table as fMRIPrep does, a walk in mm and radians and framewise displacement; what it holds."""
+    rng = np.random.default_rng(11)
+    values = scale * rng.normal(0, [0.05] * 3 + [0.001] * 3, (n, 6)).cumsum(axis=0)
+    frame = pd.DataFrame(values, columns=list(names))
+    steps = np.abs(np.diff(values, axis=0)) @ [1, 1, 1, 50, 50, 50]
+    if displacement:
+        frame[displacement] = [np.nan, *steps]
+    frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    return values, steps
+
+
+@pytest.mark.parametrize(
+    ("names", "displacement"),
+    [
+        (fmriprep.PARAMETERS[0], "framewise_displacement"),
+        (fmriprep.PARAMETERS[0], None),
+        (fmriprep.PARAMETERS[1], "FramewiseDisplacement"),
+    ],
+)
+def test_motion_is_of_the_table_where_all_volumes_share_one_affine(run, names, displacement):
+    """FMRIPrep's columns, old and new: each voxel of the mask followed about the mask's centre, by scipy."""
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    values, steps = write_confounds(run.file("c.tsv"), names, displacement)
+    found = run.measure(confounds=run.file("c.tsv"))
+    table = pd.read_csv(run.file("ts.tsv"), sep="\t")
+    np.testing.assert_allclose(table["framewise_displacement"][1:], steps, rtol=1e-9, atol=0)
+    assert np.isnan(table["framewise_displacement"][0])
+    voxels = np.argwhere(images.read_mask(run.file("mask.nii.gz")))
+    points = nib.affines.apply_affine(AFFINE, voxels - voxels.mean(axis=0)) - AFFINE[:3, 3]
+    turns = Rotation.from_euler("XYZ", values[:, 3:] * [-1, 1, -1])  # SPM's signs
+    scanned = np.array([turn.inv().apply(points - t) for turn, t in zip(turns, values[:, :3], strict=True)])
+    expected = np.linalg.norm(scanned - scanned[0], axis=2).max(axis=1)
+    np.testing.assert_allclose(table["displacement"], expected, rtol=1e-6, atol=1e-9)
+    angles = [(turn * turns[0].inv()).magnitude() * 180 / np.pi for turn in turns]
+    np.testing.assert_allclose(table["rotation"], angles, rtol=1e-6, atol=1e-9)
+    assert found["MotionSource"] == "confounds"
+    assert "r_c.tsv (rotations in radians)" in found["MotionFrom"]
+    judged = run.judge().set_index("measure")
+    assert judged.loc["displacement", "verdict"] == "fine"
+    assert "by the table of confounds" in judged.loc["framewise_displacement", "sentence"]
+    plot(run)
+
+
+def test_affines_count_before_the_table(run):
+    """Where the affines tell of motion the table is not read."""
+    expected = run.measure()["Displacement"]
+    write_confounds(run.file("c.tsv"), scale=30.0)
+    found = run.measure(confounds=run.file("c.tsv"))
+    assert found["Displacement"] == expected
+    assert found["MotionSource"] == "affines"
+
+
+def test_framewise_displacement_alone_leaves_the_rest_unknown(run):
+    """One verdict on motion, the other n/a; restless volumes are seen."""
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    run.file("c.tsv").write_text("framewise_displacement\n" + "n/a\n" + "0.9\n" * (N - 1))
+    assert run.measure(confounds=run.file("c.tsv"))["Displacement"]["Largest"] is None
+    judged = run.judge().set_index("measure")
+    assert (judged.loc["displacement", "verdict"], judged.loc["displacement", "value"]) == ("n/a", "n/a")
+    assert judged.loc["framewise_displacement", "verdict"] == "look"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["csf\n" + "1\n" * N, "trans_x\n1\n", "", "framewise_displacement\n" + "x\n" * N],
+    ids=["no motion", "length", "empty", "no number"],
+)
+def test_a_table_that_tells_nothing_of_motion_stops_no_quality(run, content, caplog):
+    """Its other use, if any, is checked where it is used: here motion is n/a, and the log says why."""
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    run.file("c.tsv").write_text(content)
+    found = run.measure(confounds=run.file("c.tsv"))
+    assert found["MotionSource"] == "unknown"
+    assert "r_c.tsv" in found["MotionFrom"]
+    judged = run.judge().set_index("measure")
+    assert judged.loc["framewise_displacement", "verdict"] == "n/a"
+    assert set(judged["verdict"]) == {"fine", "n/a"}
+
+
+def brighten(run, scan, factor):
+    image = nib.load(run.file("bold.nii"))
+    data = np.asarray(image.dataobj).copy()
+    data[..., scan] *= factor
+    images.write_image(run.file("bold.nii"), data, AFFINE)
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.0, 3.0, 9.0])
+def test_a_volume_that_is_too_bright_is_seen(tmp_path, noise):
+    """10 % too bright, under noise of up to 9 %: it and the one after it, by number."""
+    made = make_run(tmp_path / "bright", noise=noise)
+    brighten(made, 70, 1.1)
+    made.measure()
+    judged = made.judge().set_index("measure")
+    assert judged.loc["dvars", "verdict"] == "look"
+    assert "2 volumes (70, 71; the first is 0) changed far more" in judged.loc["dvars", "sentence"]
+    assert json.loads(made.file("quality.json").read_text())["Runs"]["r"]["DvarsSpikes"] == [70, 71]
+
+
+def test_spike_of_a_censored_volume_is_taken_care_of(tmp_path):
+    """Neither it nor the volume after it counts."""
+    made = make_run(tmp_path / "censored", censored=(70,))
+    brighten(made, 70, 1.5)
+    made.measure()
+    assert made.judge().set_index("measure").loc["dvars", "verdict"] == "fine"
 
 
 def test_voxels_outside_of_the_field_of_view_are_seen(run):
@@ -334,7 +446,7 @@ def test_every_limit_is_a_limit(run):
         "displacement": (0.01, "displacement"), "framewise_displacement": (1e-6, "framewise_displacement"),
         "tsnr": (1e4, "tsnr"), "correlation": (0.01, "correlation"), "vif": (1.0, "vif"),
         "condition_number": (1.0, "condition_number"), "autocorrelation": (1e-9, "autocorrelation"),
-        "z_narrow": (1.4, "z_width"), "z_wide": (0.5, "z_width"),
+        "z_narrow": (1.4, "z_width"), "z_wide": (0.5, "z_width"), "dvars": (0.01, "dvars"),
     }  # fmt: skip
     for name, (limit, measure) in strict.items():
         table = run.judge(**{name: limit})

@@ -1,5 +1,6 @@
 """The pages: what they say of the methods, and that text from the study stays text."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -8,18 +9,20 @@ import yaml
 from conftest import ROOT, SMALL, merged
 
 from firstlevel import config as configs
-from firstlevel import methods, pages, study_page
+from firstlevel import methods, pages, preprocessed, study_page
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 RUNS = [methods.Run(128, 2.0, 0, 0, 0), methods.Run(120, 2.0, 0, 0, 0)]
 MALICIOUS = "<script>alert('x')</script> & \"quotes\" \N{GRINNING FACE} " + 200 * "x"
 
 
-def told(changes=None, runs=RUNS):
+def told(changes=None, runs=RUNS, preprocessed_by=None):
     """Methods section of a small study with some keys changed, as one text."""
     config = merged(SMALL, changes or {})
     configs.check_config(config, SCHEMA)
-    return " ".join(sentence.text for sentence in methods.sentences(config, runs, {"numpy": "2.4.6"}))
+    return " ".join(
+        sentence.text for sentence in methods.sentences(config, runs, {"numpy": "2.4.6"}, preprocessed_by)
+    )
 
 
 CHOICES = {
@@ -106,6 +109,129 @@ def test_methods_say_when_scans_were_taken():
     assert "sampled 1 to 1.5 s after the start" in text
     assert "(StartTime of the sidecar; slice_time_ref: 0.5)." in text
     assert "(repetition time 2 s in the median, in unequal steps)" in text
+
+
+FMRIPREP = {
+    "study": {"source": "bids", "bids": {"path": ".", "derivatives": "prep", "task": "faces", "space": "MNI"}}
+}
+
+
+def of_fmriprep(strategy=(), design=None, runs=RUNS, made=("fMRIPrep 23.1.3",), **options):
+    """Methods section of an analysis of fMRIPrep's images."""
+    fmriprep = {"fmriprep_confounds": {"strategy": list(strategy), **options}}
+    return told(FMRIPREP | {"design": fmriprep | (design or {})}, runs, made)
+
+
+def test_methods_name_what_preprocessed_the_images_and_their_space():
+    """Name and version; where the dataset does not tell, that is said; raw images are not preprocessed."""
+    assert "Images were preprocessed with fMRIPrep 23.1.3 and analysed in the space MNI." in of_fmriprep()
+    assert "Images had been preprocessed and analysed in the space MNI." in of_fmriprep(made=())
+    assert "preprocessed" not in told()
+
+
+@pytest.mark.parametrize("drift_model", ["cosine", "polynomial", "none"])
+@pytest.mark.parametrize("n_cosines", [0, 4])
+@pytest.mark.parametrize("n_drift", [0, 3])
+def test_methods_tell_of_every_drift_that_is_in_the_design(drift_model, n_cosines, n_drift):
+    """Cosines of the confounds are drift, whatever the drift model; a model without a regressor is none."""
+    n_drift *= drift_model != "none"
+    runs = [run._replace(n_confounds=n_cosines, n_cosines=n_cosines, n_drift=n_drift) for run in RUNS]
+    text = of_fmriprep(design={"drift_model": drift_model}, runs=runs)
+    assert ("4 cosines of the table of confounds" in text) == bool(n_cosines)
+    assert ("Slow drifts were modelled by" in text) == bool(n_cosines or n_drift)
+    assert ("Drifts were not modelled" in text) == (not (n_cosines or n_drift))
+    assert ("cosines below 0.01 Hz." in text or "cosines below 0.01 Hz and" in text) == (
+        drift_model == "cosine" and bool(n_drift)
+    )
+    assert "confounds per run were added" not in text
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "words"),
+    [
+        (["motion"], {}, "24 of motion"),
+        (["motion"], {"motion": "basic"}, "6 of motion"),
+        (["motion", "wm_csf"], {"wm_csf": "full"}, "24 of motion, 8 of white matter and CSF"),
+        (["global_signal"], {"global_signal": "power2"}, "2 of the global signal"),
+        (["high_pass", "compcor"], {"n_compcor": 5}, "CompCor (anat, combined; up to 5 components per mask)"),
+        (["high_pass", "compcor"], {}, "CompCor (anat, combined; all components)"),
+    ],
+)
+def test_methods_tell_of_the_strategy_and_its_numbers(strategy, options, words):
+    """How many regressors of which kind, and by whom they were chosen; drift is told apart."""
+    runs = [run._replace(n_confounds=30, n_cosines=4 * ("high_pass" in strategy)) for run in RUNS]
+    text = of_fmriprep(strategy, {"drift_model": "none"}, runs, **options)
+    number = 26 if "high_pass" in strategy else 30
+    assert (
+        f"{number} confounds per run were added (fMRIPrep's, as nilearn's load_confounds takes them: " in text
+    )
+    assert words in text
+    both = of_fmriprep(strategy, {"drift_model": "none", "confounds": ["csf", "a_comp*"]}, runs, **options)
+    assert "columns of the table of confounds: csf, a_comp*; fMRIPrep's" in both
+
+
+@pytest.mark.parametrize("limit", [None, 0.4])
+@pytest.mark.parametrize("column", [None, "bad"])
+@pytest.mark.parametrize("strategy", [[], ["motion"], ["motion", "scrub"]])
+@pytest.mark.parametrize("n_censored", [0, 5])
+def test_methods_tell_of_every_limit_of_censoring(limit, column, strategy, n_censored):
+    """Each that was applied, with its numbers and what it rests on, and none that was not."""
+    censor = {"censor": {"framewise_displacement": limit, "column": column}}
+    source = "framewise_displacement of c.tsv" if limit else ""
+    runs = [run._replace(n_censored=n_censored, displacement_from=source) for run in RUNS]
+    text = of_fmriprep(strategy, censor, runs, fd_threshold=0.3, std_dvars_threshold=2.0, scrub=4)
+    by_limit, by_scrub = (
+        "above 0.4 mm by the table of confounds",
+        "above 0.3 mm or standardised DVARS above 2 by",
+    )
+    assert (by_limit in text) == bool(limit)
+    assert ("marked in the column bad" in text) == bool(column)
+    assert (by_scrub in text) == ("scrub" in strategy)
+    assert ("fewer than 4 volumes between" in text) == ("scrub" in strategy)
+    assert ("steady state" in text) == bool(strategy)
+    anything = bool(limit or column or strategy)
+    assert ("No volume was to be censored" in text) == (anything and not n_censored)
+    assert ("5 volumes per run were censored, one regressor each" in text) == bool(n_censored)
+    if limit:
+        runs = [run._replace(displacement_from="the affines") for run in runs]
+        assert "above 0.4 mm by the volumes' affines" in of_fmriprep(strategy, censor, runs)
+
+
+def test_methods_say_that_nothing_was_resampled_where_nothing_was():
+    """All volumes copied, or some not."""
+    copied = [run._replace(n_copied=run.n_scans) for run in RUNS]
+    assert "All volumes share one grid and were not resampled." in told(runs=copied)
+    text = told(runs=[copied[0], copied[1]._replace(n_copied=3)])
+    assert "were resampled by cubic B-splines" in text
+    assert "not resampled" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (
+            {"GeneratedBy": [{"Name": "fMRIPrep", "Version": "23.1.3"}, {"Name": "x"}]},
+            ["fMRIPrep 23.1.3", "x"],
+        ),
+        ({"PipelineDescription": {"Name": "fMRIPrep", "Version": "1.4.1"}}, ["fMRIPrep 1.4.1"]),
+        ({"GeneratedBy": "fMRIPrep"}, []),
+        ({"Name": "fMRIPrep"}, []),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_what_made_a_dataset_is_what_its_description_says(tmp_path, content, names):
+    """New form and old one; what is damaged or not there tells nothing, and stops nothing."""
+    if content is not None:
+        (tmp_path / "dataset_description.json").write_text(json.dumps(content))
+    assert preprocessed.generated_by(tmp_path) == names
+
+
+@pytest.mark.parametrize("name", ["cosine00", "cosine_00", "Cosine01"])
+def test_cosines_of_confounds_are_known_by_name(name):
+    """New and old names; a confound of another name is none."""
+    assert methods.is_cosine(name)
+    assert not methods.is_cosine(f"a_{name}")
 
 
 def test_citations_are_numbered_in_order_and_every_one_is_listed():

@@ -384,6 +384,63 @@ def test_censoring_by_a_column_needs_a_table(folder, design, key):
     assert not study.needs_motion(checked(MINIMAL))
 
 
+def tables_of(folder, *headers):
+    """Run table of GOOD with tables of confounds of these columns."""
+    for number, header in enumerate(headers, 1):
+        (folder / f"c{number}.tsv").write_text(
+            "\t".join(header) + "\n" + "\t".join("1" for _ in header) + "\n"
+        )
+    return rows(folder, *({"confounds": f"c{number}.tsv"} for number in range(1, len(headers) + 1)))
+
+
+@pytest.mark.parametrize(
+    ("design", "words"),
+    [
+        (
+            "{confounds: [trans_x, csv]}",
+            r"c1.tsv: has no column 'csv'.*design.confounds.*2 of 2 runs(.|\n)*'csf'",
+        ),
+        ("{confounds: ['tran_*']}", r"has no column 'tran_\*'.*2 of 2 runs lack it"),
+        (
+            "{confounds: [a_comp]}",
+            r"c2.tsv: has no column 'a_comp'.*1 of 2 runs lack it: subject 01, task a, run 2",
+        ),
+        ("{censor: {column: bad}}", "has no column 'bad'.*design.censor.column"),
+        ("{censor: {framewise_displacement: 1, source: fd}}", "has no column 'fd'.*design.censor.source"),
+        ("{censor: {framewise_displacement: 1}}", "c2.tsv: says nothing of motion, nor does the header of"),
+    ],
+)
+def test_typos_in_names_of_confounds_are_told_before_any_job(folder, design, words):
+    """Run by run, with the table, the key, how many runs lack it, and what is near."""
+    runs = tables_of(folder, ["trans_x", "csf", "a_comp"], ["trans_x", "csf"])
+    with pytest.raises(InputError, match=words):
+        configs.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
+
+
+def test_pattern_that_matches_in_some_runs_is_no_mistake(folder):
+    """Outliers of run 1 are regressors of it, which a contrast may name; run 2 has none."""
+    runs = tables_of(folder, ["trans_x", "motion_outlier00"], ["trans_x", "framewise_displacement"])
+    config = checked(
+        f"{TABLE}contrasts: {{a: listening, b: motion_outlier00}}\n"
+        "design: {confounds: ['*outlier*'], censor: {framewise_displacement: 0.5}}"
+    )
+    configs.check_contrasts(config, runs)
+    assert [study.needs_motion(config, run) for run in runs] == [True, False]
+    assert [study.confounds_of(config, run) for run in runs] == [[run.confounds] for run in runs]
+
+
+def test_columns_of_a_table_without_a_header_go_by_number(folder):
+    """A name says what is there instead."""
+    runs = tables_of(folder, ["0.1", "0.2"])
+    config = checked(f"{TABLE}contrasts: {{a: column_2}}\ndesign: {{confounds: ['*']}}")
+    configs.check_contrasts(config, runs[:1])
+    config = checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {{confounds: [trans_x]}}")
+    with pytest.raises(
+        InputError, match="no header, so that its columns go by number(.|\n)*column_1, column_2"
+    ):
+        configs.check_contrasts(config, runs[:1])
+
+
 def test_motion_from_affines_needs_an_affine_per_volume(folder):
     """A 4D image has one affine: asked for at the start, not after hours of resampling."""
     runs = rows(folder)

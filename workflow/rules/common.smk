@@ -168,7 +168,13 @@ def of_run(attribute):
 
 def confounds(wildcards):
     """Confounds table of a run, where the model asks for columns of it."""
-    return [row(wildcards).confounds] if study.confounds_key(config) else []
+    return study.confounds_of(config, row(wildcards))
+
+
+def motion_table(wildcards):
+    """Confounds table of a run, which tells of motion where the affines do not; none where it is not there."""
+    path = row(wildcards).confounds
+    return [path] if path and os.path.isfile(path) else []
 
 
 def confounds_json(wildcards):
@@ -181,7 +187,7 @@ def confounds_json(wildcards):
 
 def motion(wildcards):
     """What moved in a run, where the model asks for it; designs then wait for the resampled run."""
-    asked = study.needs_motion(config)
+    asked = study.needs_motion(config, row(wildcards))
     return f"<results>/{RUN}_desc-resampled_bold.json".format(**wildcards) if asked else []
 
 

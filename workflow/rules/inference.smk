@@ -42,7 +42,7 @@ rule plot_inference:
     input:
         z=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
         mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
-        background=f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz",
+        background=background,
         uncorrected=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_desc-uncorrected_statmap.nii.gz",
         fdr=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_desc-fdr_statmap.nii.gz",
         bonferroni=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_desc-bonferroni_statmap.nii.gz",

@@ -14,6 +14,7 @@ rule measure_quality:
         ar1=f"<results>/{RUN}_stat-ar1_statmap.nii.gz",
         rsquared=f"<results>/{RUN}_stat-rsquared_statmap.nii.gz",
         fit=f"<results>/{RUN}_glm.json",
+        confounds=motion_table,
         mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
     output:
         timeseries=f"<results>/{RUN}_desc-quality_timeseries.tsv",

@@ -1,8 +1,11 @@
 # In: figures, tables and sidecars. Out: a page per subject, and one that leads to them.
 import snakemake as engine
+from firstlevel import preprocessed
 from firstlevel.stage import sha256
 
 TEMPLATES = [sha256(path) for path in sorted(ROOT.glob("workflow/report/*.html"))]
+PREPROCESSED = preprocessed.folder_of(config)
+PREPROCESSED_BY = None if PREPROCESSED is None else preprocessed.generated_by(PREPROCESSED)
 SOFTWARE = f"{PROJECT['name']} {PROJECT['version']}"
 
 
@@ -46,6 +49,7 @@ rule report_subject:
         software=SOFTWARE,
         engine=f"snakemake {engine.__version__}",
         left_out=left_out_of_subject,
+        preprocessed_by=PREPROCESSED_BY,
         code=[code_digest("report_subject"), *TEMPLATES],
     script:
         "../scripts/report_subject.py"

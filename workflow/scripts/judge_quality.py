@@ -51,10 +51,13 @@ def judge_quality(
         of_this = [row.values for row in used if row.values["run"] == run]
         estimable = [values["contrast"] for values in of_this if values["estimable"] == "true"]
         n_above = _count_above(series, limits["framewise_displacement"])
+        spikes, score = _spikes(series, design, design_json, limits["dvars"])
         of_runs[run] = {
             **_of_design(design, design_json, {label: rows[label] for label in estimable}, rows),
             "EstimableContrasts": estimable,
             "VolumesAboveFramewiseDisplacement": n_above,
+            "DvarsSpikes": spikes,
+            "LargestDvarsScore": score,
         }
         judged += verdicts.of_run(run, tables.read_json(found), n_above, of_runs[run], limits)
         judged += [
@@ -74,7 +77,7 @@ def judge_quality(
         combined = tables.read_json(contrast_json)
         by_runs, coverage = combined["VoxelsByNumberOfRuns"], combined["Coverage"]
         judged.append(verdicts.of_coverage(label, by_runs, coverage, limits["missing"]))
-    looks = sum(verdict.verdict == "look" for verdict in judged)
+    counts = {word: sum(verdict.verdict == word for verdict in judged) for word in verdicts.WORDS}
     tables.write_table(table, verdicts.COLUMNS, judged)
     tables.write_json(
         sidecar,
@@ -82,11 +85,14 @@ def judge_quality(
             "Runs": of_runs,
             "Contrasts": of_contrasts,
             "Limits": limits,
-            "Verdicts": {"fine": len(judged) - looks, "look": looks},
+            "Verdicts": counts,
             "Software": stage.versions("numpy", "scipy", "nibabel"),
         },
     )
-    logging.info("%d of %d measures keep to their limits", len(judged) - looks, len(judged))
+    logging.info(
+        "%d of %d measures keep to their limits, of %d nothing is known",
+        *(counts[verdicts.FINE], len(judged), counts[verdicts.UNKNOWN]),
+    )
 
 
 def of_efficiencies(efficiencies: dict[str, dict[str, float | None]], limit: float) -> list[verdicts.Verdict]:
@@ -106,6 +112,22 @@ def _count_above(timeseries: Path, limit: float) -> int | None:
     said = [row.values["framewise_displacement"] for row in tables.read_rows(timeseries)]
     known = [float(value) for value in said if value not in tables.MISSING]
     return sum(value > limit for value in known) if known else None
+
+
+def _spikes(
+    timeseries: Path, design: Path, design_json: Path, limit: float
+) -> tuple[list[int], float | None]:
+    """Volumes, counted from 0, whose DVARS is beyond the limit, and the largest score; None of none."""
+    columns, values = tables.read_columns(design)
+    roles = {column["name"]: column["role"] for column in tables.read_json(design_json)["Columns"]}
+    censors = [k for k, name in enumerate(columns) if roles[name] == "censor"]
+    kept = np.array([not any(row[k] for k in censors) for row in values], dtype=bool)
+    said = [row.values["dvars"] for row in tables.read_rows(timeseries)]
+    dvars = np.array([math.nan if value in tables.MISSING else float(value) for value in said])
+    *_, scores = quality.dvars_scores(dvars, kept)
+    known = scores[np.isfinite(scores)]
+    spikes = [int(scan) for scan in np.flatnonzero(np.nan_to_num(scores, nan=-np.inf) > limit)]
+    return spikes, float(known.max()) if known.size else None
 
 
 def _of_design(

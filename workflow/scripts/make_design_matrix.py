@@ -141,6 +141,8 @@ def make_design_matrix(
     if extra.may_censor:
         content["CensoredScans"] = extra.censored
         content["CensoringLoss"] = _loss(names, values, rows, selection, responses, extra.censored, scans)
+    if extra.displacement_from:
+        content["FramewiseDisplacementFrom"] = extra.displacement_from
     if empty := emptiness.empty_regressors(names, values, times, selection, options, extra.censored):
         content["EmptyRegressors"] = [{"name": name, **why._asdict()} for name, why in empty.items()]
         values[:, [names.index(name) for name in empty]] = 0.0

@@ -1,11 +1,12 @@
 """Measure how good one run and its fit are: motion, coverage, signal to noise, whiteness of the residuals.
 
-Each volume: displacement and rotation against the run's first volume by the affines (of the voxel of the mask
-that moves farthest), framewise displacement (Power et al. 2012), the mean over the mask (global signal), and
-DVARS: root mean square over the mask of the change from the volume before, in percent of the run's mean over
-mask and volumes. Each voxel: temporal signal to noise ratio, the mean over the standard deviation that is
-left without drift and censored scans, which the model takes out, too. Residuals: as ordinary least squares
-leaves them, and whitened as the fit has done; see ``firstlevel.quality``.
+Each volume: displacement and rotation against the run's first volume (of the voxel of the mask that moves
+farthest) and framewise displacement (Power et al. 2012), by the affines, or by the confounds where all
+volumes share one affine; the mean over the mask (global signal), and DVARS: root mean square over the mask of
+the change from the volume before, in percent of the run's mean over mask and volumes. Each voxel: temporal
+signal to noise ratio, the mean over the standard deviation that is left without drift and censored scans,
+which the model takes out, too. Residuals: as ordinary least squares leaves them, and whitened as the fit has
+done; see ``firstlevel.quality``.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstlevel import dependence, images, nuisance, quality, stage, tables
+from firstlevel import dependence, images, motion, quality, stage, tables
 from firstlevel.images import Float32Array, FloatArray, Grid
 from firstlevel.stage import InputError
 
@@ -56,10 +57,12 @@ def measure_quality(
     tsnr: Path,
     measures: Path,
     lags: int,
+    confounds: Path | None = None,
 ) -> None:
     """Write one row per volume, the map of tSNR, and the measures of the run.
 
-    What is not known is n/a and null: motion where all volumes share one affine, anything of no voxel.
+    What is not known is n/a and null: motion where neither the affines nor the table of `confounds` tell of
+    it, anything of no voxel.
     """
     columns, rows = tables.read_columns(design)
     matrix = np.asarray(rows, dtype=np.float64)
@@ -79,8 +82,10 @@ def measure_quality(
     found = _gather(bold, inside, matrix, whole, rho, unfitted, kept, lags, _scaling(fitted))
     images.write_masked(tsnr, found.tsnr, inside, grid.affine)
 
-    moved = _motion(bold_json, inside, grid, len(matrix))
-    outside = tables.read_json(bold_json)["voxels_outside_fov"]
+    resampled = tables.read_json(bold_json)
+    known = motion.of_run(resampled, confounds)
+    moved = _moved(known, inside, grid, len(matrix))
+    outside = resampled["voxels_outside_fov"]
     n_voxels = int(inside.sum())
     signal = found.total / n_voxels
     mean = float(signal.mean())
@@ -103,9 +108,11 @@ def measure_quality(
         "Residuals": _residuals(found, matrix, rho, kept, lags, fitted["NoiseModel"]),
         "Software": stage.versions("numpy", "scipy", "nibabel"),
     }
+    content["MotionSource"], content["MotionFrom"] = known.source, known.said
     for name, values in zip(("Displacement", "FramewiseDisplacement", "Rotation"), moved, strict=True):
         content[name] = _mean_and_largest(values)
-    content["Dvars"] = _mean_and_largest(dvars)
+    median, deviation, _ = quality.dvars_scores(dvars, kept)
+    content["Dvars"] = {**_mean_and_largest(dvars), "Median": median, "RobustDeviation": deviation}
     tables.write_json(measures, content)
 
 
@@ -157,24 +164,24 @@ def _scaling(fitted: dict[str, Any]) -> float | Literal["voxel"]:
     return 100.0 / float(fitted["GrandMean"]) if "GrandMean" in fitted else 1.0
 
 
-def _motion(
-    bold_json: Path, inside: quality.BoolArray, grid: Grid, n_scans: int
+def _moved(
+    known: motion.Motion, inside: quality.BoolArray, grid: Grid, n_scans: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Displacement, framewise displacement (mm) and rotation (degrees) of each volume; NaN where unknown."""
-    said = tables.read_json(bold_json)
-    translation, rotation = (
-        np.asarray(said[key], dtype=np.float64).reshape(-1, 3) for key in ("translation_mm", "rotation_deg")
-    )
-    parameters = np.hstack([translation, rotation])
-    if n_scans > 1 and not np.ptp(parameters, axis=0).any():
-        nothing = np.full(n_scans, np.nan)
-        return nothing, nothing, nothing
-    voxels = np.column_stack([quality.outermost(inside), np.ones(len(quality.outermost(inside)))])
-    moves = quality.rigid_motion(translation, rotation)
-    displacement = quality.displacements(moves, voxels @ grid.affine[:3].T)
-    framewise = nuisance.framewise_displacement(parameters)
-    framewise[0] = np.nan
-    return displacement, framewise, quality.rotation_angles(moves)
+    """Displacement, framewise displacement (mm) and rotation (degrees) of each volume; NaN where unknown.
+
+    The parameters of a table turn the head about a centre that the table does not tell, and that realignment
+    puts into the head: the centre of the mask stands for it.
+    """
+    nothing = np.full(n_scans, np.nan)
+    framewise = nothing if known.framewise is None else known.framewise
+    if known.parameters is None:
+        return nothing, framewise, nothing
+    ends = quality.outermost(inside)
+    points = np.column_stack([ends, np.ones(len(ends))]) @ grid.affine[:3].T
+    moves = quality.rigid_motion(known.parameters[:, :3], known.parameters[:, 3:])
+    if known.source == motion.TABLE:
+        points = points - (np.argwhere(inside).mean(axis=0) @ grid.affine[:3, :3].T + grid.affine[:3, 3])
+    return quality.displacements(moves, points), framewise, quality.rotation_angles(moves)
 
 
 def _residuals(

@@ -2,25 +2,29 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from firstlevel import figures, stage, tables
+from firstlevel import figures, motion, stage, tables
 
 SMALLEST_RANGE = 0.1  # mm or degrees to each side: less is not blown up to look like motion
-PANELS = (
-    ("translation_mm", "translation (mm)", ("x", "y", "z")),
-    ("rotation_deg", "rotation (degrees)", ("pitch", "roll", "yaw")),
-)
+PANELS = (("translation (mm)", ("x", "y", "z")), ("rotation (degrees)", ("pitch", "roll", "yaw")))
 
 
-def plot_motion(*, sidecar: Path, figure: Path, title: str) -> None:
-    """Draw six curves in two panels, relative to the first volume of the first run."""
+def plot_motion(*, sidecar: Path, figure: Path, title: str, confounds: Path | None = None) -> None:
+    """Draw six curves in two panels: by the affines, or by the table of confounds where they tell nothing."""
     from matplotlib import pyplot as plt
 
     moved = tables.read_json(sidecar)
+    known = motion.of_run(moved, confounds)
+    n_scans = len(moved["translation_mm"])
     picture, panels = plt.subplots(2, 1, sharex=True, figsize=(11, 5.2), layout="constrained")
-    for axes, (key, label, names) in zip(panels, PANELS, strict=True):
-        curves = np.asarray(moved[key], dtype=np.float64).reshape(-1, 3)
+    for number, (axes, (label, names)) in enumerate(zip(panels, PANELS, strict=True)):
+        axes.set_ylabel(label, fontsize=12)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xlim(-0.5 - 0.01 * n_scans, n_scans - 0.5 + 0.01 * n_scans)
+        if known.parameters is None:
+            axes.set_yticks([])
+            axes.text(0.5, 0.5, "not known", transform=axes.transAxes, ha="center", va="center", color="0.35")
+            continue
+        curves = known.parameters[:, 3 * number : 3 * number + 3]
         for curve, name, colour, style in zip(
             curves.T, names, figures.COLOURS, ("-", "--", ":"), strict=False
         ):
@@ -28,20 +32,15 @@ def plot_motion(*, sidecar: Path, figure: Path, title: str) -> None:
             axes.plot(curve, color=colour, linestyle=style, linewidth=1.8, marker=marker, label=name)
         low, high = min(curves.min(), -SMALLEST_RANGE), max(curves.max(), SMALLEST_RANGE)
         axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-        axes.set_ylabel(label, fontsize=12)
         axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=12, handlelength=2.2)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.margins(x=0.01)
     panels[1].set_xlabel("volume", fontsize=12)
     picture.align_ylabels()
     panels[0].set_title(title, loc="left", fontsize=14, pad=24, parse_math=False)
-    moves = any(np.ptp(moved[key], axis=0).any() for key, *_ in PANELS)
-    known = "relative to the first volume of the first run"
-    unknown = "one affine for all volumes: the headers do not tell what moved between them"
+    told = "relative to the first volume of the first run" if known.source == motion.AFFINES else known.said
     panels[0].annotate(
-        known if moves or len(moved["translation_mm"]) == 1 else unknown, (0, 1), xytext=(0, 8),
-        xycoords="axes fraction", textcoords="offset points", color="0.35", fontsize=11,
+        told, (0, 1), xytext=(0, 8), xycoords="axes fraction", textcoords="offset points", color="0.35",
+        fontsize=11, parse_math=False,
     )  # fmt: skip
     figures.save(picture, figure)
 

@@ -46,7 +46,7 @@ def plot_quality(
     gc.freeze()  # nilearn collects garbage at every read of an image: 0.1 s each over what the imports left
     measured = tables.read_json(measures)
     inside = images.read_mask(mask)
-    _carpet(bold, inside, timeseries, carpet_figure, title)
+    _carpet(bold, inside, timeseries, measured, carpet_figure, title)
     median = measured["MedianTsnr"]
     said = f"median over the mask {median:.0f}" if median is not None else "nothing varies"
     _map(tsnr, inside, tsnr_figure, f"{title}: temporal signal to noise ratio", said, "tSNR")
@@ -57,7 +57,9 @@ def plot_quality(
     _residuals(measured["Residuals"], residuals_figure, title)
 
 
-def _carpet(bold: Path, inside: np.ndarray, timeseries: Path, figure: Path, title: str) -> None:
+def _carpet(
+    bold: Path, inside: np.ndarray, timeseries: Path, measured: dict[str, Any], figure: Path, title: str
+) -> None:
     """Two curves and the carpet, over one axis of volumes."""
     import nibabel as nib
     from matplotlib import pyplot as plt
@@ -82,10 +84,21 @@ def _carpet(bold: Path, inside: np.ndarray, timeseries: Path, figure: Path, titl
         axes.plot(values, color=colour, linewidth=1.5)
         if np.isnan(values).all():
             axes.set_yticks([])
-            text = "not known: one affine for all volumes" if number == 0 else "not known"
-            axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY)
+            text = f"not known: {measured['MotionFrom']}" if number == 0 else "not known"
+            axes.text(
+                0.5,
+                0.5,
+                text,
+                transform=axes.transAxes,
+                ha="center",
+                va="center",
+                color=GREY,
+                parse_math=False,
+            )
         else:
             axes.set_ylim(0, 1.08 * max(np.nanmax(values), 0.1))
+            if number == 0 and measured["MotionSource"] == "confounds":
+                axes.set_title("from the table of confounds", loc="right", fontsize=11, color=GREY)
         axes.set_ylabel(label, fontsize=11)
         axes.tick_params(labelbottom=False)
         axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""Show a contrast: its z map above the threshold, in colour, over the mean functional image.
+"""Show a contrast: its z map above the threshold, in colour, over the mean functional image or the T1w.
 
 Coordinates are mm of the scanner's (or template's) space, left is left. A map whose axes are oblique to
 that space is first sampled on a finer, plain grid, nearest neighbour: every coloured value is a value of
@@ -75,9 +75,10 @@ def plot_zmap(
     found = f"{n_above:,} voxel{'s' if n_above > 1 else ''}" if n_above else "no voxel above threshold"
     width, height = picture.get_size_inches()
     heading = figures.heading(title, width)
+    over = sections.background_named(background)
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}"
     picture.text(0, 1 + 0.48 / height, heading, color="white", fontsize=15, parse_math=False, va="bottom")
-    picture.text(0, 1 + 0.16 / height, f"{bound}, uncorrected · {found}", color="0.75", fontsize=12)
+    picture.text(0, 1 + 0.16 / height, f"{bound}, uncorrected · {found}{over}", color="0.75", fontsize=12)
     figures.save(picture, figure)
 
 

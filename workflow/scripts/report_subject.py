@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from firstlevel import methods, pages, stage, tables
+from firstlevel import methods, pages, stage, tables, verdicts
 from firstlevel.pages import Picture
 from firstlevel.study import entities_in
 
@@ -24,7 +24,7 @@ OF_MODELS = {
     "events": "When each condition happened.",
 }
 OF_QUALITY = {
-    "motion": "What moved, by the affines of the volumes.",
+    "motion": "What moved, by the volumes' affines, or by the table of confounds where these are one.",
     "carpet": "Every voxel over time, with what moved and how much the image changed.",
     "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
     "correlation": "Correlation of the regressors: what is far from 0 is hard to tell apart.",
@@ -47,6 +47,7 @@ def report_subject(
     software: str,
     engine: str,
     left_out: list[list[str]],
+    preprocessed_by: list[str] | None = None,
 ) -> None:
     """Write the page of a subject.
 
@@ -58,6 +59,7 @@ def report_subject(
     config : with all defaults filled in.
     digests : of the code of each stage.
     software, engine : names with versions of the workflow and of what runs it.
+    preprocessed_by : names with versions of what made the images; None where they are not preprocessed.
     left_out : paths of the study that made no run of this subject, each with the reason.
     """
     files = {path.name: path for path in (*tsv, *json, *png, *html)}
@@ -65,7 +67,9 @@ def report_subject(
     versions = {name: version, **stage.versions(*PACKAGES)}
     values = {
         "subject": subject,
-        "tasks": [_task(files, task, what, config, versions) for task, what in tasks.items()],
+        "tasks": [
+            _task(files, task, what, config, versions, preprocessed_by) for task, what in tasks.items()
+        ],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "versions": versions,
         "digests": digests,
@@ -83,11 +87,12 @@ def _task(
     what: dict[str, Any],
     config: dict[str, Any],
     versions: dict[str, str],
+    preprocessed_by: list[str] | None,
 ) -> dict[str, Any]:
     """All that a page shows of one task."""
     start = what["start"]
     runs = [_run(files, name) for name in what["runs"]]
-    text = methods.sentences(config, [run["facts"] for run in runs], versions)
+    text = methods.sentences(config, [run["facts"] for run in runs], versions, preprocessed_by)
     quality = [_check(row) for row in pages.cells(files[f"{start}_quality.tsv"])]
     left_out = [row for row in pages.cells(files[f"{start}_contrasts.tsv"]) if row["used"] == "false"]
     contrasts = [
@@ -100,7 +105,8 @@ def _task(
         "methods": [row["name"] for row in contrasts[0]["thresholds"]],
         "runs": runs,
         "quality": quality,
-        "warnings": [row for row in quality if row["verdict"] == "look"],
+        "warnings": [row for row in quality if row["verdict"] == verdicts.LOOK],
+        "n_unknown": sum(row["verdict"] == verdicts.UNKNOWN for row in quality),
         "left_out": [{**row, "run": _where({**row, "contrast": "n/a"})} for row in left_out],
         "methods_text": methods.cited(text),
         "references": [_reference(reference) for reference in methods.reference_list(text)],
@@ -199,6 +205,13 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
             equal_steps=design["EqualSteps"],
             modulators=design.get("Modulators", ()),
             has_events=roles["condition"] > 0,
+            n_drift=roles["drift"],
+            n_cosines=sum(
+                column["role"] == "confound" and methods.is_cosine(column["name"])
+                for column in design["Columns"]
+            ),
+            n_copied=moved.get("VolumesCopied"),
+            displacement_from=design.get("FramewiseDisplacementFrom", ""),
         ),
         "model": _pictures(files, name, OF_MODELS, name),
         "quality": _pictures(files, name, OF_QUALITY, name),

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import events, expressions, regressors, spm_affines, tables
+from firstlevel import confounds, events, expressions, regressors, spm_affines, tables
 from firstlevel.regressors import DRIFT
 from firstlevel.stage import InputError
 from firstlevel.study import FACES, Run, confounds_key, needs_motion
@@ -53,6 +53,14 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
             "there is no such file",
             expected="epi, or the path of a mask image",
             remedy="correct the path; it is relative to the working directory",
+        )
+    background = config["figures"]["background"]
+    if background not in ("auto", "mean", "T1w") and not Path(background).is_file():
+        raise InputError(
+            f"config key figures.background ({Path(background).absolute()})",
+            "there is no such file",
+            expected="auto, mean, T1w, or the path of an image",
+            remedy="correct it; a path is relative to the working directory",
         )
     for label, expression in config["contrasts"].items():
         for text in rows_of(expression):
@@ -235,6 +243,7 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
                 expected="the column confounds in the run table",
                 remedy="add the tables to the run table, or ask for no confounds",
             )
+    _check_confounds(config, all_runs)
     known = list(dict.fromkeys(name for run in runs for name in regressors_of(config, run)))
     asked = {name for expression in config["contrasts"].values() for name in names_of(expression)}
     for run in all_runs[len(runs) :]:  # of a BIDS study; until all are found, which the first run mostly does
@@ -294,6 +303,8 @@ def _check_motion(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     if not needs_motion(config):
         return
     for run in runs:
+        if not needs_motion(config, run):
+            continue
         alone = config["study"]["source"] in ("table", "bids") and len(run.images) == 1
         beside = [Path(file) for file in run.bold if file.endswith(spm_affines.SUFFIX)]
         if alone and not any(spm_affines.read(file) is not None for file in beside):
@@ -306,14 +317,49 @@ def _check_motion(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
             )
 
 
+def _check_confounds(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
+    """Each column that the config names is in the table of every run, each pattern matches in one at least.
+
+    Of each table only the header is read. A table that is not there is no business of this check.
+    """
+    censor, named = config["design"]["censor"], [("design.confounds", config["design"]["confounds"])]
+    named.append(("design.censor.column", [censor["column"]] if censor["column"] else []))
+    by_limit = censor["framewise_displacement"] is not None
+    by_column = by_limit and censor["source"] not in ("affines", "auto")
+    named.append(("design.censor.source", [censor["source"]] if by_column else []))
+    if not (by_limit or any(names for _, names in named)):
+        return
+    paths = {run: Path(run.confounds) for run in runs if run.confounds and Path(run.confounds).is_file()}
+    present = {run: confounds.columns(path) for run, path in paths.items()}
+    for key, name in ((key, name) for key, names in named for name in names):
+        lacking = [run for run, columns in present.items() if not regressors.matching(name, columns)]
+        if lacking and (len(lacking) == len(present) or not regressors.is_pattern(name)):
+            others = f" ({len(lacking)} of {len(present)} runs lack it: {_listed(lacking)})"
+            first = lacking[0]
+            raise confounds.no_column(paths[first], name, present[first], key, others)
+    if not (by_limit and censor["source"] == "auto"):
+        return
+    for run, columns in present.items():
+        if not needs_motion(config, run) and not any(confounds.of_motion(paths[run], columns)):
+            raise InputError(
+                paths[run],
+                f"says nothing of motion, nor does the header of {run.images[0]}, one affine for all volumes",
+                expected="framewise_displacement, or trans_x to rot_z (mm, radians)",
+                remedy="name another column in design.censor.source, or set framewise_displacement: null",
+            )
+
+
+def _listed(runs: Sequence[Run], most: int = 3) -> str:
+    return "; ".join(run.name for run in runs[:most]) + ("; ..." if len(runs) > most else "")
+
+
 def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
     """Names of a run's confounds; its table is read only where the config has patterns or strategies."""
     names = [tables.composed(name) for name in config["design"]["confounds"]]
     strategy = config["design"]["fmriprep_confounds"]["strategy"]
     if run.confounds is None or not (strategy or any(map(regressors.is_pattern, names))):
         return names
-    rows = tables.read_rows(Path(run.confounds))
-    present = list(rows[0].values) if rows else []
+    present = confounds.columns(Path(run.confounds))
     if strategy:  # which of them it takes is known to nilearn
         return present
     return [*dict.fromkeys(column for name in names for column in regressors.matching(name, present))]

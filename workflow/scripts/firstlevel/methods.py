@@ -5,6 +5,7 @@ A sentence cites by keys of :data:`REFERENCES`. Standard library.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,9 @@ REFERENCES = {
     "fdr": "Benjamini Y, Hochberg Y (1995). Controlling the false discovery rate. Journal of the "
     "Royal Statistical Society B 57:289-300. "
     "https://doi.org/10.1111/j.2517-6161.1995.tb02031.x",
+    "fmriprep": "Esteban O, Markiewicz CJ, Blair RW, et al. (2019). fMRIPrep: a robust preprocessing "
+    "pipeline for functional MRI. Nature Methods 16:111-116. "
+    "https://doi.org/10.1038/s41592-018-0235-4",
     "friston24": "Friston KJ, Williams S, Howard R, Frackowiak RSJ, Turner R (1996). Movement-related "
     "effects in fMRI time-series. Magnetic Resonance in Medicine 35:346-355. "
     "https://doi.org/10.1002/mrm.1910350312",
@@ -56,6 +60,15 @@ SAMPLINGS = {
 DERIVATIVES = {"derivative": "time derivative", "dispersion": "dispersion derivative"}
 
 
+STRATEGIES = {
+    "motion": "{motion} of motion",
+    "wm_csf": "{wm_csf} of white matter and CSF",
+    "global_signal": "{global_signal} of the global signal",
+    "compcor": "CompCor ({compcor}; {n_compcor})",
+}
+"""Strategies of load_confounds that add regressors other than cosines and censored scans."""
+
+
 class Sentence(NamedTuple):
     """One sentence of the methods section, and the keys of what it cites."""
 
@@ -67,7 +80,9 @@ class Run(NamedTuple):
     """What the sidecars of a run tell: scans, repetition time (s), motion regressors, censored scans.
 
     `start_time` is the moment of a volume (s) at which the model is sampled, `start_source` where it is from,
-    `modulators` what the sidecar of the design says of them.
+    `modulators` what the sidecar of the design says of them. `n_drift` counts regressors of the drift model
+    (None: not known), `n_cosines` confounds that are cosines, `n_copied` volumes that needed no resampling;
+    `displacement_from` tells what censoring by motion rests on.
     """
 
     n_scans: int
@@ -80,9 +95,18 @@ class Run(NamedTuple):
     equal_steps: bool = True
     modulators: Sequence[Mapping[str, Any]] = ()
     has_events: bool = True
+    n_drift: int | None = None
+    n_cosines: int = 0
+    n_copied: int | None = None
+    displacement_from: str = ""
 
 
-def sentences(config: Mapping[str, Any], runs: Sequence[Run], versions: Mapping[str, str]) -> list[Sentence]:
+def sentences(
+    config: Mapping[str, Any],
+    runs: Sequence[Run],
+    versions: Mapping[str, str],
+    preprocessed_by: Sequence[str] | None = None,
+) -> list[Sentence]:
     """Methods of one subject and task.
 
     Parameters
@@ -90,10 +114,12 @@ def sentences(config: Mapping[str, Any], runs: Sequence[Run], versions: Mapping[
     config : with all defaults filled in.
     runs : the runs that were fitted.
     versions : of the packages to be named, by package.
+    preprocessed_by : names with versions of what made the images; None where they are not preprocessed.
     """
     return [
         *_data(config, runs),
-        *_images(config),
+        *_preprocessing(config, preprocessed_by),
+        *_images(config, runs),
         *_design(config, runs),
         *_fit(config, len(runs)),
         *_inference(config["inference"]),
@@ -117,6 +143,11 @@ def _keys(text: Iterable[Sentence]) -> list[str]:
     return list(dict.fromkeys(key for sentence in text for key in sentence.cites))
 
 
+def is_cosine(name: str) -> bool:
+    """Whether a confound is one of fMRIPrep's cosines, which model drift."""
+    return re.fullmatch(r"cosine_?\d+", name, re.IGNORECASE) is not None
+
+
 def _data(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     scans = _range([run.n_scans for run in runs])
     times = _range([round(run.repetition_time, 3) for run in runs])
@@ -133,7 +164,19 @@ def _data(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     return [Sentence(text), *([Sentence(origin, ("mmfaces",) if known else ())] if origin else [])]
 
 
-def _images(config: Mapping[str, Any]) -> list[Sentence]:
+def _preprocessing(config: Mapping[str, Any], preprocessed_by: Sequence[str] | None) -> list[Sentence]:
+    """What made the images, and the space in which they are."""
+    if preprocessed_by is None:
+        return []
+    of_bids = config["study"]["bids"]
+    named = " and ".join(preprocessed_by)
+    made = f"were preprocessed with {named}" if named else "had been preprocessed"
+    space = f" in the space {of_bids['space']}" if of_bids["space"] else " in their own space"
+    cites = ("fmriprep",) if "fmriprep" in named.lower() else ()
+    return [Sentence(f"Images {made} and analysed{space}.", cites)]
+
+
+def _images(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     resample = config["resample"]
     how = {
         "sequential": "each volume to the grid of its run's first volume, then each run to the first run's",
@@ -143,14 +186,16 @@ def _images(config: Mapping[str, Any]) -> list[Sentence]:
         f"Volumes whose headers place them elsewhere were resampled by cubic B-splines, {how}; "
         "volumes that share the grid were copied."
     )
+    if all(run.n_copied == run.n_scans for run in runs):
+        text = "All volumes share one grid and were not resampled."
     found = [Sentence(text)]
     if resample["smoothing_fwhm"]:
         found.append(
-            Sentence(f"They were smoothed with a Gaussian of {resample['smoothing_fwhm']:g} mm (FWHM).")
+            Sentence(f"Volumes were smoothed with a Gaussian of {resample['smoothing_fwhm']:g} mm (FWHM).")
         )
     mask = {
         "epi": "The brain mask was computed from the mean image of each run, as nilearn does for EPI images",
-        "derivatives": "The brain mask is that of the preprocessing, where the masks of all runs overlap",
+        "derivatives": "The brain mask is of voxels in the preprocessing's masks of more than half the runs",
     }.get(config["mask"], "The brain mask was given")
     only = "; runs are without the voxels that some volume of theirs does not cover" * (
         resample["field_of_view"] == "masked"
@@ -171,11 +216,6 @@ def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
         response += f" with its {' and '.join(DERIVATIVES[name] for name in derivatives)}"
     if "derivative" in derivatives and design["derivative_step"] is not None:
         response += f" (a difference of {design['derivative_step']:g} s)"
-    drift = {
-        "cosine": f"Slow drifts were modelled by cosines below {design['high_pass']:g} Hz.",
-        "polynomial": f"Slow drifts were modelled by polynomials up to order {design['drift_order']}.",
-        "none": "Drifts were not modelled.",
-    }[design["drift_model"]]
     how = "" if model == "fir" else SAMPLINGS[design["sampling"]].format(bins=design["oversampling"])
     found = [
         Sentence(
@@ -184,31 +224,94 @@ def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
             + (("nilearn",) if how and design["sampling"] == "nilearn" else ()),
         ),
         *_modulators(runs),
-        Sentence(drift),
+        Sentence(_drift(design, runs)),
     ]
     if not any(run.has_events for run in runs):
-        found = [Sentence("No events were modelled."), Sentence(drift)]
+        found = [Sentence("No events were modelled."), Sentence(_drift(design, runs))]
     if n_motion := max(run.n_motion for run in runs):
         cites = ("friston24",) if n_motion > 6 else ()
         found.append(
             Sentence(f"{n_motion} motion regressors, read from the volumes' headers, were added.", cites)
         )
-    if any(run.n_confounds for run in runs):
-        strategy = design["fmriprep_confounds"]["strategy"]
-        kinds = f" (fMRIPrep: {', '.join(strategy)})" if strategy else ""
-        found.append(
-            Sentence(f"{_range([run.n_confounds for run in runs])} confounds per run were added{kinds}.")
-        )
-    if any(run.n_censored for run in runs):
-        limit = design["censor"]["framewise_displacement"]
-        why = f" (framewise displacement above {limit:g} mm)" if limit else ""
-        counts = _range([run.n_censored for run in runs])
-        found.append(
-            Sentence(
-                f"{counts} volumes per run were censored, one regressor each{why}.", ("fd",) if limit else ()
-            )
-        )
-    return found
+    return [*found, *_confounds(design, runs), *_censoring(design, runs)]
+
+
+def _drift(design: Mapping[str, Any], runs: Sequence[Run]) -> str:
+    """How slow drifts were modelled: by the design's own model, and by cosines among the confounds."""
+    how = {
+        "cosine": [f"cosines below {design['high_pass']:g} Hz"],
+        "polynomial": [f"polynomials up to order {design['drift_order']}"],
+        "none": [],
+    }[design["drift_model"]]
+    short = "" if any(run.n_drift != 0 for run in runs) else f" (too few scans for {' '.join(how)})"
+    if short:
+        how = []
+    if any(run.n_cosines for run in runs):
+        how.append(f"{_range([run.n_cosines for run in runs])} cosines of the table of confounds")
+    if not how:
+        return f"Drifts were not modelled{short if design['drift_model'] != 'none' else ''}."
+    return f"Slow drifts were modelled by {' and '.join(how)}."
+
+
+def _confounds(design: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+    """Which confounds were added, but for cosines, which are drift."""
+    counts = [run.n_confounds - run.n_cosines for run in runs]
+    if not any(counts):
+        return []
+    options = design["fmriprep_confounds"]
+    kinds = [
+        STRATEGIES[name].format(**_spelled(options)) for name in options["strategy"] if name in STRATEGIES
+    ]
+    named = [f"columns of the table of confounds: {', '.join(design['confounds'])}"] * bool(
+        design["confounds"]
+    )
+    named += [f"fMRIPrep's, as nilearn's load_confounds takes them: {', '.join(kinds)}"] * bool(kinds)
+    told = f" ({'; '.join(named)})" if named else ""
+    return [
+        Sentence(f"{_range(counts)} confounds per run were added{told}.", ("nilearn",) if kinds else ()),
+    ]
+
+
+def _spelled(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the strategies as numbers and words."""
+    number = options["n_compcor"]
+    return {
+        "motion": {"basic": 6, "power2": 12, "derivatives": 12, "full": 24}[options["motion"]],
+        "wm_csf": {"basic": 2, "power2": 4, "derivatives": 4, "full": 8}[options["wm_csf"]],
+        "global_signal": {"basic": 1, "power2": 2, "derivatives": 2, "full": 4}[options["global_signal"]],
+        "compcor": options["compcor"].replace("_", ", "),
+        "n_compcor": "all components" if number == "all" else f"up to {number} components per mask",
+    }
+
+
+def _censoring(design: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+    """How many volumes were censored, and by which limits."""
+    censor, options = design["censor"], design["fmriprep_confounds"]
+    why, limit = [], censor["framewise_displacement"]
+    if limit is not None:
+        sources = {run.displacement_from for run in runs}
+        where = "" if sources == {""} else " by the table of confounds"
+        where = " by the volumes' affines" if sources == {"the affines"} else where
+        why.append(f"framewise displacement above {limit:g} mm{where}")
+    if censor["column"] is not None:
+        why.append(f"marked in the column {censor['column']}")
+    scrubbed = "scrub" in options["strategy"]
+    if scrubbed:
+        told = f"framewise displacement above {options['fd_threshold']:g} mm or standardised DVARS above "
+        told += f"{options['std_dvars_threshold']:g} by the table of confounds"
+        least = options["scrub"]
+        why.append(told + (f", or fewer than {least} volumes between such ones" if least else ""))
+    if options["strategy"]:
+        why.append("not yet in a steady state, as fMRIPrep finds")
+    counts = [run.n_censored for run in runs]
+    if not (why or any(counts)):
+        return []
+    cites = ("fd",) if limit is not None or scrubbed else ()
+    told = f" ({'; '.join(why)})" if why else ""
+    if not any(counts):
+        return [Sentence(f"No volume was to be censored{told}.", cites)]
+    one = "s per run were censored, one regressor each" if max(counts) > 1 or len(runs) > 1 else ""
+    return [Sentence(f"{_range(counts)} volume{one or ' was censored, with one regressor'}{told}.", cites)]
 
 
 def _modulators(runs: Sequence[Run]) -> list[Sentence]:

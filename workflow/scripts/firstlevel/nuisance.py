@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel import regressors, tables
-from firstlevel.expressions import suggestion
+from firstlevel import confounds, regressors, tables
+from firstlevel.motion import framewise_displacement, of_affines, of_table
 from firstlevel.stage import InputError
 
 FloatArray = npt.NDArray[np.float64]
 
-HEAD_RADIUS = 50.0
-"""mm, the sphere on which a rotation becomes a displacement (Power et al. 2012)."""
-FROM_AFFINES = "affines"
+FROM_AFFINES, FROM_EITHER = "affines", "auto"
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Nuisance:
     roles : by name, confound, motion or censor.
     censored : scans with a regressor of their own, counted from 0, in order.
     may_censor : whether anything was asked for that can censor a scan.
+    displacement_from : where the framewise displacement that censors is from; nothing where none does.
     """
 
     names: list[str]
@@ -38,6 +38,7 @@ class Nuisance:
     roles: dict[str, str]
     censored: list[int]
     may_censor: bool
+    displacement_from: str = ""
 
 
 def collect(
@@ -70,13 +71,14 @@ def collect(
         names, values, marked = fmriprep_confounds(image, table, fmriprep, n_scans)
         parts.append(("confound", names, values))
         censored.update(marked)
-    parameters = read_motion(motion, n_scans) if motion else None
-    if parameters is not None and motion_count:
-        values = motion_regressors(parameters, motion_count)
+    if motion and motion_count:
+        values = motion_regressors(read_motion(motion, n_scans), motion_count)
         parts.append(("motion", regressors.of_motion(motion_count), values))
-    by_rule = any(censor.get(key) is not None for key in ("framewise_displacement", "column"))
-    if by_rule:
-        censored.update(censored_scans(censor, table, parameters, n_scans))
+    displacement, said = None, ""
+    if (limit := censor.get("framewise_displacement")) is not None:
+        displacement, said = displacement_of(censor["source"], table, motion, n_scans)
+    if censor.get("column") is not None or limit is not None:
+        censored.update(censored_scans(censor, table, displacement, n_scans))
     if censored:
         parts.append(("censor", *spikes(sorted(censored), n_scans)))
     return Nuisance(
@@ -84,7 +86,10 @@ def collect(
         values=np.hstack([values for _, _, values in parts]) if parts else None,
         roles={name: role for role, names, _ in parts for name in names},
         censored=sorted(censored),
-        may_censor=by_rule or bool(fmriprep.get("strategy")),
+        may_censor=displacement is not None
+        or censor.get("column") is not None
+        or bool(fmriprep.get("strategy")),
+        displacement_from=said,
     )
 
 
@@ -94,27 +99,28 @@ def read_confounds(
     """Names and values (n, k) of the columns of a confounds table that the names or shell patterns choose.
 
     Columns come in the order of the table. A first row without a value, as fMRIPrep writes for backward
-    differences, takes 0 (``zero``) or the value of the second row (``second``).
+    differences, takes 0 (``zero``) or the value of the second row (``second``). A pattern that matches
+    nothing is no mistake: of ``motion_outlier*`` a run without an outlier has none. One that matches in no
+    run is told before any job.
 
     Raises
     ------
-    InputError : a name or pattern without a column, another length than the run, a value that is missing.
+    InputError : a name without a column, another length than the run, a value that is missing.
     """
-    rows = tables.read_rows(path)
+    rows = confounds.read_rows(path)
     present = list(rows[0].values) if rows else []
     chosen: set[str] = set()
     for name in patterns:
         found = regressors.matching(name, present)
+        if not found and not regressors.is_pattern(name):
+            raise confounds.no_column(path, name, present, key)
         if not found:
-            raise InputError(
-                path,
-                f"has no column {name!r}, which the config key {key} asks for",
-                expected=f"one of: {', '.join(present)}",
-                remedy=f"{suggestion(name, present)}correct {key} or the table",
-            )
+            logging.info("%s has no column that matches %r: it adds nothing to this run", path, name)
         chosen |= found
     _check_length(path, len(rows), n_scans)
     names = [name for name in present if name in chosen]
+    if not names:
+        return [], np.empty((n_scans, 0))
     first = rows[0].values
     for name in (name for name in names if first[name] in tables.MISSING):
         if first_row == "error":
@@ -201,37 +207,65 @@ def motion_regressors(parameters: FloatArray, count: int) -> FloatArray:
     return np.hstack(terms[: count // 6])
 
 
-def framewise_displacement(parameters: FloatArray) -> FloatArray:
-    """Displacement of each scan against the one before, (n,), mm, of parameters (n, 6) in mm and degrees.
+def displacement_of(
+    source: str, table: Path | None, motion: Path | None, n_scans: int
+) -> tuple[FloatArray, str]:
+    """Framewise displacement of each scan (n,), mm, 0 for the first, and where it is from.
 
-    Notes
-    -----
-    The sum of the absolute backward differences of the six parameters, rotations as arcs on a sphere of
-    50 mm; 0 for the first scan (Power et al. 2012, NeuroImage 59:2142-2154).
+    Parameters
+    ----------
+    source : affines, a column of the table, or auto: the affines where they tell anything, else the table.
+    table, motion : the run's confounds and the sidecar of what moved, where there are any.
+
+    Raises
+    ------
+    InputError : the source tells nothing of motion.
     """
-    lengths = parameters * np.repeat([1.0, np.pi / 180 * HEAD_RADIUS], 3)
-    moved: FloatArray = np.abs(np.diff(lengths, axis=0, prepend=lengths[:1])).sum(axis=1)
-    return moved
+    if source == FROM_AFFINES:
+        assert motion is not None
+        return framewise_displacement(read_motion(motion, n_scans)), "the affines"
+    if source != FROM_EITHER:
+        return _column(table, source, n_scans, "design.censor.source"), f"{source} of {table and table.name}"
+    if motion is not None and of_affines(tables.read_json(motion)):
+        return framewise_displacement(read_motion(motion, n_scans)), "the affines"
+    if table is None:
+        assert motion is not None
+        return framewise_displacement(read_motion(motion, n_scans)), ""  # raises: it tells nothing
+    found = of_table(table, n_scans)
+    if found.framewise is None:
+        raise InputError(
+            table,
+            "says nothing of motion, nor do the affines of the volumes",
+            expected="framewise_displacement, or trans_x to rot_z (mm, radians)",
+            remedy="name another column in design.censor.source, or set framewise_displacement: null",
+        )
+    known = found.framewise.copy()
+    known[:1] = 0.0
+    if not np.isfinite(known).all():
+        raise InputError(
+            table,
+            f"does not say how far scan {int(np.flatnonzero(~np.isfinite(known))[0])} moved",
+            expected="a number for each scan but the first",
+            remedy="complete the column, or name another one in design.censor.source",
+        )
+    return known, found.said
 
 
 def censored_scans(
-    censor: Mapping[str, Any], table: Path | None, parameters: FloatArray | None, n_scans: int
+    censor: Mapping[str, Any], table: Path | None, displacement: FloatArray | None, n_scans: int
 ) -> list[int]:
     """Scans, counted from 0, whose framewise displacement is above the threshold or that a column marks.
 
     Parameters
     ----------
-    censor : the config's design.censor: framewise_displacement (mm), source and column.
+    censor : the config's design.censor: framewise_displacement (mm) and column.
     table : the run's confounds.
-    parameters : (n, 6), from the affines, where they are the source.
+    displacement : (n,), mm, see :func:`displacement_of`; None where there is no threshold.
     """
     marked = np.zeros(n_scans, dtype=bool)
-    limit, source, column = (censor[name] for name in ("framewise_displacement", "source", "column"))
-    if limit is not None and source == FROM_AFFINES:
-        assert parameters is not None
-        marked |= framewise_displacement(parameters) > limit
-    elif limit is not None:
-        marked |= _column(table, source, n_scans, "design.censor.source") > limit
+    column = censor["column"]
+    if displacement is not None:
+        marked |= displacement > censor["framewise_displacement"]
     if column is not None:
         values = _column(table, column, n_scans, "design.censor.column")
         if odd := [scan for scan, value in enumerate(values) if value not in (0.0, 1.0)]:
@@ -249,6 +283,8 @@ def _column(table: Path | None, name: str, n_scans: int, key: str) -> FloatArray
     """One column of a table (n,), with 0 for a first row without a value."""
     assert table is not None
     names, values = read_confounds(table, [name], n_scans, "zero", key)
+    if not names:
+        raise confounds.no_column(table, name, confounds.columns(table), key)
     if len(names) > 1:
         raise InputError(
             f"config key {key}",

@@ -5,11 +5,13 @@ Images in, images and mm out. A plain grid has its voxel axes along x, y and z o
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from firstlevel.figures import shortened
 from firstlevel.stage import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ Cuts = list[float] | dict[str, list[float]]
 INCHES_PER_MM = 1 / 55
 MAX_WIDTH = 14.0  # inches
 MARGIN = 10.0  # mm shown around the brain
+FINEST = 4  # parts into which a voxel of the map is cut for a background of smaller voxels, along each axis
 
 
 def finite(image: Image) -> npt.NDArray[np.float32]:
@@ -39,7 +42,12 @@ def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
     """Both images on one plain grid: the map's own, or a finer one where that is oblique.
 
     The map is sampled by nearest neighbour and keeps its values, the background linearly. What is not finite
-    becomes 0, and the background's brightest 0.5 % are cut off: they would leave the brain dark.
+    becomes 0, and the background's brightest 0.5 % are cut off: they would leave the brain dark. A background
+    of smaller voxels, such as a T1w, keeps its detail: its grid cuts each voxel of the map into whole parts.
+
+    Raises
+    ------
+    InputError : the background holds nothing where the map is.
     """
     from nilearn.image import reorder_img, resample_img
 
@@ -52,31 +60,54 @@ def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
     plain = reorder_img(plain, copy_header=True)
     brightness = finite(background)
     mean = like(background, np.clip(brightness, *np.percentile(brightness, [1, 99.5])))
-    onto = {"target_affine": plain.affine, "target_shape": plain.shape}
-    return plain, resample_img(mean, interpolation="linear", **onto, **how)
+    parts = _parts(np.diag(plain.affine)[:3], np.linalg.norm(background.affine[:3, :3], axis=0).min())
+    finer = plain.affine @ np.diag([*(1 / parts), 1.0])
+    finer[:3, 3] -= np.diag(plain.affine)[:3] * (1 - 1 / parts) / 2
+    onto = {"target_affine": finer, "target_shape": tuple(int(n) for n in plain.shape * parts)}
+    behind: Image = resample_img(mean, interpolation="linear", **onto, **how)
+    if np.any(finite(plain)) and not np.any(finite(cropped_to_brain(plain, behind)[1])):
+        raise InputError(
+            str(background.get_filename()),
+            "holds nothing where the map is, so that it cannot be its background",
+            expected="an image in the space of the map, by the affine of its header",
+            remedy="set figures.background: mean, or name another image",
+        )
+    return plain, behind
+
+
+def _parts(steps: npt.NDArray[np.float64], own: float) -> npt.NDArray[np.float64]:
+    """Parts of a voxel of sides `steps` (3,) that are about as large as the voxels of a background, `own`."""
+    return np.clip(np.floor(steps / own + 0.25), 1, FINEST)
 
 
 def cropped_to_brain(zmap: Image, mean: Image) -> tuple[Image, Image]:
-    """Both images around the voxels where the map is not 0, with a margin; an all-zero map is left whole."""
+    """Both images around the voxels where the map is not 0, with a margin; one of zeros is left whole.
+
+    The second may be on a finer grid, which cuts each voxel of the map into whole parts.
+    """
     inside = np.argwhere(finite(zmap))
     if inside.size == 0:
         return zmap, mean
     margin = np.ceil(MARGIN / np.diag(zmap.affine)[:3]).astype(int)
     first, last = np.maximum(inside.min(axis=0) - margin, 0), inside.max(axis=0) + margin
     box = tuple(slice(start, stop + 1) for start, stop in zip(first, last, strict=True))
-    return zmap.slicer[box], mean.slicer[box]
+    parts = [fine // coarse for fine, coarse in zip(mean.shape, zmap.shape, strict=True)]
+    finer = tuple(slice(of.start * n, of.stop * n) for of, n in zip(box, parts, strict=True))
+    return zmap.slicer[box], mean.slicer[finer]
 
 
 def isotropic(zmap: Image, mean: Image, most: int) -> tuple[Image, Image]:
     """Both images of a plain grid on one of equal sides and of about `most` voxels at most.
 
-    The side is the smallest of the voxels', or larger; the map is sampled by nearest neighbour.
+    The side is the smallest of the voxels' of either image, or larger; the map is sampled by nearest
+    neighbour.
     """
     from nilearn.image import resample_img
 
     sides = np.diag(zmap.affine)[:3]
     extent = sides * zmap.shape
-    side = max(sides.min(), float(np.prod(extent) / most) ** (1 / 3))
+    smallest = min(sides.min(), np.diag(mean.affine)[:3].min())
+    side = max(smallest, float(np.prod(extent) / most) ** (1 / 3))
     shape = tuple(int(n) for n in np.ceil(extent / side - 1e-6))
     first = zmap.affine[:3, 3] - sides / 2 + side / 2
     onto = np.diag([side, side, side, 1.0])
@@ -150,6 +181,13 @@ def as_chosen(zmap: Image, display_mode: str, cut_coords: list[float]) -> Cuts:
 def directions_of(display_mode: str) -> str:
     """Axes that are cut, in the order in which nilearn takes their coordinates."""
     return "".join(sorted(display_mode)) if set(display_mode) <= set("xyz") else "xyz"
+
+
+def background_named(path: Path) -> str:
+    """What a map is drawn over, where it is not the mean of the runs that it is from."""
+    if path.name.endswith("_desc-mean_boldref.nii.gz"):
+        return ""
+    return " · over the T1w" if "_T1w." in path.name else f" · over {shortened(path.name)}"
 
 
 def size(zmap: Image, display_mode: str, cuts: Cuts) -> tuple[float, float]:

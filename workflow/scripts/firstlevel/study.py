@@ -251,22 +251,37 @@ def slice_time_ref(config: Mapping[str, Any]) -> float | str:
 
 def confounds_key(config: Mapping[str, Any]) -> str | None:
     """Config key that needs the runs' tables of confounds, None where none does."""
-    design, censor = config["design"], config["design"]["censor"]
+    study, design, censor = config["study"], config["design"], config["design"]["censor"]
     asked = {
         "design.confounds": design["confounds"],
         "design.fmriprep_confounds": design["fmriprep_confounds"]["strategy"],
         "design.censor.column": censor["column"],
         "design.censor.source": censor["framewise_displacement"] is not None
-        and censor["source"] != "affines",
+        and censor["source"] not in ("affines", *(["auto"] if study["source"] != "bids" else [])),
     }
     return next((key for key, value in asked.items() if value), None)
 
 
-def needs_motion(config: Mapping[str, Any]) -> bool:
-    """Whether designs need what moved, which is known once a run is resampled."""
+def confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
+    """Table that the design of a run reads; none where nothing asks for it."""
     censor = config["design"]["censor"]
-    by_affines = censor["framewise_displacement"] is not None and censor["source"] == "affines"
-    return by_affines or bool(config["design"]["motion_regressors"])
+    either = censor["framewise_displacement"] is not None and censor["source"] == "auto"
+    return [run.confounds] if run.confounds and (either or confounds_key(config)) else []
+
+
+def needs_motion(config: Mapping[str, Any], run: Run | None = None) -> bool:
+    """Whether the design of a run (None: of any) needs what moved, which is known once it is resampled.
+
+    Where the source of framewise displacement is auto, one 4D image with a table of confounds needs none: its
+    header has one affine, and nothing beside it others.
+    """
+    censor = config["design"]["censor"]
+    if config["design"]["motion_regressors"]:
+        return True
+    if censor["framewise_displacement"] is None or censor["source"] not in ("affines", "auto"):
+        return False
+    by_table = censor["source"] == "auto" and run is not None and run.confounds is not None
+    return not (by_table and run is not None and len(run.images) == len(run.bold) == 1)
 
 
 def _named_run(number: int, trunk: str, study: Mapping[str, Any], *, made: bool) -> Run:

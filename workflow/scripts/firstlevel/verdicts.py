@@ -7,6 +7,10 @@ from typing import Any, NamedTuple
 
 COLUMNS = ("run", "contrast", "measure", "value", "limit", "verdict", "sentence")
 NOTHING = "n/a"
+FINE, LOOK, UNKNOWN = WORDS = ("fine", "look", "n/a")
+"""Of a verdict: keeps to its limit, does not, or nothing is known that could be held against it."""
+SHOWN_SPIKES = 5
+UNKNOWN_MOTION = "unknown"
 Limits = Mapping[str, float]
 
 
@@ -32,14 +36,16 @@ def of_run(
     run : beginning of the names of the run's files.
     measured : what ``measure_quality`` found.
     n_above : volumes of a framewise displacement above its limit, None where it is not known.
-    design : LargestCorrelation (Value and two Regressors, or None), LargestVarianceInflation (Value and
-        Regressor, or None) and ConditionNumber; a Value of None is infinite.
+    design : DvarsSpikes (volumes), LargestDvarsScore (None where it is not known), LargestCorrelation
+        (Value and two Regressors, or None), LargestVarianceInflation (Value and Regressor, or None) and
+        ConditionNumber; a Value of None is infinite.
     limits : the config's section quality.
     """
     residuals = measured["Residuals"]
     return [
-        _displacement(run, measured["Displacement"]["Largest"], limits["displacement"]),
-        _framewise(run, n_above, measured["NumberOfVolumes"], limits),
+        _displacement(run, measured, limits["displacement"]),
+        _framewise(run, n_above, measured, limits),
+        _dvars(run, design, measured["Dvars"], limits["dvars"]),
         _outside(run, measured["OutsideFieldOfView"], limits["outside"]),
         _tsnr(run, measured["MedianTsnr"], limits["tsnr"]),
         _autocorrelation(run, residuals, limits["autocorrelation"]),
@@ -115,7 +121,7 @@ def of_contrast(contrast: str, found: tuple[float, float] | None, limits: Limits
 
 
 def _word(fine: bool) -> str:
-    return "fine" if fine else "look"
+    return FINE if fine else LOOK
 
 
 def _nothing_varies(run: str, measure: str, limit: float) -> Verdict:
@@ -123,30 +129,67 @@ def _nothing_varies(run: str, measure: str, limit: float) -> Verdict:
     return Verdict(run, NOTHING, measure, NOTHING, limit, "look", said)
 
 
-def _displacement(run: str, largest: float | None, limit: float) -> Verdict:
+def _displacement(run: str, measured: Mapping[str, Any], limit: float) -> Verdict:
+    largest = measured["Displacement"]["Largest"]
     if largest is None:
-        said = "All volumes share one affine, so that nothing is known of motion."
-        return Verdict(run, NOTHING, "displacement", NOTHING, limit, "fine", said)
+        return Verdict(run, NOTHING, "displacement", NOTHING, limit, UNKNOWN, _unknown(measured, "moved"))
     fine = largest <= limit
-    said = f"No part of the brain moved more than {largest:.2g} mm from where it was in the first volume."
+    where = _by_table(measured)
+    said = (
+        f"No part of the brain moved more than {largest:.2g} mm from where it was in the first volume{where}."
+    )
     if not fine:
         said = (
-            f"Some part of the brain moved {largest:.2g} mm from where it was in the first volume, more than "
-            f"{limit:g} mm: look at the motion and at the first and last volumes."
+            f"Some part of the brain moved {largest:.2g} mm from where it was in the first volume{where}, "
+            f"more than {limit:g} mm: look at the motion and at the first and last volumes."
         )
     return Verdict(run, NOTHING, "displacement", largest, limit, _word(fine), said)
 
 
-def _framewise(run: str, n_above: int | None, n_volumes: int, limits: Limits) -> Verdict:
+def _framewise(run: str, n_above: int | None, measured: Mapping[str, Any], limits: Limits) -> Verdict:
     threshold, limit = limits["framewise_displacement"], limits["framewise_displacement_share"]
     if n_above is None:
-        said = "All volumes share one affine, so that nothing is known of motion from volume to volume."
-        return Verdict(run, NOTHING, "framewise_displacement", NOTHING, limit, "fine", said)
+        said = _unknown(measured, "moved from volume to volume")
+        return Verdict(run, NOTHING, "framewise_displacement", NOTHING, limit, UNKNOWN, said)
+    n_volumes = measured["NumberOfVolumes"]
     share = n_above / n_volumes
     said = f"{n_above} of {n_volumes} volumes moved more than {threshold:g} mm against the one before"
+    said += _by_table(measured)
     fine = share <= limit
     said += "." if fine else f", more than {_percent(limit)}: look at the motion, and consider censoring."
     return Verdict(run, NOTHING, "framewise_displacement", share, limit, _word(fine), said)
+
+
+def _unknown(measured: Mapping[str, Any], what: str) -> str:
+    """Why nothing is known of motion; a table may tell one measure of it and not the other."""
+    if measured["MotionSource"] == UNKNOWN_MOTION:
+        return f"{measured['MotionFrom']}: how the head {what} is not known."
+    return f"The table of confounds does not tell how the head {what} ({measured['MotionFrom']})."
+
+
+def _by_table(measured: Mapping[str, Any]) -> str:
+    return " (by the table of confounds)" if measured["MotionSource"] == "confounds" else ""
+
+
+def _dvars(run: str, found: Mapping[str, Any], measured: Mapping[str, Any], limit: float) -> Verdict:
+    spikes, score = found["DvarsSpikes"], found["LargestDvarsScore"]
+    if score is None:
+        said = (
+            "The change from volume to volume is not known: the run is too short, or its mean is not above 0."
+        )
+        return Verdict(run, NOTHING, "dvars", NOTHING, limit, UNKNOWN, said)
+    usual = f"the median of {measured['Median']:.2g} %"
+    if not spikes:
+        said = f"No volume changed more than {score:.2g} robust standard deviations above {usual} (DVARS)."
+        return Verdict(run, NOTHING, "dvars", score, limit, FINE, said)
+    named = ", ".join(map(str, spikes[:SHOWN_SPIKES])) + (", ..." if len(spikes) > SHOWN_SPIKES else "")
+    counted = f"{len(spikes)} volume{'' if len(spikes) == 1 else 's'} ({named}; the first is 0)"
+    said = (
+        f"{counted} changed far more than the others: DVARS up to {score:.2g} robust standard deviations "
+        f"above {usual}, more than {limit:g}: look at the "
+        "carpet, and consider censoring."
+    )
+    return Verdict(run, NOTHING, "dvars", score, limit, LOOK, said)
 
 
 def _outside(run: str, share: float, limit: float) -> Verdict:
@@ -218,7 +261,7 @@ def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
 def _correlation(run: str, found: Mapping[str, Any] | None, limit: float) -> Verdict:
     if found is None:
         said = "There is one regressor of interest or none, so that no two can correlate."
-        return Verdict(run, NOTHING, "correlation", NOTHING, limit, "fine", said)
+        return Verdict(run, NOTHING, "correlation", NOTHING, limit, UNKNOWN, said)
     value, (first, second) = found["Value"], found["Regressors"]
     fine = abs(value) <= limit
     said = f"The regressors {first} and {second} correlate by {value:.2f}, the most of all pairs of interest"
@@ -229,7 +272,7 @@ def _correlation(run: str, found: Mapping[str, Any] | None, limit: float) -> Ver
 def _variance_inflation(run: str, found: Mapping[str, Any] | None, limit: float) -> Verdict:
     if found is None:
         said = "There is no regressor of interest."
-        return Verdict(run, NOTHING, "vif", NOTHING, limit, "fine", said)
+        return Verdict(run, NOTHING, "vif", NOTHING, limit, UNKNOWN, said)
     value, name = found["Value"], found["Regressor"]
     if value is None:
         said = f"The regressor {name} follows from the others and cannot be estimated: look at the design."
