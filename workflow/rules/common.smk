@@ -12,7 +12,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import clock, events, kernels, study, summary
+from firstlevel import clock, events, kernels, preprocessed, study, summary
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -164,6 +164,32 @@ def of_run(attribute):
         return getattr(row(wildcards), attribute)
 
     return value
+
+
+def events_of_run(wildcards):
+    """Files that hold the events of a run: one, or one per condition; none where the model needs none."""
+    return [str(file) for file in stop_on_input_error(events.files, row(wildcards).events)]
+
+
+@functools.cache
+def t1w(run):
+    """The T1w in the space of a run, where the study has one."""
+    return preprocessed.t1w_of(config, run)
+
+
+def background(wildcards):
+    """What the maps of a subject are drawn over."""
+    asked = config["figures"]["background"]
+    if asked not in ("auto", "mean", "T1w"):
+        return asked
+    found = t1w(runs_of(wildcards)[0]) if asked != "mean" else None
+    if asked == "T1w" and not found:
+        name = SUBJECT_LABEL.format(**wildcards)
+        raise WrongInput(
+            f"config key figures.background is T1w, and {name} has no desc-preproc_T1w in the space of its runs; "
+            "auto takes the mean image there"
+        )
+    return found or f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz".format(**wildcards)
 
 
 def confounds(wildcards):

@@ -64,11 +64,6 @@ rule fetch_dataset:
         "../scripts/fetch_dataset.py"
 
 
-def events_of_run(wildcards):
-    """Files that hold the events of a run: one, or one per condition; none where the model needs none."""
-    return [str(file) for file in stop_on_input_error(events.files, row(wildcards).events)]
-
-
 rule extract_events:
     """Bring the events of a run into one form, in seconds."""
     input:

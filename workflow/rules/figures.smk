@@ -1,28 +1,4 @@
 # In: z maps, mean images or T1w, designs, events, motion. Out: pictures.
-import functools
-
-from firstlevel import preprocessed
-
-
-@functools.cache
-def t1w(run):
-    """The T1w in the space of a run, where the study has one."""
-    return preprocessed.t1w_of(config, run)
-
-
-def background(wildcards):
-    """What the maps of a subject are drawn over."""
-    asked = config["figures"]["background"]
-    if asked not in ("auto", "mean", "T1w"):
-        return asked
-    found = t1w(runs_of(wildcards)[0]) if asked != "mean" else None
-    if asked == "T1w" and not found:
-        name = SUBJECT_LABEL.format(**wildcards)
-        raise WrongInput(
-            f"config key figures.background is T1w, and {name} has no desc-preproc_T1w in the space of its runs; "
-            "auto takes the mean image there"
-        )
-    return found or f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz".format(**wildcards)
 
 
 rule plot_zmap:
