@@ -93,7 +93,7 @@ CODE_EDITS = {
     "firstlevel/glm.py": FIT,
     "firstlevel/design.py": DESIGN,
     "firstlevel/dependence.py": DESIGN,
-    "firstlevel/motion.py": RESAMPLING,
+    "firstlevel/motion.py": RESAMPLING | DESIGN,
     "firstlevel/nuisance.py": DESIGN,
     "firstlevel/timing.py": DESIGN,
     "firstlevel/repetition.py": RESAMPLING | DESIGN,

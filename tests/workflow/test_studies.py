@@ -157,7 +157,7 @@ MASK = {"compute_mask": 1, "fit_glm": 2} | CONTRASTS
 ONE_RUN = {"resample_run": 1, "plot_motion": 1, "compute_mean_image": 1, "compute_mean_image_over_runs": 1}
 INPUT_EDITS = {
     "events1.tsv": {"extract_events": 1, "plot_events": 1} | ONE_DESIGN,
-    "confounds2.tsv": ONE_DESIGN,
+    "confounds2.tsv": {"plot_motion": 1} | ONE_DESIGN,
     "mask.hdr": MASK,
     "mask.img": MASK,
     "run2.nii.gz": ONE_DESIGN | ONE_RUN | MASK,

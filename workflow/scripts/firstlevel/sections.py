@@ -47,7 +47,7 @@ def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
 
     Raises
     ------
-    InputError : the background holds nothing where the map is.
+    InputError : what the background holds is not where the map is.
     """
     from nilearn.image import reorder_img, resample_img
 
@@ -65,7 +65,8 @@ def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
     finer[:3, 3] -= np.diag(plain.affine)[:3] * (1 - 1 / parts) / 2
     onto = {"target_affine": finer, "target_shape": tuple(int(n) for n in plain.shape * parts)}
     behind: Image = resample_img(mean, interpolation="linear", **onto, **how)
-    if np.any(finite(plain)) and not np.any(finite(cropped_to_brain(plain, behind)[1])):
+    elsewhere = np.any(brightness) and not np.any(finite(cropped_to_brain(plain, behind)[1]))
+    if np.any(finite(plain)) and elsewhere:
         raise InputError(
             str(background.get_filename()),
             "holds nothing where the map is, so that it cannot be its background",
