@@ -310,8 +310,11 @@ def _censoring(design: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]
     told = f" ({'; '.join(why)})" if why else ""
     if not any(counts):
         return [Sentence(f"No volume was to be censored{told}.", cites)]
-    one = "s per run were censored, one regressor each" if max(counts) > 1 or len(runs) > 1 else ""
-    return [Sentence(f"{_range(counts)} volume{one or ' was censored, with one regressor'}{told}.", cites)]
+    if set(counts) == {1}:
+        per_run = " per run" if len(runs) > 1 else ""
+        return [Sentence(f"1 volume{per_run} was censored, with one regressor{told}.", cites)]
+    text = f"{_range(counts)} volumes per run were censored, one regressor each{told}."
+    return [Sentence(text, cites)]
 
 
 def _modulators(runs: Sequence[Run]) -> list[Sentence]:
