@@ -70,7 +70,7 @@ PLAIN = [(10.0, 5.0, "faces"), (30.0, 5.0, "houses")]
         HEADER + "1e1\t5e0\tfaces\n3.0E+01\t5\thouses\n",
         (HEADER + "10\t5\tfaces\n30\t5\thouses\n").replace("\n", "\r\n"),
         (HEADER + "10\t5\tfaces\n30\t5\thouses\n").replace("\n", "\r"),
-        gzip.compress((HEADER + "10\t5\tfaces\n30\t5\thouses\n").encode()),
+        gzip.compress((HEADER + "10\t5\tfaces\n30\t5\thouses\n").encode(), mtime=0),
         HEADER + "10\t5\tfaces\n15\tn/a\tn/a\n20\t5\tNA\n22\t5\tN/A\nn/a\t5\tfaces\n30\t5\thouses\n",
     ],
 )  # fmt: skip
