@@ -232,7 +232,7 @@ def of_kind(kind, part):
     return st.fixed_dictionaries(
         {key: values[key] for key in values if key in required},
         optional={key: values[key] for key in values if key not in required},
-    )
+    ).filter(lambda made: len(made) >= part.get("minProperties", 0))
 
 
 def places(part, path=()):
