@@ -153,11 +153,6 @@ def folders(root: Path, subjects: Iterable[str]) -> Iterator[tuple[tuple[str, st
             yield (subject, session[4:]), [top, own, above, *inner], has_func
 
 
-def applies(file: File, entities: Entities) -> bool:
-    """Whether a file holds for an image by inheritance: the image has all its entities."""
-    return file.entities.items() <= entities.items()
-
-
 def nearest(levels: Sequence[Sequence[File]], entities: Entities, ignored: Sequence[str] = ()) -> list[File]:
     """Files that hold for a run by inheritance: of the deepest folder, those that name it most closely."""
     for files in reversed(levels):
