@@ -3,6 +3,8 @@ PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 
+unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS MPLBACKEND  # of the user's shell: here, the lock files decide
+
 .DEFAULT_GOAL := help
 .PHONY: $(shell sed -nE 's/^([a-z][a-z0-9.-]*):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 

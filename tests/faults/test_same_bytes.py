@@ -17,8 +17,11 @@ ODD = {
     "LANG": "tr_TR.UTF-8",
     "TZ": "Pacific/Kiritimati",
     "COLUMNS": "40",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PYTHONWARNINGS": "error",
 }
-"""Another order of sets, plain ASCII, a clock 14 hours ahead."""
+"""Another order of sets, plain ASCII, a clock 14 hours ahead, what Jupyter sets, warnings that stop."""
+MATPLOTLIBRC = "text.usetex: True\nfont.size: 30\naxes.facecolor: red\nsavefig.dpi: 20\nfigure.dpi: 300\n"
 KERNELS = ("Prescott", "Haswell", "SkylakeX")
 """OpenBLAS's kernels of 2004 without AVX, of 2013 with AVX2, of 2017 with AVX-512."""
 
@@ -40,13 +43,18 @@ SHORT = [
 
 
 def test_pages_and_figures_made_anew_elsewhere_are_the_same(tmp_path, small_study):
-    """One core, no network, odd folder, other hash seed, locale, time zone, rights: pages and figures."""
+    """One core, no network, odd folder, other hash seed, locale, time zone, rights, packages, matplotlibrc."""
     folder = tmp_path / "other földer, with blanks" / "study"
     shutil.copytree(small_study.folder, folder, symlinks=True)
     study = Study(folder, small_study.config)
     for path in [*(study.results / name for name in SHORT), study.results / "report.html"]:
         path.unlink()
-    study.snakemake("--cores", "1", under=surroundings(**ODD))
+    for package in ("firstlevel", "nibabel", "matplotlib"):
+        (tmp_path / "other" / package).mkdir(parents=True)
+        (tmp_path / "other" / package / "__init__.py").write_text("raise SystemExit('of another environment')")
+    (folder / "matplotlibrc").write_text(MATPLOTLIBRC)
+    other = {"PYTHONPATH": str(tmp_path / "other"), "MATPLOTLIBRC": str(folder / "matplotlibrc")}
+    study.snakemake("--cores", "1", under=surroundings(**ODD, **other))
     assert different(study, small_study) == []
     assert (study.results / "report.html").stat().st_mode & 0o777 == 0o600
 

@@ -1,11 +1,15 @@
 """The resampling kernel against scipy.ndimage."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy.ndimage import affine_transform, map_coordinates
 from scipy.spatial.transform import Rotation
 
 from firstlevel import resampling
+from firstlevel.stage import SCRIPTS
 
 SINGLE_PRECISION = 1e-3
 """Absolute, at values near 850: rounding of single-precision spline coefficients."""
@@ -194,3 +198,14 @@ def test_voxel_map_goes_through_millimetres():
     np.testing.assert_allclose(
         affine @ resampling.voxel_map(affine, target) @ at, target @ at, rtol=1e-12, atol=1e-12
     )
+
+
+def test_kernels_are_compiled_without_a_cache_where_none_can_be_written():
+    """As in a read-only checkout of a user without a home: numba then finds no place, and says so by an error."""
+    code = (
+        "from numba.core import caching; caching.CacheImpl._locator_classes = []\n"
+        "import numpy as np; from firstlevel import resampling; assert not resampling.IS_CACHED\n"
+        "volume = np.arange(60, dtype=np.float32).reshape(3, 4, 5)\n"
+        "assert np.allclose(resampling.resample(volume, np.eye(4), (5, 4, 3)), volume, atol=1e-3)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS, check=True)

@@ -12,7 +12,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import clock, events, kernels, preprocessed, study, summary
+from firstlevel import clock, events, isolation, kernels, preprocessed, study, summary
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -45,6 +45,8 @@ def runs_of_study():
 
 
 kernels.choose(os.environ)  # of this process and all that it starts, here or on another node
+if (line := isolation.isolate(os.environ)) and workflow.is_main_process:
+    print(line, file=sys.stderr)
 if workflow.is_main_process and not workflow.dryrun:
     made = ("<results>", "<data>/simulated", "<data>/spm_multimodal")
     folders = [Path(workflow.pathvars.apply(folder)) for folder in made]

@@ -67,6 +67,8 @@ def resample_run(
         repetition_time_decides,
     )
     seconds = volumes.repetition_time
+    if not resampling.IS_CACHED:
+        logging.info("kernels are compiled anew: no folder for them can be written (NUMBA_CACHE_DIR names one)")
     for warning in volumes.warnings:
         logging.warning("%s: %s", series.files[0], warning)
     grids = series.grids()

@@ -39,6 +39,19 @@ HALF = 0.5
 """Voxels from the centre of a slice to its face."""
 
 
+def _finds_a_cache() -> bool:
+    """Whether numba has a folder to keep compiled kernels in, in the checkout or in the user's cache."""
+    try:
+        numba.njit(cache=True)(_finds_a_cache)
+    except RuntimeError:
+        return False
+    return True
+
+
+IS_CACHED = _finds_a_cache()
+_compiled = numba.njit(cache=IS_CACHED, nogil=True)
+
+
 def same_grid(
     shape: tuple[int, ...], affine: FloatArray, other_shape: tuple[int, ...], other: FloatArray
 ) -> bool:
@@ -136,7 +149,7 @@ def carried_coverage(covered: UInt8Array, mapping: FloatArray, shape: tuple[int,
     return carried
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _to_coefficients(volume):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Spline coefficients of a volume, in place; samples are mirrored about the outermost."""
     size_z, size_y, size_x = volume.shape
@@ -153,7 +166,7 @@ def _to_coefficients(volume):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
                 volume[k, j, i] = turned[i, j]
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _filter(lines):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Filter each column of [n, m] forth and back; the inner loops run over columns, which are contiguous."""
     n, m = lines.shape
@@ -184,7 +197,7 @@ def _filter(lines):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             lines[k, i] = POLE * (lines[k + 1, i] - lines[k, i])
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Sum of the 64 coefficients around each point, a row of points at a time.
 
@@ -237,7 +250,7 @@ def _interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-unt
                 start = stop
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _settled(at, size, rim):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Where a point lies along one axis of the source, put inside where it is as good as inside."""
     if size == 1:
@@ -249,7 +262,7 @@ def _settled(at, size, rim):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
     return at
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _add_stretch(flat, line, size_x, weight, c, n_points, start, stop, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Add what the four lines of plane `c` give to the points from `start` to `stop` of a row.
 
@@ -275,7 +288,7 @@ def _add_stretch(flat, line, size_x, weight, c, n_points, start, stop, row):  # 
         row[i] += weight[plane + i] * along
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _at_rim(coefficients, x, y, z, weight):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Sum around one point next to the rim, where coefficients are mirrored; `weight` is (3, 4)."""
     size_z, size_y, size_x = coefficients.shape
@@ -290,7 +303,7 @@ def _at_rim(coefficients, x, y, z, weight):  # type: ignore[no-untyped-def]  # n
     return value
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _knots_and_weights(at, knot, weight):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Knot below each point, and the cubic B-spline at the knots -1, 0, 1 and 2 from it."""
     for i in range(at.size):
@@ -304,7 +317,7 @@ def _knots_and_weights(at, knot, weight):  # type: ignore[no-untyped-def]  # noq
         weight[3, i] = past * past * past * SIXTH
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _mirror(index, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Index into an axis that is mirrored about its outermost samples."""
     if size == 1:
@@ -316,7 +329,7 @@ def _mirror(index, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
     return index
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _count_outside(matrix, offset, source, rim, covered):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Count and clear voxels outside: what is inside of a row is one stretch, so from both ends inwards."""
     count = 0
@@ -334,7 +347,7 @@ def _count_outside(matrix, offset, source, rim, covered):  # type: ignore[no-unt
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _is_inside(matrix, offset, source, rim, i, j, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Whether a voxel's point lies within the source, or as good as that."""
     inside = True
@@ -346,7 +359,7 @@ def _is_inside(matrix, offset, source, rim, i, j, k):  # type: ignore[no-untyped
     return inside
 
 
-@numba.njit(cache=True, nogil=True)
+@_compiled
 def _carry_coverage(covered, matrix, offset, rim, carried):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     size_z, size_y, size_x = covered.shape
     knot = np.empty(3, dtype=np.int64)
