@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from firstlevel import bids, study, summary
+from firstlevel import bids, study, summary, texts
 from firstlevel import config as configs
 from firstlevel.stage import InputError
 from firstlevel.study import LeftOut
@@ -44,6 +44,22 @@ def raw(tmp_path):
     put(root, "task-faces_events.tsv", "task-faces_bold.json", "sub-01/sub-01_task-faces_bold.json")
     put(root, "sub-01/func/sub-01_task-faces_run-02_bold.json", "participants.tsv", "README", "sub-01.html")
     return root
+
+
+@pytest.mark.parametrize("odd", ["<old>", "{x}", "{x,[a-z]+}"])
+def test_name_that_snakemake_would_replace_leaves_its_run_out(raw, odd):
+    """Path variables and wildcards in the name of an image: that run has a reason, the others are runs."""
+    image = f"sub-03_task-faces_acq-{odd}_bold.nii.gz"
+    put(raw, f"sub-03/func/{image}")
+    runs, reasons = found(raw)
+    assert [run.subject for run in runs] == ["01", "01", "02", "02"]
+    assert image in reasons
+
+
+@pytest.mark.parametrize("fine", ["a<b", "a>b", "x{", "{}", "{a-b}", "<B>"])
+def test_names_that_snakemake_takes_as_they_are_are_no_patterns(fine):
+    """Rare characters are no reason to leave a run out."""
+    assert texts.pattern_in(fine) is None
 
 
 def test_labels_keep_their_form_and_order(raw):

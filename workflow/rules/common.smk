@@ -38,7 +38,7 @@ def runs_of_study():
         configs.check_keys(workflow.configfiles)
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     configs.check_config(config, schema)
-    runs, left_out = study.run_table(config, "<data>")
+    runs, left_out = study.run_table(config, workflow.pathvars.apply("<data>"))
     if workflow.is_main_process:
         configs.check_contrasts(config, runs)
     return runs, left_out
@@ -446,9 +446,8 @@ def summarise():
     folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
     maps = maps_below(folder)
     rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], SESSION.removeprefix("_ses-"))
-    table = [[workflow.pathvars.apply(cell) for cell in row] for row in rows]
-    print(summary.write(folder / "runs.tsv", table, LEFT_OUT), file=sys.stderr)
-    return table
+    print(summary.write(folder / "runs.tsv", rows, LEFT_OUT), file=sys.stderr)
+    return rows
 
 
 def report_failures(table):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import bids_choice, bids_files, bids_rows, expressions, spm_affines, study
+from firstlevel import bids_choice, bids_files, bids_rows, expressions, spm_affines, study, texts
 from firstlevel.bids_files import LABEL, Entities, File, Level
 from firstlevel.bids_rows import Found
 from firstlevel.stage import InputError
@@ -315,13 +315,17 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
     read = (image, *events[:1], *sidecars, *confounds[:1], *(masks if own_mask else ()))
     if missing := next((file for file in read if file.is_link and file.is_missing), None):
         return f"{missing.name} is a link to nothing (datalad get fetches it)"
+    affines = _affines_beside(image, levels[-1])
+    for name in (*(file.name for file in read), *map(os.path.basename, affines)):
+        if pattern := texts.pattern_in(name):
+            return f"{name} has {pattern} in its name, which Snakemake would replace: rename it"
     labels = image.labels
     return Run(
         subject=labels["sub"],
         session=labels.get("ses"),
         task=labels["task"],
         run=labels.get("run"),
-        bold=(image.path, *_affines_beside(image, levels[-1])),
+        bold=(image.path, *affines),
         events=events[0].path if events else "",
         confounds=confounds[0].path if len(confounds) == 1 else None,
         repetition_time=config["study"]["repetition_time"],

@@ -15,7 +15,7 @@ from typing import Any
 from firstlevel import confounds, events, expressions, regressors, spm_affines, tables
 from firstlevel.regressors import DRIFT
 from firstlevel.stage import InputError
-from firstlevel.study import FACES, Run, confounds_key, needs_motion
+from firstlevel.study import FACES, Run, confounds_key, needs_motion, plain
 
 REFERENCE = "see config/README.md"
 
@@ -47,21 +47,11 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
         )
     _check_source(config)
     _check_design(config)
-    if config["mask"] not in ("epi", "derivatives") and not Path(config["mask"]).is_file():
-        raise InputError(
-            f"config key mask ({Path(config['mask']).absolute()})",
-            "there is no such file",
-            expected="epi, or the path of a mask image",
-            remedy="correct the path; it is relative to the working directory",
-        )
-    background = config["figures"]["background"]
-    if background not in ("auto", "mean", "T1w") and not Path(background).is_file():
-        raise InputError(
-            f"config key figures.background ({Path(background).absolute()})",
-            "there is no such file",
-            expected="auto, mean, T1w, or the path of an image",
-            remedy="correct it; a path is relative to the working directory",
-        )
+    if config["mask"] not in ("epi", "derivatives"):
+        _check_file("mask", config["mask"], "epi, or the path of a mask image")
+    if config["figures"]["background"] not in ("auto", "mean", "T1w"):
+        expected = "auto, mean, T1w, or the path of an image"
+        _check_file("figures.background", config["figures"]["background"], expected)
     for label, expression in config["contrasts"].items():
         for text in rows_of(expression):
             try:
@@ -81,6 +71,19 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
             expected="labels that name different files on every disk",
             remedy="rename one of them",
         )
+
+
+def _check_file(key: str, path: str, expected: str) -> None:
+    """The file of a config key is there, and Snakemake can take its name."""
+    where = f"config key {key} ({Path(path).absolute()})"
+    if not Path(path).is_file():
+        raise InputError(
+            where,
+            "there is no such file",
+            expected=expected,
+            remedy="correct it; a path is relative to the working directory",
+        )
+    plain(path, where, None)
 
 
 def _expand_home(config: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from firstlevel import tables
+from firstlevel import tables, texts
 from firstlevel.expressions import suggestion
 from firstlevel.stage import InputError
 from firstlevel.tables import EVENT_COLUMNS, MISSING, Row, composed
@@ -146,6 +146,14 @@ def files(where: str) -> list[Path]:
             expected="an events table, or a folder or pattern of one file per condition",
             remedy="correct the path",
         )
+    for file in found:
+        if pattern := texts.pattern_in(str(file)):
+            raise InputError(
+                file,
+                f"has {pattern} in its name, which Snakemake would replace",
+                expected="names without {names} or <names>",
+                remedy="rename the file",
+            )
     return found
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from firstlevel import events as events_of
-from firstlevel import expressions, spm_affines, tables
+from firstlevel import expressions, spm_affines, tables, texts
 from firstlevel.stage import InputError
 
 FACES = ("faces", "scrambled")
@@ -498,12 +498,12 @@ def _by_number(path: str) -> list[tuple[int, str]]:
 
 
 def plain(path: str, where: Path | str, row: int | None) -> str:
-    """Return a path without the characters that stand for wildcards and path variables in Snakemake."""
-    if set(path) & set("{}<>"):
+    """Return a path that Snakemake takes as it is, without wildcards and path variables."""
+    if pattern := texts.pattern_in(path):
         raise InputError(
             where,
-            f"the path {path} holds one of the characters {{ }} < >",
-            expected="a path without them",
+            f"the path {path} has {pattern} in it, which Snakemake would replace",
+            expected="a path without {names} or <names>",
             remedy="rename the file or folder",
             row=row,
         )
