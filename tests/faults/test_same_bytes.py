@@ -43,7 +43,7 @@ SHORT = [
 
 
 def test_pages_and_figures_made_anew_elsewhere_are_the_same(tmp_path, small_study):
-    """One core, no network, odd folder, other hash seed, locale, time zone, rights, packages, matplotlibrc."""
+    """One core, no network, odd folder, other hash seed, locale, time zone, rights, packages, style."""
     folder = tmp_path / "other földer, with blanks" / "study"
     shutil.copytree(small_study.folder, folder, symlinks=True)
     study = Study(folder, small_study.config)
@@ -51,7 +51,9 @@ def test_pages_and_figures_made_anew_elsewhere_are_the_same(tmp_path, small_stud
         path.unlink()
     for package in ("firstlevel", "nibabel", "matplotlib"):
         (tmp_path / "other" / package).mkdir(parents=True)
-        (tmp_path / "other" / package / "__init__.py").write_text("raise SystemExit('of another environment')")
+        (tmp_path / "other" / package / "__init__.py").write_text(
+            "raise SystemExit('of another environment')"
+        )
     (folder / "matplotlibrc").write_text(MATPLOTLIBRC)
     other = {"PYTHONPATH": str(tmp_path / "other"), "MATPLOTLIBRC": str(folder / "matplotlibrc")}
     study.snakemake("--cores", "1", under=surroundings(**ODD, **other))

@@ -1,12 +1,8 @@
-"""The description of the results, and the folders that it must not be written to."""
+"""The description of the results."""
 
 import json
 
-import pytest
-
 from describe_dataset import describe_dataset
-from firstlevel import derivative
-from firstlevel.stage import InputError
 
 
 def described(folder, **options):
@@ -37,21 +33,3 @@ def test_only_a_study_that_needs_it_ignores_runs_and_events(tmp_path):
     assert not runs & patterns[False, True]
     assert patterns[False, False] - patterns[False, True] == {sidecar}
     assert patterns[True, True] - patterns[False, True] == runs
-
-
-def test_results_may_lie_in_a_new_folder_and_in_their_own(tmp_path):
-    """The first start, and every later one."""
-    derivative.check_folder(tmp_path / "new")
-    described(tmp_path)
-    derivative.check_folder(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ['{"Name": "raw", "BIDSVersion": "1.8.0"}', '{"GeneratedBy": [{"Name": "fMRIPrep"}]}', "[]", "{"],
-)
-def test_description_of_another_dataset_is_not_replaced(tmp_path, content):
-    """Results in the folder of raw data or of another derivative stop the start."""
-    (tmp_path / "dataset_description.json").write_text(content)
-    with pytest.raises(InputError, match="did not make"):
-        derivative.check_folder(tmp_path)

@@ -201,7 +201,7 @@ def test_voxel_map_goes_through_millimetres():
 
 
 def test_kernels_are_compiled_without_a_cache_where_none_can_be_written():
-    """As in a read-only checkout of a user without a home: numba then finds no place, and says so by an error."""
+    """As in a read-only checkout of a user without a home, where numba raises an error."""
     code = (
         "from numba.core import caching; caching.CacheImpl._locator_classes = []\n"
         "import numpy as np; from firstlevel import resampling; assert not resampling.IS_CACHED\n"

@@ -308,6 +308,21 @@ def test_mistake_in_the_config_stops_before_any_job(tmp_path, name):
     assert not (study.folder / "results").exists()
 
 
+def test_results_among_the_user_s_files_stop_before_any_job(tmp_path):
+    """The README's name of a run table is also that of the table of what became of the runs."""
+    study = Study(tmp_path / "study", SMALL)
+    study.folder.mkdir()
+    (study.folder / "runs.tsv").write_text("mine\n")
+    done = study.snakemake(changes={"pathvars": {"results": "."}}, check=False)
+    assert done.returncode == 1
+    assert "runs.tsv: is not from this workflow" in done.stderr
+    assert (study.folder / "runs.tsv").read_text() == "mine\n"
+    (study.folder / "runs.tsv").unlink()
+    done = study.snakemake(changes={"pathvars": {"results": "."}}, check=False)
+    assert done.returncode == 1
+    assert "config.yaml, which the study reads" in done.stderr
+
+
 def test_figures_are_left_out_where_nobody_looks(tmp_path):
     """figures.draw: false plans the maps alone."""
     planned = Study(tmp_path / "study", SMALL).planned(changes={"figures": {"draw": False}})

@@ -12,7 +12,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import clock, events, isolation, kernels, preprocessed, study, summary
+from firstlevel import clock, events, isolation, kernels, places, preprocessed, study, summary
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -41,6 +41,11 @@ def runs_of_study():
     runs, left_out = study.run_table(config, workflow.pathvars.apply("<data>"))
     if workflow.is_main_process:
         configs.check_contrasts(config, runs)
+        folders = {
+            name: Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs", "benchmarks")
+        }
+        places.check_folder(folders["results"])
+        places.check_apart(folders, [*workflow.configfiles, *study.inputs(config, runs)])
     return runs, left_out
 
 

@@ -5,7 +5,6 @@ import tomllib
 from firstlevel import derivative
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-stop_on_input_error(derivative.check_folder, Path(workflow.pathvars.apply("<results>")))
 
 
 rule simulate_dataset:

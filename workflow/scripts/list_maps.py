@@ -7,18 +7,7 @@ Paths are relative to the folder of the table.
 import os
 from pathlib import Path
 
-from firstlevel import stage, tables
-
-COLUMNS = (
-    "subject_label",
-    "task",
-    "map_name",
-    "effects_map_path",
-    "variance_map_path",
-    "mask_path",
-    "n_runs",
-    "n_runs_left_out",
-)
+from firstlevel import derivative, stage, tables
 
 
 def list_maps(
@@ -41,7 +30,7 @@ def list_maps(
         of_contrast = tables.read_json(sidecar)
         n_runs = [len(of_contrast.get(key, ())) for key in ("Runs", "RunsLeftOut")]
         rows.append((*labels, *paths, *n_runs))
-    tables.write_table(table, COLUMNS, rows)
+    tables.write_table(table, derivative.MAPS_COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,9 @@ def resample_run(
     )
     seconds = volumes.repetition_time
     if not resampling.IS_CACHED:
-        logging.info("kernels are compiled anew: no folder for them can be written (NUMBA_CACHE_DIR names one)")
+        logging.info(
+            "kernels are compiled anew: no folder for them can be written (NUMBA_CACHE_DIR names one)"
+        )
     for warning in volumes.warnings:
         logging.warning("%s: %s", series.files[0], warning)
     grids = series.grids()

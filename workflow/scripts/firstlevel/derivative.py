@@ -1,18 +1,26 @@
-"""The results as a dataset of the BIDS standard (a derivative): its description, and whose folder it is.
+"""The results as a dataset of the BIDS standard (a derivative): its description, and its list of maps.
 
 Standard library only: every start of Snakemake pays for this import.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
-
-from firstlevel.stage import InputError
 
 DESCRIPTION = "dataset_description.json"
 SOFTWARE = "fmri-firstlevel"
+
+MAPS_COLUMNS = (
+    "subject_label",
+    "task",
+    "map_name",
+    "effects_map_path",
+    "variance_map_path",
+    "mask_path",
+    "n_runs",
+    "n_runs_left_out",
+)
+"""Of the table of all maps: nilearn's names for a second level, and how many runs a map is from."""
 
 NOT_IN_BIDS = (
     "/maps.tsv",
@@ -58,24 +66,3 @@ def description(version: str, code_url: str | None) -> dict[str, Any]:
         "DatasetType": "derivative",
         "GeneratedBy": [software],
     }
-
-
-def check_folder(folder: Path) -> None:
-    """Raise an InputError where a folder for results holds a dataset that is not from here.
-
-    Its description would be replaced: raw data would no longer be what it says.
-    """
-    path = folder / DESCRIPTION
-    if not path.exists():
-        return
-    try:
-        made_by = {software["Name"] for software in json.loads(path.read_bytes())["GeneratedBy"]}
-    except (ValueError, LookupError, TypeError):
-        made_by = set()
-    if SOFTWARE not in made_by:
-        raise InputError(
-            path,
-            "describes a dataset that this workflow did not make, in the folder of its results",
-            expected="a folder of its own, for example derivatives/firstlevel",
-            remedy="choose another working directory, or another pathvars.results",
-        )

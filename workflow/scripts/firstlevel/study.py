@@ -10,7 +10,7 @@ from __future__ import annotations
 import glob
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -166,6 +166,19 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
             remedy="set it; study.repetition_time: header (or sidecar) lets one of these decide",
         )
     return runs, left_out
+
+
+def inputs(config: Mapping[str, Any], runs: Iterable[Run]) -> Iterator[str]:
+    """Every file and folder that the user gives, by its path: of the config, then of the runs."""
+    of_study = config["study"]
+    of_bids = of_study["bids"] if of_study["source"] == "bids" else {}
+    given = [of_study["path"], of_study["table"], of_bids.get("path"), of_bids.get("derivatives")]
+    words = ("epi", "derivatives", "auto", "mean", "T1w")
+    given += [path for path in (config["mask"], config["figures"]["background"]) if path not in words]
+    yield from filter(None, given)
+    if of_study["source"] in ("table", "bids"):
+        for run in runs:
+            yield from (*run.bold, *filter(None, (run.events, run.confounds, run.mask)), *run.sidecars)
 
 
 def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[str, list[LeftOut]]]:

@@ -1,4 +1,4 @@
-"""Text of the user's where something else reads it: paths that Snakemake takes for patterns. Standard library."""
+"""Text of the user's that something else reads: paths that Snakemake takes for patterns. Standard library."""
 
 from __future__ import annotations
 

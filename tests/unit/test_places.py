@@ -1,0 +1,104 @@
+"""Folders for results: what of the user's they must not hold, and what in them must not be replaced."""
+
+import json
+
+import pytest
+
+from firstlevel import derivative, places, summary, tables
+from firstlevel.stage import InputError
+
+OURS = json.dumps(derivative.description("1.0", None))
+
+
+def test_results_may_lie_in_a_new_folder_and_in_their_own(tmp_path):
+    """The first start, one after a kill that left the table of runs alone, and every later one."""
+    places.check_folder(tmp_path / "new")
+    tables.write_table(tmp_path / "runs.tsv", summary.COLUMNS, [])
+    (tmp_path / "report.html").write_text("ours")
+    places.check_folder(tmp_path)
+    (tmp_path / "dataset_description.json").write_text(OURS)
+    tables.write_table(tmp_path / "maps.tsv", derivative.MAPS_COLUMNS, [])
+    (tmp_path / ".bidsignore").write_text("".join(f"{line}\n" for line in derivative.ignored(True, False)))
+    places.check_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"Name": "raw", "BIDSVersion": "1.8.0"}', '{"GeneratedBy": [{"Name": "fMRIPrep"}]}', "[]", "{"],
+)
+def test_description_of_another_dataset_is_not_replaced(tmp_path, content):
+    """Results in the folder of raw data or of another derivative stop the start."""
+    (tmp_path / "dataset_description.json").write_text(content)
+    with pytest.raises(InputError, match="did not make"):
+        places.check_folder(tmp_path)
+
+
+@pytest.mark.parametrize("description", [None, OURS])
+@pytest.mark.parametrize("name", ["runs.tsv", "maps.tsv", ".bidsignore"])
+@pytest.mark.parametrize("content", ["subject\ttask\trun\tbold\tevents\n", "", "*.log\n", "\xff" * 5000])
+def test_table_of_another_origin_is_not_replaced(tmp_path, name, content, description):
+    """A run table of the user's own, a list of theirs, an empty file, a long line."""
+    (tmp_path / name).write_text(content)
+    if description:
+        (tmp_path / "dataset_description.json").write_text(description)
+    with pytest.raises(InputError, match=f"{name}: is not from this workflow, which would replace it"):
+        places.check_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["runs.tsv", "report.html"])
+def test_page_or_folder_of_another_origin_is_not_replaced(tmp_path, name):
+    """A page where nothing says that the folder is ours; a folder under the name of a file."""
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=name):
+        places.check_folder(tmp_path)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A working directory with an input in a folder, results beside it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine/sub-01").mkdir(parents=True)
+    (tmp_path / "mine/sub-01/run.nii").write_text("")
+    (tmp_path / "runs.tsv").write_text("")
+    (tmp_path / "results").mkdir()
+    return tmp_path
+
+
+HELD = {
+    "itself": (".", "runs.tsv"),
+    "above": ("..", "runs.tsv"),
+    "some folders above": ("mine", "mine/sub-01/run.nii"),
+    "a folder as input": ("mine", "mine"),
+    "a folder as input, deeper": ("mine", "mine/sub-01"),
+    "through dots": ("mine/sub-01/../../mine", "mine/sub-01/run.nii"),
+    "dots in the input": ("mine", "results/../mine/sub-01/run.nii"),
+    "results are a link": ("link", "mine/sub-01/run.nii"),
+    "input is a link to what lies in the results": ("mine", "linked.nii"),
+    "input through a linked folder": ("mine", "link/sub-01/run.nii"),
+    "a link in the results": ("results", "results/elsewhere.tsv"),
+    "an absolute path": ("{}/mine", "mine/sub-01/run.nii"),
+}
+"""Place of the results, and an input that could be replaced there."""
+
+
+LINKS = {"link": "mine", "linked.nii": "mine/sub-01/run.nii", "results/elsewhere.tsv": "../runs.tsv"}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_input_in_a_folder_that_is_written_to_stops(study, name):
+    """Whatever the path is written like."""
+    results, given = HELD[name]
+    for link, target in LINKS.items():
+        (study / link).symlink_to(target)
+    folders = {"logs": study / "logs", "results": study / results.format(study)}
+    with pytest.raises(InputError, match=r"config key pathvars.results (.|\n)*, which the study reads"):
+        places.check_apart(folders, [given])
+
+
+def test_results_beside_and_below_inputs_are_fine(study):
+    """As derivatives/firstlevel of a raw study are; and a folder that is not there holds nothing."""
+    (study / "mine/derivatives/firstlevel").mkdir(parents=True)
+    for results in ("results", "mine/derivatives/firstlevel", "mine/new", "result"):
+        places.check_apart(
+            {"results": study / results}, ["mine", "mine/sub-01/run.nii", "runs.tsv", "no.tsv"]
+        )
