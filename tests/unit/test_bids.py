@@ -46,20 +46,25 @@ def raw(tmp_path):
     return root
 
 
-@pytest.mark.parametrize("odd", ["<old>", "{x}", "{x,[a-z]+}"])
-def test_name_that_snakemake_would_replace_leaves_its_run_out(raw, odd):
-    """Path variables and wildcards in the name of an image: that run has a reason, the others are runs."""
+@pytest.mark.parametrize("odd", ["<old>", "{x}", "{x,[a-z]+}", "\x1b[31m\u202e", "\udcff"])
+def test_odd_name_leaves_its_run_out(raw, tmp_path, odd):
+    """What Snakemake would replace, a terminal obey, or is no UTF-8: a row with a reason."""
     image = f"sub-03_task-faces_acq-{odd}_bold.nii.gz"
     put(raw, f"sub-03/func/{image}")
-    runs, reasons = found(raw)
+    config = {
+        "study": {"source": "bids", "bids": {"path": str(raw), "task": "faces"}},
+        "contrasts": {"a": "faces"},
+    }
+    configs.check_config(config, SCHEMA)
+    runs, left_out = study.run_table(config, "data")
     assert [run.subject for run in runs] == ["01", "01", "02", "02"]
-    assert image in reasons
-
-
-@pytest.mark.parametrize("fine", ["a<b", "a>b", "x{", "{}", "{a-b}", "<B>"])
-def test_names_that_snakemake_takes_as_they_are_are_no_patterns(fine):
-    """Rare characters are no reason to leave a run out."""
-    assert texts.pattern_in(fine) is None
+    assert image in [Path(one.path).name for one in left_out]
+    maps = {(run.subject, run.task): [] for run in runs}
+    rows = summary.rows(runs, left_out, maps, tmp_path, ["a"])
+    said = summary.plan(runs, left_out, maps, config["study"])
+    said += summary.write(tmp_path / "runs.tsv", rows, left_out)
+    for text in (said, (tmp_path / "runs.tsv").read_text(encoding="utf-8")):
+        assert not texts.UNSEEN.search(text)
 
 
 def test_labels_keep_their_form_and_order(raw):

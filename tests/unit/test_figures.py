@@ -450,12 +450,3 @@ def test_one_volume_of_motion_is_a_point(tmp_path, shown):
         warnings.simplefilter("error")
         plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1")
     assert shown[0].axes[0].lines[0].get_marker() == "o"
-
-
-def test_long_names_lose_their_middle():
-    """Both ends stay, so that derivatives are told from their condition; short names stay as they are."""
-    assert figures.shortened("faces_derivative") == "faces_derivative"
-    short = figures.shortened("a" * 100 + "_derivative")
-    assert len(short) == 40
-    assert short.startswith("aaa")
-    assert short.endswith("a_derivative")

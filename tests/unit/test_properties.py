@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from firstlevel import expressions, study, tables
+from firstlevel import expressions, study, tables, texts
 from firstlevel.config import check_config
 from firstlevel.stage import InputError
 
@@ -28,7 +28,7 @@ quick = settings(
 # ---------------------------------------------------------------------------------------------- tables
 
 cells = st.text(st.characters(exclude_characters="\t\r\n", exclude_categories=["Cs"]), min_size=1).filter(
-    lambda text: text == text.strip() and not text.startswith("\ufeff")
+    lambda text: text == texts.visible(text.strip())
 )
 
 

@@ -198,8 +198,8 @@ def test_table_rows_are_runs_with_paths_beside_the_table(folder):
         ([{"onset_unit": "ms"}], "row 2: onset_unit is 'ms'"),
         ([{"bold_file": "x"}], "unknown column 'bold_file'"),
         ([{"bold": "run-1/*{1}*"}], "no image matches"),
-        ([{"events": "e{1}.tsv"}], r"has \{1\} in it, which Snakemake would replace"),
-        ([{"events": "<results>/e.tsv"}], "has <results> in it, which Snakemake would replace"),
+        ([{"events": "e{1}.tsv"}], r"has \{1\} in its name, which Snakemake would replace"),
+        ([{"events": "<results>/e.tsv"}], "has <results> in its name, which Snakemake would replace"),
     ],
 )
 def test_wrong_rows_name_the_row(folder, changes, message):

@@ -6,7 +6,7 @@ side: white is zero, red positive, blue negative.
 
 from pathlib import Path
 
-from firstlevel import figures, stage, tables
+from firstlevel import figures, stage, tables, texts
 
 
 def plot_design(*, design: Path, figure: Path, title: str) -> None:
@@ -24,7 +24,7 @@ def plot_design(*, design: Path, figure: Path, title: str) -> None:
     shown.set(cmap="RdBu_r", clim=(-1, 1))
     axes.set_xticks(
         range(len(columns)),
-        [figures.shortened(name) for name in columns],
+        [texts.shortened(name, figures.LABEL) for name in columns],
         rotation=60,
         ha="left",
         rotation_mode="anchor",

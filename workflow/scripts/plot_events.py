@@ -3,7 +3,7 @@
 import warnings
 from pathlib import Path
 
-from firstlevel import figures, stage, tables
+from firstlevel import figures, stage, tables, texts
 
 
 def plot_events(*, events: Path, figure: Path, title: str) -> None:
@@ -33,7 +33,7 @@ def plot_events(*, events: Path, figure: Path, title: str) -> None:
     counts = table["trial_type"].value_counts()
     axes.set_yticks(
         [row + 0.5 for row in range(n_types)],
-        [f"{figures.shortened(name)}  ({counts[name] if found else 0})" for name in trial_types],
+        [f"{texts.shortened(name, figures.LABEL)}  ({counts[name] if found else 0})" for name in trial_types],
         parse_math=False,
     )
     axes.tick_params(axis="y", length=0, labelsize=11)

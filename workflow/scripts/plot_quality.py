@@ -15,7 +15,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.ticker import MaxNLocator
 
-from firstlevel import figures, images, sections, stage, tables
+from firstlevel import figures, images, sections, stage, tables, texts
 
 ROWS = 3000
 """Voxels of the carpet, evenly taken from the mask: more than the picture has lines."""
@@ -189,7 +189,7 @@ def _correlation(design: Path, design_json: Path, figure: Path, title: str) -> N
         image: Any = axes.images[0]
         image.set(cmap="RdBu_r", clim=(-1, 1))
         size = 10 if len(shown) <= 30 else 6
-        names = [figures.shortened(name) for name in shown]
+        names = [texts.shortened(name, figures.LABEL) for name in shown]
         turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
         axes.set_xticks(range(len(shown)), names, fontsize=size, parse_math=False, **turned)
         axes.set_yticks(range(len(shown)), names, fontsize=size, parse_math=False, rotation=0, va="center")

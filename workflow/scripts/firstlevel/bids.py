@@ -317,8 +317,8 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
         return f"{missing.name} is a link to nothing (datalad get fetches it)"
     affines = _affines_beside(image, levels[-1])
     for name in (*(file.name for file in read), *map(os.path.basename, affines)):
-        if pattern := texts.pattern_in(name):
-            return f"{name} has {pattern} in its name, which Snakemake would replace: rename it"
+        if odd := texts.odd_in(name):
+            return f"{name} {odd}: rename it"
     labels = image.labels
     return Run(
         subject=labels["sub"],

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import confounds, events, expressions, regressors, spm_affines, tables
+from firstlevel import confounds, events, expressions, regressors, spm_affines, tables, texts
 from firstlevel.regressors import DRIFT
 from firstlevel.stage import InputError
 from firstlevel.study import FACES, Run, confounds_key, needs_motion, plain
@@ -358,7 +358,7 @@ def _listed(runs: Sequence[Run], most: int = 3) -> str:
 
 def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
     """Names of a run's confounds; its table is read only where the config has patterns or strategies."""
-    names = [tables.composed(name) for name in config["design"]["confounds"]]
+    names = [texts.composed(name) for name in config["design"]["confounds"]]
     strategy = config["design"]["fmriprep_confounds"]["strategy"]
     if run.confounds is None or not (strategy or any(map(regressors.is_pattern, names))):
         return names
@@ -402,7 +402,7 @@ def _have_events(config: Mapping[str, Any]) -> bool:
 def _check_conditions(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     """Each trial type of study.conditions is in some run; events are read until all are found."""
     merged = config["study"]["conditions"] or {}
-    missing = {tables.composed(one): name for name, listed in merged.items() for one in listed}
+    missing = {texts.composed(one): name for name, listed in merged.items() for one in listed}
     present: set[str] = set()
     for run in runs:
         if not missing.keys() - present:
@@ -444,7 +444,7 @@ def trial_types_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 def _check_modulators(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     """Each condition of design.modulators is one of some run; runs are read until all are found."""
-    missing = dict.fromkeys(map(tables.composed, config["design"]["modulators"]))
+    missing = dict.fromkeys(map(texts.composed, config["design"]["modulators"]))
     present: dict[str, None] = {}
     for run in runs:
         if not missing.keys() - present.keys():

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from firstlevel import tables, texts
 from firstlevel.expressions import suggestion
 from firstlevel.stage import InputError
-from firstlevel.tables import EVENT_COLUMNS, MISSING, Row, composed
+from firstlevel.tables import EVENT_COLUMNS, MISSING, Row
+from firstlevel.texts import composed
 
 NAME_MISSING = ("NA", "N/A")
 """What R writes for a missing text; a trial type of that name is one where study.conditions lists it."""
@@ -147,11 +148,11 @@ def files(where: str) -> list[Path]:
             remedy="correct the path",
         )
     for file in found:
-        if pattern := texts.pattern_in(str(file)):
+        if odd := texts.odd_in(str(file)):
             raise InputError(
                 file,
-                f"has {pattern} in its name, which Snakemake would replace",
-                expected="names without {names} or <names>",
+                odd,
+                expected="names of UTF-8 text, without {names} or <names>",
                 remedy="rename the file",
             )
     return found

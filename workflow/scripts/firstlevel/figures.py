@@ -22,14 +22,10 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 DOTS_PER_INCH = 150
 COLOURS_OF_A_FILE = 256
 """Of the thousand that a figure has. Maps differ by 3 of 255 at most, and files are half as large."""
+LABEL = 40
+"""Characters of a name beside an axis."""
 MARGIN = 0.15
 """Inches around the content of a figure."""
-
-
-def shortened(name: str, most: int = 40) -> str:
-    """Name of at most so many letters: a longer one without its middle."""
-    half = most // 2
-    return name if len(name) <= most else f"{name[: half - 1]}\N{HORIZONTAL ELLIPSIS}{name[-half:]}"
 
 
 def heading(title: str, width: float) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jinja2
 
-from firstlevel import tables
+from firstlevel import tables, texts
 from firstlevel.stage import SCRIPTS, atomic
 
 TEMPLATES = SCRIPTS.parent / "report"
@@ -74,6 +74,6 @@ def write(page: Path, template: str, values: Mapping[str, Any]) -> None:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    text = environment.get_template(template).render(values)
+    text = texts.visible(environment.get_template(template).render(values))
     with atomic(page) as temporary:
         temporary.write_text(text, encoding="utf-8")

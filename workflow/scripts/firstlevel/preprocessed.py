@@ -58,7 +58,7 @@ def t1w_of(config: Mapping[str, Any], run: Run) -> str | None:
         for folder in folders
         if folder.is_dir()
         for path in folder.iterdir()
-        if path.name.endswith(IMAGES) and not texts.pattern_in(path.name)
+        if path.name.endswith(IMAGES) and not texts.odd_in(path.name)
     ]
     in_space = {None, "T1w"} if space == "T1w" else {space}
     own = entities_in(Path(run.images[0]).name)

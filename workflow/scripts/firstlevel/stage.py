@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from firstlevel.texts import shortened, visible
+
 SCRIPTS = Path(__file__).resolve().parents[1]
 
 logger = logging.getLogger(__name__)
@@ -50,8 +52,9 @@ class InputError(Exception):
     def __init__(
         self, where: Path | str, problem: str, *, expected: str, remedy: str, row: int | None = None
     ) -> None:
-        place = f"{where}, row {row}" if row is not None else str(where)
-        super().__init__(f"{place}: {problem}\n  expected: {expected}\n  to do: {remedy}")
+        place, problem, expected, remedy = map(shortened, (str(where), problem, expected, remedy))
+        place = f"{place}, row {row}" if row is not None else place
+        super().__init__(visible(f"{place}: {problem}\n  expected: {expected}\n  to do: {remedy}"))
 
 
 REFUSED = {
@@ -180,20 +183,31 @@ def run(function: Callable[..., None], snakemake: Any = None, argv: Sequence[str
 
 
 def _stop(message: str, log: Path | None = None) -> typing.NoReturn:
+    message = visible(message)
     logger.error("%s", message)
     print(f"\n{message}", f"\n  traceback: {log}\n" if log else "\n", file=sys.stderr, sep="")
     sys.exit(1)
 
 
 def _start_log(log: Path | None) -> None:
+    handler: logging.Handler
     if log is None:
-        logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr, force=True)
+        handler, form = logging.StreamHandler(sys.stderr), "%(message)s"
     else:
         log.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(log, mode="w", encoding="utf-8")
         form = "%(asctime)s %(levelname)s %(message)s"
-        logging.basicConfig(format=form, level=logging.INFO, filename=log, filemode="w", force=True)
         logger.setLevel(logging.DEBUG)
+    handler.setFormatter(_Visible(form))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
+
+
+class _Visible(logging.Formatter):
+    """Lines of a log in which no text of the user's is a command to a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
 
 
 def _bound(

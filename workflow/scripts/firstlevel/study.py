@@ -511,12 +511,12 @@ def _by_number(path: str) -> list[tuple[int, str]]:
 
 
 def plain(path: str, where: Path | str, row: int | None) -> str:
-    """Return a path that Snakemake takes as it is, without wildcards and path variables."""
-    if pattern := texts.pattern_in(path):
+    """Return a path that Snakemake takes as it is, without wildcards, path variables, control characters."""
+    if odd := texts.odd_in(path):
         raise InputError(
             where,
-            f"the path {path} has {pattern} in it, which Snakemake would replace",
-            expected="a path without {names} or <names>",
+            f"the path {path} {odd}",
+            expected="a path of UTF-8 text, without {names} or <names>",
             remedy="rename the file or folder",
             row=row,
         )

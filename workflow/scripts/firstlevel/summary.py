@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from firstlevel import tables
 from firstlevel.study import LEFT_OUT, NOT_SELECTED, OTHERS, LeftOut, Run, entities_in, grouped, run_label
+from firstlevel.texts import visible
 
 COLUMNS = ("subject", "session", "task", "run", "bold", "events", "status", "reason")
 MAKES_NO_RUN = (LEFT_OUT, NOT_SELECTED)
@@ -78,7 +79,7 @@ def write(path: Path, table: Sequence[Sequence[str]], left_out: Sequence[LeftOut
     lines = [f"Subjects: {', '.join(parts)}; {path} tells of every run."]
     failed = [(subject, reason) for (subject, status), reason in states.items() if status == "failed"]
     lines += [f"  sub-{subject}: {reason}" for subject, reason in failed[:10]]
-    return "\n".join([*lines, *counted(table), *reasons(left_out)])
+    return visible("\n".join([*lines, *counted(table), *reasons(left_out)]))
 
 
 def plan(
@@ -97,7 +98,7 @@ def plan(
         for run in runs
     ]
     table += [_left_out(one) for one in left_out]
-    return "\n".join([*chosen(runs, study), *counted(table), *reasons(left_out)])
+    return visible("\n".join([*chosen(runs, study), *counted(table), *reasons(left_out)]))
 
 
 def chosen(runs: Sequence[Run], study: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,6 @@ import gzip
 import itertools
 import json
 import math
-import unicodedata
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 
 from firstlevel.expressions import suggestion
 from firstlevel.stage import InputError, atomic
+from firstlevel.texts import composed, visible
 
 MISSING = ("", "n/a", "NaN", "nan")
 MISSING_NUMBERS = ("NA", "N/A", "n.a.", "NULL", "None")
@@ -111,11 +111,6 @@ def read_table(
                 row=number,
             )
     return columns, [Row(number, dict(zip(columns, values, strict=True))) for number, values in rows]
-
-
-def composed(text: str) -> str:
-    """Text in the one form of Unicode (NFC) in which names are compared."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _text(path: Path) -> str:
@@ -278,7 +273,7 @@ def numbers(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> list[lis
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a tab-separated table, whole or not at all; numbers in full precision."""
-    cells = [[_quoted(str(value)) for value in row] for row in (columns, *rows)]
+    cells = [[_quoted(visible(str(value))) for value in row] for row in (columns, *rows)]
     if odd := next((value for row in cells for value in row if set(value) & set("\t\r\n")), None):
         raise InputError(
             path,

@@ -1,14 +1,53 @@
-"""Text of the user's that something else reads: paths that Snakemake takes for patterns. Standard library."""
+"""Text of the user's that others read: Snakemake its paths, a terminal its names. Standard library."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 FOR_SNAKEMAKE = re.compile(r"<[a-z][a-z0-9_]*>|\{\s*\w+\s*(,[^{}]*)?\}")
 """What Snakemake replaces in a path: a path variable, a wildcard with or without its regular expression."""
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters: all but tab and line break
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of writing
+    "\u2028\u2029\ufeff"  # line breaks of Unicode, the mark of its byte order
+    "\ud800-\udfff]"  # bytes of a file name that is not UTF-8
+)
+"""What a terminal obeys, or shows otherwise than it is."""
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Of these, what no path of an input may have."""
+LONGEST = 1500
+"""Characters of one part of a message: a quoted file is not to fill the screen."""
 
 
-def pattern_in(path: str) -> str | None:
-    """Return the part of a path that Snakemake would replace, None where it takes the path as it is."""
-    found = FOR_SNAKEMAKE.search(path)
-    return found[0] if found else None
+def composed(text: str) -> str:
+    """Text in the one form of Unicode (NFC) in which names are compared, with nothing unseen in it."""
+    return text if text.isascii() and text.isprintable() else visible(unicodedata.normalize("NFC", text))
+
+
+def visible(text: str) -> str:
+    r"""Text in which control characters and bytes that are no UTF-8 stand as Python writes them: \x1b."""
+    return text if text.isascii() and text.isprintable() else UNSEEN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    if 0xDC80 <= number <= 0xDCFF:  # how Python keeps a byte that is no UTF-8
+        number -= 0xDC00
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """Text of at most so many characters: a longer one without its middle."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[: half - 1]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
+
+
+def odd_in(path: str) -> str | None:
+    """What of a path Snakemake would replace, or print as it is; None where there is nothing."""
+    if found := FOR_SNAKEMAKE.search(path):
+        return f"has {found[0]} in its name, which Snakemake would replace"
+    if found := UNFIT.search(path):
+        what = "a byte that is no UTF-8" if found[0] > "\x9f" else "a control character"
+        return f"has {what} in its name"
+    return None
