@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
 
+from firstlevel import contents
 from firstlevel.stage import InputError
 
 KNOWN = ("names", "onsets", "durations", "pmod", "tmod", "orth")
@@ -50,6 +51,7 @@ def read_spm_conditions(path: Path) -> list[Condition]:
     expected = "SPM's multiple conditions: names, onsets and perhaps durations, pmod, tmod, orth"
     remedy = "save the conditions from SPM again (save -v7), or give an events table"
     try:
+        contents.check(path)
         content = loadmat(path, squeeze_me=True)
         names = [str(name).strip() for name in np.atleast_1d(content["names"])]
         onsets = _cells(content["onsets"], len(names))
@@ -60,6 +62,8 @@ def read_spm_conditions(path: Path) -> list[Condition]:
         for name, begin, length in zip(names, onsets, durations, strict=True):
             lengths = None if length is None else np.broadcast_to(length, begin.shape).tolist()
             pairs.append((name, begin.tolist(), lengths))
+    except InputError:
+        raise
     except KeyError as error:
         raise InputError(
             path, f"lacks the variable {error.args[0]}", expected=expected, remedy=remedy

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from firstlevel import tables
+from firstlevel import contents, tables
 from firstlevel.expressions import suggestion
 from firstlevel.stage import InputError
 from firstlevel.tables import Row
@@ -46,6 +46,7 @@ def columns(path: Path) -> list[str]:
     Only the first line with text is read: thousands of tables are asked before any job.
     """
     try:
+        contents.check(path)
         with path.open(encoding="utf-8-sig") as lines:
             first = next((line for line in lines if _has_values(line)), "")
     except (FileNotFoundError, UnicodeDecodeError):
@@ -76,7 +77,7 @@ def read_rows(path: Path) -> list[Row]:
     if names[:1] != [NUMBERED.format(1)]:
         return tables.read_rows(path)
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
+    for number, line in enumerate(contents.read(path).decode("utf-8-sig").split("\n"), start=1):
         if not _has_values(line):
             continue
         values = _cells(line)

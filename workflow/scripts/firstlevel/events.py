@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from firstlevel import tables, texts
+from firstlevel import contents, tables, texts
 from firstlevel.expressions import suggestion
 from firstlevel.stage import InputError
 from firstlevel.tables import EVENT_COLUMNS, MISSING, Row
@@ -293,6 +293,7 @@ def _holds_times(path: Path) -> bool:
     if path.suffix.casefold() == ".1d":
         return True
     try:
+        contents.check(path)
         with path.open("rb") as file:
             first = next((line for line in file if line.strip()), b"").decode("utf-8", "replace").split()
     except FileNotFoundError:
@@ -302,7 +303,7 @@ def _holds_times(path: Path) -> bool:
 
 def _times(path: Path) -> list[Row]:
     """Events of one condition, which the file's name says: FSL's three columns, or a row of AFNI's times."""
-    text = path.read_bytes().decode("utf-8", "replace")
+    text = contents.read(path).decode("utf-8", "replace")
     lines = [
         (number, line.split())
         for number, line in enumerate(text.splitlines(), start=1)

@@ -153,6 +153,7 @@ class Series:
 def load(path: Path) -> nib.spatialimages.SpatialImage:
     """Open an image without reading its data; what cannot be opened is an InputError."""
     try:
+        _check_regular(path)
         image = nib.load(path, mmap=False, keep_file_open=True)
     except FileNotFoundError:
         raise InputError(
@@ -172,6 +173,18 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
     _check_size(image, path)
     _check_kind(image, path)
     return image
+
+
+def _check_regular(path: Path) -> None:
+    """No pipe or device: its end would never come."""
+    for file in (path, header_of(path)):
+        if file is not None and file.exists() and not file.is_file():
+            raise InputError(
+                file,
+                "is a folder, a pipe or a device",
+                expected="an image, a file on a disk",
+                remedy="correct the path",
+            )
 
 
 def _check_size(image: nib.spatialimages.SpatialImage, path: Path) -> None:

@@ -5,12 +5,12 @@ Read from names and ``dataset_description.json`` as BIDS derivatives have them. 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlevel import texts
+from firstlevel import tables, texts
+from firstlevel.stage import InputError
 from firstlevel.study import Run, entities_in
 
 IMAGES = ("_desc-preproc_T1w.nii.gz", "_desc-preproc_T1w.nii")
@@ -30,8 +30,8 @@ def generated_by(folder: Path) -> list[str]:
     BIDS 1.4 and later have ``GeneratedBy``, older fMRIPrep ``PipelineDescription``.
     """
     try:
-        said = json.loads((folder / "dataset_description.json").read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
+        said = tables.read_json(folder / "dataset_description.json")
+    except (OSError, InputError):
         return []
     listed = said.get("GeneratedBy", said.get("PipelineDescription")) if isinstance(said, dict) else None
     makers = [one for one in (listed if isinstance(listed, list) else [listed]) if isinstance(one, dict)]

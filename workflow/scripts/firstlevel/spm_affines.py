@@ -14,6 +14,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstlevel import contents
 from firstlevel.stage import InputError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def read(path: Path) -> npt.NDArray[np.float64] | None:
     ------
     InputError : a file that may hold affines and cannot be read.
     """
+    contents.check(path)
     with path.open("rb") as file:
         head = file.read(512)
     if head and b"\0" not in head:

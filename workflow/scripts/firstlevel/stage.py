@@ -66,6 +66,7 @@ REFUSED = {
     errno.EPERM: ("the system does not permit it", "correct the permissions of the file and its folders"),
     errno.EISDIR: ("is a folder", "name a file"),
     errno.ENOTDIR: ("a part of the path is no folder", "correct the path, or move what is in the way"),
+    errno.ELOOP: ("links lead in a circle", "correct the links"),
     errno.EIO: ("the disk gives an error", "look after the disk, and restore the file"),
 }
 """What the system refuses, in words, and what the user can do about it."""

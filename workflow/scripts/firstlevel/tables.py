@@ -5,23 +5,25 @@ Standard library: the tables are small, and every start of Snakemake and of a st
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import json
 import math
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from firstlevel import contents
 from firstlevel.expressions import suggestion
 from firstlevel.stage import InputError, atomic
-from firstlevel.texts import composed, visible
+from firstlevel.texts import composed, shortened, visible
 
 MISSING = ("", "n/a", "NaN", "nan")
 MISSING_NUMBERS = ("NA", "N/A", "n.a.", "NULL", "None")
 """What other programs write for a number that is missing; of text, only the first two, see events."""
+QUOTED = 300
+"""Characters of a file's header in a message."""
 EVENT_COLUMNS = ("onset", "duration", "trial_type")
 
 
@@ -86,15 +88,16 @@ def read_table(
         columns = columns[1:]
     if missing := [name for name in required if name not in columns]:
         near = "".join(nearest(name, columns) for name in missing)
+        present = shortened(", ".join(columns), QUOTED) or "nothing"
         raise InputError(
             path,
-            f"lacks the column {', '.join(missing)} (it has: {', '.join(columns) or 'nothing'})",
+            f"lacks the column {', '.join(missing)} (it has: {present})",
             expected=f"a tab-separated table with the columns {', '.join(required)}",
             remedy=f"{near}{_separated(columns)}add the column, and check that tabs, not commas, stand "
             "between columns",
         )
     if len(set(columns)) < len(columns):
-        doubled = next(name for name in columns if columns.count(name) > 1)
+        doubled = Counter(columns).most_common(1)[0][0]
         raise InputError(
             path,
             f"has the column {doubled!r} twice",
@@ -116,20 +119,13 @@ def read_table(
 def _text(path: Path) -> str:
     """Text of a file, gzipped or not."""
     try:
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
-        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        return contents.read(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         raise InputError(
             path,
             "there is no such file",
             expected="a tab-separated table",
             remedy="check the path in the study",
-        ) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(
-            path, f"cannot be unpacked ({error})", expected="a whole .gz file", remedy="compress it again"
         ) from None
     except UnicodeDecodeError as error:
         raise InputError(
@@ -294,7 +290,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a sidecar, a JSON object."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(contents.read(path).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InputError(path, f"is no JSON ({error})", expected="JSON", remedy="correct it") from None
     if not isinstance(content, dict):
