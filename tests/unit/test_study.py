@@ -1,5 +1,6 @@
 """Checks of the config and the rows of the run table."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -534,3 +535,34 @@ def test_run_whose_events_are_a_header_alone_is_left_out(folder):
     (folder / "e1.tsv").write_text("onset\tduration\ttrial_type\n")
     with pytest.raises(InputError, match="a header alone, as in all 2 runs"):
         study.run_table(checked(text.replace("NEEDED", "")), "data")
+
+
+def bomb(n_levels):
+    """Lines of YAML in which each names the one before nine times."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]" for k in range(1, n_levels)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (bomb(40), "stand for more than 100000 values"),
+        ("contrasts: &c [faces, *c]\n", "row 1: an alias holds itself"),
+        ("study: &s {bids: {x: *s}}\n", "row 1: an alias holds itself"),
+        ("a: 1\nb: {c: 1,\n c: 2}\n", "row 3: has the key 'c' twice, first in row 2"),
+    ],
+)
+def test_aliases_that_do_not_end_stop_at_once(tmp_path, text, message):
+    """Nine to the power of forty values are counted, not made."""
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        configs.check_keys([tmp_path / "config.yaml"])
+
+
+def test_config_may_use_aliases_and_come_through_a_pipe(tmp_path):
+    """What is rare and valid: one alias used twice, tabs of JSON, a pipe that Snakemake has read."""
+    (tmp_path / "config.yaml").write_text("a: &a {x: 1}\nb: *a\nc: *a\n")
+    (tmp_path / "tabs.json").write_text('{\n\t"a": 1\n}\n')
+    os.mkfifo(tmp_path / "pipe")
+    configs.check_keys([tmp_path / name for name in ("config.yaml", "tabs.json", "pipe")])

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import confounds, events, expressions, regressors, spm_affines, tables, texts
+from firstlevel import confounds, contents, events, expressions, regressors, spm_affines, tables, texts
 from firstlevel.regressors import DRIFT
 from firstlevel.stage import InputError
 from firstlevel.study import FACES, Run, confounds_key, needs_motion, plain
 
 REFERENCE = "see config/README.md"
+MOST_VALUES = 100_000
+"""Values that a config may hold, aliases written out."""
 
 
 def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
@@ -100,34 +102,59 @@ def _expand_home(config: dict[str, Any]) -> None:
 
 
 def check_keys(files: Sequence[Path | str]) -> None:
-    """No key stands twice in one mapping of a config file: YAML keeps the last one without a word."""
+    """No key stands twice in one mapping of a config file, and no alias holds itself or too much.
+
+    YAML keeps the last of two keys without a word. A few lines of aliases can stand for millions of values.
+    """
     import yaml
 
     for file in files:
+        if not Path(file).is_file():  # a pipe, which Snakemake has read to its end
+            continue
         with contextlib.suppress(yaml.YAMLError):  # Snakemake has read it, perhaps as JSON with tabs
-            _check_node(yaml.compose(Path(file).read_text(encoding="utf-8-sig")), Path(file))
+            root = yaml.compose(contents.read(Path(file)).decode("utf-8-sig"))
+            if root is not None and _check_node(root, Path(file), {}) > MOST_VALUES:
+                raise InputError(
+                    file,
+                    f"its aliases stand for more than {MOST_VALUES} values",
+                    expected="a config that people can read",
+                    remedy="write out what is meant",
+                )
 
 
-def _check_node(node: Any, file: Path) -> None:
-    if node is None or node.id == "scalar":
-        return
-    if node.id == "sequence":
-        for inner in node.value:
-            _check_node(inner, file)
-        return
-    lines: dict[str, int] = {}
-    for key, value in node.value:
-        row, name = key.start_mark.line + 1, str(key.value)
-        if name in lines:
+def _check_node(node: Any, file: Path, sizes: dict[int, int | None]) -> int:
+    """Return how many values a node stands for; `sizes` are those of nodes by identity, None while within."""
+    if node.id == "scalar":
+        return 1
+    if id(node) in sizes:
+        if (known := sizes[id(node)]) is None:
             raise InputError(
                 file,
-                f"has the key {name!r} twice, first in row {lines[name]}",
-                expected="each key once",
-                remedy="rename or remove one of them",
-                row=row,
+                "an alias holds itself",
+                expected="values that come to an end",
+                remedy="write out what is meant",
+                row=node.start_mark.line + 1,
             )
-        lines[name] = row
-        _check_node(value, file)
+        return known
+    sizes[id(node)] = None
+    lines: dict[str, int] = {}
+    total = 1
+    for item in node.value:
+        key, value = item if node.id == "mapping" else (None, item)
+        if key is not None:
+            row, name = key.start_mark.line + 1, str(key.value)
+            if name in lines:
+                raise InputError(
+                    file,
+                    f"has the key {name!r} twice, first in row {lines[name]}",
+                    expected="each key once",
+                    remedy="rename or remove one of them",
+                    row=row,
+                )
+            lines[name] = row
+        total += _check_node(value, file, sizes)
+    sizes[id(node)] = total
+    return total
 
 
 def _check_source(config: Mapping[str, Any]) -> None:
