@@ -19,14 +19,18 @@ from firstlevel.stage import InputError
 
 SHAPE = (5, 4, 3, 6)
 MOST_BYTES = 64 * 2**20
-ENDINGS = {"nii": ".nii", "compressed": ".nii.gz", "pair": ".img", "big-endian": ".nii"}
+ENDINGS = {"nii": ".nii", "compressed": ".nii.gz", "pair": ".img", "big-endian": ".nii", "mgz": ".mgz"}
 
 
 @pytest.fixture(params=ENDINGS)
 def volume(request, tmp_path):
     """Paths of an undamaged image: the image, and every file of it."""
-    kind = nib.Nifti1Pair if request.param == "pair" else nib.Nifti1Image
-    header = kind.header_class(endianness=">" if request.param == "big-endian" else "<")
+    kind = {"pair": nib.Nifti1Pair, "mgz": nib.MGHImage}.get(request.param, nib.Nifti1Image)
+    header = (
+        None
+        if request.param == "mgz"
+        else kind.header_class(endianness=">" if request.param == "big-endian" else "<")
+    )
     data = np.random.default_rng(0).integers(-500, 500, SHAPE, dtype=np.int16)
     path = tmp_path / f"run{ENDINGS[request.param]}"
     image = kind(data, np.diag([3.0, 3.0, 4.0, 1.0]), header)
@@ -89,7 +93,7 @@ def test_damaged_image_is_read_as_nibabel_reads_it_or_refused_by_name(volume, tm
     assert same_or_refused(path, seen) == ""
     for _ in range(250):
         file = files[int(rng.integers(len(files)))]
-        if path.suffix == ".gz" and rng.random() < 0.8:
+        if path.suffix in (".gz", ".mgz") and rng.random() < 0.8:
             file.write_bytes(gzip.compress(damaged(gzip.decompress(whole[file]), rng), compresslevel=1))
         else:
             file.write_bytes(damaged(whole[file], rng))
@@ -192,3 +196,27 @@ def test_damaged_sidecar_is_read_or_refused_by_name(tmp_path):
             assert seconds == json.loads(Path(path).read_bytes().decode("utf-8-sig")).get("RepetitionTime")
     assert read + named == 600
     assert min(read, named) > 20
+
+
+@pytest.mark.parametrize("beyond", [0, 100, 40 * 2**20])
+def test_zeros_behind_the_data_are_not_read_to_their_end(tmp_path, caplog, beyond):
+    """A small file may unpack to gigabytes; what lies beyond the data is no part of the image."""
+    path = tmp_path / "run.nii.gz"
+    data = np.random.default_rng(0).integers(-500, 500, SHAPE, dtype=np.int16)
+    nib.Nifti1Image(data, np.eye(4)).to_filename(tmp_path / "run.nii")
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write((tmp_path / "run.nii").read_bytes() + bytes(beyond))
+    read = np.stack(list(images.Series.of([path]).volumes()))
+    np.testing.assert_array_equal(read, np.moveaxis(data, 3, 0).transpose(0, 3, 2, 1))
+    assert ("was not tested" in caplog.text) == (beyond > images.BEYOND)
+
+
+def test_header_that_puts_the_data_gigabytes_away_is_refused(tmp_path):
+    """Before anything is unpacked so far."""
+    image = nib.Nifti1Image(np.zeros((40, 40, 40, 40), np.int16), np.eye(4))
+    image.to_filename(tmp_path / "run.nii")
+    content = bytearray((tmp_path / "run.nii").read_bytes() + bytes(200 * 10**6))
+    content[108:112] = np.float32(150e6).tobytes()
+    (tmp_path / "run.nii.gz").write_bytes(gzip.compress(content, 1))
+    with pytest.raises(InputError, match="would begin at byte 150000000"):
+        images.load(tmp_path / "run.nii.gz")
