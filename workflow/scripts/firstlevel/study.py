@@ -156,7 +156,7 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
         runs, without = _with_events(runs)
         left_out = [*left_out, *without]
     if study["on_missing"] == "error":
-        _nothing_missing(left_out)
+        nothing_missing(left_out)
     numbers = [run for run in runs if isinstance(run.repetition_time, int | float)]
     if study["repetition_time_decides"] and not numbers:
         raise InputError(
@@ -178,7 +178,7 @@ def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[s
     return sorted(told, key=lambda one: -len(one[1]))
 
 
-def _nothing_missing(left_out: Sequence[LeftOut]) -> None:
+def nothing_missing(left_out: Sequence[LeftOut]) -> None:
     """Raise InputError where something is left out, with the reasons and how often."""
     if groups := grouped(left_out):
         told = "; ".join(f"{len(group)} x {reason} ({Path(group[0].path).name})" for reason, group in groups)
