@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from firstlevel import events as events_of
-from firstlevel import expressions, spm_affines, tables
+from firstlevel import expressions, fetched, spm_affines, tables
 from firstlevel.stage import InputError
 
 FACES = ("faces", "scrambled")
@@ -389,6 +389,8 @@ def _run(
     confounds = located("confounds")
     for file in (events, confounds):
         held = file == events and file is not None and (Path(file).is_dir() or glob.has_magic(file))
+        if file is not None and not held:
+            _fetched(file, path, number)
         if file is not None and not held and not Path(file).is_file():
             raise InputError(
                 path,
@@ -444,6 +446,7 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
         )
     files: list[str] = []
     for image in images:
+        _fetched(image, where, row)
         files.append(plain(image, where, row))
         if image.endswith(".img"):
             header = Path(image).with_suffix(".hdr")
@@ -459,6 +462,18 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
         if affines := spm_affines.beside(Path(image)):
             files.append(str(affines))
     return tuple(files)
+
+
+def _fetched(file: str, where: Path | str, row: int | None) -> None:
+    """InputError where a file is a link or a pointer to content that was not fetched."""
+    if by := fetched.missing(file):
+        raise InputError(
+            where,
+            f"{file} is a link to nothing",
+            expected="files whose content is there",
+            remedy=f"{by}; or take the run out of the table",
+            row=row,
+        )
 
 
 def with_companions(image: str) -> list[str]:
