@@ -288,3 +288,16 @@ def test_affines_beside_an_image_leave_its_place_open(tmp_path):
 def test_another_word_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"study.unlike_runs: 'skip' does not fit|'skip' is not one of"):
         by_table(tmp_path / "study", [image_of()], unlike_runs="skip")
+
+
+def test_unlike_runs_of_many_subjects_are_left_out_for_one_reason(tmp_path):
+    """Where they lie differs from head to head, and is not said in mm in the table of reasons."""
+    slab = (12, 14, 3)
+    for number, subject in enumerate(("01", "02", "03")):
+        lower, upper = ((0, 10 + number, z) for z in (20 + number, 60 - number))
+        runs = [image_of(slab, affine_of(shape=slab, centre=centre)) for centre in (lower, lower, upper)]
+        config = by_bids(tmp_path / "study", runs, subject=subject, unlike_runs="leave_out")
+    _, left_out = planned(config)
+    [(reason, group)] = study.grouped(left_out)
+    assert len(group) == 3
+    assert "of another region" in reason

@@ -477,6 +477,8 @@ def reasons_left_out():
 if workflow.is_main_process:
     results = Path(workflow.pathvars.apply("<results>"))
     print(summary.plan(RUNS, LEFT_OUT, maps_below(results), config["study"]), file=sys.stderr)
+    for line in summary.replaced(results / "runs.tsv", RUNS):
+        print(line, file=sys.stderr)
 
 
 onsuccess:

@@ -325,8 +325,9 @@ def _run(
         if sidecar.entities.items() <= entities.items()
     ]
     read = (image, *events[:1], *sidecars, *confounds[:1], *(masks if own_mask else ()))
-    if missing := next(((file, by) for file in read if (by := file.fetched_by(known))), None):
-        return f"{missing[0].name} is a link to nothing ({missing[1]})"
+    for file in read:
+        if (known is not None or file.is_link) and (by := file.fetched_by(known)):
+            return f"{file.name} is a link to nothing ({by})"
     if confounds and config["design"]["fmriprep_confounds"]["strategy"]:
         sidecar = Path(confounds[0].path).with_suffix(".json")
         if by := fetched.missing(str(sidecar)):

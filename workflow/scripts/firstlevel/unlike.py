@@ -79,7 +79,8 @@ def settle(config: Mapping[str, Any], runs: Sequence[Run]) -> tuple[list[Run], l
         left_out += [
             LeftOut(
                 run.bold[0],
-                f"{reason} ({kind.told(kinds)}; they: {most.told(kinds)}); study.unlike_runs is leave_out",
+                f"{reason} ({kind.told(kinds, place=False)}; they: {most.told([])}); "
+                "study.unlike_runs is leave_out",
                 *(run.subject, run.session, run.task, run.label),
             )
             for kind in others
@@ -128,14 +129,18 @@ class Kind:
             return True
         return same_grid(self.header, header, anywhere=self.has_moved or has_moved)
 
-    def told(self, kinds: Iterable[Kind]) -> str:
-        """What the runs are; where, too, if nothing else tells them from another kind."""
+    def told(self, kinds: Iterable[Kind], *, place: bool = True) -> str:
+        """What the runs are; where, too, if nothing else tells them from another kind.
+
+        `place` is whether that is said in mm, which differ from subject to subject.
+        """
         time = "" if self.time is None else f", repetition time {self.time:g} s"
         others = [kind for kind in kinds if kind is not self]
         same = any(other.header.told == self.header.told and other.time == self.time for other in others)
         where = ""
         if same and self.header.centre:
-            where = f", centred at ({', '.join(f'{value:.0f}' for value in self.header.centre)}) mm"
+            mm = ", ".join(f"{value:.0f}" for value in self.header.centre)
+            where = f", centred at ({mm}) mm" if place else ", of another region"
         return f"{self.header.told}{where}{time}"
 
 
