@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import headers, spm_affines, tables
-from firstlevel.headers import Header
+from firstlevel.headers import Header, Vector
 from firstlevel.stage import InputError
 from firstlevel.study import LeftOut, Run, nothing_missing
 
@@ -38,6 +37,8 @@ LEAST_COSINE = 0.5
 """Of two axes that run the same way, in one direction or the other."""
 N_READERS, AT_A_TIME = 8, 32
 """Threads that read headers, since on a network disk each waits for its file, and files that one takes."""
+ORDERS = tuple(itertools.permutations(range(3)))
+"""In which axes of one image may be those of another, the same one first."""
 N_SHOWN = 3
 
 
@@ -164,12 +165,7 @@ def same_grid(one: Header, other: Header, *, anywhere: bool = False) -> bool:
     """
     if anywhere or not (one.axes and other.axes and one.centre and other.centre):
         return _same_size(one, other, (0, 1, 2))
-    orders = [
-        order
-        for order in itertools.permutations(range(3))
-        if all(abs(_dot(a, other.axes[k])) >= LEAST_COSINE for a, k in zip(one.axes, order, strict=True))
-    ]
-    if not any(_same_size(one, other, order) for order in orders):
+    if not any(_same_size(one, other, order) and _aligned(one.axes, other.axes, order) for order in ORDERS):
         return False
     apart = [b - a for a, b in zip(one.centre, other.centre, strict=True)]
     return all(
@@ -179,7 +175,11 @@ def same_grid(one: Header, other: Header, *, anywhere: bool = False) -> bool:
 
 
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
+    return one[0] * other[0] + one[1] * other[1] + one[2] * other[2]
+
+
+def _aligned(axes: Sequence[Vector], others: Sequence[Vector], order: Sequence[int]) -> bool:
+    return all(abs(_dot(axis, others[k])) >= LEAST_COSINE for axis, k in zip(axes, order, strict=True))
 
 
 def _same_size(one: Header, other: Header, order: Sequence[int]) -> bool:
@@ -248,6 +248,8 @@ def _said(sidecars: Sequence[str]) -> float | None:
         and len(starts) > 1
         and all(isinstance(start, int | float) for start in starts)
     ):
+        import statistics  # here, for few studies have such a list
+
         return _plausible(statistics.median(b - a for a, b in itertools.pairwise(starts)))
     return _plausible(fields.get("RepetitionTime"))
 
