@@ -201,3 +201,17 @@ def test_a_table_that_names_a_pointer_stops(tmp_path, name, spoil):
     by = POINTERS[spoil] if spoil else "datalad get"
     with pytest.raises(InputError, match=rf"runs.tsv, row 2: .*{name} is a link to nothing[^$]*{by} fetches"):
         study.run_table(config, "data")
+
+
+@pytest.mark.parametrize("key", ["mask", "figures.background"])
+def test_an_image_of_the_config_that_was_not_fetched_stops(tmp_path, key):
+    """The mask, or what maps are drawn over: one pointer, one link."""
+    pointer, link = tmp_path / "pointer.nii", tmp_path / "link.nii"
+    pointer.write_text(UNLOCKED)
+    link.symlink_to("nothing")
+    outer, _, inner = key.partition(".")
+    for image in (pointer, link):
+        config = {"study": {"source": "simulated", "repetition_time": 2}, "contrasts": {"a": "faces"}}
+        config[outer] = {inner: str(image)} if inner else str(image)
+        with pytest.raises(InputError, match=rf"key {key} .*is a link to nothing[^$]*datalad get"):
+            configs.check_config(config, SCHEMA)

@@ -137,7 +137,7 @@ def test_unlike_runs_stop_the_plan_by_name(tmp_path, layout, name):
     assert "(run 1: " in said
     assert "; run 2: " in said
     assert UNLIKE[name][1] in said
-    for remedy in ("study.bids.exclude", "leave_out", "combine"):
+    for remedy in ("study.bids.sessions, entities or exclude", "leave_out", "combine"):
         assert remedy in said
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import confounds, events, expressions, regressors, spm_affines, tables
+from firstlevel import confounds, events, expressions, fetched, regressors, spm_affines, tables
 from firstlevel.regressors import DRIFT
 from firstlevel.stage import InputError
 from firstlevel.study import FACES, Run, confounds_key, needs_motion
@@ -47,6 +47,14 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
         )
     _check_source(config)
     _check_design(config)
+    for key, image in (("mask", config["mask"]), ("figures.background", config["figures"]["background"])):
+        if by := fetched.missing(image):
+            raise InputError(
+                f"config key {key} ({Path(image).absolute()})",
+                "is a link to nothing",
+                expected="a file whose content is there",
+                remedy=by,
+            )
     if config["mask"] not in ("epi", "derivatives") and not Path(config["mask"]).is_file():
         raise InputError(
             f"config key mask ({Path(config['mask']).absolute()})",

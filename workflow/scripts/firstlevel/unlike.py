@@ -276,7 +276,7 @@ def _asked(unlike: Mapping[tuple[str, str], Sequence[Kind]]) -> InputError:
         KEY,
         f"is ask, and runs that would become one fixed effect are unlike: {'; '.join(told)}{more}",
         expected="runs of a subject and task with the same voxels, region and repetition time",
-        remedy="correct a header that is wrong, choose with study.bids.entities or study.bids.exclude (or in "
+        remedy="correct a header that is wrong, choose with study.bids.sessions, entities or exclude (or in "
         "the run table), or say what becomes of them: leave_out takes those of a subject that most are like, "
         "combine takes all, on the first run's grid",
     )
