@@ -159,6 +159,9 @@ def test_runs_of_an_earlier_config_are_told_before_their_rows_go(tmp_path):
     assert "pathvars.results" in line
     [line] = summary.replaced(path, first[1:])
     assert "tells of 1 run that this config does not take (sub-01_ses-V0_task-faces_run-1)" in line
+    now = LeftOut(first[0].bold[0], "has no mask", "01", "V0", "faces", "1")
+    assert summary.replaced(path, first[1:], [now]) == []  # by its reason
+    assert summary.replaced(path, first[1:], [now._replace(status=NOT_SELECTED)]) == [line]
     [line] = summary.replaced(path, [])
     assert "tells of 4 runs" in line
     by_direction = [replace(first[0], others=(("dir", "LR"),))]

@@ -477,7 +477,7 @@ def reasons_left_out():
 if workflow.is_main_process:
     results = Path(workflow.pathvars.apply("<results>"))
     print(summary.plan(RUNS, LEFT_OUT, maps_below(results), config["study"]), file=sys.stderr)
-    for line in summary.replaced(results / "runs.tsv", RUNS):
+    for line in summary.replaced(results / "runs.tsv", RUNS, LEFT_OUT):
         print(line, file=sys.stderr)
 
 

@@ -103,11 +103,11 @@ def plan(
     return "\n".join([*chosen(runs, study), *counted(table), *reasons(left_out)])
 
 
-def replaced(path: Path, runs: Iterable[Run]) -> list[str]:
+def replaced(path: Path, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> list[str]:
     """A line on runs of an earlier config that the table of this one will be without, where there are any.
 
     One config per session, or per subject, into one folder: the maps stay, and the lists and pages of the
-    study are those of the last one.
+    study are those of the last one. Runs that are now left out are told of with their reason, elsewhere.
 
     Parameters
     ----------
@@ -120,10 +120,12 @@ def replaced(path: Path, runs: Iterable[Run]) -> list[str]:
     known = {
         tuple(label or "n/a" for label in (run.subject, run.session, run.task, run.label)) for run in runs
     }
+    told = {one.path for one in left_out if one.status == LEFT_OUT}
     gone = [
         row.values
         for row in rows
         if row.values["status"] not in MAKES_NO_RUN
+        and row.values["bold"] not in told
         and tuple(row.values[column] for column in COLUMNS[:4]) not in known
     ]
     if not gone:
