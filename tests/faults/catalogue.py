@@ -513,7 +513,10 @@ IMAGES_REFUSED = [
         "its affine cannot be inverted",
     ),
     Refused(
-        "affine of another subject: no overlap", series(same, shift(500)), "run-2.nii", "does not overlap"
+        "affine of another subject: no overlap",
+        both(series(same, shift(500)), config("study.unlike_runs", "combine")),
+        "run-2.nii",
+        "does not overlap",
     ),
     Refused(
         "4D image in a list of 3D images",
@@ -628,6 +631,23 @@ IMAGES_REFUSED = [
         ),
         "run-2.nii",
         "neither the header nor the study gives the repetition time",
+    ),
+    Refused(
+        "a slab as one run and a whole brain as another",
+        series(lambda data: data[:, :, 3:]),
+        "config key study.unlike_runs",
+        "is ask, and runs that would become one fixed effect are unlike",
+    ),
+    Refused(
+        "runs of other repetition times",
+        both(
+            series(same, seconds=1.0),
+            text("runs.tsv", "confounds\n", "confounds\trepetition_time\n"),
+            text("runs.tsv", "confounds1.tsv\n", "confounds1.tsv\t2\n"),
+            text("runs.tsv", "confounds2.tsv\n", "confounds2.tsv\t1\n"),
+        ),
+        "config key study.unlike_runs",
+        "repetition time 1 s",
     ),
 ]
 

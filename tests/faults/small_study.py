@@ -16,7 +16,7 @@ from compute_mask import compute_mask
 from compute_mean_image import compute_mean_image
 from extract_events import extract_events
 from firstlevel import config as configs
-from firstlevel import stage, study
+from firstlevel import stage, study, unlike
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
@@ -102,7 +102,7 @@ def _analyse():
     configs.check_keys(["config.yaml"])
     config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
     configs.check_config(config, SCHEMA)
-    runs = study.run_table(config, "data")[0]
+    runs, _ = unlike.settle(config, study.run_table(config, "data")[0])
     configs.check_contrasts(config, runs)
     subject = Path(f"results/sub-{runs[0].subject}")
     subject.mkdir(parents=True)

@@ -1,5 +1,6 @@
 """A BIDS folder becomes rows of the run table: what is found, what is inherited, what is left out and why."""
 
+import os
 import time
 from pathlib import Path
 
@@ -65,6 +66,26 @@ def test_odd_name_leaves_its_run_out(raw, tmp_path, odd):
     said += summary.write(tmp_path / "runs.tsv", rows, left_out)
     for text in (said, (tmp_path / "runs.tsv").read_text(encoding="utf-8")):
         assert not texts.UNSEEN.search(text)
+
+
+@pytest.mark.parametrize("name", ["bold.nii.gz", "events.tsv", "bold.json"])
+def test_pipe_device_or_circle_leaves_its_run_out(raw, name):
+    """In place of an image, of events, of a sidecar: the other runs go on, and nothing waits."""
+    for subject, make in {
+        "03": os.mkfifo,
+        "04": lambda path: path.symlink_to("/dev/zero"),
+        "05": lambda path: path.symlink_to(path.name),
+    }.items():
+        start = f"sub-{subject}/func/sub-{subject}_task-faces_run-01"
+        put(raw, f"{start}_bold.nii.gz")
+        (raw / f"{start}_{name}").unlink(missing_ok=True)
+        make(raw / f"{start}_{name}")
+    runs, reasons = found(raw)
+    assert {run.subject for run in runs} == {"01", "02"}
+    told = [reason for file, reason in reasons.items() if file.startswith(("sub-03", "sub-04", "sub-05"))]
+    assert len(told) == 3
+    assert sum("no file" in reason for reason in told) == 2
+    assert sum("is a link to nothing" in reason for reason in told) == 1
 
 
 def test_labels_keep_their_form_and_order(raw):
@@ -659,3 +680,68 @@ def test_one_session_alone_stands_in_the_names_of_its_maps(tmp_path):
     ]
     runs, _ = rows_of(tmp_path, sessions=["V0"])
     assert [run.is_labelled_beside("_ses-V0") for run in runs] == [False]
+
+
+def test_each_row_of_what_makes_no_run_has_the_labels_of_its_name(tmp_path):
+    """Whatever the reason: subject, session, task and run as they are written, and only where they are."""
+    root = tmp_path / "raw"
+    header = "onset\tduration\ttrial_type\n"
+    event = f"{header}0\t1\tfaces\n"
+
+    def names(session, *ends):
+        return [f"sub-01/ses-{session}/func/sub-01_ses-{session}_task-faces_{end}" for end in ends]
+
+    put(root, *names("a", "run-01_bold.nii", "run-02_bold.nii"))  # a run; a table without events
+    put(root, *names("a", "run-01_events.tsv"), text=event)
+    put(root, *names("a", "run-02_events.tsv"), text=header)
+    put(root, *names("a", "run-03_bold.nii"))  # no table
+    put(root, *names("a", "run-04_events.tsv", "run-05_events.tsv.gz"), text=event)  # no image
+    put(
+        root, *names("b", "echo-1_run-01_bold.nii", "echo-2_run-01_bold.nii", "run-01_events.tsv"), text=event
+    )
+    for run in ("acq-x_dir-LR_run-07", "acq-y_run-08"):
+        put(
+            root,
+            *(f"sub-05/func/sub-05_task-faces_{run}_{end}" for end in ("bold.nii", "events.tsv")),
+            text=event,
+        )
+    put(root, *names("b", "run-1_x_bold.nii", "run-a-b_bold.nii"))
+    put(root, "sub-01/ses-b/sub-01_ses-b_task-faces_run-08_bold.nii", "sub-02/anat/sub-02_T1w.nii")
+    put(root, "sub-01/ses-b/func/sub-06_ses-b_task-faces_run-09_bold.nii", "sub-03_pre/func/x.nii")
+    put(root, "sub-04+a/ses-c/func/sub-04+a_ses-c_task-faces_bold.nii", "sub-01/ses-d-e/func/x_bold.nii")
+    options = {"source": "bids", "bids": {"path": str(root), "task": "faces", "exclude": [{"session": "c"}]}}
+    config = {"study": options, "contrasts": {"a": "faces"}}
+    configs.check_config(config, SCHEMA)
+    runs, rows = study.run_table(config, "data")
+    assert [run.name for run in runs] == ["subject 01, session a, task faces, run 01"]
+    assert len(rows) >= 14
+    for row in rows:
+        name = Path(row.path).name
+        of_name = study.entities_in(name) if "_task-" in name else {}
+        said = [of_name.get(entity) for entity in ("sub", "ses", "task", "run")]
+        if "_task-" in name:
+            assert [row.subject, row.session, row.task, row.run] == said, row
+        else:
+            assert row.path.startswith(f"{root}/sub-"), row
+            assert row.subject in (None, Path(row.path).parts[-1][4:], Path(row.path).parts[-2][4:]), row
+        assert row.reason, row
+    assert {Path(row.path).name for row in rows} >= {"sub-02", "sub-03_pre", "ses-d-e"}
+
+
+@pytest.mark.parametrize("labels", [{"session": "a", "run": "2"}, {"run": "2"}, {"session": "a"}, {}])
+def test_rows_of_a_table_without_events_have_its_labels(tmp_path, labels):
+    """The run table says them, in whatever columns it has."""
+    put(tmp_path, "bold.nii")
+    put(tmp_path, "good.tsv", text="onset\tduration\ttrial_type\n0\t1\tfaces\n")
+    put(tmp_path, "bare.tsv", text="onset\tduration\ttrial_type\n")
+    columns = ["subject", "task", *labels, "bold", "events"]
+    rows = [["01", "faces", *labels.values(), "bold.nii", "bare.tsv"]]
+    rows.append(["02", "faces", *labels.values(), "bold.nii", "good.tsv"])
+    put(tmp_path, "runs.tsv", text="\n".join("\t".join(row) for row in [columns, *rows]) + "\n")
+    config = {"study": {"source": "table", "table": str(tmp_path / "runs.tsv")}, "contrasts": {"a": "faces"}}
+    configs.check_config(config, SCHEMA)
+    runs, [one] = study.run_table(config, "data")
+    assert [run.subject for run in runs] == ["02"]
+    assert (one.subject, one.session, one.task, one.run) == (
+        "01", labels.get("session"), "faces", labels.get("run")
+    )  # fmt: skip

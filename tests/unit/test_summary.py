@@ -1,10 +1,11 @@
 """The table of a study before its jobs and after them: what was found, what becomes of it, why not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from firstlevel import summary
+from firstlevel import study_page, summary
 from firstlevel.study import NOT_SELECTED, LeftOut, Run, grouped
 
 STUDY = {
@@ -136,3 +137,65 @@ def test_logs_of_another_session_do_not_count(tmp_path):
     maps = {("01", "faces"): [tmp_path / "none"]}
     table = summary.rows([run], [], maps, tmp_path, {}, "V9")
     assert [row[6:] for row in table] == [("failed", "of this one")]
+
+
+def test_runs_of_an_earlier_config_are_told_before_their_rows_go(tmp_path):
+    """One config per session into one folder: V9's table has no rows of V0, whose maps stay."""
+    path = tmp_path / "runs.tsv"
+    assert summary.replaced(path, []) == []
+    first = [replace(run_of(subject, run), session="V0") for subject in ("01", "02") for run in ("1", "2")]
+    second = [replace(run, session="V9") for run in first]
+    maps = {(run.subject, "faces"): [tmp_path / "z.nii.gz"] for run in first}
+    left_out = [
+        LeftOut("sub-03", "has no BOLD image", "03"),
+        LeftOut("x_task-faces", "r", status=NOT_SELECTED),
+    ]
+    summary.write(path, summary.rows(first, left_out, maps, tmp_path, {"a"}))
+    assert summary.replaced(path, first) == []
+    assert summary.replaced(path, [*first, *second]) == []
+    [line] = summary.replaced(path, second)
+    assert f"{path} tells of 4 runs that this config does not take" in line
+    assert "(sub-01_ses-V0_task-faces_run-1, sub-01_ses-V0_task-faces_run-2, sub-02_ses-V0" in line
+    assert "pathvars.results" in line
+    [line] = summary.replaced(path, first[1:])
+    assert "tells of 1 run that this config does not take (sub-01_ses-V0_task-faces_run-1)" in line
+    now = LeftOut(first[0].bold[0], "has no mask", "01", "V0", "faces", "1")
+    assert summary.replaced(path, first[1:], [now]) == []  # by its reason
+    assert summary.replaced(path, first[1:], [now._replace(status=NOT_SELECTED)]) == [line]
+    [line] = summary.replaced(path, [])
+    assert "tells of 4 runs" in line
+    by_direction = [replace(first[0], others=(("dir", "LR"),))]
+    summary.write(path, summary.rows(by_direction, [], maps, tmp_path, {"a"}))
+    assert "(sub-01_ses-V0_task-faces_dir-LR_run-1)" in summary.replaced(path, first)[0]
+    path.write_text("no table of ours\n")
+    assert summary.replaced(path, second) == []
+
+
+def test_thousands_of_rows_of_one_reason_are_one_line(tmp_path):
+    """At the start, at the end and on the page of the study; each has its row in runs.tsv."""
+    left_out = [
+        LeftOut(
+            f"raw/sub-{n:04d}_task-faces_bold.nii", f"sub-{n:04d}_mask.nii is a link to nothing", f"{n:04d}"
+        )
+        for n in range(3000)
+    ]
+    run = run_of("01", "1")
+    maps = {("01", "faces"): []}
+    said = [
+        summary.plan([run], left_out, maps, STUDY),
+        summary.write(tmp_path / "runs.tsv", summary.rows([run], left_out, maps, tmp_path, {}), left_out),
+    ]
+    for text in said:
+        assert text.count("is a link to nothing") == 1
+        assert len(text.splitlines()) < 12
+        assert "left out, 3000: sub-... is a link to nothing" in text
+    assert (tmp_path / "runs.tsv").read_text().count("\n") == 3002
+    examples = [
+        [reason, len(group), [Path(one.path).name for one in group[: summary.N_EXAMPLES]]]
+        for reason, group in grouped(left_out)
+    ]
+    study_page.write(tmp_path / "report.html", [], ["a"], examples, "software")
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("is a link to nothing") == 1
+    assert page.count("_task-faces_bold.nii") == summary.N_EXAMPLES
+    assert ">3000<" in page

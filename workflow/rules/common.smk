@@ -12,7 +12,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import clock, events, isolation, kernels, places, preprocessed, study, summary
+from firstlevel import clock, events, isolation, kernels, places, preprocessed, study, summary, unlike
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -39,6 +39,10 @@ def runs_of_study():
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     configs.check_config(config, schema)
     runs, left_out = study.run_table(config, workflow.pathvars.apply("<data>"))
+    # the plan asks and no job does again; a job has the runs of the plan
+    if workflow.is_main_process or config["study"]["unlike_runs"] == "leave_out":
+        runs, others = unlike.settle(config, runs)
+        left_out = [*left_out, *others]
     if workflow.is_main_process:
         configs.check_contrasts(config, runs)
         folders = {
@@ -479,6 +483,8 @@ def reasons_left_out():
 if workflow.is_main_process:
     results = Path(workflow.pathvars.apply("<results>"))
     print(summary.plan(RUNS, LEFT_OUT, maps_below(results), config["study"]), file=sys.stderr)
+    for line in summary.replaced(results / "runs.tsv", RUNS, LEFT_OUT):
+        print(line, file=sys.stderr)
 
 
 onsuccess:

@@ -1,7 +1,8 @@
 """A BIDS folder as rows of the run table, from the names of its files alone.
 
-No file is opened: a cluster parses the workflow anew in every job, and a study may have thousands of runs.
-What a sidecar or a header says is read by the stage that needs it. Standard library.
+No file is opened but to see whether it was fetched: a cluster parses the workflow anew in every job, and a
+study may have thousands of runs. What a sidecar or a header says is read by the stage that needs it.
+Standard library.
 
 Each image, events table and label folder that the study could mean is a run, or is listed with one reason.
 """
@@ -15,12 +16,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import bids_choice, bids_files, bids_rows, expressions, spm_affines, study, texts
+from firstlevel import bids_choice, bids_files, bids_rows, expressions, fetched, spm_affines, study, texts
 from firstlevel.bids_files import LABEL, Entities, File, Level
 from firstlevel.bids_rows import Found
 from firstlevel.stage import InputError
 from firstlevel.study import NOT_SELECTED, LeftOut, Run
 
+FEW = 2000
+"""Runs up to which files are always looked at: beyond it, sizes of a hundred thousand take longer than the
+index, on a network disk a minute, and only a study that git keeps has pointers."""
 ABOVE = "/"
 """In place of a session: the levels above all sessions of a subject."""
 
@@ -68,9 +72,11 @@ def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
             chosen.append((image, levels))
     represented = {choice.run_of(image.entities) for image, _ in chosen}
     rows = [_settled(row, choice, represented) for row in rows]
+    may_be_pointers = len(chosen) <= FEW or any(map(fetched.may_be_missing, (root, derived_root)))
+    known: dict[str, str] | None = {} if may_be_pointers else None
     runs = []
     for image, levels, reason in _one_per_row(chosen, choice):
-        run = reason or _run(image, levels, _raw_levels(raw, image.entities), config)
+        run = reason or _run(image, levels, _raw_levels(raw, image.entities), config, known)
         if isinstance(run, Run):
             runs.append(run)
         else:
@@ -274,8 +280,14 @@ def _one_per_row(chosen: Iterable[Found], choice: bids_choice.Choice) -> list[tu
     return settled
 
 
-def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str, Any]) -> Run | str:
-    """Row of an image, or the reason why it makes none."""
+def _run(
+    image: File,
+    levels: list[Level],
+    raw: list[Level],
+    config: Mapping[str, Any],
+    known: dict[str, str] | None,
+) -> Run | str:
+    """Row of an image, or the reason why it makes none; `known` as of :meth:`File.fetched_by`."""
     entities = image.entities
     all_levels = [*raw, *levels]
     events = bids_files.nearest([level.events for level in all_levels], entities)
@@ -313,8 +325,15 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
         if sidecar.entities.items() <= entities.items()
     ]
     read = (image, *events[:1], *sidecars, *confounds[:1], *(masks if own_mask else ()))
-    if missing := next((file for file in read if file.is_link and file.is_missing), None):
-        return f"{missing.name} is a link to nothing (datalad get fetches it)"
+    for file in read:
+        if (known is not None or file.is_link) and (by := file.fetched_by(known)):
+            return f"{file.name} is a link to nothing ({by})"
+        if known is not None and not Path(file.path).is_file():
+            return f"{file.name} is a folder, a pipe or a device, and no file"
+    if confounds and config["design"]["fmriprep_confounds"]["strategy"]:
+        sidecar = Path(confounds[0].path).with_suffix(".json")
+        if by := fetched.missing(str(sidecar)):
+            return f"{sidecar.name} is a link to nothing ({by})"
     affines = _affines_beside(image, levels[-1])
     for name in (*(file.name for file in read), *map(os.path.basename, affines)):
         if odd := texts.odd_in(name):

@@ -1,6 +1,6 @@
 """The files of a BIDS folder by what they are, and which of them hold for which image.
 
-No file is opened. Standard library.
+No file is opened but to see whether it was fetched. Standard library.
 
 Source: BIDS specification 1.10, file names (entities) and the inheritance principle.
 """
@@ -14,7 +14,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from firstlevel import study
+from firstlevel import fetched, study
 
 LABEL = re.compile("[A-Za-z0-9+]+")
 INDICES = ("run", "echo")
@@ -68,10 +68,16 @@ class File(NamedTuple):
                 return study.entities_in(self.name)
         return self.entities
 
-    @property
-    def is_missing(self) -> bool:
-        """Whether it is a link whose content was not fetched."""
-        return self.is_link and not Path(self.path).exists()
+    def fetched_by(self, known: dict[str, str] | None) -> str:
+        """What fetches its content, where it was not fetched; nothing where it is there.
+
+        `known` is what was found of others, by path; None looks at links alone.
+        """
+        if known is None:
+            return fetched.missing(self.path, is_link=True) if self.is_link else ""
+        if (found := known.get(self.path)) is None:
+            found = known[self.path] = fetched.missing(self.path, is_link=self.is_link)
+        return found
 
 
 NONE: Sequence[File] = ()

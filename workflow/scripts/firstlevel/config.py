@@ -12,7 +12,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import confounds, contents, events, expressions, regressors, spm_affines, tables, texts
+from firstlevel import (
+    confounds,
+    contents,
+    events,
+    expressions,
+    fetched,
+    regressors,
+    spm_affines,
+    tables,
+    texts,
+)
 from firstlevel.regressors import DRIFT
 from firstlevel.stage import InputError
 from firstlevel.study import FACES, Run, confounds_key, needs_motion, plain
@@ -78,6 +88,8 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
 def _check_file(key: str, path: str, expected: str) -> None:
     """The file of a config key is there, and Snakemake can take its name."""
     where = f"config key {key} ({Path(path).absolute()})"
+    if by := fetched.missing(path):
+        raise InputError(where, "is a link to nothing", expected="a file whose content is there", remedy=by)
     if not Path(path).is_file():
         raise InputError(
             where,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlevel import tables, texts
+from firstlevel import fetched, tables, texts
 from firstlevel.stage import InputError
 from firstlevel.study import Run, entities_in
 
@@ -74,4 +74,5 @@ def t1w_of(config: Mapping[str, Any], run: Run) -> str | None:
         )
 
     found = [path for path in images if entities_in(Path(path).name).get("space") in in_space]
-    return min((path for path in found if Path(path).is_file()), key=far, default=None)
+    there = [path for path in found if Path(path).is_file() and not fetched.missing(path)]
+    return min(there, key=far, default=None)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from firstlevel import events as events_of
-from firstlevel import expressions, spm_affines, tables, texts
+from firstlevel import expressions, fetched, spm_affines, tables, texts
 from firstlevel.stage import InputError
 
 FACES = ("faces", "scrambled")
@@ -156,7 +156,7 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
         runs, without = _with_events(runs)
         left_out = [*left_out, *without]
     if study["on_missing"] == "error":
-        _nothing_missing(left_out)
+        nothing_missing(left_out)
     numbers = [run for run in runs if isinstance(run.repetition_time, int | float)]
     if study["repetition_time_decides"] and not numbers:
         raise InputError(
@@ -191,7 +191,7 @@ def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[s
     return sorted(told, key=lambda one: -len(one[1]))
 
 
-def _nothing_missing(left_out: Sequence[LeftOut]) -> None:
+def nothing_missing(left_out: Sequence[LeftOut]) -> None:
     """Raise InputError where something is left out, with the reasons and how often."""
     if groups := grouped(left_out):
         told = "; ".join(f"{len(group)} x {reason} ({Path(group[0].path).name})" for reason, group in groups)
@@ -402,6 +402,8 @@ def _run(
     confounds = located("confounds")
     for file in (events, confounds):
         held = file == events and file is not None and (Path(file).is_dir() or glob.has_magic(file))
+        if file is not None and not held:
+            _fetched(file, path, number)
         if file is not None and not held and not Path(file).is_file():
             raise InputError(
                 path,
@@ -457,6 +459,7 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
         )
     files: list[str] = []
     for image in images:
+        _fetched(image, where, row)
         files.append(plain(image, where, row))
         if image.endswith(".img"):
             header = Path(image).with_suffix(".hdr")
@@ -472,6 +475,18 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
         if affines := spm_affines.beside(Path(image)):
             files.append(str(affines))
     return tuple(files)
+
+
+def _fetched(file: str, where: Path | str, row: int | None) -> None:
+    """InputError where a file is a link or a pointer to content that was not fetched."""
+    if by := fetched.missing(file):
+        raise InputError(
+            where,
+            f"{file} is a link to nothing",
+            expected="files whose content is there",
+            remedy=f"{by}; or take the run out of the table",
+            row=row,
+        )
 
 
 def with_companions(image: str) -> list[str]:

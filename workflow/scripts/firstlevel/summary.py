@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from firstlevel import tables
+from firstlevel.stage import InputError
 from firstlevel.study import LEFT_OUT, NOT_SELECTED, OTHERS, LeftOut, Run, entities_in, grouped, run_label
 from firstlevel.texts import visible
 
@@ -17,6 +18,8 @@ MAKES_NO_RUN = (LEFT_OUT, NOT_SELECTED)
 ORDER = ("failed", "blocked", "unfinished", "to do", "done", *MAKES_NO_RUN)
 """What can become of a run; a subject of several states has the first of them."""
 N_EXAMPLES = 3
+SHORT = {"subject": "sub", "session": "ses", "task": "task", "run": "run"}
+"""Entities of a run's name by the columns of the table."""
 STOPPED = re.compile(r"^\S+ \S+ ERROR (.*)", re.DOTALL | re.MULTILINE)
 """The message with which a stage ends its log."""
 
@@ -99,6 +102,48 @@ def plan(
     ]
     table += [_left_out(one) for one in left_out]
     return visible("\n".join([*chosen(runs, study), *counted(table), *reasons(left_out)]))
+
+
+def replaced(path: Path, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> list[str]:
+    """A line on runs of an earlier config that the table of this one will be without, where there are any.
+
+    One config per session, or per subject, into one folder: the maps stay, and the lists and pages of the
+    study are those of the last one. Runs that are now left out are told of with their reason, elsewhere.
+
+    Parameters
+    ----------
+    path : table of runs that an earlier config may have written.
+    """
+    try:
+        rows = tables.read_rows(path, required=COLUMNS) if path.is_file() else []
+    except InputError:
+        return []
+    known = {
+        tuple(label or "n/a" for label in (run.subject, run.session, run.task, run.label)) for run in runs
+    }
+    told = {one.path for one in left_out if one.status == LEFT_OUT}
+    gone = [
+        row.values
+        for row in rows
+        if row.values["status"] not in MAKES_NO_RUN
+        and row.values["bold"] not in told
+        and tuple(row.values[column] for column in COLUMNS[:4]) not in known
+    ]
+    if not gone:
+        return []
+    names = ["_".join(filter(None, (_written(one, column) for column in SHORT))) for one in gone]
+    shown = ", ".join(names[:N_EXAMPLES]) + (", ..." if len(names) > N_EXAMPLES else "")
+    return [
+        f"  {path} tells of {len(gone)} {'run' if len(gone) == 1 else 'runs'} that this config does not take "
+        f"({shown}): it, maps.tsv and the pages will be without them, while their maps stay; give each "
+        "config its own folder (pathvars.results) to keep both"
+    ]
+
+
+def _written(row: Mapping[str, str], column: str) -> str:
+    """A label as it stands in names; that of a run may have its entities, such as dir-LR_run-1."""
+    label = row[column]
+    return "" if label == "n/a" else label if "-" in label else f"{SHORT[column]}-{label}"
 
 
 def chosen(runs: Sequence[Run], study: Mapping[str, Any]) -> list[str]:
