@@ -1,6 +1,7 @@
 # What the rules share: the checked config, the run table, names of files, digests of code.
 import functools
 import gc
+import math
 import os
 import re
 import sys
@@ -12,7 +13,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import clock, events, isolation, kernels, places, preprocessed, study, summary, unlike
+from firstlevel import clock, events, headers, isolation, kernels, places, preprocessed, study, summary, unlike
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -153,9 +154,20 @@ def reference(wildcards):
 
 @functools.cache
 def stored_mb(run):
-    """MB of a run's volumes as they will be read; 0 for those that a rule has yet to make."""
-    size = sum(os.path.getsize(file) for file in run.bold if os.path.isfile(file)) / 1e6
-    return (3 if run.bold[0].endswith(".gz") else 1) * size
+    """MB of a run's volumes, unpacked, as headers say; 0 for those that a rule has yet to make."""
+    if header := headers.read(run.images[0]):
+        return len(run.images) * header.n_bytes / 1e6
+    return 3 * sum(os.path.getsize(file) for file in run.bold if os.path.isfile(file)) / 1e6
+
+
+def written_mb(wildcards):
+    """MB on the disk of a resampled run: the scans of the run, on the grid of the reference, in float32."""
+    run = row(wildcards)
+    own, target = headers.read(run.images[0]), headers.read(reference(wildcards)[0])
+    if not (own and target):  # images that a rule makes, or of a form that the plan does not read
+        return round(100 + 2 * stored_mb(run))
+    n_scans = len(run.images) * own.n_values // math.prod(own.shape)
+    return round(100 + 4 * n_scans * math.prod(target.shape) / 1e6)
 
 
 def needs(fixed, per_gb):

@@ -21,6 +21,7 @@ rule resample_run:
     threads: 1
     resources:
         mem_mb=needs(400, per_gb=100),
+        disk_mb=written_mb,
         runtime=needs(30, per_gb=20),
     params:
         repetition_time=of_run("repetition_time"),

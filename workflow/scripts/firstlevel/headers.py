@@ -36,11 +36,12 @@ class Form(NamedTuple):
     quaternion: tuple[int, str]
     rows: tuple[int, str]
     units: tuple[int, str]
+    bits: tuple[int, str]
 
 
 FORMS = {
-    348: Form(348, (40, "8h"), (76, "8f"), (252, "2h"), (256, "6f"), (280, "12f"), (123, "b")),
-    540: Form(540, (16, "8q"), (104, "8d"), (344, "2i"), (352, "6d"), (400, "12d"), (500, "i")),
+    348: Form(348, (40, "8h"), (76, "8f"), (252, "2h"), (256, "6f"), (280, "12f"), (123, "b"), (72, "h")),
+    540: Form(540, (16, "8q"), (104, "8d"), (344, "2i"), (352, "6d"), (400, "12d"), (500, "i"), (14, "h")),
 }
 """NIfTI-1 (and Analyze, which has no affine) and NIfTI-2, by the number that a header begins with."""
 
@@ -56,6 +57,8 @@ class Header:
     axes : the directions in which the voxel axes run, unit vectors in mm; None where no affine is known.
     centre : mm, of the field of view; None likewise.
     time : repetition time, s; None where the header says none, or not in which unit.
+    n_values : of all volumes.
+    n_bytes : of these values, as the file holds them uncompressed.
     """
 
     shape: tuple[int, int, int]
@@ -63,6 +66,8 @@ class Header:
     axes: tuple[Vector, Vector, Vector] | None
     centre: Vector | None
     time: float | None
+    n_values: int
+    n_bytes: int
 
     @property
     def told(self) -> str:
@@ -147,7 +152,10 @@ def _header(content: bytes, form: Form, order: str) -> Header | None:
         )
     (units,) = field(form.units)
     time = _time(sizes[3:], pixdim[3:], UNITS_OF_TIME.get(units & 0x38)) if is_nifti else None
-    return Header((sizes[0], sizes[1], sizes[2]), zooms, axes, centre, time)
+    (bits,) = field(form.bits)
+    n_values = math.prod(sizes)
+    n_bytes = n_values * max(bits, 8) // 8
+    return Header((sizes[0], sizes[1], sizes[2]), zooms, axes, centre, time, n_values, n_bytes)
 
 
 def _vector(values: Iterable[float]) -> Vector:
