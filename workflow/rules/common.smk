@@ -13,7 +13,18 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import clock, events, headers, isolation, kernels, places, preprocessed, study, summary, unlike
+from firstlevel import (
+    clock,
+    events,
+    headers,
+    isolation,
+    kernels,
+    places,
+    preprocessed,
+    study,
+    summary,
+    unlike,
+)
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
