@@ -376,7 +376,11 @@ def test_spike_of_a_censored_volume_is_taken_care_of(tmp_path):
     made = make_run(tmp_path / "censored", censored=(70,))
     brighten(made, 70, 1.5)
     made.measure()
-    assert made.judge().set_index("measure").loc["dvars", "verdict"] == "fine"
+    judged = made.judge().set_index("measure").loc["dvars"]
+    assert judged["verdict"] == "fine"
+    assert judged["sentence"].startswith(
+        "No volume, but for censored ones (1) and those right after them, changed"
+    )
 
 
 def test_voxels_outside_of_the_field_of_view_are_seen(run):

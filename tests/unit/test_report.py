@@ -77,7 +77,7 @@ def test_methods_say_what_the_model_was():
     motion = told(runs=[methods.Run(128, 2.0, 24, 3, 5)])
     assert "24 motion regressors" in motion
     assert "3 confounds" in motion
-    assert "5 volumes per run were censored" in motion
+    assert "5 volumes were censored" in motion
 
 
 def test_methods_say_what_modulated_events():
@@ -127,6 +127,18 @@ def test_methods_name_what_preprocessed_the_images_and_their_space():
     assert "Images were preprocessed with fMRIPrep 23.1.3 and analysed in the space MNI." in of_fmriprep()
     assert "Images had been preprocessed and analysed in the space MNI." in of_fmriprep(made=())
     assert "preprocessed" not in told()
+
+
+def test_methods_of_one_run_count_nothing_per_run():
+    """Nothing is "per run" where there is one, and the T1w is told where maps are drawn over it."""
+    text = of_fmriprep(["motion"], {}, [RUNS[0]._replace(n_confounds=24, n_censored=3)])
+    assert "24 confounds were added" in text
+    assert "3 volumes were censored" in text
+    assert "T1w" not in text
+    config = merged(SMALL, {})
+    configs.check_config(config, SCHEMA)
+    said = [one.text for one in methods.sentences(config, RUNS, {}, over_t1w=True)]
+    assert "Maps are drawn over the preprocessed T1w image of the subject in the same space." in said
 
 
 @pytest.mark.parametrize("drift_model", ["cosine", "polynomial", "none"])

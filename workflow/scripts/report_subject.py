@@ -54,8 +54,8 @@ def report_subject(
     Parameters
     ----------
     tsv, json, png, html : tables, sidecars, figures and viewers of the subject, told apart by their names.
-    tasks : by label: `start` and `runs`, the beginnings of the subject's and the runs' file names, and
-        `titles`, of the contrasts by label.
+    tasks : by label: `start` and `runs`, the beginnings of the subject's and the runs' file names,
+        `titles`, of the contrasts by label, and `over_t1w`, whether their maps are drawn over the T1w.
     config : with all defaults filled in.
     digests : of the code of each stage.
     software, engine : names with versions of the workflow and of what runs it.
@@ -92,7 +92,8 @@ def _task(
     """All that a page shows of one task."""
     start = what["start"]
     runs = [_run(files, name) for name in what["runs"]]
-    text = methods.sentences(config, [run["facts"] for run in runs], versions, preprocessed_by)
+    facts = [run["facts"] for run in runs]
+    text = methods.sentences(config, facts, versions, preprocessed_by, over_t1w=what["over_t1w"])
     quality = [_check(row) for row in pages.cells(files[f"{start}_quality.tsv"])]
     left_out = [row for row in pages.cells(files[f"{start}_contrasts.tsv"]) if row["used"] == "false"]
     contrasts = [

@@ -45,7 +45,7 @@ def of_run(
     return [
         _displacement(run, measured, limits["displacement"]),
         _framewise(run, n_above, measured, limits),
-        _dvars(run, design, measured["Dvars"], limits["dvars"]),
+        _dvars(run, design, measured, limits["dvars"]),
         _outside(run, measured["OutsideFieldOfView"], limits["outside"]),
         _tsnr(run, measured["MedianTsnr"], limits["tsnr"]),
         _autocorrelation(run, residuals, limits["autocorrelation"]),
@@ -178,9 +178,13 @@ def _dvars(run: str, found: Mapping[str, Any], measured: Mapping[str, Any], limi
             "The change from volume to volume is not known: the run is too short, or its mean is not above 0."
         )
         return Verdict(run, NOTHING, "dvars", NOTHING, limit, UNKNOWN, said)
-    usual = f"the median of {measured['Median']:.2g} %"
+    usual = f"the median of {measured['Dvars']['Median']:.2g} %"
     if not spikes:
-        said = f"No volume changed more than {score:.2g} robust standard deviations above {usual} (DVARS)."
+        n_censored = measured["CensoredVolumes"]
+        but = f", but for censored ones ({n_censored}) and those right after them," if n_censored else ""
+        said = (
+            f"No volume{but} changed more than {score:.2g} robust standard deviations above {usual} (DVARS)."
+        )
         return Verdict(run, NOTHING, "dvars", score, limit, FINE, said)
     named = ", ".join(map(str, spikes[:SHOWN_SPIKES])) + (", ..." if len(spikes) > SHOWN_SPIKES else "")
     counted = f"{len(spikes)} volume{'' if len(spikes) == 1 else 's'} ({named}; the first is 0)"
