@@ -81,7 +81,7 @@ def confounds(rng, *, moves=False):
     return table
 
 
-def series(rng, table, courses, *, moves=False):
+def series(rng, table, courses, *, moves=False, steady=False):
     """Image of a run, float32: courses in percent where :func:`active`, and what the confounds bring."""
     inside = brain()
     brought = [*MOTION, *SIGNALS, "cosine00", "cosine01"]
@@ -90,7 +90,7 @@ def series(rng, table, courses, *, moves=False):
     percent = rng.normal(0, 0.25, (*SHAPE, len(brought))) @ scaled.T + rng.normal(
         0, NOISE, (*SHAPE, len(table))
     )
-    percent[..., :NOT_STEADY] += 6.0
+    percent[..., :NOT_STEADY] += 0.0 if steady else 6.0
     if moves:
         percent[..., list(MOVED)] += rng.normal(0, 8.0, (*SHAPE, len(MOVED)))
     percent[active()] += courses

@@ -12,6 +12,7 @@ import pytest
 from conftest import Study
 from fmriprep_study import (
     EFFECT,
+    EVENTS,
     MOTION,
     MOVED,
     N_SCANS,
@@ -23,6 +24,10 @@ from fmriprep_study import (
     TASK,
     active,
     brain,
+    confounds,
+    response,
+    save,
+    series,
     write_fmriprep,
 )
 from nilearn.glm.first_level import FirstLevelModel, make_first_level_design_matrix
@@ -220,3 +225,55 @@ def test_page_of_the_study_groups_what_is_left_out_by_reason(pages):
     for reason in (NO_MASK, NO_DERIVATIVE):
         assert text.count(reason) == 1
     assert "1 done" in text
+
+
+BRIGHT, FACTOR = 32, 1.1
+"""A scan after houses and before faces, and how much too bright it is: it pulls the contrast down."""
+NEGATIVE = 0.75
+"""Share of the voxels without response below 0, where half would be if nothing leaked."""
+
+
+def test_bright_volume_that_nobody_censors_leaks_into_the_map_and_is_told(tmp_path):
+    """10 % of one scan makes most z negative, in nilearn's map, too, by what the design says; a verdict."""
+    rng = np.random.default_rng(1)
+    times = REPETITION_TIME * np.arange(N_SCANS) + START_TIME
+    course = sum(EFFECT[kind] * response(EVENTS, times, kind) for kind in EFFECT)
+    image = series(rng, confounds(rng), course, steady=True)
+    data = image.get_fdata()
+    data[..., BRIGHT] *= FACTOR
+    bright = nib.Nifti1Image(data.astype(np.float32), image.affine, image.header)
+    events = pd.DataFrame(EVENTS, columns=["onset", "duration", "trial_type"])
+    mask = nib.Nifti1Image(brain().astype(np.uint8), image.affine)
+    rows = {"subject": ["01"], "task": [TASK], "run": ["1"], "bold": ["b.nii.gz"], "events": ["e.tsv"]}
+    for made, name in (
+        (bright, "b.nii.gz"),
+        (events, "e.tsv"),
+        (mask, "m.nii.gz"),
+        (pd.DataFrame(rows), "r.tsv"),
+    ):
+        save(made, tmp_path / name)
+    config = {
+        "study": {"source": "table", "table": "r.tsv"},
+        "mask": "m.nii.gz",
+        "design": {"slice_time_ref": 0.5},
+        "contrasts": {CONTRAST: "faces - houses"},
+    }
+    study = Study(tmp_path, config, task=TASK)
+    start = f"results/sub-01/sub-01_task-{TASK}"
+    study.snakemake(f"{start}_contrast-{CONTRAST}_stat-z_statmap.nii.gz", f"{start}_quality.tsv")
+    design = make_first_level_design_matrix(times, events, "spm + derivative", "cosine", high_pass=0.01)
+    model = FirstLevelModel(mask_img=mask, noise_model="ar1", signal_scaling=0).fit(
+        bright, design_matrices=design
+    )
+    expected = model.compute_contrast("faces - houses").get_fdata()
+    z = study.z_map(CONTRAST).get_fdata()
+    assert np.mean(np.abs(z - expected)[brain()] > SAME) <= ROUNDED_DIFFERENTLY
+    silent = brain() & ~active()
+    assert np.mean(z[silent] < 0) > NEGATIVE
+    weights = dict(zip(design, np.linalg.pinv(design.to_numpy()), strict=True))
+    leaked = 100 * (FACTOR - 1) * (weights["faces"] - weights["houses"])[BRIGHT]
+    effect = nib.load(study.result(f"contrast-{CONTRAST}_stat-effect_statmap.nii.gz")).get_fdata()
+    assert effect[silent].mean() == pytest.approx(leaked, abs=RECOVERED)
+    judged = pd.read_csv(study.result("quality.tsv"), sep="\t").set_index("measure").loc["dvars"]
+    assert judged["verdict"] == "look"
+    assert f"2 volumes ({BRIGHT}, {BRIGHT + 1}; the first is 0) changed far more" in judged["sentence"]
