@@ -29,7 +29,7 @@ OF_QUALITY = {
     "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
     "correlation": "Correlation of the regressors: what is far from 0 is hard to tell apart.",
     "tsnr": "Temporal signal-to-noise ratio: mean over standard deviation in time.",
-    "rsquared": "Share of the variance in time that the model explains.",
+    "rsquared": "Share of the variance in time that the model explains, confounds and censored volumes included.",
 }
 
 
@@ -47,7 +47,8 @@ def report_subject(
     software: str,
     engine: str,
     left_out: list[list[str]],
-    preprocessed_by: list[str] | None = None,
+    are_preprocessed: bool,
+    preprocessed_by: list[str],
 ) -> None:
     """Write the page of a subject.
 
@@ -59,7 +60,8 @@ def report_subject(
     config : with all defaults filled in.
     digests : of the code of each stage.
     software, engine : names with versions of the workflow and of what runs it.
-    preprocessed_by : names with versions of what made the images; None where they are not preprocessed.
+    are_preprocessed : whether the images are.
+    preprocessed_by : names with versions of what made them; none where their dataset does not tell.
     left_out : paths of the study that made no run of this subject, each with the reason.
     """
     files = {path.name: path for path in (*tsv, *json, *png, *html)}
@@ -68,7 +70,8 @@ def report_subject(
     values = {
         "subject": subject,
         "tasks": [
-            _task(files, task, what, config, versions, preprocessed_by) for task, what in tasks.items()
+            _task(files, task, what, config, versions, preprocessed_by if are_preprocessed else None)
+            for task, what in tasks.items()
         ],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "versions": versions,
@@ -97,7 +100,8 @@ def _task(
     quality = [_check(row) for row in pages.cells(files[f"{start}_quality.tsv"])]
     left_out = [row for row in pages.cells(files[f"{start}_contrasts.tsv"]) if row["used"] == "false"]
     contrasts = [
-        _contrast(files, f"{start}_contrast-{label}", label, title) for label, title in what["titles"].items()
+        _contrast(files, f"{start}_contrast-{label}", label, title, _columns(runs))
+        for label, title in what["titles"].items()
     ]
     return {
         "name": task,
@@ -114,7 +118,15 @@ def _task(
     }
 
 
-def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dict[str, Any]:
+def _columns(runs: list[dict[str, Any]]) -> dict[str, str]:
+    """Columns of events that modulate, by the name of their regressors."""
+    every = [one for run in runs for one in run["facts"].modulators]
+    return {one["name"]: one["column"] for one in every if one["name"] != one["condition"]}
+
+
+def _contrast(
+    files: dict[str, Path], start: str, label: str, title: str, modulators: dict[str, str]
+) -> dict[str, Any]:
     sidecar = tables.read_json(files[f"{start}_statmap.json"])
     dof = sidecar["DegreesOfFreedom"]
     told = f"F({dof[0]}, {dof[1]})" if isinstance(dof, list) else f"t({dof})"
@@ -133,7 +145,7 @@ def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dic
         "expression": ", ".join(sidecar["Contrast"]),
         "test": f"{told}, {len(sidecar['Runs'])} run{'s' if len(sidecar['Runs']) != 1 else ''}",
         "n_runs": len(sidecar["Runs"]),
-        "unit": _unit(sidecar),
+        "unit": _unit(sidecar, modulators),
         "coverage": _coverage(sidecar),
         "peak": peak,
         "clusters": clusters,
@@ -157,9 +169,15 @@ def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dic
     }
 
 
-def _unit(sidecar: dict[str, Any]) -> str:
-    """What an effect of 1 means, and what it is at the peak of the response to one event."""
+def _unit(sidecar: dict[str, Any], modulators: dict[str, str]) -> str:
+    """What an effect of 1 means, and what it is at the peak of the response to one event.
+
+    `modulators` are columns by regressor: effects of these are for one unit of the column.
+    """
     told = f"Effects are in {sidecar['EffectUnit'].partition(' (')[0]}"
+    responses = dict.fromkeys(name for run in sidecar["Runs"] for name in run["Responses"])
+    if columns := [modulators[name] for name in responses if name in modulators]:
+        told += f", for one unit of {' and of '.join(columns)}"
     peaks = {
         condition: f"{response['Peak']:.3g} times that for one event of {condition} "
         f"({response['EventDuration']:g} s)"

@@ -330,6 +330,7 @@ def _modulators(runs: Sequence[Run]) -> list[Sentence]:
     for one in every:
         by_name.setdefault(one["name"], []).append(one)
     said = []
+    alike: dict[tuple[str, ...], list[str]] = {}
     for name, own in by_name.items():
         first = own[0]
         if name == first["condition"]:
@@ -341,7 +342,12 @@ def _modulators(runs: Sequence[Run]) -> list[Sentence]:
         how = parts[0] if parts else "as it stands"
         missing = sum(one["missing"] for one in own)
         lacking = f" ({missing} events without a value got the mean)" if missing else ""
-        said.append(f"{first['column']}, {how}, modulated {first['condition']}{lacking}")
+        alone = name if missing else ""  # its count is of it alone
+        alike.setdefault((how, first["condition"], lacking, alone), []).append(first["column"])
+    for (how, condition, lacking, _), columns in alike.items():
+        *others, last = columns
+        listed, each = (f"{', '.join(others)} and {last}", "each ") if others else (last, "")
+        said.append(f"{listed}, {each}{how}, modulated {condition}{lacking}")
     text = "; ".join(said)
     return [Sentence(f"Parametric modulation: {text}.")] if said else []
 
