@@ -29,7 +29,7 @@ OF_QUALITY = {
     "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
     "correlation": "Correlation of the regressors: what is far from 0 is hard to tell apart.",
     "tsnr": "Temporal signal-to-noise ratio: mean over standard deviation in time.",
-    "rsquared": "Share of the variance in time that the model explains, confounds and censored volumes included.",
+    "rsquared": "Share of the variance in time that the model explains, with confounds and censored volumes.",
 }
 
 
