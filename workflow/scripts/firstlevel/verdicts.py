@@ -38,7 +38,7 @@ def of_run(
     n_above : volumes of a framewise displacement above its limit, None where it is not known.
     design : DvarsSpikes (volumes), LargestDvarsScore (None where it is not known), LargestCorrelation
         (Value and two Regressors, or None), LargestVarianceInflation (Value and Regressor, or None) and
-        ConditionNumber; a Value of None is infinite.
+        ConditionNumber, ConditionNumberOfInterest; a Value of None is infinite.
     limits : the config's section quality.
     """
     residuals = measured["Residuals"]
@@ -52,7 +52,7 @@ def of_run(
         _ljung_box(run, residuals, limits["ljung_box"]),
         _correlation(run, design["LargestCorrelation"], limits["correlation"]),
         _variance_inflation(run, design["LargestVarianceInflation"], limits["vif"]),
-        _condition(run, design["ConditionNumber"], limits["condition_number"]),
+        _condition(run, design, limits["condition_number"]),
     ]
 
 
@@ -289,14 +289,19 @@ def _variance_inflation(run: str, found: Mapping[str, Any] | None, limit: float)
     return Verdict(run, NOTHING, "vif", value, limit, _word(fine), said)
 
 
-def _condition(run: str, value: float | None, limit: float) -> Verdict:
-    if value is None:
+def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
+    """Hold what concerns the conditions against the limit; confounds may nearly follow from each other."""
+    whole, value = design["ConditionNumber"], design["ConditionNumberOfInterest"]
+    if whole is None or value is None:
         said = (
             "The design's columns depend on each other: look at the dependent columns that its sidecar names."
         )
         return Verdict(run, NOTHING, "condition_number", "inf", limit, "look", said)
     fine = value <= limit
-    said = f"The condition number of the design, its columns at unit length, is {value:.3g}"
+    said = (
+        f"The condition number of the design is {value:.3g}, regressors of no interest made orthogonal to "
+        f"each other, which changes no effect ({whole:.3g} as they stand)"
+    )
     said += "." if fine else f", above {limit:g}: some columns nearly follow from others, look at the design."
     return Verdict(run, NOTHING, "condition_number", value, limit, _word(fine), said)
 
