@@ -21,7 +21,7 @@ TRUTH = {"gambles": 1.5, "gain": 0.06, "loss": -0.09, "RT": 0.5}
 NOISE = 0.5
 ANSWERS = ("strongly_accept", "weakly_accept", "weakly_reject", "strongly_reject")
 RECOVERED = 0.04
-"""Share by which the mean over 40 voxels and 4 runs may miss the truth: 3 standard errors are 0.03."""
+"""Share by which a mean over 153 voxels or more may miss the truth: four standard errors are 0.036."""
 SAME = 2e-5
 """Percent, of effects below 3 in files of float32."""
 PLACES = {"gain": np.s_[2:5], "loss": np.s_[5:8]}
