@@ -140,17 +140,6 @@ def test_images_of_a_pipeline_without_a_name_are_preprocessed_all_the_same():
     assert stage._convert([], hints["preprocessed_by"]) == []
 
 
-def test_effects_of_modulators_are_for_one_unit_of_their_column():
-    """The page names the columns beside the unit of the effect, and none of plain conditions."""
-    of_run = {"Responses": {name: {"Peak": 0.5, "EventDuration": 4.0} for name in ("bet_gain", "bet_loss")}}
-    sidecar = {"EffectUnit": "percent of each voxel's mean (more)", "Runs": [of_run]}
-    text = report_subject._unit(sidecar, {"bet_gain": "gain", "bet_loss": "loss", "bet_RT": "RT"})
-    assert text.startswith(
-        "Effects are in percent of each voxel's mean, for one unit of gain and of loss; at the"
-    )
-    assert "for one unit" not in report_subject._unit(sidecar, {})
-
-
 def test_methods_of_one_run_count_nothing_per_run():
     """Nothing is "per run" where there is one, and the T1w is told where maps are drawn over it."""
     text = of_fmriprep(["motion"], {}, [RUNS[0]._replace(n_confounds=24, n_censored=3)])

@@ -157,6 +157,8 @@ def test_sidecars_tell_what_modulated_the_gambles(study):
     events = pd.read_csv(
         study[1] / f"sub-{SUBJECT}/func/sub-{SUBJECT}_task-{TASK}_run-01_events.tsv", sep="\t"
     )
+    gain = json.loads((folder / f"sub-{SUBJECT}_task-{TASK}_contrast-gain_statmap.json").read_text())
+    assert gain["EffectUnit"].startswith("percent of each voxel's mean, for one unit of gain, at the plateau")
     assert [one["name"] for one in design["Modulators"]] == [f"gambles_{name}" for name in MODULATORS]
     assert [one["mean"] for one in design["Modulators"]] == pytest.approx(
         [events[name].mean() for name in MODULATORS]

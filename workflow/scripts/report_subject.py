@@ -100,8 +100,7 @@ def _task(
     quality = [_check(row) for row in pages.cells(files[f"{start}_quality.tsv"])]
     left_out = [row for row in pages.cells(files[f"{start}_contrasts.tsv"]) if row["used"] == "false"]
     contrasts = [
-        _contrast(files, f"{start}_contrast-{label}", label, title, _columns(runs))
-        for label, title in what["titles"].items()
+        _contrast(files, f"{start}_contrast-{label}", label, title) for label, title in what["titles"].items()
     ]
     return {
         "name": task,
@@ -118,15 +117,7 @@ def _task(
     }
 
 
-def _columns(runs: list[dict[str, Any]]) -> dict[str, str]:
-    """Columns of events that modulate, by the name of their regressors."""
-    every = [one for run in runs for one in run["facts"].modulators]
-    return {one["name"]: one["column"] for one in every if one["name"] != one["condition"]}
-
-
-def _contrast(
-    files: dict[str, Path], start: str, label: str, title: str, modulators: dict[str, str]
-) -> dict[str, Any]:
+def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dict[str, Any]:
     sidecar = tables.read_json(files[f"{start}_statmap.json"])
     dof = sidecar["DegreesOfFreedom"]
     told = f"F({dof[0]}, {dof[1]})" if isinstance(dof, list) else f"t({dof})"
@@ -145,7 +136,7 @@ def _contrast(
         "expression": ", ".join(sidecar["Contrast"]),
         "test": f"{told}, {len(sidecar['Runs'])} run{'s' if len(sidecar['Runs']) != 1 else ''}",
         "n_runs": len(sidecar["Runs"]),
-        "unit": _unit(sidecar, modulators),
+        "unit": _unit(sidecar),
         "coverage": _coverage(sidecar),
         "peak": peak,
         "clusters": clusters,
@@ -169,15 +160,9 @@ def _contrast(
     }
 
 
-def _unit(sidecar: dict[str, Any], modulators: dict[str, str]) -> str:
-    """What an effect of 1 means, and what it is at the peak of the response to one event.
-
-    `modulators` are columns by regressor: effects of these are for one unit of the column.
-    """
+def _unit(sidecar: dict[str, Any]) -> str:
+    """What an effect of 1 means, and what it is at the peak of the response to one event."""
     told = f"Effects are in {sidecar['EffectUnit'].partition(' (')[0]}"
-    responses = dict.fromkeys(name for run in sidecar["Runs"] for name in run["Responses"])
-    if columns := [modulators[name] for name in responses if name in modulators]:
-        told += f", for one unit of {' and of '.join(columns)}"
     peaks = {
         condition: f"{response['Peak']:.3g} times that for one event of {condition} "
         f"({response['EventDuration']:g} s)"
