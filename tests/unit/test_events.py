@@ -23,7 +23,14 @@ from make_design_matrix import _modulators
 HEADER = "onset\tduration\ttrial_type\n"
 EXACT = 1e-12
 """Sums of a few dozen numbers near 1, in another order."""
-DEFAULTS = {"column": "trial_type", "separator": "_", "where": {}, "repeated": "error", "needed": True}
+DEFAULTS = {
+    "column": "trial_type",
+    "condition": None,
+    "separator": "_",
+    "where": {},
+    "repeated": "error",
+    "needed": True,
+}
 
 
 def written(tmp_path, text, name="source.tsv", **options):
@@ -484,6 +491,47 @@ def test_afni_times_of_one_run_are_read_and_others_are_told(tmp_path):
     path.write_text("11*2,3\n")
     with pytest.raises(InputError, match=r"holds '11\*2,3'"):
         extracted(tmp_path, [path], event_duration=1.0)
+
+
+AMOUNTS = (
+    "onset\tduration\tgain\tloss\tRT\tparticipant_response\n"
+    "4\t4\t14\t6\t2.388\tweakly_accept\n9\t4\t34\t14\t0\tNoResp\n16\t4\t10\t15\t1.6\tstrongly_reject\n"
+)
+
+
+def test_every_row_is_of_one_condition_where_no_column_names_it(tmp_path, caplog):
+    """As the config names it; modulators and filters hold as they do for a column, in stage and plan."""
+    modulators = {"gambles": ["gain", "loss"]}
+    caplog.set_level(logging.INFO)
+    rows, said = written(tmp_path, AMOUNTS, rules={"condition": "gambles"}, modulators=modulators)
+    assert rows == [(4.0, 4.0, "gambles"), (9.0, 4.0, "gambles"), (16.0, 4.0, "gambles")]
+    assert said["ConditionOfEveryRow"] == "gambles"
+    assert "every row is an event of gambles" in caplog.text
+    assert [one["column"] for one in said["Modulators"]["gambles"]] == ["gain", "loss"]
+    source = tmp_path / "source.tsv"
+    assert planned(source, condition="gambles", modulators=modulators) == [
+        "gambles", "gambles_gain", "gambles_loss",
+    ]  # fmt: skip
+    where = {"participant_response": ["weakly_accept", "strongly_reject"]}
+    rows, said = written(tmp_path, AMOUNTS, rules={"condition": "gambles", "where": where})
+    assert [onset for onset, *_ in rows] == [4, 16]
+    assert said["RowsLeftOut"] == {"study.events.where.participant_response": 1}
+
+
+def test_one_condition_takes_the_place_of_a_column_that_is_there(tmp_path):
+    """A row whose trial type is n/a is an event, too; rows without an onset are none in any case."""
+    rows, _ = written(tmp_path, HEADER + "1\t1\ta\n3\t1\tn/a\nn/a\t1\tb\n", rules={"condition": "any"})
+    assert rows == [(1.0, 1.0, "any"), (3.0, 1.0, "any")]
+
+
+def test_one_condition_and_names_from_elsewhere_exclude_each_other(tmp_path):
+    """Columns that name conditions, and files that bear their names; a table without either tells of both."""
+    with pytest.raises(InputError, match=r"(?s)study\.events\.condition.*study\.events\.column is set, too"):
+        Rules.of({"condition": "gambles", "column": "gain"})
+    with pytest.raises(InputError, match="names its own conditions"):
+        written(tmp_path, "1 1 1\n2 1 1\n", name="faces.txt", rules={"condition": "gambles"})
+    with pytest.raises(InputError, match=r"lacks the column trial_type(?s:.*)study\.events\.condition"):
+        written(tmp_path, AMOUNTS)
 
 
 def test_numbers_without_a_header_are_told(tmp_path):

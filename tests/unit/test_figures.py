@@ -274,6 +274,17 @@ def test_impossible_cuts_are_the_users_error(study, mode, cuts):
         plot_zmap(**study() | {"display_mode": mode, "cut_coords": cuts})
 
 
+@pytest.mark.parametrize("mode", ["x", "y", "z", "ortho"])
+@pytest.mark.parametrize("factor", [0.2, 0.5, 1.0, 2.0])
+def test_small_brains_are_drawn_as_large_as_others(mode, factor):
+    """Cuts of a slab or a small head leave room for the texts above them; large ones keep to a page."""
+    zmap = nib.Nifti1Image(np.ones((30, 36, 24)), np.diag([5 * factor, 5 * factor, 5 * factor, 1.0]))
+    width, height = sections.size(zmap, mode, [0.0, 0.0, 0.0])
+    assert width >= 2.9 * sections.LARGE * sections.INCHES_PER_MM * 24 / 36
+    assert width <= sections.MAX_WIDTH
+    assert height >= sections.LARGE * sections.INCHES_PER_MM * 24 / 36
+
+
 def test_sampling_on_the_plain_grid_invents_no_value(study):
     """Every value on the plain grid is a value of the oblique map, and the peak is kept."""
     arguments = study(OBLIQUE)
@@ -440,7 +451,8 @@ def test_motion_figure_is_of_the_table_where_the_affines_are_one(tmp_path, shown
     for axes, expected in zip(shown[1].axes, (values[:, :3], np.degrees(values[:, 3:])), strict=True):
         curves = np.array([line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 50])
         np.testing.assert_allclose(curves.T, expected, rtol=1e-12, atol=0)
-    assert "trans_x to rot_z of c.tsv (rotations in radians)" in shown[1].axes[0].texts[-1].get_text()
+    subtitle = shown[1].axes[0].texts[-1]
+    assert subtitle.get_text() == "from the table of confounds, where rotations are in radians"
 
 
 def test_one_volume_of_motion_is_a_point(tmp_path, shown):

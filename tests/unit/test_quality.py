@@ -230,6 +230,20 @@ def test_condition_number_is_numpys_of_columns_at_unit_length(design):
     assert factorise(np.column_stack([matrix, np.zeros(100)])).condition_number == np.inf
 
 
+def test_condition_of_interest_does_not_depend_on_how_confounds_are_written():
+    """Any columns of one span give one number: that of numpy with a basis by another decomposition."""
+    rng = np.random.default_rng(8)
+    wanted, others = rng.normal(size=(100, 3)), rng.normal(size=(100, 6))
+    wanted[:, 2] += wanted[:, 0] + others[:, 1]
+    basis = np.linalg.svd(others, full_matrices=False)[0]
+    expected = np.linalg.cond(np.hstack([wanted / np.linalg.norm(wanted, axis=0), basis]))
+    for mixing in (np.eye(6), rng.normal(size=(6, 6)), np.vander(np.linspace(0.5, 1, 6))):
+        matrix = np.hstack([others @ mixing, wanted])
+        assert quality.condition_of_interest(matrix, [6, 7, 8]) == pytest.approx(expected, rel=1e-8)
+    follows = np.hstack([wanted, others, others[:, :1] + wanted[:, :1]])
+    assert quality.condition_of_interest(follows, [0, 1, 2]) == np.inf
+
+
 def test_largest_correlation_is_that_of_numpy(design):
     """Sign and pair of the largest; constant columns correlate with none, and one column with nothing."""
     columns = [0, 1, 2, 3]

@@ -376,7 +376,11 @@ def test_spike_of_a_censored_volume_is_taken_care_of(tmp_path):
     made = make_run(tmp_path / "censored", censored=(70,))
     brighten(made, 70, 1.5)
     made.measure()
-    assert made.judge().set_index("measure").loc["dvars", "verdict"] == "fine"
+    judged = made.judge().set_index("measure").loc["dvars"]
+    assert judged["verdict"] == "fine"
+    assert judged["sentence"].startswith(
+        "No volume, but for censored ones (1) and those right after them, changed"
+    )
 
 
 def test_voxels_outside_of_the_field_of_view_are_seen(run):
@@ -405,16 +409,21 @@ def test_collinear_regressors_are_seen(run):
 
 
 def test_collinear_confounds_are_told_but_not_held_against_the_design(run):
-    """Motion that follows from itself costs the conditions nothing: only the condition number shows it."""
+    """Motion that nearly follows from itself costs the conditions nothing; what fully does is surplus."""
     design = pd.read_csv(run.file("design.tsv"), sep="\t")
     drift = np.random.default_rng(2).normal(size=(2, N))
     design.insert(2, "motion_x", drift[0])
     design.insert(3, "motion_y", drift[0] + 1e-3 * drift[1])
     write_design(run, design)
-    assert run.looks() == {"condition_number"}
-    factors = json.loads(run.file("quality.json").read_text())["Runs"]["r"]["VarianceInflation"]
+    assert run.looks() == set()
+    said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
+    assert said["ConditionNumber"] > 1000 > 30 > said["ConditionNumberOfInterest"] > 1
+    factors = said["VarianceInflation"]
     assert factors["motion_x"] > 1e5
     assert list(factors) == ["a", "b", "motion_x", "motion_y"]
+    design["motion_y"] = design["motion_x"]
+    write_design(run, design)
+    assert run.looks() == {"condition_number"}
 
 
 def test_a_run_that_cannot_estimate_a_contrast_is_seen(run):

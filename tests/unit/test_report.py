@@ -2,14 +2,16 @@
 
 import json
 import re
+import typing
 from html.parser import HTMLParser
 
 import pytest
 import yaml
 from conftest import ROOT, SMALL, merged
 
+import report_subject
 from firstlevel import config as configs
-from firstlevel import methods, pages, preprocessed, study_page
+from firstlevel import methods, pages, preprocessed, stage, study_page
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 RUNS = [methods.Run(128, 2.0, 0, 0, 0), methods.Run(120, 2.0, 0, 0, 0)]
@@ -77,7 +79,7 @@ def test_methods_say_what_the_model_was():
     motion = told(runs=[methods.Run(128, 2.0, 24, 3, 5)])
     assert "24 motion regressors" in motion
     assert "3 confounds" in motion
-    assert "5 volumes per run were censored" in motion
+    assert "5 volumes were censored" in motion
 
 
 def test_methods_say_what_modulated_events():
@@ -90,6 +92,9 @@ def test_methods_say_what_modulated_events():
     assert "gain, made orthogonal to the events" in told(runs=[RUNS[0]._replace(modulators=[orthogonal])])
     plain = one | {"centre": "none", "missing": 0}
     assert "gain, as it stands, modulated bet." in told(runs=[RUNS[0]._replace(modulators=[plain])])
+    both = [one | {"name": f"bet_{column}", "column": column, "missing": 0} for column in ("gain", "loss")]
+    text = told(runs=[RUNS[0]._replace(modulators=both)])
+    assert "modulation: gain and loss, each less its mean over the events of the run, modulated bet." in text
     old = plain | {"name": "bet", "column": "modulation"}
     assert "each event of bet was as high as its value of modulation" in told(
         runs=[RUNS[0]._replace(modulators=[old])]
@@ -127,6 +132,24 @@ def test_methods_name_what_preprocessed_the_images_and_their_space():
     assert "Images were preprocessed with fMRIPrep 23.1.3 and analysed in the space MNI." in of_fmriprep()
     assert "Images had been preprocessed and analysed in the space MNI." in of_fmriprep(made=())
     assert "preprocessed" not in told()
+
+
+def test_images_of_a_pipeline_without_a_name_are_preprocessed_all_the_same():
+    """A stage takes an empty list for what the study does not have only where None is among its types."""
+    hints = typing.get_type_hints(report_subject.report_subject)
+    assert stage._convert([], hints["preprocessed_by"]) == []
+
+
+def test_methods_of_one_run_count_nothing_per_run():
+    """Nothing is "per run" where there is one, and the T1w is told where maps are drawn over it."""
+    text = of_fmriprep(["motion"], {}, [RUNS[0]._replace(n_confounds=24, n_censored=3)])
+    assert "24 confounds were added" in text
+    assert "3 volumes were censored" in text
+    assert "T1w" not in text
+    config = merged(SMALL, {})
+    configs.check_config(config, SCHEMA)
+    said = [one.text for one in methods.sentences(config, RUNS, {}, over_t1w=True)]
+    assert "Maps are drawn over the preprocessed T1w image of the subject in the same space." in said
 
 
 @pytest.mark.parametrize("drift_model", ["cosine", "polynomial", "none"])

@@ -696,6 +696,16 @@ def test_contrast_sidecar_records_weights_and_degrees_of_freedom(fitted):
     assert (run["fit"], run["weights"], run["DegreesOfFreedom"]) == ("glm.json", [{"a": 1.0, "b": -1.0}], 36)
     assert content["VoxelsByNumberOfRuns"] == {"0": 0, "1": 64}
     assert content["EffectUnit"].startswith("percent of each voxel's mean")
+    said = json.loads(fitted["design_jsons"][0].read_text())
+    said["Modulators"] = [{"name": "b", "condition": "a", "column": "gain"}]
+    said["Responses"] = {name: {"EventDuration": 1.0, "Peak": 0.2} for name in "ab"}
+    fitted["design_jsons"][0].write_text(json.dumps(said))
+    for row, unit in (
+        ("b", "percent of each voxel's mean, for one unit of gain, at"),
+        ("a", "mean, at the plateau"),
+    ):
+        compute_contrast(rows=[row], statistic="t", label="one", **fitted)
+        assert unit in json.loads(fitted["sidecar"].read_text())["EffectUnit"]
     compute_contrast(rows=["a", "b"], statistic="F", label="both", **fitted)
     content = json.loads(fitted["sidecar"].read_text())
     assert content["DegreesOfFreedom"] == [2, 36]

@@ -466,6 +466,8 @@ def test_unit_of_onsets_comes_from_the_row(folder):
         ("study: {source: simulated, events: {repeated: thrice}}", "study.events.repeated"),
         ("study: {source: simulated, events: {needed: perhaps}}", "study.events.needed"),
         ("study: {source: simulated, events: {separator: 1}}", "study.events.separator"),
+        ("study: {source: simulated, events: {condition: [a]}}", "study.events.condition"),
+        ("study: {source: simulated, events: {condition: ''}}", "study.events.condition"),
         ("study: {source: simulated}\ndesign: {modulators: {a: rt}}", "design.modulators.a"),
         (
             "study: {source: simulated}\ndesign: {modulators: {a: {rt: {centre: mean}}}}",

@@ -458,6 +458,8 @@ def shown_tasks(wildcards):
             "runs": [RUN_LABEL.format(**run.wildcards) for run in RUNS_OF_SUBJECT[wildcards.subject, task]],
             "start": SUBJECT_LABEL.format(subject=wildcards.subject, task=task),
             "titles": {name: ", ".join(configs.rows_of(rows)) for name, rows in config["contrasts"].items()},
+            "over_t1w": config["figures"]["background"] in ("auto", "T1w")
+            and t1w(RUNS_OF_SUBJECT[wildcards.subject, task][0]) is not None,
         }
         for task in tasks_of(wildcards)
     }

@@ -5,7 +5,7 @@ from firstlevel.stage import sha256
 
 TEMPLATES = [sha256(path) for path in sorted(ROOT.glob("workflow/report/*.html"))]
 PREPROCESSED = preprocessed.folder_of(config)
-PREPROCESSED_BY = None if PREPROCESSED is None else preprocessed.generated_by(PREPROCESSED)
+PREPROCESSED_BY = [] if PREPROCESSED is None else preprocessed.generated_by(PREPROCESSED)
 SOFTWARE = f"{PROJECT['name']} {PROJECT['version']}"
 
 
@@ -49,6 +49,7 @@ rule report_subject:
         software=SOFTWARE,
         engine=f"snakemake {engine.__version__}",
         left_out=left_out_of_subject,
+        are_preprocessed=PREPROCESSED is not None,
         preprocessed_by=PREPROCESSED_BY,
         code=[code_digest("report_subject"), *TEMPLATES],
     script:

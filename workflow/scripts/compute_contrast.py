@@ -133,7 +133,9 @@ def compute_contrast(
     dof = sum(run.design.dof for run in runs)
     content |= {
         "DegreesOfFreedom": dof if statistic == "t" else [len(rows), dof],
-        "EffectUnit": _effect_unit(statistic, f_test, tables.read_json(fits[0])["SignalScaling"]),
+        "EffectUnit": _effect_unit(
+            statistic, f_test, tables.read_json(fits[0])["SignalScaling"], _modulators(saved, rows)
+        ),
         "Coverage": coverage,
         "VoxelsByNumberOfRuns": {str(n): int(count) for n, count in enumerate(counts)},
         "Runs": used,
@@ -160,8 +162,20 @@ def _unlike(used: list[Design], label: str) -> dict[str, Any]:
     return {"RepetitionTimes": times}
 
 
-def _effect_unit(statistic: str, f_test: str, scaling: str) -> str:
-    """What 1 in the map of the effect means."""
+def _modulators(designs: list[Design], rows: list[str]) -> list[str]:
+    """Columns of the events that modulate a condition, of those regressors that the contrast names."""
+    return list(
+        dict.fromkeys(
+            one["column"]
+            for design in designs
+            for one in design.sidecar.get("Modulators", [])
+            if one["name"] != one["condition"] and one["name"] in _responses(design, rows)
+        )
+    )
+
+
+def _effect_unit(statistic: str, f_test: str, scaling: str, modulators: list[str]) -> str:
+    """What 1 in the map of the effect means; of modulators, for one unit of their columns."""
     if statistic == "F" and f_test == "approximate":
         return APPROXIMATE_UNIT
     unit = {
@@ -170,7 +184,8 @@ def _effect_unit(statistic: str, f_test: str, scaling: str) -> str:
         "spm_global": "percent of SPM's global mean",
         "none": "units of the images",
     }[scaling]
-    return f"{unit}, at the plateau of a sustained response (times Peak: at the peak of one event)"
+    per = f", for one unit of {' and of '.join(modulators)}" if modulators else ""
+    return f"{unit}{per}, at the plateau of a sustained response (times Peak: at the peak of one event)"
 
 
 def _responses(design: Design, rows: list[str]) -> dict[str, Any]:

@@ -53,6 +53,8 @@ def extract_events(
     _check_names(path, found, rules_used)
     told: dict[str, Any] = {"RowsLeftOut": found.left_out, "EventsNotListed": found.not_listed}
     repeated = _repeated(path, found, rules_used)
+    if rules_used.condition is not None:
+        told["ConditionOfEveryRow"] = rules_used.condition
     if rules_used.repeated == "once":
         told["RepeatedRowsLeftOut"] = len(repeated)
     skipped = repeated if rules_used.repeated == "once" else set()
@@ -244,6 +246,8 @@ def _modulated(source: Path, found: Found, rows: list[Event], kept: list[int]) -
 
 def _tell(source: Path, found: Found, rules: Rules) -> None:
     """Say in the log what was left out, and of what study.conditions lists what is not there."""
+    if rules.condition is not None and found.form == "table":
+        logging.info("%s: every row is an event of %s, by study.events.condition", source, rules.condition)
     for reason, count in found.left_out.items():
         level = logging.WARNING if reason.endswith("n/a") else logging.INFO
         logging.log(level, "%s: %d rows are no events of the model: %s", source, count, reason)

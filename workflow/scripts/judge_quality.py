@@ -156,6 +156,7 @@ def _of_design(
         "LargestVarianceInflation": worst and {"Value": _finite(inflation[worst]), "Regressor": worst},
         "VarianceInflation": {name: _finite(value) for name, value in inflation.items()},
         "ConditionNumber": _finite(model.factors.condition_number),
+        "ConditionNumberOfInterest": _finite(quality.condition_of_interest(matrix, of_interest)),
         "Efficiency": {label: efficiency.get(label) for label in labels},
     }
 

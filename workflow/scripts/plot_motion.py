@@ -37,7 +37,11 @@ def plot_motion(*, sidecar: Path, figure: Path, title: str, confounds: Path | No
     panels[1].set_xlabel("volume", fontsize=12)
     picture.align_ylabels()
     panels[0].set_title(title, loc="left", fontsize=14, pad=24, parse_math=False)
-    told = "relative to the first volume of the first run" if known.source == motion.AFFINES else known.said
+    told = known.said
+    if known.source == motion.AFFINES:
+        told = "relative to the first volume of the first run"
+    elif known.source == motion.TABLE:  # its name says again whose run it is, and is longer than the figure
+        told = f"from the table of confounds{known.unit and f', where rotations are in {known.unit}'}"
     panels[0].annotate(
         told, (0, 1), xytext=(0, 8), xycoords="axes fraction", textcoords="offset points", color="0.35",
         fontsize=11, parse_math=False,

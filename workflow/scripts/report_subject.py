@@ -29,7 +29,7 @@ OF_QUALITY = {
     "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
     "correlation": "Correlation of the regressors: what is far from 0 is hard to tell apart.",
     "tsnr": "Temporal signal-to-noise ratio: mean over standard deviation in time.",
-    "rsquared": "Share of the variance in time that the model explains.",
+    "rsquared": "Share of the variance in time that the model explains, with confounds and censored volumes.",
 }
 
 
@@ -47,19 +47,21 @@ def report_subject(
     software: str,
     engine: str,
     left_out: list[list[str]],
-    preprocessed_by: list[str] | None = None,
+    are_preprocessed: bool,
+    preprocessed_by: list[str],
 ) -> None:
     """Write the page of a subject.
 
     Parameters
     ----------
     tsv, json, png, html : tables, sidecars, figures and viewers of the subject, told apart by their names.
-    tasks : by label: `start` and `runs`, the beginnings of the subject's and the runs' file names, and
-        `titles`, of the contrasts by label.
+    tasks : by label: `start` and `runs`, the beginnings of the subject's and the runs' file names,
+        `titles`, of the contrasts by label, and `over_t1w`, whether their maps are drawn over the T1w.
     config : with all defaults filled in.
     digests : of the code of each stage.
     software, engine : names with versions of the workflow and of what runs it.
-    preprocessed_by : names with versions of what made the images; None where they are not preprocessed.
+    are_preprocessed : whether the images are.
+    preprocessed_by : names with versions of what made them; none where their dataset does not tell.
     left_out : paths of the study that made no run of this subject, each with the reason.
     """
     files = {path.name: path for path in (*tsv, *json, *png, *html)}
@@ -68,7 +70,8 @@ def report_subject(
     values = {
         "subject": subject,
         "tasks": [
-            _task(files, task, what, config, versions, preprocessed_by) for task, what in tasks.items()
+            _task(files, task, what, config, versions, preprocessed_by if are_preprocessed else None)
+            for task, what in tasks.items()
         ],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "versions": versions,
@@ -92,7 +95,8 @@ def _task(
     """All that a page shows of one task."""
     start = what["start"]
     runs = [_run(files, name) for name in what["runs"]]
-    text = methods.sentences(config, [run["facts"] for run in runs], versions, preprocessed_by)
+    facts = [run["facts"] for run in runs]
+    text = methods.sentences(config, facts, versions, preprocessed_by, over_t1w=what["over_t1w"])
     quality = [_check(row) for row in pages.cells(files[f"{start}_quality.tsv"])]
     left_out = [row for row in pages.cells(files[f"{start}_contrasts.tsv"]) if row["used"] == "false"]
     contrasts = [

@@ -63,6 +63,7 @@ class Rules:
     needed : whether a run without events is an error.
     conditions : the trial types of each condition; None takes each as one.
     modulators : of each condition.
+    condition : the trial type of every row, in place of the columns; None where they name it.
     """
 
     column: tuple[str, ...] = ("trial_type",)
@@ -72,6 +73,12 @@ class Rules:
     needed: bool = True
     conditions: Mapping[str, Sequence[str]] | None = None
     modulators: Modulators = field(default_factory=dict)
+    condition: str | None = None
+
+    @property
+    def naming(self) -> tuple[str, ...]:
+        """Columns that name the trial type of a row; none where every row has the same."""
+        return self.column if self.condition is None else ()
 
     @classmethod
     def of(
@@ -80,9 +87,22 @@ class Rules:
         conditions: Mapping[str, Sequence[str]] | None = None,
         modulators: Mapping[str, Any] | None = None,
     ) -> Rules:
-        """Rules of study.events, study.conditions and design.modulators, as a config has them."""
+        """Rules of study.events, study.conditions and design.modulators, as a config has them.
+
+        Raises
+        ------
+        InputError : both a condition of every row, and columns that name it.
+        """
         events = events or {}
         column = events.get("column", "trial_type")
+        condition = events.get("condition")
+        if condition is not None and column not in ("trial_type", ["trial_type"]):
+            raise InputError(
+                "config key study.events.condition",
+                f"is {condition!r}, and study.events.column is set, too",
+                expected="one condition for every row, or columns that name it",
+                remedy="leave one of the two out",
+            )
         merged = None
         if conditions is not None:
             merged = {composed(name): [composed(one) for one in own] for name, own in conditions.items()}
@@ -99,6 +119,7 @@ class Rules:
             modulators={
                 composed(condition): _modulators(own) for condition, own in (modulators or {}).items()
             },
+            condition=None if condition is None else composed(condition),
         )
 
 
@@ -180,6 +201,13 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     InputError : a file that cannot be read, a column that is missing.
     """
     source, form, columns, rows, own = _read(sources)
+    if form in ("spm", "times") and rules.condition is not None:
+        raise InputError(
+            source,
+            "names its own conditions, and study.events.condition has one for every event",
+            expected="a table of events",
+            remedy="leave study.events.condition out, or merge the conditions by study.conditions",
+        )
     if form != "none":
         _check_columns(source, columns, rows, rules)
     listed = None
@@ -194,10 +222,10 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
         if rules.where and (refused := _refused(row, rules)):
             left_out[refused] += 1
             continue
-        of_name = tuple([row.values.get(name, "n/a") for name in rules.column])
+        of_name = tuple([row.values.get(name, "n/a") for name in rules.naming])
         if of_name not in named:
             parts = [p for p in of_name if form != "table" or (p not in MISSING and _is_name(p, listed))]
-            named[of_name] = composed(rules.separator.join(parts))
+            named[of_name] = rules.condition or composed(rules.separator.join(parts))
         trial_type = named[of_name]
         if not trial_type:
             left_out[f"{' and '.join(rules.column)} n/a"] += 1
@@ -361,19 +389,21 @@ def _married(path: Path, word: str) -> dict[str, str]:
 
 def _check_columns(source: Path, columns: Sequence[str], rows: Sequence[Row], rules: Rules) -> None:
     """Each column that names or chooses events is there."""
-    for name in ("onset", *rules.column, *rules.where):
+    for name in ("onset", *rules.naming, *rules.where):
         if name in columns:
             continue
         if name == "onset" or len(columns) < 2:
-            tables.read_table(source, required=("onset", *rules.column))  # tells of commas, too
+            tables.read_table(source, required=("onset", *rules.naming))  # tells of commas, too
         near = tables.nearest(name, columns)
-        like = _like_conditions(columns, rows) if name in rules.column else ""
-        key = "study.events.column" if name in rules.column else "study.events.where"
+        of_column = name in rules.naming
+        like = _like_conditions(columns, rows) if of_column else ""
+        key = "study.events.column" if of_column else "study.events.where"
+        one = ", or name one condition for every row in study.events.condition" if of_column else ""
         raise InputError(
             source,
             f"lacks the column {name} (it has: {', '.join(columns)})",
             expected=f"the columns of {key}",
-            remedy=f"{near}{like}correct {key}, or the table",
+            remedy=f"{near}{like}correct {key}, or the table{one}",
         )
 
 

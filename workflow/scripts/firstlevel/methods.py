@@ -67,6 +67,7 @@ STRATEGIES = {
     "compcor": "CompCor ({compcor}; {n_compcor})",
 }
 """Strategies of load_confounds that add regressors other than cosines and censored scans."""
+OVER_T1W = "Maps are drawn over the preprocessed T1w image of the subject in the same space."
 
 
 class Sentence(NamedTuple):
@@ -106,6 +107,8 @@ def sentences(
     runs: Sequence[Run],
     versions: Mapping[str, str],
     preprocessed_by: Sequence[str] | None = None,
+    *,
+    over_t1w: bool = False,
 ) -> list[Sentence]:
     """Methods of one subject and task.
 
@@ -115,6 +118,7 @@ def sentences(
     runs : the runs that were fitted.
     versions : of the packages to be named, by package.
     preprocessed_by : names with versions of what made the images; None where they are not preprocessed.
+    over_t1w : whether maps are drawn over the subject's preprocessed T1w.
     """
     return [
         *_data(config, runs),
@@ -123,6 +127,7 @@ def sentences(
         *_design(config, runs),
         *_fit(config, len(runs)),
         *_inference(config["inference"]),
+        *([Sentence(OVER_T1W)] if over_t1w else []),
         _software(versions),
     ]
 
@@ -267,8 +272,9 @@ def _confounds(design: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]
     )
     named += [f"fMRIPrep's, as nilearn's load_confounds takes them: {', '.join(kinds)}"] * bool(kinds)
     told = f" ({'; '.join(named)})" if named else ""
+    per_run = " per run" if len(runs) > 1 else ""
     return [
-        Sentence(f"{_range(counts)} confounds per run were added{told}.", ("nilearn",) if kinds else ()),
+        Sentence(f"{_range(counts)} confounds{per_run} were added{told}.", ("nilearn",) if kinds else ()),
     ]
 
 
@@ -310,10 +316,10 @@ def _censoring(design: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]
     told = f" ({'; '.join(why)})" if why else ""
     if not any(counts):
         return [Sentence(f"No volume was to be censored{told}.", cites)]
+    per_run = " per run" if len(runs) > 1 else ""
     if set(counts) == {1}:
-        per_run = " per run" if len(runs) > 1 else ""
         return [Sentence(f"1 volume{per_run} was censored, with one regressor{told}.", cites)]
-    text = f"{_range(counts)} volumes per run were censored, one regressor each{told}."
+    text = f"{_range(counts)} volumes{per_run} were censored, one regressor each{told}."
     return [Sentence(text, cites)]
 
 
@@ -324,6 +330,7 @@ def _modulators(runs: Sequence[Run]) -> list[Sentence]:
     for one in every:
         by_name.setdefault(one["name"], []).append(one)
     said = []
+    alike: dict[tuple[str, ...], list[str]] = {}
     for name, own in by_name.items():
         first = own[0]
         if name == first["condition"]:
@@ -335,7 +342,12 @@ def _modulators(runs: Sequence[Run]) -> list[Sentence]:
         how = parts[0] if parts else "as it stands"
         missing = sum(one["missing"] for one in own)
         lacking = f" ({missing} events without a value got the mean)" if missing else ""
-        said.append(f"{first['column']}, {how}, modulated {first['condition']}{lacking}")
+        alone = name if missing else ""  # its count is of it alone
+        alike.setdefault((how, first["condition"], lacking, alone), []).append(first["column"])
+    for (how, condition, lacking, _), columns in alike.items():
+        *others, last = columns
+        listed, each = (f"{', '.join(others)} and {last}", "each ") if others else (last, "")
+        said.append(f"{listed}, {each}{how}, modulated {condition}{lacking}")
     text = "; ".join(said)
     return [Sentence(f"Parametric modulation: {text}.")] if said else []
 

@@ -35,12 +35,14 @@ class Motion:
     framewise : (n,), mm against the volume before, NaN for the first; None where it is not known.
     source : affines, confounds or unknown.
     said : where it is from, or why nothing is known, in words.
+    unit : of the rotations where they are from: degrees or radians; nothing where there are none.
     """
 
     parameters: FloatArray | None
     framewise: FloatArray | None
     source: str
     said: str
+    unit: str = ""
 
 
 def rigid_parameters(affine: FloatArray, reference: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -143,8 +145,8 @@ def of_table(table: Path, n_scans: int) -> Motion:
     unit, parameters = _in_degrees(raw, own)
     said = f"{chosen[0]} to {chosen[-1]} of {table.name} (rotations in {unit})"
     if own is not None:
-        return Motion(parameters, own, TABLE, f"{said}, {column} of the same")
-    return Motion(parameters, _first_unknown(framewise_displacement(parameters)), TABLE, said)
+        return Motion(parameters, own, TABLE, f"{said}, {column} of the same", unit)
+    return Motion(parameters, _first_unknown(framewise_displacement(parameters)), TABLE, said, unit)
 
 
 def _in_degrees(raw: FloatArray, own: FloatArray | None) -> tuple[str, FloatArray]:

@@ -5,6 +5,7 @@ n scans, p regressors, v voxels. Scans that are censored are no part of any sum 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -259,6 +260,17 @@ def centre_and_width(z: FloatArray) -> tuple[float, float] | None:
         return None
     median = float(np.median(tested))
     return median, float(np.median(np.abs(tested - median)) / special.ndtri(0.75))
+
+
+def condition_of_interest(design: FloatArray, of_interest: Sequence[int]) -> float:
+    """Condition number of a design (n, p), its columns of no interest made orthogonal to each other.
+
+    The betas of interest and their variances are the same for any columns that span it: 24 parameters of
+    motion and their like may nearly follow from each other, at no cost. Columns are of unit length.
+    """
+    others = np.delete(design, list(of_interest), axis=1)
+    basis = dependence.factorise(others).basis
+    return dependence.factorise(np.hstack([design[:, list(of_interest)], basis])).condition_number
 
 
 def dvars_scores(dvars: FloatArray, kept: BoolArray) -> tuple[float | None, float | None, FloatArray]:

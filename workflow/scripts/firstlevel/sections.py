@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Cuts = list[float] | dict[str, list[float]]
 INCHES_PER_MM = 1 / 55
 MAX_WIDTH = 14.0  # inches
+LARGE = 150.0  # mm, of the longest side: smaller brains and slabs are drawn as large, or texts cover them
 MARGIN = 10.0  # mm shown around the brain
 FINEST = 4  # parts into which a voxel of the map is cut for a background of smaller voxels, along each axis
 
@@ -204,5 +205,5 @@ def size(zmap: Image, display_mode: str, cuts: Cuts) -> tuple[float, float]:
     else:
         shown = directions if len(directions) > 1 else directions * len(cuts)
         width, height = sum(wide[d] for d in shown), max(high[d] for d in shown)
-    scale = min(INCHES_PER_MM, MAX_WIDTH / width)
+    scale = min(INCHES_PER_MM * max(1.0, LARGE / max(x, y, z)), MAX_WIDTH / width)
     return width * scale, height * scale

@@ -38,21 +38,21 @@ def of_run(
     n_above : volumes of a framewise displacement above its limit, None where it is not known.
     design : DvarsSpikes (volumes), LargestDvarsScore (None where it is not known), LargestCorrelation
         (Value and two Regressors, or None), LargestVarianceInflation (Value and Regressor, or None) and
-        ConditionNumber; a Value of None is infinite.
+        ConditionNumber, ConditionNumberOfInterest; a Value of None is infinite.
     limits : the config's section quality.
     """
     residuals = measured["Residuals"]
     return [
         _displacement(run, measured, limits["displacement"]),
         _framewise(run, n_above, measured, limits),
-        _dvars(run, design, measured["Dvars"], limits["dvars"]),
+        _dvars(run, design, measured, limits["dvars"]),
         _outside(run, measured["OutsideFieldOfView"], limits["outside"]),
         _tsnr(run, measured["MedianTsnr"], limits["tsnr"]),
         _autocorrelation(run, residuals, limits["autocorrelation"]),
         _ljung_box(run, residuals, limits["ljung_box"]),
         _correlation(run, design["LargestCorrelation"], limits["correlation"]),
         _variance_inflation(run, design["LargestVarianceInflation"], limits["vif"]),
-        _condition(run, design["ConditionNumber"], limits["condition_number"]),
+        _condition(run, design, limits["condition_number"]),
     ]
 
 
@@ -178,9 +178,13 @@ def _dvars(run: str, found: Mapping[str, Any], measured: Mapping[str, Any], limi
             "The change from volume to volume is not known: the run is too short, or its mean is not above 0."
         )
         return Verdict(run, NOTHING, "dvars", NOTHING, limit, UNKNOWN, said)
-    usual = f"the median of {measured['Median']:.2g} %"
+    usual = f"the median of {measured['Dvars']['Median']:.2g} %"
     if not spikes:
-        said = f"No volume changed more than {score:.2g} robust standard deviations above {usual} (DVARS)."
+        n_censored = measured["CensoredVolumes"]
+        but = f", but for censored ones ({n_censored}) and those right after them," if n_censored else ""
+        said = (
+            f"No volume{but} changed more than {score:.2g} robust standard deviations above {usual} (DVARS)."
+        )
         return Verdict(run, NOTHING, "dvars", score, limit, FINE, said)
     named = ", ".join(map(str, spikes[:SHOWN_SPIKES])) + (", ..." if len(spikes) > SHOWN_SPIKES else "")
     counted = f"{len(spikes)} volume{'' if len(spikes) == 1 else 's'} ({named}; the first is 0)"
@@ -285,14 +289,19 @@ def _variance_inflation(run: str, found: Mapping[str, Any] | None, limit: float)
     return Verdict(run, NOTHING, "vif", value, limit, _word(fine), said)
 
 
-def _condition(run: str, value: float | None, limit: float) -> Verdict:
-    if value is None:
+def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
+    """Hold what concerns the conditions against the limit; confounds may nearly follow from each other."""
+    whole, value = design["ConditionNumber"], design["ConditionNumberOfInterest"]
+    if whole is None or value is None:
         said = (
             "The design's columns depend on each other: look at the dependent columns that its sidecar names."
         )
         return Verdict(run, NOTHING, "condition_number", "inf", limit, "look", said)
     fine = value <= limit
-    said = f"The condition number of the design, its columns at unit length, is {value:.3g}"
+    said = (
+        f"The condition number of the design is {value:.3g}, regressors of no interest made orthogonal to "
+        f"each other, which changes no effect ({whole:.3g} as they stand)"
+    )
     said += "." if fine else f", above {limit:g}: some columns nearly follow from others, look at the design."
     return Verdict(run, NOTHING, "condition_number", value, limit, _word(fine), said)
 
