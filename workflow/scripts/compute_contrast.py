@@ -133,7 +133,16 @@ def compute_contrast(
     dof = sum(run.design.dof for run in runs)
     content |= {
         "DegreesOfFreedom": dof if statistic == "t" else [len(rows), dof],
-        "EffectUnit": _effect_unit(statistic, f_test, tables.read_json(fits[0])["SignalScaling"]),
+        "EffectUnit": _effect_unit(
+            statistic,
+            f_test,
+            tables.read_json(fits[0])["SignalScaling"],
+            [
+                "DesignSource" in design.sidecar
+                for design, reason in zip(saved, reasons, strict=True)
+                if not reason
+            ],
+        ),
         "Coverage": coverage,
         "VoxelsByNumberOfRuns": {str(n): int(count) for n, count in enumerate(counts)},
         "Runs": used,
@@ -160,8 +169,8 @@ def _unlike(used: list[Design], label: str) -> dict[str, Any]:
     return {"RepetitionTimes": times}
 
 
-def _effect_unit(statistic: str, f_test: str, scaling: str) -> str:
-    """What 1 in the map of the effect means."""
+def _effect_unit(statistic: str, f_test: str, scaling: str, given: list[bool]) -> str:
+    """What 1 in the map of the effect means; `given` says which runs have a ready-made design."""
     if statistic == "F" and f_test == "approximate":
         return APPROXIMATE_UNIT
     unit = {
@@ -170,7 +179,10 @@ def _effect_unit(statistic: str, f_test: str, scaling: str) -> str:
         "spm_global": "percent of SPM's global mean",
         "none": "units of the images",
     }[scaling]
-    return f"{unit}, at the plateau of a sustained response (times Peak: at the peak of one event)"
+    if all(given):
+        return f"{unit}, for one unit of the regressors that were given"
+    some = ", in runs of a given design for one unit of its regressors" if any(given) else ""
+    return f"{unit}, at the plateau of a sustained response{some} (times Peak: at the peak of one event)"
 
 
 def _responses(design: Design, rows: list[str]) -> dict[str, Any]:

@@ -279,7 +279,7 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
     entities = image.entities
     all_levels = [*raw, *levels]
     events = bids_files.nearest([level.events for level in all_levels], entities)
-    if not events and config["study"]["events"]["needed"]:
+    if not events and config["study"]["events"]["needed"] and not config["study"]["design"]:
         near = bids_files.nearly((file for level in all_levels for file in level.events), entities)
         told = f" ({near[0].name} differs in {near[1][0]})" if near else ""
         if (
