@@ -11,6 +11,7 @@ import scipy.io
 import scipy.linalg
 from test_study import checked
 
+import report_subject
 from firstlevel import config as configs
 from firstlevel import given_designs, methods, study, tables
 from firstlevel.given_designs import located, read
@@ -324,6 +325,12 @@ def test_afni_matrix_whose_header_and_rows_disagree_is_refused(tmp_path, two_run
     """Rows that were taken out in another way, columns that are not there, no finite number."""
     with pytest.raises(InputError, match=r"(?s)has 79 rows; its header speaks of 80 of 80.*X\.nocensor"):
         read(xmat(tmp_path / "a.1D", two_runs[1:], good="0..79"), (1, 2))
+    with pytest.raises(InputError, match="has 79 rows; its header speaks of 80 of 80"):
+        path = xmat(tmp_path / "d.1D", two_runs[1:])
+        path.write_text(
+            "".join(line + "\n" for line in path.read_text().splitlines() if "GoodList" not in line)
+        )
+        read(path, (1, 2))
     with pytest.raises(InputError, match="does not have 7 values"):
         read(xmat(tmp_path / "b.1D", two_runs[:, 1:]), (1, 2))
     two_runs[0, 0] = np.nan
@@ -620,3 +627,23 @@ def test_methods_say_of_a_given_design_only_what_is_known():
     text = " ".join(one.text for one in methods.sentences(config, [run, made], {}))
     assert "of 1 of 2 runs was given" in text
     assert "convolved" in text
+
+
+def test_page_takes_the_form_of_a_design_and_its_notes_from_the_sidecar(tmp_path, made, columns, monkeypatch):
+    """The facts of a run that the methods text is made of."""
+    monkeypatch.setattr(report_subject, "_pictures", lambda *_: [])
+    columns.drop(columns="constant").to_csv(tmp_path / "own.csv")
+    _, sidecar = made(tmp_path / "own.csv")
+    fit = {
+        "NumberOfVolumes": N,
+        "Columns": [*columns],
+        "DegreesOfFreedom": 36,
+        "NumberOfVoxels": 8,
+        "sha256": {},
+    }
+    name, files = "sub-01_task-x_run-1", {}
+    for kind, content in (("desc-resampled_bold", {"Inputs": []}), ("design", sidecar), ("glm", fit)):
+        files[f"{name}_{kind}.json"] = tmp_path / f"{kind}.json"
+        tables.write_json(tmp_path / f"{kind}.json", content)
+    facts = report_subject._run(files, name)["facts"]
+    assert (facts.given, facts.n_columns, len(facts.given_notes)) == ("table", 4, 2)

@@ -183,7 +183,7 @@ def _take(
             path,
             f"has {len(own.rows)} rows for a run of {n_scans} scans",
             expected="one row per scan",
-            remedy="take the design of this run, or leave out of both what was left out of one",
+            remedy="take the design of this run; rows of volumes that the images no longer have go, too",
         )
     names, values = own.names, np.array(own.rows, dtype=np.float64)
     notes, warnings = list(own.notes), list(scans.warnings)

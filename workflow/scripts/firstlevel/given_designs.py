@@ -226,7 +226,7 @@ def _number(path: Path, row: int | None, name: str, text: str) -> float:
             path,
             f"{name} is {text!r}",
             expected="a finite number, with a point as decimal mark",
-            remedy="correct the value; a first row without one may be 0",
+            remedy="correct the value",
             row=row,
         )
     return value
@@ -322,8 +322,9 @@ def _of_afni(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
             row=wrong,
         )
     n_full = int(said.get("NRowFull", len(lines)))
-    good = _listed(said["GoodList"]) if "GoodList" in said else list(range(len(lines)))
-    if len(good) != len(lines) or (good and good[-1] >= n_full) or starts[-1] >= n_full:
+    good = _listed(said["GoodList"]) if "GoodList" in said else list(range(n_full))
+    in_order = good == sorted(set(good)) and starts == sorted(set(starts))
+    if not in_order or len(good) != len(lines) or max(*good, *starts) >= n_full:
         raise InputError(
             path,
             f"has {len(lines)} rows; its header speaks of {len(good)} of {n_full}",
@@ -375,7 +376,6 @@ def _groups(text: str, n_columns: int) -> list[float]:
 def _listed(text: str) -> list[int]:
     """Numbers of AFNI's ``0..9,12,20..30(2)``."""
     found: list[int] = []
-    for one in filter(None, text.replace(" ", "").split(",")):
-        first, last, step = re.fullmatch(r"(\d+)(?:\.\.(\d+))?(?:\((\d+)\))?", one).groups()  # type: ignore[union-attr]
+    for first, last, step in re.findall(r"(\d+)(?:\.\.(\d+))?(?:\((\d+)\))?", text):
         found += range(int(first), int(last or first) + 1, int(step or 1))
     return found
