@@ -98,8 +98,17 @@ def test_table_is_taken_bit_for_bit_without_its_index(tmp_path, made, columns, w
         "constant": "constant",
     }
     assert (sidecar["DesignSource"], sidecar["Rank"]) == ("own.csv", 4)
-    assert not {"HrfModel", "DriftModel", "HighPass", "Responses"} & sidecar.keys()
+    assert not {"HrfModel", "DriftModel", "HighPass", "Responses", "StartTime"} & sidecar.keys()
+    assert "Warnings" not in sidecar
     assert str(tmp_path) not in json.dumps(sidecar)
+
+
+def test_index_of_another_repetition_time_is_told(tmp_path, made, columns):
+    """Steps of seconds that are not those of the run, not row numbers."""
+    for step, told in ((1.5, True), (1, False), (SECONDS * 1.001, False)):
+        columns.set_index(step * np.arange(N)).to_csv(tmp_path / "own.csv")
+        _, sidecar = made(tmp_path / "own.csv")
+        assert ("its index counts in steps of 1.5" in str(sidecar.get("Warnings"))) == told
 
 
 def test_numbers_alone_have_columns_by_number(tmp_path, made, columns):
@@ -189,6 +198,8 @@ def fsl(path, values, fsf=None):
 
 
 FSF = """set fmri(evs_orig) 2
+set fmri(convolve1) 3
+set fmri(convolve2) 0
 set fmri(evs_real) 3
 set fmri(confoundevs) {confounds}
 set fmri(evtitle1) "faces"
@@ -220,6 +231,9 @@ def test_fsl_design_has_titles_where_they_are_sure_and_a_constant(tmp_path, made
     written = np.loadtxt(path, skiprows=5)
     np.testing.assert_array_equal(design.to_numpy()[:, :-1], written)
     assert sidecar["DesignForm"] == "FSL design.mat"
+    expected = {"faces": "condition", "faces_derivative": "derivative", "left hand": "given"}
+    assert all(roles(sidecar)[name] == role for name, role in expected.items() if name in names)
+    assert any("FSL takes that out of the images" in note for note in sidecar["DesignNotes"])
     y = 500 + rng.standard_normal(N)
     demeaned = np.linalg.lstsq(written, y - y.mean(), rcond=None)[0]
     whole = np.linalg.lstsq(design.to_numpy(), y, rcond=None)[0]
@@ -310,6 +324,7 @@ def test_scans_that_afni_censored_are_back_and_change_no_beta(tmp_path, made, tw
     for part, censored, own in (((1, 2), [3, 4], [0, 1, 4, 6]), ((2, 2), [0, 11], [2, 3, 4, 5, 6])):
         design, sidecar = made(path, part=part)
         assert sidecar["CensoredScans"] == censored
+        assert roles(sidecar)[f"Run#{part[0]}Pol#0"] == "constant"
         assert [name for name, role in roles(sidecar).items() if role == "censor"] == [
             f"censor_{scan}" for scan in censored
         ]

@@ -35,6 +35,8 @@ SAID = {
     "EventsBeforeMinOnset": "events that end before design.min_onset are left out",
     "EventsClipped": "events that last beyond design.min_onset begin there",
 }
+OTHER_STEP = 0.01
+"""Share of the repetition time by which the index of a given design may differ in its steps."""
 ONE_UNIT = "One unit is 1 % of the mean (or one unit of the images, see glm.signal_scaling)"
 
 
@@ -87,12 +89,12 @@ def make_design_matrix(
     volumes = repetition.volume_times(
         series.files[0], n_scans, header, fields, repetition_time, repetition_time_decides
     )
+    if given:
+        _take(given[0], given_part, volumes, design, sidecar)
+        return
     scans = timing.scan_times(volumes, fields, slice_time_ref)
     times = scans.times
     scans.tell(series.files[0])
-    if given:
-        _take(given, given_part, n_scans, scans, design, sidecar)
-        return
     modulators = _modulators(events_json)
     columns = dict.fromkeys(how.column for own in modulators.values() for how in own.values())
     rows = tables.read_events(events, list(columns), needed=False)
@@ -168,16 +170,10 @@ def make_design_matrix(
 
 
 def _take(
-    given: list[Path],
-    part: given_designs.Part,
-    n_scans: int,
-    scans: timing.ScanTimes,
-    design: Path,
-    sidecar: Path,
+    path: Path, part: given_designs.Part, volumes: repetition.VolumeTimes, design: Path, sidecar: Path
 ) -> None:
     """Write a ready-made design as it is, with a constant where its columns make up none."""
-    path = given[0]
-    own = given_designs.read(path, part)
+    own, n_scans, seconds = given_designs.read(path, part), len(volumes.starts), volumes.repetition_time
     if len(own.rows) != n_scans:
         raise InputError(
             path,
@@ -186,7 +182,10 @@ def _take(
             remedy="take the design of this run; rows of volumes that the images no longer have go, too",
         )
     names, values = own.names, np.array(own.rows, dtype=np.float64)
-    notes, warnings = list(own.notes), list(scans.warnings)
+    notes, warnings = list(own.notes), list(volumes.warnings)
+    if own.step not in (None, 1) and abs(own.step - seconds) > OTHER_STEP * seconds:
+        told = f"its index counts in steps of {own.step:g}, the repetition time of the run is {seconds:g} s"
+        warnings.append(f"{path.name} may be of another run: {told}")
     baseline = np.ones((n_scans, 1))
     spanned = np.hstack([values, baseline])
     if dependence.factorise(spanned).rank > dependence.factorise(values).rank:
@@ -209,7 +208,9 @@ def _take(
         "DesignNotes": notes,
         "Columns": [{"name": name, "role": role} for name, role in zip(names, roles, strict=True)],
         "BetaUnit": f"{ONE_UNIT} for one unit of the column.",
-        **scans.described(),
+        "FrameTimes": volumes.starts.tolist(),
+        "RepetitionTime": seconds,
+        "EqualSteps": volumes.equal,
         **_rank(design, names, values),
     }
     if content["Rank"] >= n_scans:
@@ -233,6 +234,8 @@ def _take(
     logging.info("%s is taken as it is: events and the keys of design add nothing to it", path)
     for note in notes:
         logging.info("%s: %s", path, note)
+    for warning in warnings:
+        logging.warning("%s", warning)
     logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
 
 

@@ -292,14 +292,14 @@ def _check_given(runs: Sequence[Run], all_runs: Sequence[Run]) -> None:
     """Each design that is given has a known form and names of its own; of SPM's, those of `runs` are read."""
     for run in all_runs:
         if run.design and (run in runs or not given_designs.is_spm(Path(run.design))):
-            given_designs.read(Path(run.design), run.design_part, names_only=True)
+            given_designs.names(Path(run.design), run.design_part)
 
 
 def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
     """Names of a run's regressors but for the drift: conditions and modulators, confounds, constant."""
     if run.design:
-        names = given_designs.read(Path(run.design), run.design_part, names_only=True).names
-        return [*names, *(["constant"] if "constant" not in names else [])]
+        own = given_designs.names(Path(run.design), run.design_part)
+        return [*own, *(["constant"] if "constant" not in own else [])]
     design = config["design"]
     model = design["hrf_model"]
     names = [

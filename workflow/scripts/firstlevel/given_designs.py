@@ -10,8 +10,11 @@ Sources: nilearn's ``design_matrix.to_csv``; FSL's VEST files and ``design.fsf``
 from __future__ import annotations
 
 import csv
+import functools
+import itertools
 import math
 import re
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -39,6 +42,7 @@ class Given(NamedTuple):
     names, rows : p regressors, and n rows of as many numbers; none where only names were asked for.
     roles : of the columns of which the file says it.
     notes : what was left out, added or renamed, each in a sentence.
+    step : by which an index of numbers grows, in the median: 1, or the repetition time in seconds.
     """
 
     form: str
@@ -46,6 +50,7 @@ class Given(NamedTuple):
     rows: list[list[float]]
     roles: dict[str, str]
     notes: list[str]
+    step: float | None = None
 
 
 def located(text: str) -> tuple[str, int]:
@@ -68,6 +73,12 @@ def is_spm(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return start.startswith((b"MATLAB", b"\x89HDF"))
+
+
+@functools.cache
+def names(path: Path, part: Part) -> tuple[str, ...]:
+    """Names of the regressors that a file gives a run, without a constant that may have to be added."""
+    return tuple(read(path, part, names_only=True).names)
 
 
 def read(path: Path, part: Part = (1, 1), *, names_only: bool = False) -> Given:
@@ -176,8 +187,20 @@ def _of_table(path: Path, text: str, *, names_only: bool) -> Given:
     names, notes = first[n_index:], []
     if n_index or skipped:
         notes.append("its first column, the index of its rows, is no regressor")
-    rows = [] if names_only else _numbers(path, lines[1:], separator, names, n_index or int(skipped))
-    return Given("table", names, rows, {}, notes)
+    if names_only:
+        return Given("table", names, [], {}, notes)
+    n_index = n_index or int(skipped)
+    rows = _numbers(path, lines[1:], separator, names, n_index)
+    index = [_cells(line, separator)[0] for _, line in lines[1:]] if n_index else []
+    return Given("table", names, rows, {}, notes, _step(index))
+
+
+def _step(index: Sequence[str]) -> float | None:
+    """Median step of an index; None where it is none of numbers."""
+    if len(index) < 2 or not all(map(_is_number, index)):
+        return None
+    times = [float(one) for one in index]
+    return statistics.median(after - before for before, after in itertools.pairwise(times))
 
 
 def _numbers(
@@ -245,6 +268,7 @@ def _of_fsl(path: Path, text: str, *, names_only: bool) -> Given:
         )
     n_columns, n_rows = int(counts["NumWaves"]), int(counts["NumPoints"])
     names, roles, notes = _titles(path, n_columns)
+    notes.append("it holds no drift: FSL takes that out of the images, and none is added here")
     given = Given("FSL design.mat", names, [], roles, notes)
     if names_only:
         return given
@@ -275,9 +299,12 @@ def _titles(path: Path, n_columns: int) -> tuple[list[str], dict[str, str], list
     )
     n_titles = int(said["evs_orig"]) if said.get("evs_orig", "").isdecimal() else 0
     names: list[str] = []
+    roles: dict[str, str] = {}
     for k in range(1, n_titles + 1):
         title = said.get(f"evtitle{k}", "").strip()
         names += [title, f"{title}_derivative"] if said.get(f"deriv_yn{k}") == "1" else [title]
+        if said.get(f"convolve{k}", "0") != "0":  # what is not convolved may be anything
+            roles |= {title: "condition", f"{title}_derivative": "derivative"}
     n_more = n_columns - len(names)
     adds = any(said.get(key, "0") not in ("", "0") for key in ("confoundevs", "motionevs"))
     if (
@@ -290,8 +317,6 @@ def _titles(path: Path, n_columns: int) -> tuple[list[str], dict[str, str], list
         told = f"the titles of {setups[0].name} are not one for each of its {n_columns} columns"
         return numbered, {}, [f"its columns are ev1, ev2 and so on: {told}"]
     added = [f"confound_{k}" for k in range(1, n_more + 1)]
-    roles = dict.fromkeys(names, "condition")
-    roles |= {name: "derivative" for name in names if name.endswith("_derivative")}
     return [*names, *added], roles | dict.fromkeys(added, "confound"), [f"names are from {setups[0].name}"]
 
 
@@ -353,6 +378,12 @@ def _of_afni(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
     ]
     known = {-1: DRIFT, 0: "confound", math.inf: GIVEN}
     roles = {labels[k]: known.get(groups[k], "condition") for k in kept} | dict.fromkeys(spikes, CENSOR)
+    roles |= {
+        labels[k]: CONSTANT
+        for place_of, k in enumerate(kept)
+        if len({row[place_of] for scan, row in enumerate(rows) if scan not in censored} - {0.0}) == 1
+        and all(row[place_of] for scan, row in enumerate(rows) if scan not in censored)
+    }
     notes = []
     if len(starts) > 1:
         notes.append(f"rows {begin} to {end - 1} are run {run + 1} of {len(starts)}")

@@ -48,8 +48,9 @@ def read(path: Path, part: Part) -> Given:
         )
     try:
         spm = loadmat(path, variable_names=["SPM"], squeeze_me=True, struct_as_record=False)["SPM"]
-        whole = np.atleast_2d(np.asarray(_dense(spm.xX.X), dtype=np.float64))
         names = [str(name).strip() for name in np.atleast_1d(spm.xX.name)]
+        whole = np.asarray(_dense(spm.xX.X), dtype=np.float64)
+        whole = whole.reshape(-1, 1) if whole.ndim == 1 else whole  # one column lost an axis
         sessions = np.atleast_1d(spm.Sess)
         constants = _indices(getattr(spm.xX, "iB", ()))
         k = given_designs.place(path, part, len(sessions))
