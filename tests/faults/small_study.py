@@ -16,7 +16,7 @@ from compute_mask import compute_mask
 from compute_mean_image import compute_mean_image
 from extract_events import extract_events
 from firstlevel import config as configs
-from firstlevel import given_designs, stage, study
+from firstlevel import given_fsl, stage, study
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
@@ -207,7 +207,7 @@ def _design(config, run, name):
         slice_time_ref=study.slice_time_ref(config),
         confound_columns=config["design"]["confounds"],
         confounds=Path(run.confounds) if study.confounds_key(config) and not run.design else None,
-        given=[Path(run.design), *given_designs.beside(Path(run.design))] if run.design else None,
+        given=[Path(run.design), *given_fsl.beside(Path(run.design))] if run.design else None,
         given_part=run.design_part,
         **{option: config["design"][option] for option in options},
     )

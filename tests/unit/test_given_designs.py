@@ -13,7 +13,7 @@ from test_study import checked
 
 import report_subject
 from firstlevel import config as configs
-from firstlevel import given_designs, methods, study, tables
+from firstlevel import given_fsl, methods, study, tables
 from firstlevel.given_designs import located, read
 from firstlevel.stage import InputError
 from make_design_matrix import make_design_matrix
@@ -226,7 +226,7 @@ def test_fsl_design_has_titles_where_they_are_sure_and_a_constant(tmp_path, made
     values = rng.standard_normal((N, n_columns))
     values -= values.mean(axis=0)
     path = fsl(tmp_path / "design.mat", values, fsf)
-    design, sidecar = made(path, *given_designs.beside(path))
+    design, sidecar = made(path, *given_fsl.beside(path))
     assert list(design) == [*names, "constant"] == [*read(path, names_only=True).names, "constant"]
     written = np.loadtxt(path, skiprows=5)
     np.testing.assert_array_equal(design.to_numpy()[:, :-1], written)

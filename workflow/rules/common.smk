@@ -12,7 +12,7 @@ ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel import config as configs
-from firstlevel import clock, events, given_designs, kernels, preprocessed, study, summary
+from firstlevel import clock, events, given_fsl, kernels, preprocessed, study, summary
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -180,7 +180,7 @@ def event_rules(wildcards):
 def given_design(wildcards):
     """Ready-made design of a run, with what is read beside it; none where it is made from events."""
     path = row(wildcards).design
-    return [path, *map(str, given_designs.beside(Path(path)))] if path else []
+    return [path, *map(str, given_fsl.beside(Path(path)))] if path else []
 
 
 @functools.cache

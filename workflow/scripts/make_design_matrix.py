@@ -26,6 +26,7 @@ from firstlevel import (
 )
 from firstlevel import design as designs
 from firstlevel.events import Modulator
+from firstlevel.given import CENSOR, Part
 from firstlevel.images import Series
 from firstlevel.sampling import steps
 from firstlevel.stage import InputError
@@ -72,7 +73,7 @@ def make_design_matrix(
     repetition_time_decides: bool = False,
     events_json: Path | None = None,
     given: list[Path] | None = None,
-    given_part: given_designs.Part = (1, 1),
+    given_part: Part = (1, 1),
 ) -> None:
     """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
 
@@ -169,9 +170,7 @@ def make_design_matrix(
     logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
 
 
-def _take(
-    path: Path, part: given_designs.Part, volumes: repetition.VolumeTimes, design: Path, sidecar: Path
-) -> None:
+def _take(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path, sidecar: Path) -> None:
     """Write a ready-made design as it is, with a constant where its columns make up none."""
     own, n_scans, seconds = given_designs.read(path, part), len(volumes.starts), volumes.repetition_time
     if len(own.rows) != n_scans:
@@ -222,9 +221,7 @@ def _take(
         )
     if warnings:
         content["Warnings"] = warnings
-    if censored := [
-        int(np.flatnonzero(values[:, k])[0]) for k, role in enumerate(roles) if role == given_designs.CENSOR
-    ]:
+    if censored := [int(np.flatnonzero(values[:, k])[0]) for k, role in enumerate(roles) if role == CENSOR]:
         content["CensoredScans"] = sorted(censored)
     if empty := [name for name, column in zip(names, values.T, strict=True) if not column.any()]:
         why = emptiness.Empty(None, "it is 0 at every scan")

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
 
-from firstlevel import given_designs
-from firstlevel.given_designs import CONSTANT, DRIFT, Given, Part
+from firstlevel.given import CONSTANT, DRIFT, Given, Part, place
 from firstlevel.stage import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -53,7 +52,7 @@ def read(path: Path, part: Part) -> Given:
         whole = whole.reshape(-1, 1) if whole.ndim == 1 else whole  # one column lost an axis
         sessions = np.atleast_1d(spm.Sess)
         constants = _indices(getattr(spm.xX, "iB", ()))
-        k = given_designs.place(path, part, len(sessions))
+        k = place(path, part, len(sessions))
         rows, own = _indices(sessions[k].row), _indices(sessions[k].col)
         own = [*own, *(c for c in constants if c not in own and whole[rows, c].any())]
         if len(names) != whole.shape[1] or not own or not rows:
