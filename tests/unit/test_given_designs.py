@@ -217,6 +217,7 @@ set fmri(deriv_yn2) 0
         (4, FSF.format(confounds=1), ["faces", "faces_derivative", "left hand", "confound_1"]),
         (4, FSF.format(confounds=0), ["ev1", "ev2", "ev3", "ev4"]),
         (2, FSF.format(confounds=0), ["ev1", "ev2"]),
+        (3, FSF.replace("evs_real) 3", "evs_real) 4").format(confounds=0), ["ev1", "ev2", "ev3"]),
         (3, FSF.replace('"left hand"', '""').format(confounds=0), ["ev1", "ev2", "ev3"]),
     ],
 )
@@ -346,6 +347,9 @@ def test_afni_matrix_whose_header_and_rows_disagree_is_refused(tmp_path, two_run
             "".join(line + "\n" for line in path.read_text().splitlines() if "GoodList" not in line)
         )
         read(path, (1, 2))
+    order = "1,0,2..79"
+    with pytest.raises(InputError, match="has 80 rows; its header speaks of 80 of 80"):
+        read(xmat(tmp_path / "e.1D", two_runs, good=order), (1, 2))
     with pytest.raises(InputError, match="does not have 7 values"):
         read(xmat(tmp_path / "b.1D", two_runs[:, 1:]), (1, 2))
     two_runs[0, 0] = np.nan
@@ -442,7 +446,28 @@ def test_spm_session_has_its_columns_and_its_filter(tmp_path, made, spm_values, 
     ours = np.linalg.lstsq(design.to_numpy(), y, rcond=None)[0]
     np.testing.assert_allclose(ours[:5], spms, rtol=0, atol=SAME_FIT)
     assert read(path, (2, 0)).names[:4] == ["face", "face_derivative", "left hand", "constant"]
-    assert len(read(path, (2, 2)).rows) == N + 10
+    second = np.array(read(path, (2, 2)).rows)
+    np.testing.assert_array_equal(second[:, :4], spm_values[N:, [4, 5, 6, 8]])
+    np.testing.assert_allclose(second[:, 4:], dct(N + 10, SECONDS, 32.0), rtol=0, atol=1e-15)
+
+
+def test_spm_of_one_session_has_lost_no_axis(tmp_path):
+    """MATLAB's arrays of one element come as single values; one session may be that of many runs."""
+    values = np.column_stack([np.arange(N, dtype=float), np.ones(N)])
+    rows = np.arange(1.0, N + 1)[None, :]
+    design = {"X": values, "name": cells(["Sn(1) face*bf(1)", "Sn(1) constant"]), "iB": 2.0}
+    design["K"] = {"RT": SECONDS, "row": rows, "HParam": 128.0, "X0": dct(N, SECONDS, 128.0)}
+    for own, session in (
+        (design, 1.0),
+        ({**design, "X": values[:, 1:], "name": cells(["Sn(1) constant"]), "iB": 1.0}, []),
+    ):
+        scipy.io.savemat(
+            tmp_path / "SPM.mat",
+            {"SPM": {"xX": own, "Sess": {"row": rows, "col": session}, "xBF": {"name": "hrf"}}},
+        )
+        given = read(tmp_path / "SPM.mat", (3, 4))
+        assert given.names == [*(["face"] if session else []), "constant", "drift_1"]
+        np.testing.assert_array_equal(np.array(given.rows)[:, :-1], own["X"])
 
 
 def test_spm_without_a_filter_has_none_and_says_so(tmp_path, spm_values):
@@ -596,7 +621,7 @@ def test_designs_made_and_given_stand_beside_each_other(folder):
     """What the config adds is added to the run that has events; the other one's is as it is."""
     tables.write_table(folder / "e.tsv", tables.EVENT_COLUMNS, [(4.0, 1.0, "faces")])
     tables.write_table(folder / "c.tsv", ["rot_x"], [[float(k % 5)] for k in range(N)])
-    rows = [(*BOTH[0], "n/a", "n/a"), (*BOTH[1][:4], "n/a", "e.tsv", "c.tsv")]
+    rows = [(*BOTH[0], "no-such-events.tsv", "c.tsv"), (*BOTH[1][:4], "n/a", "e.tsv", "c.tsv")]
     header = "subject\ttask\trun\tbold\tdesign\tevents\tconfounds"
     config, runs = runs_of(rows, "|design: {confounds: [rot_x]}", header=header)
     assert configs.regressors_of(config, runs[0]) == ["faces", "constant"]
