@@ -111,6 +111,15 @@ def test_index_of_another_repetition_time_is_told(tmp_path, made, columns):
         assert ("its index counts in steps of 1.5" in str(sidecar.get("Warnings"))) == told
 
 
+def test_column_that_grows_like_an_index_is_taken_and_told(tmp_path, made, columns):
+    """Nobody can know: it may be a trend."""
+    columns.insert(0, "scan", np.arange(1, N + 1))
+    columns.to_csv(tmp_path / "own.csv", index=False)
+    design, sidecar = made(tmp_path / "own.csv")
+    assert list(design) == list(columns)
+    assert "scan, the first column of own.csv, grows like an index" in sidecar["Warnings"][0]
+
+
 def test_numbers_alone_have_columns_by_number(tmp_path, made, columns):
     """As 1dcat and MATLAB's save -ascii write them."""
     np.savetxt(tmp_path / "own.1D", columns.to_numpy())
@@ -636,6 +645,7 @@ def test_bids_run_without_its_design_is_left_out(tmp_path, monkeypatch):
         place = tmp_path / f"raw/sub-{subject}/func"
         place.mkdir(parents=True)
         (place / f"sub-{subject}_task-a_bold.nii.gz").write_bytes(b"")
+        (place / f"sub-{subject}_task-a_events.tsv").symlink_to("nowhere")
     pd.DataFrame({"faces": np.arange(N)}).to_csv("own-01.csv")
     text = "study: {source: bids, bids: {path: raw, task: a}, design: 'own-{subject}.csv'}\n"
     config = checked(text + "contrasts: {a: faces}")

@@ -185,6 +185,10 @@ def _take(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path,
     if own.step not in (None, 1) and abs(own.step - seconds) > OTHER_STEP * seconds:
         told = f"its index counts in steps of {own.step:g}, the repetition time of the run is {seconds:g} s"
         warnings.append(f"{path.name} may be of another run: {told}")
+    steps_of_first = np.diff(values[:, 0])
+    if any(len(steps_of_first) and np.allclose(steps_of_first, one, rtol=1e-6) for one in (1.0, seconds)):
+        told = "grows like an index, and is taken as a regressor: an index has no name in the header"
+        warnings.append(f"{names[0]}, the first column of {path.name}, {told}")
     baseline = np.ones((n_scans, 1))
     spanned = np.hstack([values, baseline])
     if dependence.factorise(spanned).rank > dependence.factorise(values).rank:

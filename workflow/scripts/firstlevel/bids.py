@@ -278,8 +278,9 @@ def _run(image: File, levels: list[Level], raw: list[Level], config: Mapping[str
     """Row of an image, or the reason why it makes none."""
     entities = image.entities
     all_levels = [*raw, *levels]
-    events = bids_files.nearest([level.events for level in all_levels], entities)
-    if not events and config["study"]["events"]["needed"] and not config["study"]["design"]:
+    own = config["study"]["design"]  # which needs no events, nor that there is one table of them
+    events = [] if own else bids_files.nearest([level.events for level in all_levels], entities)
+    if not events and config["study"]["events"]["needed"] and not own:
         near = bids_files.nearly((file for level in all_levels for file in level.events), entities)
         told = f" ({near[0].name} differs in {near[1][0]})" if near else ""
         if (

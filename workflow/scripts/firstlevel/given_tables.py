@@ -13,7 +13,7 @@ from firstlevel import given
 from firstlevel.given import Given
 from firstlevel.stage import InputError
 
-INDEX = re.compile(r"(Unnamed: ?\d+|frame_times?)?")
+INDEX = re.compile(r"(Unnamed: ?[\d.]+|frame_times?)?")
 """Name of a first column that is no regressor: the index, as pandas writes it and reads it again."""
 
 
