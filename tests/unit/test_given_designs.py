@@ -321,6 +321,32 @@ def test_afni_matrix_gives_the_rows_and_columns_of_a_run(tmp_path, made, two_run
         read(path, (4, 0))
 
 
+AS_AFNI_SHOWS_IT = """# <matrix
+#  ni_type = '3*double'
+#  ni_dimen = "4"
+#  ColumnLabels = 'Run#1Pol#0 ; this &amp; that#0 ; roll#0'
+#  ColumnGroups = "-1,1,0"
+#  GoodList = "0,2..4(1)"
+#  NRowFull = "5"
+#  CommandLine = "3dDeconvolve -x1D X.xmat.1D &amp;&amp; echo"
+# >
+ 1 0.5 0
+ 1 0.1 1
+ 1 0.3 0
+ 1 0.4 1
+# </matrix>
+"""
+
+
+def test_header_of_afni_has_either_quotes_and_groups_without_a_count(tmp_path):
+    """Attributes are XML's; GoodList may have steps, and one run has no RunStart."""
+    (tmp_path / "X.xmat.1D").write_text(AS_AFNI_SHOWS_IT)
+    given = read(tmp_path / "X.xmat.1D", (5, 9))
+    assert given.names == ["Run#1Pol#0", "this & that#0", "roll#0", "censor_1"]
+    assert [*given.roles.values()] == ["constant", "condition", "confound", "censor"]
+    assert given.rows == [[1, 0.5, 0, 0], [0, 0, 0, 1], [1, 0.1, 1, 0], [1, 0.3, 0, 0], [1, 0.4, 1, 0]]
+
+
 def test_scans_that_afni_censored_are_back_and_change_no_beta(tmp_path, made, two_runs):
     """A regressor for each of them: betas are those of the rows that are left, whatever the volume holds."""
     kept = [k for k in range(2 * N) if k not in (3, 4, N, N + 11)]

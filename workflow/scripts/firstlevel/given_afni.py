@@ -5,6 +5,7 @@ Source: ``3dDeconvolve -help``, -x1D (ColumnLabels, ColumnGroups, GoodList, NRow
 
 from __future__ import annotations
 
+import html
 import math
 import re
 from pathlib import Path
@@ -19,7 +20,8 @@ def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
 
     Columns of the baseline of other runs, 0 throughout this one, are left out.
     """
-    said = dict(re.findall(r'^#\s*(\w+)\s*=\s*"(.*?)"', text, re.MULTILINE))
+    found = re.findall(r"""^#\s*(\w+)\s*=\s*(["'])(.*?)\2""", text, re.MULTILINE)
+    said = {name: html.unescape(value) for name, _, value in found}
     labels = [label.strip() for label in said["ColumnLabels"].strip(" ;").split(";")]
     starts = _listed(said.get("RunStart", "0")) or [0]
     run = place(path, part, len(starts))
