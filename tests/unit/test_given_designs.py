@@ -120,6 +120,19 @@ def test_column_that_grows_like_an_index_is_taken_and_told(tmp_path, made, colum
     assert "scan, the first column of own.csv, grows like an index" in sidecar["Warnings"][0]
 
 
+def test_names_are_those_of_the_whole_file_however_long_they_are(tmp_path, columns):
+    """Only the beginning is read for names, if that has them."""
+    for n_columns in (3, 900, 9000):
+        frame = pd.DataFrame(np.ones((4, n_columns))).add_prefix("regressor_")
+        frame.to_csv(tmp_path / f"{n_columns}.csv")
+        given = read(tmp_path / f"{n_columns}.csv", names_only=True)
+        assert given.names == read(tmp_path / f"{n_columns}.csv").names == list(frame)
+        path = fsl(tmp_path / f"{n_columns}.mat", frame.to_numpy())
+        head = path.read_text().replace("1.0e+00\n", "1.0e+00\t" * n_columns + "\n", 1)
+        path.write_text(head)
+        assert read(path, names_only=True).names[-1] == f"ev{n_columns}" == read(path).names[-1]
+
+
 def test_numbers_alone_have_columns_by_number(tmp_path, made, columns):
     """As 1dcat and MATLAB's save -ascii write them."""
     np.savetxt(tmp_path / "own.1D", columns.to_numpy())

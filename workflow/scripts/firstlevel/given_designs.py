@@ -17,6 +17,8 @@ from firstlevel.stage import InputError
 from firstlevel.tables import composed
 
 SUFFIX = re.compile(r"(.+)#([1-9]\d*)")
+BEGINNING = 20_000
+"""Bytes that mostly hold the names and a few rows."""
 SPIKE = re.compile(r"(censor|.*outlier|scrub|spike)_?\d*", re.IGNORECASE)
 """Name of a column that takes one scan out, where it is 0 everywhere else."""
 
@@ -56,7 +58,7 @@ def read(path: Path, part: Part = (1, 1), *, names_only: bool = False) -> Given:
 
         own = given_spm.read(path, part)
     else:
-        text = tables.read_text(path)
+        text = (_beginning(path) if names_only else "") or tables.read_text(path)
         if re.search(r"^\s*/Matrix", text, re.MULTILINE):
             own = given_fsl.read(path, text, names_only=names_only)
         elif re.search(r"^#.*\bColumnLabels\s*=", text, re.MULTILINE):
@@ -65,6 +67,18 @@ def read(path: Path, part: Part = (1, 1), *, names_only: bool = False) -> Given:
             own = given_tables.read(path, text, names_only=names_only)
         place(path, part, 1)
     return _checked(path, own)
+
+
+def _beginning(path: Path) -> str:
+    """First lines of a plain text, which have all names; nothing where they may not."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(BEGINNING).rpartition(b"\n")[0].decode("utf-8-sig")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return ""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    cut_off = len(lines) < 3 or (lines[0].startswith("/") and "/Matrix" not in text)
+    return "" if cut_off else "\n".join(text.splitlines())
 
 
 def role(name: str, column: Sequence[float], roles: dict[str, str]) -> str:
