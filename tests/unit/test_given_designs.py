@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.io
 import scipy.linalg
+from test_quality_stages import make_run
 from test_study import checked
 
 import report_subject
@@ -736,3 +737,17 @@ def test_page_takes_the_form_of_a_design_and_its_notes_from_the_sidecar(tmp_path
         tables.write_json(tmp_path / f"{kind}.json", content)
     facts = report_subject._run(files, name)["facts"]
     assert (facts.given, facts.n_columns, len(facts.given_notes)) == ("table", 4, 2)
+
+
+def test_quality_of_a_design_whose_purposes_are_not_known(tmp_path):
+    """The mean comes out of the noise though no column has it; what contrasts name is of interest."""
+    run = make_run(tmp_path / "run")
+    known, judged = run.measure(), run.judge()
+    content = json.loads(run.file("design.json").read_text())
+    for column in content["Columns"]:
+        column["role"] = "drift" if column["role"] == "drift" else "given"
+    run.edit("design.json", **content)
+    found, again = run.measure(), run.judge()
+    assert found["MedianTsnr"] == pytest.approx(known["MedianTsnr"], rel=1e-6)
+    rows = [table.set_index("measure").loc["correlation"].to_dict() for table in (judged, again)]
+    assert rows[0] == rows[1]
