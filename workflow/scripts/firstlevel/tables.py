@@ -65,7 +65,7 @@ def read_table(
     ------
     InputError : no such file, not UTF-8, no header, a missing or doubled column, a row of another length.
     """
-    text = _text(path)
+    text = read_text(path)
     text = composed(text) if compose else text
     quotes, quoted = '"' in text, True  # in some cell; in the first cell of every row
     lines: list[tuple[int, list[str]]] = []
@@ -118,7 +118,7 @@ def composed(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Text of a file, gzipped or not."""
     try:
         content = path.read_bytes()
