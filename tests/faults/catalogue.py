@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import scipy.io
 import yaml
 
@@ -280,6 +281,42 @@ def run_named(label):
     return text("runs.tsv", "01\tfaces\t1", label)
 
 
+def given(change=lambda own: own, name="own.csv", **options):
+    """Give run 2 a design of its own, as pandas writes it, in place of its events."""
+
+    def edit(folder):
+        times = 2.0 * np.arange(N_SCANS)
+        own = pd.DataFrame({"faces": np.sin(times / 7), "scrambled": np.cos(times / 5)}, index=times)
+        change(own.assign(constant=1.0)).to_csv(folder / name, **options)
+        asked_for(name)(folder)
+
+    return edit
+
+
+def asked_for(name):
+    """Name a design of run 2 in the run table."""
+
+    def edit(folder):
+        header, first, second = (folder / "runs.tsv").read_text().splitlines()
+        (folder / "runs.tsv").write_text(f"{header}\tdesign\n{first}\tn/a\n{second}\t{name}\n")
+
+    return edit
+
+
+def given_text(content, name="own.csv"):
+    return both(whole(name, content), asked_for(name))
+
+
+def designs_and_confounds(folder):
+    """Every run has a design of its own, and the config asks for more."""
+    for run in (1, 2):
+        (folder / f"own-{run}.csv").write_text("faces,scrambled\n" + "1,2\n" * N_SCANS)
+    configured(folder, "study", "design", value="own-{run}.csv")
+    CONFOUNDS(folder)
+
+
+FSL = "/NumWaves\t1\n/NumPoints\t30\n\n/Matrix\n" + "1.0e+00\t\n" * 29
+AFNI = '# <matrix\n# ColumnLabels = "faces#0"\n# NRowFull = "30"\n# >\n' + " 1\n" * 29
 CONFOUNDS = config("design.confounds", ["rot_x", "rot_y"])
 FLIPPED = AFFINE @ np.diag([-1.0, 1, 1, 1])
 COLOURS = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
@@ -765,6 +802,106 @@ MODEL_REFUSED = [
     Refused("unknown key", config("desing", {}), "config", "did you mean 'design'?"),
 ]
 
+DESIGNS_REFUSED = [
+    Refused(
+        "a design of another run", given(lambda own: own[:-1]), "own.csv", "has 29 rows for a run of 30 sc"
+    ),
+    Refused(
+        "a design with two columns of one name",
+        given(lambda own: own.rename(columns={"scrambled": "faces"})),
+        "own.csv",
+        "two regressors have the name 'faces'",
+    ),
+    Refused(
+        "a design with a column without a name",
+        given(lambda own: own.rename(columns={"scrambled": ""})),
+        "own.csv",
+        "column 2 has no name",
+    ),
+    Refused(
+        "a design with an empty cell",
+        given(lambda own: own.assign(faces=own["faces"].where(own.index != 4))),
+        "own.csv, row 4",
+        "faces is ''",
+    ),
+    Refused(
+        "a design with decimal commas",
+        given(sep=";", decimal=","),
+        "own.csv, row 2",
+        "faces is '0,0'",
+    ),
+    Refused("a design that is empty", given_text(""), "own.csv", "is empty"),
+    Refused(
+        "a design whose rows are cut off",
+        given_text("faces,scrambled\n" + "1,2\n" * 28 + "1,2\n1"),
+        "own.csv, row 31",
+        "has 1 values where 2 are due",
+    ),
+    Refused(
+        "a design of as many regressors as scans",
+        given(lambda own: pd.DataFrame(np.eye(N_SCANS)).add_prefix("x")),
+        "own.csv",
+        "30 scans for 30 regressors of rank 30",
+    ),
+    Refused(
+        "a column constant that changes",
+        given(lambda own: own.assign(constant=own["faces"])),
+        "own.csv",
+        "its column 'constant' is not constant",
+    ),
+    Refused(
+        "a contrast of a name that the designs do not have",
+        both(given(), config("contrasts", {"a": "scrambeld"})),
+        "config key contrasts.a",
+        "did you mean 'scrambled'?",
+    ),
+    Refused(
+        "a design that is not there", asked_for("own.csv"), "runs.tsv, row 3", "there is no file own.csv"
+    ),
+    Refused(
+        "a pattern of designs with an unknown label",
+        config("study.design", "own-{rum}.csv"),
+        "config key study.design (own-{rum}.csv)",
+        "'rum' is no label of a run",
+    ),
+    Refused(
+        "designs of their own, and confounds to add to them",
+        designs_and_confounds,
+        "config key design.confounds",
+        "every run has a design of its own",
+    ),
+    Refused(
+        "SPM.mat of MATLAB 7.3",
+        given_text(b"MATLAB 7.3 MAT-file" + bytes(600), "SPM.mat"),
+        "SPM.mat",
+        "is of MATLAB 7.3 (HDF5)",
+    ),
+    Refused(
+        "another .mat in place of SPM.mat",
+        both(lambda folder: scipy.io.savemat(folder / "own.mat", {"names": 1}), asked_for("own.mat")),
+        "own.mat",
+        "holds no variable SPM",
+    ),
+    Refused(
+        "FSL's design.mat, cut off",
+        given_text(FSL, "design.mat"),
+        "design.mat",
+        "has 29 rows below /Matrix",
+    ),
+    Refused(
+        "AFNI's X-matrix, rows taken out by hand",
+        given_text(AFNI, "X.xmat.1D"),
+        "X.xmat.1D",
+        "has 29 rows; its header speaks of 30 of 30",
+    ),
+    Refused(
+        "a session that the design does not have",
+        both(given(), text("runs.tsv", "own.csv", "own.csv#2")),
+        "own.csv",
+        "session 2 is asked for",
+    ),
+]
+
 LABELS_REFUSED = [
     Refused(
         "two rows with the same labels",
@@ -851,11 +988,25 @@ REFUSED = {
     "Events": EVENTS_REFUSED,
     "Images": IMAGES_REFUSED,
     "Confounds, masks and contrasts": MODEL_REFUSED,
+    "Designs that are given": DESIGNS_REFUSED,
     "Labels and paths": LABELS_REFUSED,
     "The disk": SYSTEM_REFUSED,
 }
 
 ACCEPTED = [
+    Accepted("a design with an index, as pandas writes it", given(), "is no regressor", "other"),
+    Accepted(
+        "a design without a constant",
+        given(lambda own: own.drop(columns="constant")),
+        "a constant is added",
+        "other",
+    ),
+    Accepted(
+        "a design of which a column is another's double",
+        given(lambda own: own.assign(again=2 * own["scrambled"])),
+        "again (follows from scrambled)",
+        "other",
+    ),
     Accepted(
         "events with a byte order mark",
         lambda folder: whole("events1.tsv", "\ufeff" + (folder / "events1.tsv").read_text())(folder),

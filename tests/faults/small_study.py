@@ -16,7 +16,7 @@ from compute_mask import compute_mask
 from compute_mean_image import compute_mean_image
 from extract_events import extract_events
 from firstlevel import config as configs
-from firstlevel import stage, study, unlike
+from firstlevel import given_fsl, stage, study, unlike
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
@@ -169,12 +169,13 @@ def _analyse():
 
 def _events(config, run, name):
     extract_events(
-        source=[Path(run.events)],
+        source=[Path(run.events)] if run.events else [],
         events=Path(f"{name}_events.tsv"),
         repetition_time=run.repetition_time,
         event_duration=config["study"]["event_duration"],
         onset_unit=run.onset_unit,
         conditions=config["study"]["conditions"],
+        rules={"needed": not run.design},
     )
 
 
@@ -205,7 +206,9 @@ def _design(config, run, name):
         repetition_time_decides=config["study"]["repetition_time_decides"],
         slice_time_ref=study.slice_time_ref(config),
         confound_columns=config["design"]["confounds"],
-        confounds=Path(run.confounds) if study.confounds_key(config) else None,
+        confounds=Path(run.confounds) if study.confounds_key(config) and not run.design else None,
+        given=[Path(run.design), *given_fsl.beside(Path(run.design))] if run.design else None,
+        given_part=run.design_part,
         **{option: config["design"][option] for option in options},
     )
 

@@ -16,6 +16,7 @@ from firstlevel import config as configs
 from firstlevel import (
     clock,
     events,
+    given_fsl,
     headers,
     isolation,
     kernels,
@@ -205,6 +206,18 @@ def events_of_run(wildcards):
     return [str(file) for file in stop_on_input_error(events.files, row(wildcards).events)]
 
 
+def event_rules(wildcards):
+    """What of a run's events counts; a run with a design of its own needs none."""
+    rules = config["study"]["events"]
+    return rules | {"needed": False} if row(wildcards).design else rules
+
+
+def given_design(wildcards):
+    """Ready-made design of a run, with what is read beside it; none where it is made from events."""
+    path = row(wildcards).design
+    return [path, *map(str, given_fsl.beside(Path(path)))] if path else []
+
+
 @functools.cache
 def t1w(run):
     """The T1w in the space of a run, where the study has one."""
@@ -239,7 +252,7 @@ def motion_table(wildcards):
 
 def confounds_json(wildcards):
     """What fMRIPrep says of its confounds, which its strategies read."""
-    if not config["design"]["fmriprep_confounds"]["strategy"]:
+    if not config["design"]["fmriprep_confounds"]["strategy"] or row(wildcards).design:
         return []
     path = Path(row(wildcards).confounds).with_suffix(".json")
     return [path] if path.is_file() else []

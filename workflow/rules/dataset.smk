@@ -85,7 +85,7 @@ rule extract_events:
         event_duration=config["study"]["event_duration"],
         onset_unit=of_run("onset_unit"),
         conditions=config["study"]["conditions"],
-        rules=config["study"]["events"],
+        rules=event_rules,
         modulators=config["design"]["modulators"],
         code=code_digest("extract_events"),
     script:

@@ -11,6 +11,7 @@ rule make_design_matrix:
         confounds_json=confounds_json,
         motion=motion,
         sidecars=of_run("sidecars"),
+        given=given_design,
     output:
         design=f"<results>/{RUN}_design.tsv",
         sidecar=f"<results>/{RUN}_design.json",
@@ -45,6 +46,7 @@ rule make_design_matrix:
         fmriprep_confounds=config["design"]["fmriprep_confounds"],
         motion_regressors=config["design"]["motion_regressors"],
         censor=config["design"]["censor"],
+        given_part=of_run("design_part"),
         code=code_digest("make_design_matrix"),
     script:
         "../scripts/make_design_matrix.py"

@@ -134,7 +134,15 @@ def compute_contrast(
     content |= {
         "DegreesOfFreedom": dof if statistic == "t" else [len(rows), dof],
         "EffectUnit": _effect_unit(
-            statistic, f_test, tables.read_json(fits[0])["SignalScaling"], _modulators(saved, rows)
+            statistic,
+            f_test,
+            tables.read_json(fits[0])["SignalScaling"],
+            [
+                "DesignSource" in design.sidecar
+                for design, reason in zip(saved, reasons, strict=True)
+                if not reason
+            ],
+            _modulators(saved, rows),
         ),
         "Coverage": coverage,
         "VoxelsByNumberOfRuns": {str(n): int(count) for n, count in enumerate(counts)},
@@ -174,8 +182,11 @@ def _modulators(designs: list[Design], rows: list[str]) -> list[str]:
     )
 
 
-def _effect_unit(statistic: str, f_test: str, scaling: str, modulators: list[str]) -> str:
-    """What 1 in the map of the effect means; of modulators, for one unit of their columns."""
+def _effect_unit(statistic: str, f_test: str, scaling: str, given: list[bool], modulators: list[str]) -> str:
+    """What 1 in the map of the effect means; of modulators, for one unit of their columns.
+
+    `given` says which runs have a ready-made design.
+    """
     if statistic == "F" and f_test == "approximate":
         return APPROXIMATE_UNIT
     unit = {
@@ -184,8 +195,11 @@ def _effect_unit(statistic: str, f_test: str, scaling: str, modulators: list[str
         "spm_global": "percent of SPM's global mean",
         "none": "units of the images",
     }[scaling]
+    if all(given):
+        return f"{unit}, for one unit of the regressors that were given"
+    some = ", in runs of a given design for one unit of its regressors" if any(given) else ""
     per = f", for one unit of {' and of '.join(modulators)}" if modulators else ""
-    return f"{unit}{per}, at the plateau of a sustained response (times Peak: at the peak of one event)"
+    return f"{unit}{per}, at the plateau of a sustained response{some} (times Peak: at the peak of one event)"
 
 
 def _responses(design: Design, rows: list[str]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ its z values, 0 and 1 of noise alone. Works from what other stages saved; the BO
 
 import logging
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from firstlevel import expressions, glm, images, quality, stage, tables, verdicts
 from firstlevel.glm import FloatArray
 
-INFLATED = ("condition", "derivative", "confound", "motion")
+INFLATED = ("condition", "derivative", "confound", "motion", "given")
 """Roles of the columns that have a variance inflation factor: not drift, constant and censored scans."""
 
 
@@ -131,13 +130,23 @@ def _spikes(
 
 
 def _of_design(
-    design: Path, design_json: Path, estimable: dict[str, Any], labels: Iterable[str]
+    design: Path, design_json: Path, estimable: dict[str, Any], rows: dict[str, Any]
 ) -> dict[str, Any]:
-    """Collinearity of one design, and its efficiency for each contrast; None of none, or of infinity."""
+    """Collinearity of one design, and its efficiency for each contrast; None of none, or of infinity.
+
+    Of interest are the conditions, and of a given design the columns that a contrast of `rows` names.
+    """
     columns, values = tables.read_columns(design)
     matrix: FloatArray = np.asarray(values, dtype=np.float64)
     roles = {column["name"]: column["role"] for column in tables.read_json(design_json)["Columns"]}
-    of_interest = [k for k, name in enumerate(columns) if roles[name] == "condition"]
+    named = {
+        name for row in rows.values() for name in expressions.names([row] if isinstance(row, str) else row)
+    }
+    of_interest = [
+        k
+        for k, name in enumerate(columns)
+        if roles[name] == "condition" or (roles[name] == "given" and name in named)
+    ]
     pair = quality.largest_correlation(matrix, of_interest)
     inflation = {
         name: quality.variance_inflation(matrix, k)
@@ -157,7 +166,7 @@ def _of_design(
         "VarianceInflation": {name: _finite(value) for name, value in inflation.items()},
         "ConditionNumber": _finite(model.factors.condition_number),
         "ConditionNumberOfInterest": _finite(quality.condition_of_interest(matrix, of_interest)),
-        "Efficiency": {label: efficiency.get(label) for label in labels},
+        "Efficiency": {label: efficiency.get(label) for label in rows},
     }
 
 

@@ -2,35 +2,42 @@
 
 Regressors are the response to the events at the times of the scans. Of no interest are confounds, motion and
 one regressor for each censored scan, which takes that scan out of the fit. A regressor of which next to
-nothing falls into the run is set to 0: its effect is not estimable there.
+nothing falls into the run is set to 0: its effect is not estimable there. A design that is given ready-made
+is taken as it is.
 """
 
 import logging
-import re
-from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from firstlevel import dependence, emptiness, images, nuisance, regressors, repetition, stage, tables, timing
+from firstlevel import (
+    dependence,
+    design_checks,
+    emptiness,
+    given_designs,
+    images,
+    nuisance,
+    repetition,
+    stage,
+    tables,
+    timing,
+)
 from firstlevel import design as designs
 from firstlevel.events import Modulator
+from firstlevel.given import CENSOR, Part
 from firstlevel.images import Series
 from firstlevel.sampling import steps
 from firstlevel.stage import InputError
 from firstlevel.tables import Event
 
-MILLISECONDS = 10
-"""Half of the onsets beyond so many lengths of the run are in another unit: no run breaks off so early."""
-SCANS = 1.5
-"""Whole onsets that leave the last third of a run empty, and fit its scans in number, may be in scans."""
-COARSEST = 8.0
-"""s, bins beyond which sums over them are no response: its main part takes 12 s."""
 SAID = {
     "EventsBeforeMinOnset": "events that end before design.min_onset are left out",
     "EventsClipped": "events that last beyond design.min_onset begin there",
 }
+OTHER_STEP = 0.01
+"""Share of the repetition time by which the index of a given design may differ in its steps."""
 ONE_UNIT = "One unit is 1 % of the mean (or one unit of the images, see glm.signal_scaling)"
 
 
@@ -65,12 +72,15 @@ def make_design_matrix(
     sidecars: list[Path] | None = None,
     repetition_time_decides: bool = False,
     events_json: Path | None = None,
+    given: list[Path] | None = None,
+    given_part: Part = (1, 1),
 ) -> None:
     """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
 
     Of `bold` only the header is read; `n_scans` is None where it is to tell the number of volumes. `motion`
     is the sidecar of the resampled run, None where nothing asks for it; `confounds_json` is what nilearn
     reads beside the confounds of fMRIPrep, `events_json` says which columns of the events modulate which.
+    `given` is a ready-made design and what is read with it: then only the times of the scans count beside it.
     """
     series = Series.of(bold)
     n_scans = n_scans or series.n_scans
@@ -80,13 +90,19 @@ def make_design_matrix(
     volumes = repetition.volume_times(
         series.files[0], n_scans, header, fields, repetition_time, repetition_time_decides
     )
+    if given:
+        _take(given[0], given_part, volumes, design, sidecar)
+        return
     scans = timing.scan_times(volumes, fields, slice_time_ref)
     times = scans.times
     scans.tell(series.files[0])
     modulators = _modulators(events_json)
     columns = dict.fromkeys(how.column for own in modulators.values() for how in own.values())
     rows = tables.read_events(events, list(columns), needed=False)
-    warnings = [*scans.warnings, *(_check_onsets(events, rows, n_scans, scans.end) if rows else [])]
+    warnings = [
+        *scans.warnings,
+        *(design_checks.check_onsets(events, rows, n_scans, scans.end) if rows else []),
+    ]
     options = designs.DesignOptions(
         hrf_model=hrf_model,
         drift_model=None if drift_model == "none" else drift_model,
@@ -111,14 +127,14 @@ def make_design_matrix(
         motion_count=motion_regressors,
         censor=censor or {},
     )
-    _check_bins(options, steps(times)[0])
-    _check_modulators(design, rows, modulators)
+    design_checks.check_bins(options, steps(times)[0])
+    design_checks.check_modulators(design, rows, modulators)
     selection = designs.select(rows, times, min_onset, modulators)
     responses = designs.response_columns(list(selection.events), options)
     made = [name for condition in selection.events for name in designs.of_condition(condition, options)]
-    _check_names(design, [*made, *extra.names])
+    design_checks.check_names(design, [*made, *extra.names])
     if drift_model == "cosine":
-        warnings += _drift_twice(extra.names)
+        warnings += design_checks.drift_twice(extra.names)
     names, values = designs.design_matrix(times, rows, options, extra.values, extra.names, modulators)
     if len(values) <= len(names):
         raise InputError(
@@ -154,17 +170,74 @@ def make_design_matrix(
     logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
 
 
-def _drift_twice(confounds: list[str]) -> list[str]:
-    """Sentence on confounds that are fMRIPrep's cosines, which the drift model has, too."""
-    cosines = [name for name in confounds if re.fullmatch(r"cosine_?\d+", name)]
-    if not cosines:
-        return []
-    told = (
-        f"the confounds hold {len(cosines)} cosines ({cosines[0]} and so on) beside design.drift_model: "
-        "cosine, two models of one drift: set it to none, or leave them out"
-    )
-    logging.warning(told)
-    return [told]
+def _take(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path, sidecar: Path) -> None:
+    """Write a ready-made design as it is, with a constant where its columns make up none."""
+    own, n_scans, seconds = given_designs.read(path, part), len(volumes.starts), volumes.repetition_time
+    if len(own.rows) != n_scans:
+        raise InputError(
+            path,
+            f"has {len(own.rows)} rows for a run of {n_scans} scans",
+            expected="one row per scan",
+            remedy="take the design of this run; rows of volumes that the images no longer have go, too",
+        )
+    names, values = own.names, np.array(own.rows, dtype=np.float64)
+    notes, warnings = list(own.notes), list(volumes.warnings)
+    if own.step not in (None, 1) and abs(own.step - seconds) > OTHER_STEP * seconds:
+        told = f"its index counts in steps of {own.step:g}, the repetition time of the run is {seconds:g} s"
+        warnings.append(f"{path.name} may be of another run: {told}")
+    steps_of_first = np.diff(values[:, 0])
+    if any(len(steps_of_first) and np.allclose(steps_of_first, one, rtol=1e-6) for one in (1.0, seconds)):
+        told = "grows like an index, and is taken as a regressor: an index has no name in the header"
+        warnings.append(f"{names[0]}, the first column of {path.name}, {told}")
+    baseline = np.ones((n_scans, 1))
+    spanned = np.hstack([values, baseline])
+    if dependence.factorise(spanned).rank > dependence.factorise(values).rank:
+        if "constant" in names:
+            raise InputError(
+                path,
+                "its column 'constant' is not constant",
+                expected="the same value at every scan",
+                remedy="correct or rename it",
+            )
+        names, values = [*names, "constant"], spanned
+        notes.append("no sum of its columns is constant: a constant is added, as the images have a mean")
+    roles = [
+        given_designs.role(name, column, own.roles)
+        for name, column in zip(names, values.T.tolist(), strict=True)
+    ]
+    content: dict[str, Any] = {
+        "DesignSource": path.name,
+        "DesignForm": own.form,
+        "DesignNotes": notes,
+        "Columns": [{"name": name, "role": role} for name, role in zip(names, roles, strict=True)],
+        "BetaUnit": f"{ONE_UNIT} for one unit of the column.",
+        "FrameTimes": volumes.starts.tolist(),
+        "RepetitionTime": seconds,
+        "EqualSteps": volumes.equal,
+        **_rank(design, names, values),
+    }
+    if content["Rank"] >= n_scans:
+        raise InputError(
+            path,
+            f"{n_scans} scans for {len(names)} regressors of rank {content['Rank']}",
+            expected="more scans than independent regressors",
+            remedy="take some regressors out",
+        )
+    if warnings:
+        content["Warnings"] = warnings
+    if censored := [int(np.flatnonzero(values[:, k])[0]) for k, role in enumerate(roles) if role == CENSOR]:
+        content["CensoredScans"] = sorted(censored)
+    if empty := [name for name, column in zip(names, values.T, strict=True) if not column.any()]:
+        why = emptiness.Empty(None, "it is 0 at every scan")
+        content["EmptyRegressors"] = [{"name": name, **why._asdict()} for name in empty]
+    tables.write_table(design, names, values.tolist())
+    tables.write_json(sidecar, content)
+    logging.info("%s is taken as it is: events and the keys of design add nothing to it", path)
+    for note in notes:
+        logging.info("%s: %s", path, note)
+    for warning in warnings:
+        logging.warning("%s", warning)
+    logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
 
 
 def _explained(
@@ -272,18 +345,6 @@ def _loss(
     return loss
 
 
-def _check_bins(options: designs.DesignOptions, step: float) -> None:
-    """Bins show the shape of the response; `step` is the time between scans (s)."""
-    width = step / options.oversampling
-    if width > COARSEST and options.sampling != "exact" and options.hrf_model != "fir":
-        raise InputError(
-            "config key design.oversampling",
-            f"is {options.oversampling}, which makes bins of {width:g} s of scans {step:g} s apart",
-            expected=f"bins of at most {COARSEST:g} s, as the response lasts 32 s",
-            remedy="raise it, or set design.sampling: exact",
-        )
-
-
 def _modulators(path: Path | None) -> dict[str, dict[str, Modulator]]:
     """Modulators by condition and name, as the stage before has written them beside the events."""
     said = {} if path is None else tables.read_json(path).get("Modulators", {})
@@ -291,74 +352,6 @@ def _modulators(path: Path | None) -> dict[str, dict[str, Modulator]]:
         condition: {how["name"]: Modulator(how["column"], how["centre"], how["orthogonalise"]) for how in own}
         for condition, own in said.items()
     }
-
-
-def _check_modulators(path: Path, rows: list[Event], modulators: dict[str, dict[str, Modulator]]) -> None:
-    """No modulator of a condition has the name of another one, or of a condition."""
-    conditions = {row.trial_type for row in rows}
-    names = [
-        regressors.of_modulator(condition, name)
-        for condition, own in modulators.items()
-        for name in own
-        if condition in conditions
-    ]
-    _check_names(path, [*conditions, *names])
-
-
-def _check_names(path: Path, names: list[str]) -> None:
-    """Each regressor has a name of its own."""
-    if taken := [name for name in names if regressors.is_reserved(name)]:
-        raise InputError(
-            f"design {path.name}",
-            f"a condition or confound has the name {taken[0]!r}, which is a regressor of the model",
-            expected="names other than constant, drift_1, drift_2 ...",
-            remedy="rename it in the events or in the table of confounds",
-        )
-    if doubled := [name for name, count in Counter(names).items() if count > 1]:
-        raise InputError(
-            f"design {path.name}",
-            f"two regressors have the name {doubled[0]!r}",
-            expected="conditions, modulators, confounds and motion with names of their own",
-            remedy="rename the condition, or take the confound once",
-        )
-
-
-def _check_onsets(path: Path, rows: list[Event], n_scans: int, end: float) -> list[str]:
-    """Warnings about onsets that the run of `n_scans`, which ends at `end` (s), makes doubtful.
-
-    Events after its end have no response in it: all of them, or most of them far beyond, are an error.
-    """
-    onsets = sorted(row.onset for row in rows)
-    middle = onsets[(len(rows) - 1) // 2]
-    if middle > MILLISECONDS * end and onsets[0] < end:
-        raise InputError(
-            path,
-            f"its onsets look like milliseconds: most are {middle:g} or more, and the run ends at {end:g} s",
-            expected="onsets in seconds from the first scan",
-            remedy="divide onsets and durations by 1000",
-        )
-    warnings = []
-    ends_at = onsets[-1] + max(row.duration for row in rows)
-    whole = len(onsets) > 2 and all(onset.is_integer() for onset in onsets)
-    if whole and 0 < ends_at < n_scans and SCANS * ends_at < end:
-        warnings.append(
-            "onsets may be in scans: all are whole numbers, and the last event ends at "
-            f"{ends_at:g}, in a run of {n_scans} scans and {end:g} s (if so, set onset_unit in the run table)"
-        )
-        logging.warning("%s: %s", path, warnings[0])
-    beyond = [number for number, row in enumerate(rows, start=2) if row.onset >= end]
-    if len(beyond) == len(rows):
-        raise InputError(
-            path,
-            f"every event begins after the end of the run ({end:g} s)",
-            expected="onsets in seconds from the first scan",
-            remedy="check that onsets are not in milliseconds or scans, and that the events are this run's",
-        )
-    for number in beyond:
-        onset = rows[number - 2].onset
-        warnings.append(f"onset {onset:g} s is after the end of the run ({end:g} s)")
-        logging.warning("%s, row %d: %s", path, number, warnings[-1])
-    return warnings
 
 
 if __name__ == "__main__":

@@ -78,7 +78,10 @@ def measure_quality(
         )
     whole = images.read_masked(beta, inside).reshape(len(columns), -1)
     rho, explained = images.read_masked(ar1, inside), images.read_masked(rsquared, inside)
-    unfitted = dependence.factorise(matrix[:, np.isin(roles, ("constant", "drift", "censor"))]).basis
+    slow = matrix[:, np.isin(roles, ("constant", "drift", "censor"))]
+    if "constant" not in roles:  # a given design may have it as a sum of others
+        slow = np.hstack([slow, np.ones((len(matrix), 1))])
+    unfitted = dependence.factorise(slow).basis
     found = _gather(bold, inside, matrix, whole, rho, unfitted, kept, lags, _scaling(fitted))
     images.write_masked(tsnr, found.tsnr, inside, grid.affine)
 

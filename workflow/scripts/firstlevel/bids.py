@@ -290,8 +290,9 @@ def _run(
     """Row of an image, or the reason why it makes none; `known` as of :meth:`File.fetched_by`."""
     entities = image.entities
     all_levels = [*raw, *levels]
-    events = bids_files.nearest([level.events for level in all_levels], entities)
-    if not events and config["study"]["events"]["needed"]:
+    own = config["study"]["design"]  # which needs no events, nor that there is one table of them
+    events = [] if own else bids_files.nearest([level.events for level in all_levels], entities)
+    if not events and config["study"]["events"]["needed"] and not own:
         near = bids_files.nearly((file for level in all_levels for file in level.events), entities)
         told = f" ({near[0].name} differs in {near[1][0]})" if near else ""
         if (

@@ -18,6 +18,7 @@ from firstlevel import (
     events,
     expressions,
     fetched,
+    given_designs,
     regressors,
     spm_affines,
     tables,
@@ -106,7 +107,7 @@ def _expand_home(config: dict[str, Any]) -> None:
     of_study = of_study if isinstance(of_study, dict) else {}
     of_bids = of_study.get("bids")
     of_bids = of_bids if isinstance(of_bids, dict) else {}
-    places = [(config, "mask"), (of_study, "table"), (of_study, "path")]
+    places = [(config, "mask"), (of_study, "table"), (of_study, "path"), (of_study, "design")]
     for mapping, key in [*places, (of_bids, "path"), (of_bids, "derivatives")]:
         if isinstance(value := mapping.get(key), str) and value.startswith("~"):
             with contextlib.suppress(RuntimeError):  # no such user: the check of the path tells
@@ -271,6 +272,10 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     all_runs = runs
     if config["study"]["source"] == "bids":
         runs = [run for run in runs if run.subject == runs[0].subject]
+    given = all(run.design for run in all_runs)
+    if given:
+        _check_nothing_is_added(config)
+    _check_given(runs, all_runs)
     _check_conditions(config, all_runs)
     _check_modulators(config, all_runs)
     _check_motion(config, all_runs)
@@ -278,7 +283,7 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
         _check_spelling(config, runs)
     key = confounds_key(config)
     for run in runs:
-        if key and run.confounds is None:
+        if key and run.confounds is None and not run.design:
             raise InputError(
                 f"config key {key}",
                 f"{run.name} has no table of confounds",
@@ -289,24 +294,55 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     known = list(dict.fromkeys(name for run in runs for name in regressors_of(config, run)))
     asked = {name for expression in config["contrasts"].values() for name in names_of(expression)}
     for run in all_runs[len(runs) :]:  # of a BIDS study; until all are found, which the first run mostly does
-        if all(name in known or DRIFT.fullmatch(name) for name in asked):
+        if all(name in known or (DRIFT.fullmatch(name) and not given) for name in asked):
             break
         with contextlib.suppress(InputError):  # wrong events of one subject stop that subject, not the start
             known += [name for name in regressors_of(config, run) if name not in known]
     for label, expression in config["contrasts"].items():
         for name in names_of(expression):
-            if name not in known and not DRIFT.fullmatch(name):
+            if name not in known and (given or not DRIFT.fullmatch(name)):
                 near = expressions.suggestion(name, known)
                 raise InputError(
                     f"config key contrasts.{label}",
                     f"no run of the study has a regressor {name!r}",
                     expected=f"one of: {', '.join(known)}",
-                    remedy=f"{near}correct the name, or the events",
+                    remedy=f"{near}correct the name, or the {'designs' if given else 'events'}",
                 )
+
+
+def _check_nothing_is_added(config: Mapping[str, Any]) -> None:
+    """No key asks for regressors or conditions where every run has a design of its own."""
+    design, censor = config["design"], config["design"]["censor"]
+    asked = {
+        "study.conditions": config["study"]["conditions"],
+        "design.modulators": design["modulators"],
+        "design.confounds": design["confounds"],
+        "design.fmriprep_confounds.strategy": design["fmriprep_confounds"]["strategy"],
+        "design.motion_regressors": design["motion_regressors"],
+        "design.censor.framewise_displacement": censor["framewise_displacement"] is not None,
+        "design.censor.column": censor["column"],
+    }
+    if key := next((key for key, value in asked.items() if value), None):
+        raise InputError(
+            f"config key {key}",
+            "adds to designs that are made here, and every run has a design of its own, taken as it is",
+            expected="regressors of no interest, censored scans included, as columns of these designs",
+            remedy=f"add them there and leave {key} out, or leave the designs (study.design) out",
+        )
+
+
+def _check_given(runs: Sequence[Run], all_runs: Sequence[Run]) -> None:
+    """Each design that is given has a known form and names of its own; of SPM's, those of `runs` are read."""
+    for run in all_runs:
+        if run.design and (run in runs or not given_designs.is_spm(Path(run.design))):
+            given_designs.names(Path(run.design), run.design_part)
 
 
 def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
     """Names of a run's regressors but for the drift: conditions and modulators, confounds, constant."""
+    if run.design:
+        own = given_designs.names(Path(run.design), run.design_part)
+        return [*own, *(["constant"] if "constant" not in own else [])]
     design = config["design"]
     model = design["hrf_model"]
     names = [
@@ -371,7 +407,11 @@ def _check_confounds(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     named.append(("design.censor.source", [censor["source"]] if by_column else []))
     if not (by_limit or any(names for _, names in named)):
         return
-    paths = {run: Path(run.confounds) for run in runs if run.confounds and Path(run.confounds).is_file()}
+    paths = {
+        run: Path(run.confounds)
+        for run in runs
+        if run.confounds and not run.design and Path(run.confounds).is_file()
+    }
     present = {run: confounds.columns(path) for run, path in paths.items()}
     for key, name in ((key, name) for key, names in named for name in names):
         lacking = [run for run, columns in present.items() if not regressors.matching(name, columns)]

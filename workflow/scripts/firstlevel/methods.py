@@ -83,7 +83,8 @@ class Run(NamedTuple):
     `start_time` is the moment of a volume (s) at which the model is sampled, `start_source` where it is from,
     `modulators` what the sidecar of the design says of them. `n_drift` counts regressors of the drift model
     (None: not known), `n_cosines` confounds that are cosines, `n_copied` volumes that needed no resampling;
-    `displacement_from` tells what censoring by motion rests on.
+    `displacement_from` tells what censoring by motion rests on. `given` is the form of a ready-made design,
+    `given_notes` what was done to it; `n_columns` counts the regressors of the run.
     """
 
     n_scans: int
@@ -100,6 +101,9 @@ class Run(NamedTuple):
     n_cosines: int = 0
     n_copied: int | None = None
     displacement_from: str = ""
+    given: str = ""
+    given_notes: Sequence[str] = ()
+    n_columns: int = 0
 
 
 def sentences(
@@ -209,6 +213,24 @@ def _images(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
 
 
 def _design(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+    given, made = [run for run in runs if run.given], [run for run in runs if not run.given]
+    return [*_given(given, len(runs)), *(_made(config, made) if made else [])]
+
+
+def _given(runs: Sequence[Run], n_runs: int) -> list[Sentence]:
+    """Which designs were given ready-made, and what was done to them."""
+    if not runs:
+        return []
+    forms = " or ".join(dict.fromkeys(run.given for run in runs))
+    whose = "each run" if len(runs) == n_runs else f"{len(runs)} of {n_runs} runs"
+    columns = _range([run.n_columns for run in runs])
+    told = "; ".join(dict.fromkeys(note for run in runs for note in run.given_notes))
+    text = f"The design matrix of {whose} was given ({forms}; {columns} regressors) and taken as it was"
+    return [Sentence(f"{text} ({told})." if told else f"{text}.")]
+
+
+def _made(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+    """How the designs of the runs were made; of the config's keys and the sidecars."""
     design = config["design"]
     model, *derivatives = design["hrf_model"].split(" + ")
     response = RESPONSES[model]

@@ -11,12 +11,12 @@ import glob
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from firstlevel import events as events_of
-from firstlevel import expressions, fetched, spm_affines, tables, texts
+from firstlevel import expressions, fetched, given_designs, spm_affines, tables, texts
 from firstlevel.stage import InputError
 
 FACES = ("faces", "scrambled")
@@ -49,6 +49,8 @@ class Run:
     mask : the run's own brain mask.
     others : further entities that tell the run apart from others, such as ``("dir", "LR")``.
     onset_unit : ``s`` or ``scans``; None stands for s in events tables and for scans in ``.mat`` files.
+    design : a ready-made design matrix, which is taken as it is; events are none then.
+    design_part : which session of that file is the run's, and how many runs of its subject name the file.
     """
 
     subject: str
@@ -63,6 +65,8 @@ class Run:
     mask: str | None = None
     onset_unit: str | None = None
     others: tuple[tuple[str, str], ...] = ()
+    design: str | None = None
+    design_part: tuple[int, int] = (1, 1)
 
     @property
     def label(self) -> str | None:
@@ -145,13 +149,16 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
     left_out: list[LeftOut] = []
     if study["source"] == "table":
         needed = study["events"]["needed"]
+        needed = needed and not study["design"]
         runs = _rows_of_table(Path(study["table"]), study["repetition_time"], needs_events=needed)
     elif study["source"] == "bids":
         from firstlevel import bids
 
         runs, left_out = bids.find_runs(config)
     else:
-        return _named_runs(study, data), []
+        return _with_designs(study["design"], _named_runs(study, data))
+    runs, without_design = _with_designs(study["design"], runs, needed=study["source"] == "table")
+    left_out = [*left_out, *without_design]
     if study["events"]["needed"]:
         runs, without = _with_events(runs)
         left_out = [*left_out, *without]
@@ -178,7 +185,11 @@ def inputs(config: Mapping[str, Any], runs: Iterable[Run]) -> Iterator[str]:
     yield from filter(None, given)
     if of_study["source"] in ("table", "bids"):
         for run in runs:
-            yield from (*run.bold, *filter(None, (run.events, run.confounds, run.mask)), *run.sidecars)
+            yield from (
+                *run.bold,
+                *filter(None, (run.events, run.confounds, run.mask, run.design)),
+                *run.sidecars,
+            )
 
 
 def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[str, list[LeftOut]]]:
@@ -225,6 +236,74 @@ def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
             remedy="add the events; a model of confounds alone is study.events.needed: false",
         )
     return kept, without
+
+
+def _with_designs(
+    pattern: str | None, runs: list[Run], *, needed: bool = True
+) -> tuple[list[Run], list[LeftOut]]:
+    """Runs with the designs that the run table or a pattern gives them, and those whose file is not there.
+
+    A run with a design of its own has no events. Where it is `needed`, a missing file stops.
+    """
+    kept, without = [], []
+    for run in runs:
+        path = run.design or (_filled(pattern, run) if pattern else None)
+        if path and not Path(given_designs.located(path)[0]).is_file():
+            if needed:
+                raise InputError(
+                    "config key study.design",
+                    f"there is no file {path}, the design of {run.name}",
+                    expected="a pattern of files that are there, relative to the working directory",
+                    remedy="correct the pattern, or write the design of this run",
+                )
+            reason = f"has no design matrix: there is no file {path}"
+            labels = (run.subject, run.session, run.task, run.label)
+            without.append(LeftOut(run.bold[0], reason, *labels))
+            continue
+        kept.append(run if path is None else replace(run, design=path, events=""))
+    if runs and not kept:
+        raise InputError(
+            "config key study.design",
+            f"no run has its design: there is no file {without[0].reason.partition('no file ')[2]}",
+            expected="a pattern of files that are there, relative to the working directory",
+            remedy="correct the pattern",
+        )
+    sharing: dict[tuple[str, str, str], int] = {}
+    for run in kept:
+        if run.design:
+            key = (run.subject, run.task, run.design)
+            sharing[key] = sharing.get(key, 0) + 1
+    seen: dict[tuple[str, str, str], int] = {}
+    return [_with_part(run, sharing, seen) if run.design else run for run in kept], without
+
+
+def _with_part(
+    run: Run, sharing: Mapping[tuple[str, str, str], int], seen: dict[tuple[str, str, str], int]
+) -> Run:
+    """Run that knows which session of its design is its own: the one named, or that of its place."""
+    assert run.design is not None
+    key = (run.subject, run.task, run.design)
+    seen[key] = seen.get(key, 0) + 1
+    path, part = given_designs.located(run.design)
+    return replace(run, design=path, design_part=(part, 0) if part else (seen[key], sharing[key]))
+
+
+def _filled(pattern: str, run: Run) -> str:
+    """Path of a run's design from the pattern of the config, with the run's labels filled in."""
+    labels = run.entities
+    known = ["subject", "session", "task", "run", *OTHERS]
+    for name in re.findall(r"{(.*?)}", pattern):
+        if name not in labels:
+            told = f"{run.name} has no {name}" if name in known else f"{name!r} is no label of a run"
+            raise InputError(
+                f"config key study.design ({pattern})",
+                told,
+                expected=f"names of labels in braces, of: {', '.join(labels)}",
+                remedy=f"{expressions.suggestion(name, known) if name not in known else ''}"
+                "correct the pattern",
+            )
+    filled = re.sub(r"{(.*?)}", lambda found: labels[found[1]], pattern)
+    return plain(str(Path(filled).expanduser()), "config key study.design", None)
 
 
 def _named_runs(study: Mapping[str, Any], data: str) -> list[Run]:
@@ -276,7 +355,9 @@ def confounds_key(config: Mapping[str, Any]) -> str | None:
 
 
 def confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
-    """Table that the design of a run reads; none where nothing asks for it."""
+    """Table that the design of a run reads; none where nothing asks for it, or the design is given."""
+    if run.design:
+        return []
     censor = config["design"]["censor"]
     either = censor["framewise_displacement"] is not None and censor["source"] == "auto"
     return [run.confounds] if run.confounds and (either or confounds_key(config)) else []
@@ -289,6 +370,8 @@ def needs_motion(config: Mapping[str, Any], run: Run | None = None) -> bool:
     header has one affine, and nothing beside it others.
     """
     censor = config["design"]["censor"]
+    if run is not None and run.design:
+        return False
     if config["design"]["motion_regressors"]:
         return True
     if censor["framewise_displacement"] is None or censor["source"] not in ("affines", "auto"):
@@ -335,9 +418,11 @@ def _rows_of_table(
             expected="the path of a run table",
             remedy="correct the path; it is relative to the working directory",
         )
-    rows = tables.read_rows(path, required=("subject", "task", "bold", "events"))
-    known = ["subject", "session", "task", "run", "bold", "events", "confounds", "repetition_time"]
-    known += ["onset_unit"]
+    rows = tables.read_rows(path, required=("subject", "task", "bold"))
+    if rows and needs_events and "design" not in rows[0].values:
+        tables.read_rows(path, required=("subject", "task", "bold", "events"))
+    known = ["subject", "session", "task", "run", "bold", "events", "design", "confounds"]
+    known += ["repetition_time", "onset_unit"]
     if not rows:
         raise InputError(path, "has no rows", expected="one row per run", remedy="add the runs")
     if surplus := [column for column in rows[0].values if column not in known]:
@@ -394,13 +479,14 @@ def _run(
             remedy="correct it, or n/a for seconds in a table and scans in a .mat",
             row=number,
         )
-    bold, events = optional("bold"), located("events")
-    if bold is None or (events is None and needs_events):
+    bold, events, design = optional("bold"), located("events"), located("design")
+    events = None if design else events
+    if bold is None or (events is None and needs_events and not design):
         missing = "bold" if bold is None else "events"
         remedy = "add it" if bold is None else "add it; a model without events is study.events.needed: false"
         raise InputError(path, f"has no {missing}", expected="a path", remedy=remedy, row=number)
     confounds = located("confounds")
-    for file in (events, confounds):
+    for file in (events, confounds, given_designs.located(design)[0] if design else None):
         held = file == events and file is not None and (Path(file).is_dir() or glob.has_magic(file))
         if file is not None and not held:
             _fetched(file, path, number)
@@ -422,6 +508,7 @@ def _run(
         confounds=confounds,
         repetition_time=default_repetition_time if time is None else float(time),
         onset_unit=unit,
+        design=design,
     )
 
 

@@ -67,7 +67,7 @@ def read_table(
     ------
     InputError : no such file, not UTF-8, no header, a missing or doubled column, a row of another length.
     """
-    text = _text(path)
+    text = read_text(path)
     text = composed(text) if compose else text
     quotes, quoted = '"' in text, True  # in some cell; in the first cell of every row
     lines: list[tuple[int, list[str]]] = []
@@ -116,7 +116,7 @@ def read_table(
     return columns, [Row(number, dict(zip(columns, values, strict=True))) for number, values in rows]
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Text of a file, gzipped or not."""
     try:
         return contents.read(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,82 @@
+"""FSL's ``design.mat``, a VEST file, with the titles of ``design.fsf`` beside it. Standard library."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from firstlevel import given, tables
+from firstlevel.given import Given
+from firstlevel.stage import InputError
+
+
+def beside(path: Path) -> list[Path]:
+    """What is read with a design: FSL's setup, which has the titles of the columns of ``design.mat``."""
+    setup = path.with_suffix(".fsf")
+    return [setup] if path.suffix == ".mat" and setup.is_file() else []
+
+
+def read(path: Path, text: str, *, names_only: bool) -> Given:
+    """FSL's design.mat; its columns are ev1, ev2 ..., or have the titles that design.fsf gives them."""
+    head, _, body = text.partition("/Matrix")
+    counts = dict(re.findall(r"^\s*/(NumWaves|NumPoints)\s+(\d+)", head, re.MULTILINE))
+    if len(counts) < 2:
+        raise InputError(
+            path,
+            "lacks /NumWaves or /NumPoints",
+            expected="FSL's design.mat",
+            remedy="write it again with feat_model or Text2Vest",
+        )
+    n_columns, n_rows = int(counts["NumWaves"]), int(counts["NumPoints"])
+    names, roles, notes = _titles(path, n_columns)
+    notes.append("it holds no drift: FSL takes that out of the images, and none is added here")
+    own = Given("FSL design.mat", names, [], roles, notes)
+    if names_only:
+        return own
+    before = head.count("\n") + 1
+    lines = [(before + k, line.split()) for k, line in enumerate(body.split("\n")) if line.strip()]
+    if len(lines) != n_rows or any(len(cells) != n_columns for _, cells in lines):
+        wrong = next((number for number, cells in lines if len(cells) != n_columns), None)
+        raise InputError(
+            path,
+            f"has {len(lines)} rows below /Matrix" if wrong is None else f"does not have {n_columns} values",
+            expected=f"{n_rows} rows of {n_columns} values, as its header says",
+            remedy="the file is cut off or was edited: write it again",
+            row=wrong,
+        )
+    rows = [
+        [given.number(path, number, *pair) for pair in zip(names, cells, strict=True)]
+        for number, cells in lines
+    ]
+    return own._replace(rows=rows)
+
+
+def _titles(path: Path, n_columns: int) -> tuple[list[str], dict[str, str], list[str]]:
+    """Names of FSL's columns, roles and what was decided; titles where they are sure to be those of all."""
+    numbered = [f"ev{k}" for k in range(1, n_columns + 1)]
+    if not (setups := beside(path)):
+        return numbered, {}, ["its columns are ev1, ev2 and so on: there is no design.fsf beside it"]
+    said = dict(
+        re.findall(r'^\s*set fmri\((\w+)\)\s+"?(.*?)"?\s*$', tables.read_text(setups[0]), re.MULTILINE)
+    )
+    n_titles = int(said["evs_orig"]) if said.get("evs_orig", "").isdecimal() else 0
+    names: list[str] = []
+    roles: dict[str, str] = {}
+    for k in range(1, n_titles + 1):
+        title = said.get(f"evtitle{k}", "").strip()
+        names += [title, f"{title}_derivative"] if said.get(f"deriv_yn{k}") == "1" else [title]
+        if said.get(f"convolve{k}", "0") != "0":  # what is not convolved may be anything
+            roles |= {title: "condition", f"{title}_derivative": "derivative"}
+    n_more = n_columns - len(names)
+    adds = any(said.get(key, "0") not in ("", "0") for key in ("confoundevs", "motionevs"))
+    if (
+        not n_titles
+        or not all(names)
+        or said.get("evs_real") != str(len(names))
+        or n_more < 0
+        or (n_more and not adds)
+    ):
+        told = f"the titles of {setups[0].name} are not one for each of its {n_columns} columns"
+        return numbered, {}, [f"its columns are ev1, ev2 and so on: {told}"]
+    added = [f"confound_{k}" for k in range(1, n_more + 1)]
+    return [*names, *added], roles | dict.fromkeys(added, "confound"), [f"names are from {setups[0].name}"]
