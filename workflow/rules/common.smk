@@ -22,8 +22,10 @@ from firstlevel import (
     kernels,
     places,
     preprocessed,
+    sources,
     study,
     summary,
+    tables,
     unlike,
 )
 from firstlevel.stage import InputError, code_digest, of_the_system
@@ -79,10 +81,13 @@ if workflow.is_main_process and not workflow.dryrun:
         )
 gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
 RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
+FOLDERS = sources.folders(config)
 LEFT_OUT_OF_SUBJECT = {}
 for each in LEFT_OUT:
     if each.status == study.LEFT_OUT and each.subject:
-        LEFT_OUT_OF_SUBJECT.setdefault(each.subject, []).append([each.path, each.reason])
+        LEFT_OUT_OF_SUBJECT.setdefault(each.subject, []).append(
+            [sources.relative(each.path, FOLDERS), each.reason]
+        )
 T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
 F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
 
@@ -492,8 +497,11 @@ def summarise():
     """Write what became of every run, and say it in a few lines; return the rows."""
     folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
     maps = maps_below(folder)
-    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], SESSION.removeprefix("_ses-"))
+    session = SESSION.removeprefix("_ses-")
+    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], session, FOLDERS)
     print(summary.write(folder / "runs.tsv", rows, LEFT_OUT), file=sys.stderr)
+    sidecars = {run.name: folder / f"{RUN}_desc-resampled_bold.json".format(**run.wildcards) for run in RUNS}
+    tables.write_table(folder / sources.NAME, sources.COLUMNS, sources.rows(RUNS, sidecars, FOLDERS))
     return rows
 
 
@@ -521,7 +529,7 @@ def reasons_left_out():
 if workflow.is_main_process:
     results = Path(workflow.pathvars.apply("<results>"))
     print(summary.plan(RUNS, LEFT_OUT, maps_below(results), config["study"]), file=sys.stderr)
-    for line in summary.replaced(results / "runs.tsv", RUNS, LEFT_OUT):
+    for line in summary.replaced(results / "runs.tsv", RUNS, LEFT_OUT, FOLDERS):
         print(line, file=sys.stderr)
 
 

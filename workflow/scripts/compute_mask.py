@@ -11,7 +11,7 @@ from typing import Literal
 import nibabel as nib
 import numpy as np
 
-from firstlevel import images, masks, resampling, stage, tables
+from firstlevel import images, masks, resampling, stage, tables, texts
 from firstlevel.images import Grid
 from firstlevel.stage import InputError
 
@@ -71,12 +71,12 @@ def compute_mask(
     content = {
         "Source": "given" if given else "epi",
         "Masks": [
-            {"name": path.name, "sha256": stage.sha256(path)}
+            {"name": texts.public(path, "mask"), "sha256": stage.sha256(path)}
             | ({"Threshold": thresholds[path]} if path in thresholds else {})
             for path in given
         ],
         **({"Threshold": masks.THRESHOLD} if thresholds else {}),
-        "ResampledByNearestNeighbour": [path.name for path in moved],
+        "ResampledByNearestNeighbour": [texts.public(path, "mask") for path in moved],
         "NumberOfVoxels": int(inside.sum()),
         "FieldOfView": "masked" if fields_of_view else "zeros",
         "VoxelsLeftOutForFieldOfView": int(left_out.sum()),

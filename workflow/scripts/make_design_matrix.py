@@ -22,6 +22,7 @@ from firstlevel import (
     repetition,
     stage,
     tables,
+    texts,
     timing,
 )
 from firstlevel import design as designs
@@ -182,13 +183,14 @@ def _take(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path,
         )
     names, values = own.names, np.array(own.rows, dtype=np.float64)
     notes, warnings = list(own.notes), list(volumes.warnings)
+    named = texts.public(path, "the given design")
     if own.step not in (None, 1) and abs(own.step - seconds) > OTHER_STEP * seconds:
         told = f"its index counts in steps of {own.step:g}, the repetition time of the run is {seconds:g} s"
-        warnings.append(f"{path.name} may be of another run: {told}")
+        warnings.append(f"{named} may be of another run: {told}")
     steps_of_first = np.diff(values[:, 0])
     if any(len(steps_of_first) and np.allclose(steps_of_first, one, rtol=1e-6) for one in (1.0, seconds)):
         told = "grows like an index, and is taken as a regressor: an index has no name in the header"
-        warnings.append(f"{names[0]}, the first column of {path.name}, {told}")
+        warnings.append(f"{names[0]}, the first column of {named}, {told}")
     baseline = np.ones((n_scans, 1))
     spanned = np.hstack([values, baseline])
     if dependence.factorise(spanned).rank > dependence.factorise(values).rank:
@@ -206,7 +208,7 @@ def _take(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path,
         for name, column in zip(names, values.T.tolist(), strict=True)
     ]
     content: dict[str, Any] = {
-        "DesignSource": path.name,
+        "DesignSource": named,
         "DesignForm": own.form,
         "DesignNotes": notes,
         "Columns": [{"name": name, "role": role} for name, role in zip(names, roles, strict=True)],

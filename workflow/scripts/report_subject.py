@@ -188,7 +188,7 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
     fit = tables.read_json(files[f"{name}_glm.json"])
     roles = Counter(column["role"] for column in design["Columns"])
     inputs = moved["Inputs"]
-    listed = "".join(f"{file['sha256']}  {file['name']}\n" for file in inputs)
+    listed = "".join(f"{file['sha256']}\n" for file in inputs)
     return {
         "label": _where({"run": name, "contrast": "n/a"}).capitalize(),
         "n_scans": fit["NumberOfVolumes"],

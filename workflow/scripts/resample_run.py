@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel import images, motion, repetition, resampling, stage, tables
+from firstlevel import images, motion, repetition, resampling, stage, tables, texts
 from firstlevel.images import Float32Array, FloatArray, Grid, Series, SeriesWriter
 from firstlevel.resampling import UInt8Array
 from firstlevel.stage import InputError
@@ -349,13 +349,19 @@ def _covers(grid: Grid, target: Grid, background: BoolArray | None, covered: UIn
 
 
 def _digests(paths: list[Path], grids: list[Grid]) -> list[dict[str, str]]:
-    """Name and SHA-256 of each image, of the header of a pair and of SPM's affines; of a folder its first."""
+    """SHA-256 of each image, of the header of a pair and of SPM's affines; of a folder its first.
+
+    Names that are not of BIDS stand in sourcedata.tsv alone.
+    """
     images_of = [
         image for path in paths for image in (images.images_in(path)[:1] if path.is_dir() else [path])
     ]
     files = [file for image in images_of for file in (image, images.header_of(image)) if file]
     files += dict.fromkeys(grid.source for grid in grids if grid.source)
-    return [{"name": file.name, "sha256": stage.sha256(file)} for file in files]
+    return [
+        {"sha256": stage.sha256(file)} | ({"name": name} if (name := texts.public(file)) else {})
+        for file in files
+    ]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ NOT_IN_BIDS = (
     "/maps.tsv",
     "/report.html",
     "/runs.tsv",
+    "/sourcedata.tsv",
     "/sub-*/figures",
     "/sub-*/report.html",
     "/sub-*/*_desc-mean_boldref.nii.gz",

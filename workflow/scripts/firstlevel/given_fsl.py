@@ -76,7 +76,7 @@ def _titles(path: Path, n_columns: int) -> tuple[list[str], dict[str, str], list
         or n_more < 0
         or (n_more and not adds)
     ):
-        told = f"the titles of {setups[0].name} are not one for each of its {n_columns} columns"
+        told = "the titles of the .fsf are not one for each of its {n_columns} columns"
         return numbered, {}, [f"its columns are ev1, ev2 and so on: {told}"]
     added = [f"confound_{k}" for k in range(1, n_more + 1)]
-    return [*names, *added], roles | dict.fromkeys(added, "confound"), [f"names are from {setups[0].name}"]
+    return [*names, *added], roles | dict.fromkeys(added, "confound"), ["names are from the .fsf beside it"]

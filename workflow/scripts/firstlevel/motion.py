@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel import confounds, tables
+from firstlevel import confounds, tables, texts
 from firstlevel.stage import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -106,10 +106,14 @@ def of_run(moved: Mapping[str, Any], table: Path | None) -> Motion:
         found = of_table(table, len(moved["translation_mm"]))
     except InputError as error:
         logging.warning("nothing is taken of motion: %s", error)
-        why = f"All volumes share one affine, and {table.name} cannot be used (the log says why)"
+        why = f"All volumes share one affine, and {_named(table)} cannot be used (the log says why)"
         return Motion(None, None, UNKNOWN, why)
     logging.info("motion: %s", found.said)
     return found
+
+
+def _named(table: Path) -> str:
+    return texts.public(table, "its table of confounds")
 
 
 def of_table(table: Path, n_scans: int) -> Motion:
@@ -133,17 +137,17 @@ def of_table(table: Path, n_scans: int) -> Motion:
     names = [*rows[0].values] if rows else []
     chosen, column = confounds.of_motion(table, names)
     if not (chosen or column):
-        why = f"All volumes share one affine, and {table.name} has no columns of motion"
+        why = f"All volumes share one affine, and {_named(table)} has no columns of motion"
         return Motion(None, None, UNKNOWN, f"{why} (trans_x to rot_z, framewise_displacement)")
     own = None
     if column:
         own = np.array([_number(table, row, column) for row in rows])
         own[:1] = np.nan
     if not chosen:
-        return Motion(None, own, TABLE, f"{column} of {table.name}")
+        return Motion(None, own, TABLE, f"{column} of {_named(table)}")
     raw = np.array(tables.numbers(table, rows, chosen), dtype=np.float64).reshape(-1, 6)
     unit, parameters = _in_degrees(raw, own)
-    said = f"{chosen[0]} to {chosen[-1]} of {table.name} (rotations in {unit})"
+    said = f"{chosen[0]} to {chosen[-1]} of {_named(table)} (rotations in {unit})"
     if own is not None:
         return Motion(parameters, own, TABLE, f"{said}, {column} of the same", unit)
     return Motion(parameters, _first_unknown(framewise_displacement(parameters)), TABLE, said, unit)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel import confounds, regressors, tables
+from firstlevel import confounds, regressors, tables, texts
 from firstlevel.motion import framewise_displacement, of_affines, of_table
 from firstlevel.stage import InputError
 
@@ -225,7 +225,8 @@ def displacement_of(
         assert motion is not None
         return framewise_displacement(read_motion(motion, n_scans)), "the affines"
     if source != FROM_EITHER:
-        return _column(table, source, n_scans, "design.censor.source"), f"{source} of {table and table.name}"
+        where = texts.public(table, "the table of confounds") if table else ""
+        return _column(table, source, n_scans, "design.censor.source"), f"{source} of {where}"
     if motion is not None and of_affines(tables.read_json(motion)):
         return framewise_displacement(read_motion(motion, n_scans)), "the affines"
     if table is None:

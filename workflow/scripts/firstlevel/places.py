@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from firstlevel import derivative, summary
+from firstlevel import derivative, sources, summary
 from firstlevel.stage import InputError
 
 FIRST_LINES = {
     "runs.tsv": "\t".join(summary.COLUMNS),
     "maps.tsv": "\t".join(derivative.MAPS_COLUMNS),
+    sources.NAME: "\t".join(sources.COLUMNS),
     ".bidsignore": derivative.ignored(sessions=False, runs_kept=True)[0],
 }
 """How files of the whole study begin, by which they are known to be ours."""

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel.figures import LABEL
 from firstlevel.stage import InputError
-from firstlevel.texts import shortened
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage as Image
@@ -190,7 +188,7 @@ def background_named(path: Path) -> str:
     """What a map is drawn over, where it is not the mean of the runs that it is from."""
     if path.name.endswith("_desc-mean_boldref.nii.gz"):
         return ""
-    return " · over the T1w" if "_T1w." in path.name else f" · over {shortened(path.name, LABEL)}"
+    return " · over the T1w" if "_T1w." in path.name else " · over the given background"
 
 
 def size(zmap: Image, display_mode: str, cuts: Cuts) -> tuple[float, float]:

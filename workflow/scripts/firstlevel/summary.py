@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from firstlevel import tables
+from firstlevel import sources, tables
 from firstlevel.stage import InputError
 from firstlevel.study import LEFT_OUT, NOT_SELECTED, OTHERS, LeftOut, Run, entities_in, grouped, run_label
 from firstlevel.texts import visible
@@ -31,6 +31,7 @@ def rows(
     logs: Path,
     contrasts: Container[str],
     session: str = "",
+    folders: Sequence[str] = (),
 ) -> list[tuple[str, ...]]:
     """One row per run, then what is left out.
 
@@ -40,6 +41,7 @@ def rows(
     logs : folder of the logs, one folder per stage.
     contrasts : labels of the contrasts of the study.
     session : label of the one session that the study is about, which then stands in all names.
+    folders : of this machine, which no cell names (see :mod:`firstlevel.sources`).
     """
     failures = _failures(logs, contrasts, session)
     states = {whose: _state(files, failures.get(whose)) for whose, files in maps.items()}
@@ -50,14 +52,16 @@ def rows(
         failed = failures.get((run.subject, run.task))
         if status == "failed" and failed and failed.run and failed.run != (run.session, run.label):
             status, reason = "blocked", f"another run of this subject failed: {reason}"
-        bold = run.bold[0] if len(run.bold) == 1 else f"{run.bold[0]} and {len(run.bold) - 1} more"
-        table.append((*(label or "n/a" for label in labels), bold, run.events or "n/a", status, reason))
-    return table + [_left_out(one) for one in left_out]
+        files = (sources.shown(path, folders) for path in (run.bold[0], run.events))
+        reason = sources.relative(reason, folders)
+        table.append((*(label or "n/a" for label in labels), *files, status, reason))
+    return table + [_left_out(one, folders) for one in left_out]
 
 
-def _left_out(one: LeftOut) -> tuple[str, ...]:
+def _left_out(one: LeftOut, folders: Sequence[str] = ()) -> tuple[str, ...]:
     """Row of what makes no run; an events table stands in its own column."""
-    files = ("n/a", one.path) if "_events.tsv" in one.path else (one.path, "n/a")
+    path = sources.relative(one.path, folders)
+    files = ("n/a", path) if "_events.tsv" in path else (path, "n/a")
     labels = (one.subject, one.session, one.task, one.run)
     return (*(label or "n/a" for label in labels), *files, one.status, one.reason)
 
@@ -104,7 +108,9 @@ def plan(
     return visible("\n".join([*chosen(runs, study), *counted(table), *reasons(left_out)]))
 
 
-def replaced(path: Path, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) -> list[str]:
+def replaced(
+    path: Path, runs: Iterable[Run], left_out: Iterable[LeftOut] = (), folders: Sequence[str] = ()
+) -> list[str]:
     """A line on runs of an earlier config that the table of this one will be without, where there are any.
 
     One config per session, or per subject, into one folder: the maps stay, and the lists and pages of the
@@ -121,7 +127,7 @@ def replaced(path: Path, runs: Iterable[Run], left_out: Iterable[LeftOut] = ()) 
     known = {
         tuple(label or "n/a" for label in (run.subject, run.session, run.task, run.label)) for run in runs
     }
-    told = {one.path for one in left_out if one.status == LEFT_OUT}
+    told = {sources.relative(one.path, folders) for one in left_out if one.status == LEFT_OUT}
     gone = [
         row.values
         for row in rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 
 FOR_SNAKEMAKE = re.compile(r"<[a-z][a-z0-9_]*>|\{\s*\w+\s*(,[^{}]*)?\}")
 """What Snakemake replaces in a path: a path variable, a wildcard with or without its regular expression."""
@@ -16,6 +17,8 @@ UNSEEN = re.compile(
 """What a terminal obeys, or shows otherwise than it is."""
 UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Of these, what no path of an input may have."""
+OF_BIDS = re.compile(r"sub-[A-Za-z0-9+]+_|(task|acq|space|desc|ses)-[A-Za-z0-9+]+_")
+"""How names begin that BIDS gives."""
 LONGEST = 1500
 """Characters of one part of a message: a quoted file is not to fill the screen."""
 
@@ -41,6 +44,11 @@ def shortened(text: str, most: int = LONGEST) -> str:
     """Text of at most so many characters: a longer one without its middle."""
     half = most // 2
     return text if len(text) <= most else f"{text[: half - 1]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
+
+
+def public(path: Path, otherwise: str = "") -> str:
+    """Name of a file where BIDS gives it; the user's own, which may be a person's, are called otherwise."""
+    return path.name if OF_BIDS.match(path.name) else otherwise
 
 
 def odd_in(path: str) -> str | None:

@@ -1,0 +1,103 @@
+"""What results say of the files that they are from: no folder of the machine, no name of the user's own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from firstlevel import sources
+from firstlevel.study import Run
+
+FOLDERS = ["/home/jane doe/study/raw", "/home/jane doe/study"]
+
+
+def test_folders_are_those_of_the_study_the_longest_first(tmp_path, monkeypatch):
+    """As given and with links followed."""
+    (tmp_path / "disk/raw").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("disk")
+    monkeypatch.chdir(tmp_path)
+    config = {
+        "study": {
+            "source": "bids",
+            "path": None,
+            "table": None,
+            "bids": {"path": "link/raw", "derivatives": None},
+        }
+    }
+    assert sources.folders(config) == sorted(
+        {f"{tmp_path}/link/raw", f"{tmp_path}/disk/raw", str(tmp_path)}, key=lambda folder: -len(folder)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/home/jane doe/study/raw/sub-01/func/sub-01_bold.nii", "sub-01/func/sub-01_bold.nii"),
+        ("/home/jane doe/study/JohnDoe.nii", "JohnDoe.nii"),
+        ("/home/john/x.nii, row 3: wrong; (/data/y.tsv)", "…/x.nii, row 3: wrong; (…/y.tsv)"),
+        ("go/no-go and sub-01/x.nii", "go/no-go and sub-01/x.nii"),
+        ("../raw/x.nii", "../raw/x.nii"),
+        ("a / b", "a / b"),
+    ],
+)
+def test_paths_are_relative_to_the_study(text, expected):
+    """Alone and within a message; names with a slash stay."""
+    assert sources.relative(text, FOLDERS) == expected
+
+
+def test_only_names_of_bids_are_shown():
+    """JohnDoe_1980.img is the user's own."""
+    assert (
+        sources.shown("/home/jane doe/study/raw/sub-01/sub-01_bold.nii", FOLDERS) == "sub-01/sub-01_bold.nii"
+    )
+    assert sources.shown("raw/task-faces_events.tsv", FOLDERS) == "raw/task-faces_events.tsv"
+    for path in ("/home/jane doe/study/JohnDoe_1980.img", "raw/sub-01/JohnDoe.nii", "", "subject.nii"):
+        assert sources.shown(path, FOLDERS) == "n/a"
+
+
+def test_config_is_shown_without_folders():
+    """Only of absolute paths; a contrast with a slash stays."""
+    config = {"mask": "/home/jane doe/study/m.nii", "contrasts": {"a": "'go/no-go'"}, "n": 1, "l": ["/x/y/z"]}
+    shown = sources.without_folders(config, FOLDERS)
+    assert shown == {"mask": "m.nii", "contrasts": {"a": "'go/no-go'"}, "n": 1, "l": ["…/z"]}
+
+
+@pytest.mark.parametrize("n_digests", [0, 2, 4, 6])
+def test_table_of_sources_has_every_file_with_the_digest_of_images(tmp_path, n_digests):
+    """Pairs of files, SPM's affines where they were read; none where the numbers do not fit."""
+    bold = (
+        "JohnDoe-1.img",
+        "JohnDoe-1.hdr",
+        "JohnDoe-1.mat",
+        "JohnDoe-2.img",
+        "JohnDoe-2.hdr",
+        "JohnDoe-2.mat",
+    )
+    run = Run("01", None, "faces", "1", bold, "trials.mat", "rp.txt", 2.0, sidecars=("x.json",))
+    sidecar = tmp_path / "bold.json"
+    if n_digests:
+        sidecar.write_text(json.dumps({"Inputs": [{"sha256": str(k)} for k in range(n_digests)]}))
+    rows = list(sources.rows([run], {run.name: sidecar}, FOLDERS))
+    assert all(row[:4] == ("01", "n/a", "faces", "1") for row in rows)
+    images = [*bold[:2], *bold[3:5], bold[2], bold[5]]
+    digests = [str(k) for k in range(n_digests)] if n_digests >= 4 else []
+    digests += ["n/a"] * (6 - len(digests))
+    expected = [("bold", file, digest) for file, digest in zip(images, digests, strict=True)]
+    expected += [
+        ("events", "trials.mat", "n/a"),
+        ("confounds", "rp.txt", "n/a"),
+        ("sidecar", "x.json", "n/a"),
+    ]
+    assert [row[4:] for row in rows] == expected
+
+
+def test_images_of_a_folder_are_listed(tmp_path):
+    """As those that a rule makes."""
+    for name in ("b.img", "b.hdr", "a.img", "a.hdr", ".snakemake_timestamp"):
+        (tmp_path / name).write_text("")
+    assert [Path(file).name for file in sources._images([str(tmp_path)])] == [
+        "a.img",
+        "a.hdr",
+        "b.img",
+        "b.hdr",
+    ]
