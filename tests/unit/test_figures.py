@@ -198,7 +198,7 @@ def test_background_is_named_and_one_that_lies_elsewhere_is_an_error(study, show
     ):
         plot_zmap(**arguments | {"background": path})
     assert sections.background_named(Path("sub-01_task-a_desc-mean_boldref.nii.gz")) == ""
-    assert sections.background_named(Path("mni.nii")) == " · over mni.nii"
+    assert sections.background_named(Path("mni.nii")) == " · over the given background"
 
 
 @pytest.mark.parametrize(

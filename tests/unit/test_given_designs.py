@@ -98,7 +98,7 @@ def test_table_is_taken_bit_for_bit_without_its_index(tmp_path, made, columns, w
         "rot_x": "given",
         "constant": "constant",
     }
-    assert (sidecar["DesignSource"], sidecar["Rank"]) == ("own.csv", 4)
+    assert (sidecar["DesignSource"], sidecar["Rank"]) == ("the given design", 4)
     assert not {"HrfModel", "DriftModel", "HighPass", "Responses", "StartTime"} & sidecar.keys()
     assert "Warnings" not in sidecar
     assert str(tmp_path) not in json.dumps(sidecar)
@@ -118,7 +118,7 @@ def test_column_that_grows_like_an_index_is_taken_and_told(tmp_path, made, colum
     columns.to_csv(tmp_path / "own.csv", index=False)
     design, sidecar = made(tmp_path / "own.csv")
     assert list(design) == list(columns)
-    assert "scan, the first column of own.csv, grows like an index" in sidecar["Warnings"][0]
+    assert "scan, the first column of the given design, grows like an index" in sidecar["Warnings"][0]
 
 
 def test_names_are_those_of_the_whole_file_however_long_they_are(tmp_path, columns):

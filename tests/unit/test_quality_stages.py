@@ -309,7 +309,7 @@ def test_motion_is_of_the_table_where_all_volumes_share_one_affine(run, names, d
     angles = [(turn * turns[0].inv()).magnitude() * 180 / np.pi for turn in turns]
     np.testing.assert_allclose(table["rotation"], angles, rtol=1e-6, atol=1e-9)
     assert found["MotionSource"] == "confounds"
-    assert "r_c.tsv (rotations in radians)" in found["MotionFrom"]
+    assert "its table of confounds (rotations in radians)" in found["MotionFrom"]
     judged = run.judge().set_index("measure")
     assert judged.loc["displacement", "verdict"] == "fine"
     assert "by the table of confounds" in judged.loc["framewise_displacement", "sentence"]
@@ -346,7 +346,7 @@ def test_a_table_that_tells_nothing_of_motion_stops_no_quality(run, content, cap
     run.file("c.tsv").write_text(content)
     found = run.measure(confounds=run.file("c.tsv"))
     assert found["MotionSource"] == "unknown"
-    assert "r_c.tsv" in found["MotionFrom"]
+    assert "its table of confounds" in found["MotionFrom"]
     judged = run.judge().set_index("measure")
     assert judged.loc["framewise_displacement", "verdict"] == "n/a"
     assert set(judged["verdict"]) == {"fine", "n/a"}
