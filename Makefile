@@ -14,8 +14,11 @@ help:  ## this list
 run: .venv/run.lock  ## the analysis of config/config.yaml, with all cores
 	$(BIN)/snakemake --cores $(CORES)
 
-test: .venv/test.lock  ## all tests, fast ones first, in two processes
-	$(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+test: .venv/test.lock  ## all tests but the slow ones, fast ones first, in two processes
+	$(BIN)/pytest -m "not slow" --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
+test-slow: .venv/test.lock  ## whole studies: through SLURM, as fMRIPrep leaves them
+	$(BIN)/pytest -m slow --numprocesses=2 --dist=loadfile
 
 test-nilearn-0.14: .venv-oracle/oracle.lock  ## unit tests against the newer nilearn, in an environment of its own
 	.venv-oracle/bin/pytest --numprocesses=2 --dist=loadfile tests/unit

@@ -11,6 +11,8 @@ import yaml
 from cluster import slurm
 from conftest import ROOT, Study
 
+pytestmark = pytest.mark.slow
+
 SLURM = ["--profile", "workflow/profiles/slurm", "--default-resources", "slurm_partition=test"]
 """As the profile tells a user to choose a partition."""
 TEST_CLUSTER = [

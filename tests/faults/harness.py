@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from base64 import urlsafe_b64decode
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -191,6 +191,15 @@ class Running:
         self.wait_for(lambda: False)
         self.look()
         return self._process.returncode
+
+    @contextmanager
+    def held(self):
+        """Hold the whole group while something else happens."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGCONT)
 
     def kill(self):
         """End the whole group at once; return the stages that ran, and processes that are still there."""

@@ -128,7 +128,8 @@ def test_second_start_and_sigkill(tmp_path, small_study):
     study = raw_copy(small_study, tmp_path / "study", MAPS)
     with Running(study) as run:
         assert run.wait_for(lambda: (study.results / "sub-01_task-faces_run-1_events.tsv").exists())
-        second = study.snakemake(check=False)
+        with run.held():  # else it may be done before the other one has started
+            second = study.snakemake(check=False)
         assert second.returncode == 1
         assert "--unlock" in second.stderr
         assert run.wait_for(lambda: processes(study.folder)), run.said()

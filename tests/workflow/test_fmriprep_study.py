@@ -32,6 +32,8 @@ from fmriprep_study import (
 )
 from nilearn.glm.first_level import FirstLevelModel, make_first_level_design_matrix
 
+pytestmark = pytest.mark.slow
+
 CONTRAST = "facesMinusHouses"
 NO_MASK = "has no desc-brain_mask beside it, and mask is derivatives"
 NO_DERIVATIVE = "has no preprocessed image"
