@@ -256,7 +256,7 @@ def test_mask_of_other_voxels_keeps_its_rim_too(tmp_path):
     own = saved(tmp_path / "own.nii.gz", inside.astype(np.uint8), affine=affines[1])
     ours, said = masked(tmp_path, [mean], [own])
     np.testing.assert_array_equal(ours, inside)
-    assert said["ResampledByNearestNeighbour"] == ["own.nii.gz"]
+    assert said["ResampledByNearestNeighbour"] == ["mask"]
 
 
 def test_given_mask_does_without_nilearn(tmp_path):
