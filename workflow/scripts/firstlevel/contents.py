@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import stat
+import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from firstlevel.stage import InputError
 
@@ -18,6 +21,13 @@ MOST = {".json": 50 * MB, ".mat": 2000 * MB}
 """Bytes by the end of a name; sidecars with all that a scanner wrote have some MB."""
 MOST_OF_TEXT = 500 * MB
 """Bytes of any other file that is read whole: of confounds, ten times the longest that fMRIPrep writes."""
+MOST_OF_MATLAB = 50 * MB
+"""Bytes that the variables of a MAT-file of onsets or affines unpack to: millions of numbers."""
+MOST_OF_DESIGN = 2000 * MB
+"""The same of SPM.mat, which holds covariances."""
+MOST_VARIABLES = 10_000
+MATLAB_MATRIX, MATLAB_PACKED = 14, 15
+"""Kinds of elements of a MAT-file of version 5. Source: MAT-File Format, MathWorks."""
 
 
 def check(path: Path) -> None:
@@ -25,7 +35,25 @@ def check(path: Path) -> None:
 
     What is not there, or a circle of links, raises the OSError of the system.
     """
-    state = path.stat()
+    _check_state(path, path.stat())
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a regular file to read its bytes, checked as :func:`check` does, before and after it is open.
+
+    A pipe that took its place in between does not wait: nothing blocks.
+    """
+    check(path)
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    try:
+        _check_state(path, os.fstat(file.fileno()))
+    except InputError:
+        file.close()
+        raise
+    return file
+
+
+def _check_state(path: Path, state: os.stat_result) -> None:
     if stat.S_ISDIR(state.st_mode):
         raise InputError(path, "is a folder", expected="a file", remedy="name a file")
     if not stat.S_ISREG(state.st_mode):
@@ -46,11 +74,14 @@ def read(path: Path) -> bytes:
     ------
     InputError : no regular file, too long for its kind, packed and damaged.
     """
-    check(path)
-    found = path.read_bytes()
+    most = _most(path)
+    with opened(path) as file:
+        # files of /proc have the size 0, and may have no end; others may grow while they are read
+        found = file.read(most + 1) if os.fstat(file.fileno()).st_size else b""
+    if len(found) > most:
+        raise _too_long(path, most)
     if not found.startswith(b"\x1f\x8b"):
         return found
-    most = _most(path)
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(found)) as packed:
             found = packed.read(most + 1)
@@ -61,6 +92,42 @@ def read(path: Path) -> bytes:
     if len(found) > most:
         raise _too_long(path, most)
     return found
+
+
+def check_matlab(path: Path, most: int) -> None:
+    """Raise an InputError where the packed variables of a MAT-file unpack to more than `most` bytes.
+
+    They are unpacked piece by piece and kept nowhere. What is damaged is for its reader to tell.
+    """
+    total = n_variables = 0
+    with opened(path) as file:
+        order = {b"IM": "<", b"MI": ">"}.get(file.read(128)[126:])
+        while order and len(tag := file.read(8)) == 8:
+            kind, size = struct.unpack(f"{order}2I", tag)
+            n_variables += 1
+            if kind not in (MATLAB_MATRIX, MATLAB_PACKED):
+                return
+            if n_variables > MOST_VARIABLES:
+                raise InputError(
+                    path,
+                    f"has more than {MOST_VARIABLES} variables",
+                    expected="those of SPM",
+                    remedy="check that it is what its name says",
+                )
+            if kind == MATLAB_MATRIX:
+                file.seek(size, os.SEEK_CUR)
+                continue
+            unpacking = zlib.decompressobj()
+            while size and (packed := file.read(min(size, MB))):
+                size -= len(packed)
+                while packed:
+                    try:
+                        total += len(unpacking.decompress(packed, MB))
+                    except zlib.error:
+                        return
+                    if total > most:
+                        raise _too_long(path, most)
+                    packed = unpacking.unconsumed_tail
 
 
 def _most(path: Path) -> int:
