@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import logging
 import math
 import os
@@ -422,21 +423,24 @@ def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Flo
 
     Notes
     -----
-    A block is a stack of whole slices of at most 32 MiB, so memory does not grow with a run's length.
+    A block is a stack of whole slices of at most 32 MiB, or of rows of a slice that has more, so memory does
+    not grow with a run's length.
     """
     image = load(path)
     n_scans = n_volumes(image)
     further = tuple(slice(None) for _ in image.shape[3:])
     per_slice = mask.shape[0] * mask.shape[1] * n_scans * 4
     step = max(1, BLOCK_BYTES // per_slice)
+    rows = mask.shape[1] if per_slice <= BLOCK_BYTES else max(1, BLOCK_BYTES // (mask.shape[0] * n_scans * 4))
     start = 0
-    for low in range(0, mask.shape[2], step):
-        inside = mask[:, :, low : low + step]
+    for low, near in itertools.product(range(0, mask.shape[2], step), range(0, mask.shape[1], rows)):
+        inside = mask[:, near : near + rows, low : low + step]
         count = int(inside.sum())
         if count:
             # [scan, z, y, x], so that the inner axis is the file's
             with _reading(path):
-                slab = np.asarray(image.dataobj[(..., slice(low, low + step), *further)], dtype=np.float32)
+                at = (slice(None), slice(near, near + rows), slice(low, low + step), *further)
+                slab = np.asarray(image.dataobj[at], dtype=np.float32)
             yield slice(start, start + count), slab.reshape((*inside.shape, n_scans)).T[:, inside.T]
         start += count
 
