@@ -17,6 +17,7 @@ import pytest
 
 from firstlevel import (
     conditions,
+    config,
     confounds,
     contents,
     events,
@@ -331,3 +332,32 @@ def test_powers_of_a_modulator_have_an_end(tmp_path):
     savemat("e.mat", {"names": names, "onsets": onsets, "tmod": 1e9})
     with pytest.raises(InputError, match="tmod of condition 'a' is 1e"):
         conditions.read_spm_conditions(tmp_path / "e.mat")
+
+
+def test_cells_in_cells_do_not_crash_their_reader(here):
+    """SciPy's reader calls itself for each, in C: the process died without a message."""
+    cell = struct.pack("<10i", 6, 8, 1, 0, 5, 8, 1, 1, 1, 0)
+    within, total = [], 0
+    for _ in range(MANY):
+        within.append(struct.pack("<2i", 14, len(cell) + total) + cell)
+        total += len(within[-1])
+    name = struct.pack("<2i", 1, 8) + b"names\0\0\0"
+    whole = struct.pack("<2i", 14, 32 + len(name) + total) + cell[:32] + name + b"".join(reversed(within))
+    start = b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<h", 0x0100) + b"IM"
+    packed = zlib.compress(whole, 1)
+    for content in (whole, struct.pack("<2i", 15, len(packed)) + packed):
+        with pytest.raises(InputError, match="more than 100 deep"):
+            conditions.read_spm_conditions(here("e.mat", start + content))
+
+
+@pytest.mark.parametrize("depth", [900, 3000])
+def test_config_of_hundreds_of_levels_is_a_message(here, depth):
+    """Of YAML or JSON, in the file and as Snakemake gives it."""
+    with pytest.raises(InputError, match="hundreds deep"):
+        config.check_keys([here("c.yaml", "[" * depth + "]" * depth)])
+    given = {}
+    inner = given
+    for _ in range(depth):
+        inner["a"] = inner = {}
+    with pytest.raises(InputError, match="hundreds deep"):
+        config.check_config(given, {})

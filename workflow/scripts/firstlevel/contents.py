@@ -26,6 +26,8 @@ MOST_OF_MATLAB = 50 * MB
 MOST_OF_DESIGN = 2000 * MB
 """The same of SPM.mat, which holds covariances."""
 MOST_VARIABLES = 10_000
+DEEPEST = 100
+"""How deep the parts of a variable lie in each other; those of SPM.mat some ten."""
 MATLAB_MATRIX, MATLAB_PACKED = 14, 15
 """Kinds of elements of a MAT-file of version 5. Source: MAT-File Format, MathWorks."""
 
@@ -115,19 +117,48 @@ def check_matlab(path: Path, most: int) -> None:
                     remedy="check that it is what its name says",
                 )
             if kind == MATLAB_MATRIX:
-                file.seek(size, os.SEEK_CUR)
+                own = file.read(min(size, MOST_OF_MATLAB))
+                _check_depth(path, tag + own, order)
+                file.seek(size - len(own), os.SEEK_CUR)
                 continue
-            unpacking = zlib.decompressobj()
+            unpacking, begun = zlib.decompressobj(), bytearray()
             while size and (packed := file.read(min(size, MB))):
                 size -= len(packed)
                 while packed:
                     try:
-                        total += len(unpacking.decompress(packed, MB))
+                        piece = unpacking.decompress(packed, MB)
                     except zlib.error:
                         return
+                    total += len(piece)
+                    begun += piece if len(begun) < MOST_OF_MATLAB else b""
                     if total > most:
                         raise _too_long(path, most)
                     packed = unpacking.unconsumed_tail
+            _check_depth(path, bytes(begun), order)
+
+
+def _check_depth(path: Path, content: bytes, order: str) -> None:
+    """Raise an InputError where cells lie in cells so deep that their reader, in C, would crash."""
+    at = 0
+    ends: list[int] = []
+    while at + 8 <= len(content):
+        while ends and at >= ends[-1]:
+            ends.pop()
+        kind, size = struct.unpack_from(f"{order}2I", content, at)
+        if kind >> 16:  # an element of at most four bytes
+            at += 8
+        elif kind != MATLAB_MATRIX:
+            at += 8 + size + -size % 8
+        else:
+            at += 8
+            ends.append(at + size)
+            if len(ends) > DEEPEST:
+                raise InputError(
+                    path,
+                    f"has cells or structures that lie in each other more than {DEEPEST} deep",
+                    expected="those of SPM",
+                    remedy="check that it is what its name says",
+                )
 
 
 def _most(path: Path) -> int:
