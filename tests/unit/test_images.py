@@ -289,3 +289,19 @@ def test_affine_that_leads_out_of_any_scanner_is_refused(tmp_path, data, scale, 
     image.to_filename(tmp_path / "run.nii")
     with pytest.raises(InputError, match="mm from the origin"):
         Grid.of(tmp_path / "run.nii")
+
+
+def test_blocks_of_few_large_slices_are_rows_of_them(tmp_path, monkeypatch):
+    """A single slice of thousands of scans is read in parts, whose voxels come in the order of the mask."""
+    values = np.arange(5 * 7 * 2 * 6, dtype=np.float32).reshape(5, 7, 2, 6)
+    mask = np.random.default_rng(0).random((5, 7, 2)) > 0.3
+    path = tmp_path / "bold.nii"
+    nib.save(nib.Nifti1Image(values, np.eye(4)), path)
+    ((whole, expected),) = images.blocks(path, mask)
+    np.testing.assert_array_equal(expected, values.transpose(3, 2, 1, 0)[:, mask.T])
+    monkeypatch.setattr(images, "BLOCK_BYTES", 2 * 5 * 6 * 4)  # two rows of a slice
+    parts = list(images.blocks(path, mask))
+    assert len(parts) == 8
+    assert [part.start for part, _ in parts[1:]] == [part.stop for part, _ in parts[:-1]]
+    assert parts[-1][0].stop == whole.stop
+    np.testing.assert_array_equal(np.hstack([block for _, block in parts]), expected)

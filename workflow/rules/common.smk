@@ -177,6 +177,17 @@ def stored_mb(run):
     return 3 * sum(os.path.getsize(file) for file in run.bold if os.path.isfile(file)) / 1e6
 
 
+@functools.cache
+def held_mb(run):
+    """MB of a run's scans as stages hold them, in float32 on the grid of the reference; no less than stored."""
+    first = RUNS_OF_SUBJECT[run.subject, run.task][0]
+    own, target = headers.read(run.images[0]), headers.read(first.images[0])
+    if not (own and target):
+        return 2 * stored_mb(run)
+    n_scans = len(run.images) * own.n_values // math.prod(own.shape)
+    return max(stored_mb(run), 4 * n_scans * math.prod(target.shape) / 1e6)
+
+
 def written_mb(wildcards):
     """MB on the disk of a resampled run: the scans of the run, on the grid of the reference, in float32."""
     run = row(wildcards)
@@ -188,11 +199,26 @@ def written_mb(wildcards):
 
 
 def needs(fixed, per_gb):
-    """Resource that grows with the raw volumes of a job's runs, and with every new attempt."""
+    """Resource that grows with the volumes of a job's runs, and with every new attempt."""
 
     def amount(wildcards, attempt):
         runs = [row(wildcards)] if "run" in wildcards.keys() else runs_of(wildcards)
-        return round(attempt * (fixed + per_gb * sum(map(stored_mb, runs)) / 1000))
+        return round(attempt * (fixed + per_gb * sum(map(held_mb, runs)) / 1000))
+
+    return amount
+
+
+def with_tables(fixed, **per_mb):
+    """Memory that grows with the tables of a run, by their columns in the run table, and with every new attempt."""
+
+    def amount(wildcards, attempt):
+        files = {name: getattr(row(wildcards), name) for name in per_mb}
+        grown = [
+            per_mb[name] * os.path.getsize(file)
+            for name, file in files.items()
+            if file and os.path.isfile(file)
+        ]
+        return round(attempt * (fixed + sum(grown) / 1e6))
 
     return amount
 

@@ -78,7 +78,7 @@ rule extract_events:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=300,
+        mem_mb=with_tables(300, events=40),
         runtime=5,
     params:
         repetition_time=of_run("repetition_time"),

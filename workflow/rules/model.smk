@@ -23,7 +23,7 @@ rule make_design_matrix:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=with_tables(500, events=40, confounds=10, design=10),
         runtime=5,
     params:
         n_scans=n_scans,

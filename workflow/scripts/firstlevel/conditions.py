@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from firstlevel.stage import InputError
 KNOWN = ("names", "onsets", "durations", "pmod", "tmod", "orth")
 TIME = "time"
 """Name of the modulator that tmod asks for, as in SPM."""
+HIGHEST = 20
+"""Power of a modulator, up to which each has a regressor; SPM offers 6."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def read_spm_conditions(path: Path) -> list[Condition]:
     expected = "SPM's multiple conditions: names, onsets and perhaps durations, pmod, tmod, orth"
     remedy = "save the conditions from SPM again (save -v7), or give an events table"
     try:
-        contents.check(path)
+        contents.check_matlab(path, contents.MOST_OF_MATLAB)
         content = loadmat(path, squeeze_me=True)
         names = [str(name).strip() for name in np.atleast_1d(content["names"])]
         onsets = _cells(content["onsets"], len(names))
@@ -72,7 +75,7 @@ def read_spm_conditions(path: Path) -> list[Condition]:
         raise InputError(path, f"cannot be read ({error})", expected=expected, remedy=remedy) from error
     if unread := [name for name in content if not name.startswith("__") and name not in KNOWN]:
         logging.info("%s: not read, as SPM does not: %s", path, ", ".join(unread))
-    if doubled := [name for name in names if names.count(name) > 1]:
+    if doubled := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(
             path, f"has the condition {doubled[0]!r} twice", expected="names of their own", remedy=remedy
         )
@@ -119,7 +122,7 @@ def _modulation(
         return float(own[0]) if own.size else default
 
     order, orthogonal = of_this("tmod", 0.0), of_this("orth", 1.0)
-    if order < 0 or not order.is_integer():
+    if not 0 <= order <= HIGHEST or not order.is_integer():
         raise wrong("tmod", f"is {order:g}")
     if orthogonal not in (0.0, 1.0):
         raise wrong("orth", f"is {orthogonal:g}")
@@ -162,8 +165,8 @@ def _parameters(
     if not len(labels) == len(values) == len(orders):
         raise wrong("pmod", f"has {len(labels)} names, {len(values)} params and {len(orders)} polys")
     for label, order in zip(labels, orders, strict=True):
-        if order.size != 1 or order[0] < 1 or not float(order[0]).is_integer():
-            raise wrong(f"pmod {label!r}", "has a poly that is no order such as 1")
+        if order.size != 1 or not 1 <= order[0] <= HIGHEST or not float(order[0]).is_integer():
+            raise wrong(f"pmod {label!r}", f"has a poly that is no order from 1 to {HIGHEST}")
     return [(label, one, int(order[0])) for label, one, order in zip(labels, values, orders, strict=True)]
 
 

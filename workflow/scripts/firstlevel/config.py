@@ -46,6 +46,10 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
         raise InputError(
             "config", "is no mapping", expected="keys with values, such as contrasts: {...}", remedy=REFERENCE
         )
+    try:
+        copy.deepcopy(config)  # as deep as whatever goes through it
+    except RecursionError:
+        raise _too_deep("config") from None
     _check_values(config, "")
     _expand_home(config)
     _fill_defaults(config, schema)
@@ -125,7 +129,10 @@ def check_keys(files: Sequence[Path | str]) -> None:
         if not Path(file).is_file():  # a pipe, which Snakemake has read to its end
             continue
         with contextlib.suppress(yaml.YAMLError):  # Snakemake has read it, perhaps as JSON with tabs
-            root = yaml.compose(contents.read(Path(file)).decode("utf-8-sig"))
+            try:
+                root = yaml.compose(contents.read(Path(file)).decode("utf-8-sig"))
+            except RecursionError:
+                raise _too_deep(file) from None
             if root is not None and _check_node(root, Path(file), {}) > MOST_VALUES:
                 raise InputError(
                     file,
@@ -133,6 +140,15 @@ def check_keys(files: Sequence[Path | str]) -> None:
                     expected="a config that people can read",
                     remedy="write out what is meant",
                 )
+
+
+def _too_deep(where: Path | str) -> InputError:
+    return InputError(
+        where,
+        "holds values in values in values, hundreds deep",
+        expected="a config that people can read",
+        remedy=REFERENCE,
+    )
 
 
 def _check_node(node: Any, file: Path, sizes: dict[int, int | None]) -> int:

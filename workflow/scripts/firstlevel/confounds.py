@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,8 +47,7 @@ def columns(path: Path) -> list[str]:
     Only the first line with text is read: thousands of tables are asked before any job.
     """
     try:
-        contents.check(path)
-        with path.open(encoding="utf-8-sig") as lines:
+        with io.TextIOWrapper(contents.opened(path), encoding="utf-8-sig") as lines:
             first = next((line for line in lines if _has_values(line)), "")
     except (FileNotFoundError, UnicodeDecodeError):
         return [*tables.read_rows(path)[0].values]  # raises what is to be said
@@ -109,7 +109,8 @@ def _numbered(line: str) -> list[str]:
 
 def _cells(line: str) -> list[str]:
     """Values between tabs, commas or blanks."""
-    separator = r"\s*[\t,]\s*" if set(line.strip()) & set("\t,") else r"\s+"
+    # no blank before it: each row of blanks is tried once, from its beginning
+    separator = r"(?<!\s)\s*[\t,]\s*" if set(line.strip()) & set("\t,") else r"\s+"
     return re.split(separator, line.strip())
 
 

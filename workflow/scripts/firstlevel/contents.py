@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import stat
+import struct
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from firstlevel.stage import InputError
 
@@ -18,6 +21,15 @@ MOST = {".json": 50 * MB, ".mat": 2000 * MB}
 """Bytes by the end of a name; sidecars with all that a scanner wrote have some MB."""
 MOST_OF_TEXT = 500 * MB
 """Bytes of any other file that is read whole: of confounds, ten times the longest that fMRIPrep writes."""
+MOST_OF_MATLAB = 50 * MB
+"""Bytes that the variables of a MAT-file of onsets or affines unpack to: millions of numbers."""
+MOST_OF_DESIGN = 2000 * MB
+"""The same of SPM.mat, which holds covariances."""
+MOST_VARIABLES = 10_000
+DEEPEST = 100
+"""How deep the parts of a variable lie in each other; those of SPM.mat some ten."""
+MATLAB_MATRIX, MATLAB_PACKED = 14, 15
+"""Kinds of elements of a MAT-file of version 5. Source: MAT-File Format, MathWorks."""
 
 
 def check(path: Path) -> None:
@@ -25,7 +37,25 @@ def check(path: Path) -> None:
 
     What is not there, or a circle of links, raises the OSError of the system.
     """
-    state = path.stat()
+    _check_state(path, path.stat())
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a regular file to read its bytes, checked as :func:`check` does, before and after it is open.
+
+    A pipe that took its place in between does not wait: nothing blocks.
+    """
+    check(path)
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    try:
+        _check_state(path, os.fstat(file.fileno()))
+    except InputError:
+        file.close()
+        raise
+    return file
+
+
+def _check_state(path: Path, state: os.stat_result) -> None:
     if stat.S_ISDIR(state.st_mode):
         raise InputError(path, "is a folder", expected="a file", remedy="name a file")
     if not stat.S_ISREG(state.st_mode):
@@ -46,11 +76,14 @@ def read(path: Path) -> bytes:
     ------
     InputError : no regular file, too long for its kind, packed and damaged.
     """
-    check(path)
-    found = path.read_bytes()
+    most = _most(path)
+    with opened(path) as file:
+        # files of /proc have the size 0, and may have no end; others may grow while they are read
+        found = file.read(most + 1) if os.fstat(file.fileno()).st_size else b""
+    if len(found) > most:
+        raise _too_long(path, most)
     if not found.startswith(b"\x1f\x8b"):
         return found
-    most = _most(path)
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(found)) as packed:
             found = packed.read(most + 1)
@@ -61,6 +94,71 @@ def read(path: Path) -> bytes:
     if len(found) > most:
         raise _too_long(path, most)
     return found
+
+
+def check_matlab(path: Path, most: int) -> None:
+    """Raise an InputError where the packed variables of a MAT-file unpack to more than `most` bytes.
+
+    They are unpacked piece by piece and kept nowhere. What is damaged is for its reader to tell.
+    """
+    total = n_variables = 0
+    with opened(path) as file:
+        order = {b"IM": "<", b"MI": ">"}.get(file.read(128)[126:])
+        while order and len(tag := file.read(8)) == 8:
+            kind, size = struct.unpack(f"{order}2I", tag)
+            n_variables += 1
+            if kind not in (MATLAB_MATRIX, MATLAB_PACKED):
+                return
+            if n_variables > MOST_VARIABLES:
+                raise InputError(
+                    path,
+                    f"has more than {MOST_VARIABLES} variables",
+                    expected="those of SPM",
+                    remedy="check that it is what its name says",
+                )
+            if kind == MATLAB_MATRIX:
+                own = file.read(min(size, MOST_OF_MATLAB))
+                _check_depth(path, tag + own, order)
+                file.seek(size - len(own), os.SEEK_CUR)
+                continue
+            unpacking, begun = zlib.decompressobj(), bytearray()
+            while size and (packed := file.read(min(size, MB))):
+                size -= len(packed)
+                while packed:
+                    try:
+                        piece = unpacking.decompress(packed, MB)
+                    except zlib.error:
+                        return
+                    total += len(piece)
+                    begun += piece if len(begun) < MOST_OF_MATLAB else b""
+                    if total > most:
+                        raise _too_long(path, most)
+                    packed = unpacking.unconsumed_tail
+            _check_depth(path, bytes(begun), order)
+
+
+def _check_depth(path: Path, content: bytes, order: str) -> None:
+    """Raise an InputError where cells lie in cells so deep that their reader, in C, would crash."""
+    at = 0
+    ends: list[int] = []
+    while at + 8 <= len(content):
+        while ends and at >= ends[-1]:
+            ends.pop()
+        kind, size = struct.unpack_from(f"{order}2I", content, at)
+        if kind >> 16:  # an element of at most four bytes
+            at += 8
+        elif kind != MATLAB_MATRIX:
+            at += 8 + size + -size % 8
+        else:
+            at += 8
+            ends.append(at + size)
+            if len(ends) > DEEPEST:
+                raise InputError(
+                    path,
+                    f"has cells or structures that lie in each other more than {DEEPEST} deep",
+                    expected="those of SPM",
+                    remedy="check that it is what its name says",
+                )
 
 
 def _most(path: Path) -> int:

@@ -156,7 +156,7 @@ def files(where: str) -> list[Path]:
         return []
     path = Path(where)
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        found = sorted(file for file in path.iterdir() if not (file.is_dir() or file.name.startswith(".")))
     elif path.exists() or not glob.has_magic(where):
         return [path]
     else:
@@ -169,6 +169,13 @@ def files(where: str) -> list[Path]:
             remedy="correct the path",
         )
     for file in found:
+        if file.is_symlink() and not file.exists():  # left out, its condition would go missing
+            raise InputError(
+                file,
+                "is a link to nothing",
+                expected="files whose content is there",
+                remedy="fetch it (datalad get), or remove the link",
+            )
         if odd := texts.odd_in(str(file)):
             raise InputError(
                 file,
@@ -321,8 +328,7 @@ def _holds_times(path: Path) -> bool:
     if path.suffix.casefold() == ".1d":
         return True
     try:
-        contents.check(path)
-        with path.open("rb") as file:
+        with contents.opened(path) as file:
             first = next((line for line in file if line.strip()), b"").decode("utf-8", "replace").split()
     except FileNotFoundError:
         return False

@@ -10,9 +10,11 @@ import math
 import re
 from pathlib import Path
 
-from firstlevel import given
+from firstlevel import given, tables
 from firstlevel.given import CENSOR, CONSTANT, DRIFT, GIVEN, Given, Part, place
 from firstlevel.stage import InputError
+
+MOST_SCANS = 1_000_000
 
 
 def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
@@ -23,7 +25,20 @@ def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
     found = re.findall(r"""^#\s*(\w+)\s*=\s*(["'])(.*?)\2""", text, re.MULTILINE)
     said = {name: html.unescape(value) for name, _, value in found}
     labels = [label.strip() for label in said["ColumnLabels"].strip(" ;").split(";")]
-    starts = _listed(said.get("RunStart", "0")) or [0]
+    try:
+        starts = _listed(said.get("RunStart", "0")) or [0]
+        good_scans = _listed(said["GoodList"]) if "GoodList" in said else None
+        groups = _groups(said.get("ColumnGroups", ""), len(labels))
+        n_full = int(said["NRowFull"]) if "NRowFull" in said else None
+        if n_full is not None and n_full * len(labels) > tables.MOST_CELLS:
+            raise ValueError(f"NRowFull is {n_full}")
+    except ValueError as error:
+        raise InputError(
+            path,
+            f"its header cannot be read ({error})",
+            expected="the attributes that 3dDeconvolve writes",
+            remedy="write it again",
+        ) from None
     run = place(path, part, len(starts))
     other = re.compile(rf"Run#(?!{run + 1}(?!\d))\d+")
     if names_only:
@@ -42,8 +57,8 @@ def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
             remedy="write it again",
             row=wrong,
         )
-    n_full = int(said.get("NRowFull", len(lines)))
-    good = _listed(said["GoodList"]) if "GoodList" in said else list(range(n_full))
+    n_full = len(lines) if n_full is None else n_full
+    good = list(range(n_full)) if good_scans is None else good_scans
     in_order = good == sorted(set(good)) and starts == sorted(set(starts))
     if not in_order or len(good) != len(lines) or max(*good, *starts) >= n_full:
         raise InputError(
@@ -62,7 +77,6 @@ def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
         else:
             rows.append([0.0] * len(labels))
             censored.append(scan - begin)
-    groups = _groups(said.get("ColumnGroups", ""), len(labels))
     kept = [
         k
         for k, label in enumerate(labels)
@@ -96,13 +110,21 @@ def _groups(text: str, n_columns: int) -> list[float]:
     found: list[float] = []
     for one in filter(None, text.split(",")):
         count, at, group = one.strip().rpartition("@")
-        found += [float(group)] * (int(count) if at else 1)
-    return found if len(found) == n_columns else [math.inf] * n_columns
+        times = int(count) if at else 1
+        if len(found) + times > n_columns:
+            break
+        found += [float(group)] * times
+    else:
+        return found if len(found) == n_columns else [math.inf] * n_columns
+    return [math.inf] * n_columns
 
 
 def _listed(text: str) -> list[int]:
     """Numbers of AFNI's ``0..9,12,20..30(2)``."""
     found: list[int] = []
     for first, last, step in re.findall(r"(\d+)(?:\.\.(\d+))?(?:\((\d+)\))?", text):
-        found += range(int(first), int(last or first) + 1, int(step or 1))
+        scans = range(int(first), int(last or first) + 1, int(step or 1))
+        if len(found) + len(scans) > MOST_SCANS:
+            raise ValueError(f"a list of more than {MOST_SCANS} scans")
+        found += scans
     return found

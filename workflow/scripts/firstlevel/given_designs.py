@@ -6,8 +6,10 @@ Standard library, but for SPM's: names are asked for before any job.
 
 from __future__ import annotations
 
+import csv
 import functools
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,8 +34,7 @@ def located(text: str) -> tuple[str, int]:
 def is_spm(path: Path) -> bool:
     """Whether a file is MATLAB's, of any version; a missing one is none."""
     try:
-        contents.check(path)
-        with path.open("rb") as file:
+        with contents.opened(path) as file:
             start = file.read(8)
     except FileNotFoundError:
         return False
@@ -60,12 +61,20 @@ def read(path: Path, part: Part = (1, 1), *, names_only: bool = False) -> Given:
         own = given_spm.read(path, part)
     else:
         text = (_beginning(path) if names_only else "") or tables.read_text(path)
-        if re.search(r"^\s*/Matrix", text, re.MULTILINE):
+        if re.search(r"^[^\S\n]*/Matrix", text, re.MULTILINE):
             own = given_fsl.read(path, text, names_only=names_only)
         elif re.search(r"^#.*\bColumnLabels\s*=", text, re.MULTILINE):
             return _checked(path, given_afni.read(path, text, part, names_only=names_only))
         else:
-            own = given_tables.read(path, text, names_only=names_only)
+            try:
+                own = given_tables.read(path, text, names_only=names_only)
+            except csv.Error as error:
+                raise InputError(
+                    path,
+                    f"is no table ({error})",
+                    expected="names of regressors, and one row of numbers per scan",
+                    remedy="write the design again",
+                ) from None
         place(path, part, 1)
     return _checked(path, own)
 
@@ -73,7 +82,7 @@ def read(path: Path, part: Part = (1, 1), *, names_only: bool = False) -> Given:
 def _beginning(path: Path) -> str:
     """First lines of a plain text, which have all names; nothing where they may not."""
     try:
-        with path.open("rb") as file:
+        with contents.opened(path) as file:
             text = file.read(BEGINNING).rpartition(b"\n")[0].decode("utf-8-sig")
     except (FileNotFoundError, UnicodeDecodeError):
         return ""
@@ -107,7 +116,7 @@ def _checked(path: Path, own: Given) -> Given:
             expected="a name for each regressor",
             remedy="name it",
         )
-    if doubled := next((name for k, name in enumerate(names) if name in names[:k]), None):
+    if doubled := next((name for name, n in Counter(names).items() if n > 1), None):
         raise InputError(
             path,
             f"two regressors have the name {doubled!r}",

@@ -9,6 +9,8 @@ from firstlevel import given, tables
 from firstlevel.given import Given
 from firstlevel.stage import InputError
 
+MOST_COLUMNS = 100_000
+
 
 def beside(path: Path) -> list[Path]:
     """What is read with a design: FSL's setup, which has the titles of the columns of ``design.mat``."""
@@ -19,7 +21,7 @@ def beside(path: Path) -> list[Path]:
 def read(path: Path, text: str, *, names_only: bool) -> Given:
     """FSL's design.mat; its columns are ev1, ev2 ..., or have the titles that design.fsf gives them."""
     head, _, body = text.partition("/Matrix")
-    counts = dict(re.findall(r"^\s*/(NumWaves|NumPoints)\s+(\d+)", head, re.MULTILINE))
+    counts = dict(re.findall(r"^[^\S\n]*/(NumWaves|NumPoints)[^\S\n]+(\d{1,9})(?!\d)", head, re.MULTILINE))
     if len(counts) < 2:
         raise InputError(
             path,
@@ -28,6 +30,13 @@ def read(path: Path, text: str, *, names_only: bool) -> Given:
             remedy="write it again with feat_model or Text2Vest",
         )
     n_columns, n_rows = int(counts["NumWaves"]), int(counts["NumPoints"])
+    if n_columns > MOST_COLUMNS:
+        raise InputError(
+            path,
+            f"says that it has {n_columns} columns",
+            expected=f"at most {MOST_COLUMNS}",
+            remedy="correct /NumWaves, or write it again with feat_model or Text2Vest",
+        )
     names, roles, notes = _titles(path, n_columns)
     notes.append("it holds no drift: FSL takes that out of the images, and none is added here")
     own = Given("FSL design.mat", names, [], roles, notes)
@@ -56,10 +65,13 @@ def _titles(path: Path, n_columns: int) -> tuple[list[str], dict[str, str], list
     numbered = [f"ev{k}" for k in range(1, n_columns + 1)]
     if not (setups := beside(path)):
         return numbered, {}, ["its columns are ev1, ev2 and so on: there is no design.fsf beside it"]
-    said = dict(
-        re.findall(r'^\s*set fmri\((\w+)\)\s+"?(.*?)"?\s*$', tables.read_text(setups[0]), re.MULTILINE)
-    )
-    n_titles = int(said["evs_orig"]) if said.get("evs_orig", "").isdecimal() else 0
+    said = {}
+    for line in tables.read_text(setups[0]).split("\n"):
+        if found := re.match(r"set fmri\((\w+)\)\s", line := line.strip()):
+            value = line[found.end() :].strip()
+            said[found[1]] = value.removeprefix('"').removesuffix('"')
+    n_titles = int(said["evs_orig"]) if re.fullmatch(r"\d{1,6}", said.get("evs_orig", "")) else 0
+    n_titles = n_titles if n_titles <= n_columns else 0
     names: list[str] = []
     roles: dict[str, str] = {}
     for k in range(1, n_titles + 1):

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import loadmat
 
+from firstlevel import contents
 from firstlevel.given import CONSTANT, DRIFT, Given, Part, place
 from firstlevel.stage import InputError
 
@@ -38,7 +39,7 @@ def read(path: Path, part: Part) -> Given:
     """
     expected = "SPM.mat of a first level, with xX.X, xX.name and Sess"
     remedy = "specify the model in SPM again, or write its design as a table"
-    with path.open("rb") as file:
+    with contents.opened(path) as file:
         start = file.read(128)
     if start.startswith((b"MATLAB 7.3", b"\x89HDF")):
         raise InputError(
@@ -47,6 +48,7 @@ def read(path: Path, part: Part) -> Given:
             expected=expected,
             remedy="in MATLAB: load SPM.mat; save('SPM.mat', 'SPM', '-v7')",
         )
+    contents.check_matlab(path, contents.MOST_OF_DESIGN)
     try:
         spm = loadmat(path, variable_names=["SPM"], squeeze_me=True, struct_as_record=False)["SPM"]
         names = [str(name).strip() for name in np.atleast_1d(spm.xX.name)]
@@ -130,6 +132,8 @@ def _high_pass(design: Any, rows: list[int]) -> tuple[FloatArray, str]:
 def _cosines(n_scans: int, repetition_time: float, cut_off: float) -> FloatArray:
     """SPM's discrete cosine set without the constant, as spm_filter makes it."""
     order = int(2 * n_scans * repetition_time / cut_off + 1)
+    if order > n_scans + 1:
+        raise ValueError(f"a filter of {order - 1} cosines for {n_scans} scans")
     angles = np.pi * np.outer(2 * np.arange(n_scans) + 1, np.arange(1, order)) / (2 * n_scans)
     columns: FloatArray = np.sqrt(2 / n_scans) * np.cos(angles)
     return columns

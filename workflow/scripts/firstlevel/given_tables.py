@@ -31,8 +31,7 @@ def read(path: Path, text: str, *, names_only: bool) -> Given:
     header = lines[0][1]
     separator = next((mark for mark in "\t,;" if mark in header), " ")
     first = _cells(header, separator)
-    while len(first) > 1 and not first[-1]:
-        first = first[:-1]
+    first = _without_empty(first, 1)
     if all(given.is_number(cell) for cell in first):
         names = [f"column_{k}" for k in range(1, len(first) + 1)]
         note = "has no header: its columns are named by their number, column_1 and so on"
@@ -85,7 +84,14 @@ def _cells(line: str, separator: str, width: int | None = None) -> list[str]:
     """Values of a line without the quotes around them, and without empty ones beyond `width`."""
     if separator == " ":
         line = re.sub(r"\s+", " ", line.strip())
-    cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
-    while width is not None and len(cells) > width and not cells[-1]:
-        cells = cells[:-1]
-    return cells
+    row = next(csv.reader([line], delimiter=separator)) if '"' in line else line.split(separator)
+    cells = [cell.strip() for cell in row]
+    return cells if width is None else _without_empty(cells, width)
+
+
+def _without_empty(cells: list[str], width: int) -> list[str]:
+    """Cells without the empty ones at the end, down to `width`."""
+    n = len(cells)
+    while n > width and not cells[n - 1]:
+        n -= 1
+    return cells[:n]

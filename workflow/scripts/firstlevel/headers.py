@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import io
 import math
 import os
 import struct
@@ -20,6 +21,12 @@ from typing import Any, NamedTuple
 
 N_BYTES = 2048
 """Of a compressed file, in which its header of at most 544 bytes is, whatever the compression."""
+MOST_BYTES = 2**17
+"""Of a compressed file whose first bytes do not hold its header."""
+SURE = 10**9
+"""Bytes of volumes that are believed without a look at the size of the file."""
+DEFLATED = 1032
+"""How many bytes one byte of a compressed file can hold at most. Source: zlib, technical details."""
 UNITS_OF_TIME = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """Seconds in a unit of the fourth axis, by bits 4 to 6 of xyzt_units."""
 
@@ -82,7 +89,10 @@ def read(path: str) -> Header | None:
     What is wrong with an image is for the stage to say that reads it.
     """
     try:
-        return _parsed(_start(f"{path[:-4]}.hdr" if path.endswith(".img") else path))
+        header = _parsed(_start(f"{path[:-4]}.hdr" if path.endswith(".img") else path))
+        if header and header.n_bytes > SURE and header.n_bytes > DEFLATED * os.stat(path).st_size:  # noqa: PTH116
+            return None  # memory and disk are not planned from what cannot be
+        return header
     except (OSError, EOFError, struct.error, zlib.error, ArithmeticError, ValueError):
         return None
 
@@ -92,14 +102,15 @@ def _start(path: str) -> bytes:
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe gives nothing, at once
     try:
         content = os.read(file, N_BYTES)
+        if not path.endswith(".gz"):
+            return content[:544]
+        unpacked = zlib.decompressobj(31).decompress(content, 544)
+        if len(unpacked) >= 540:
+            return unpacked
+        content += os.read(file, MOST_BYTES)  # of several members, or of a long name
     finally:
         os.close(file)
-    if not path.endswith(".gz"):
-        return content[:544]
-    unpacked = zlib.decompressobj(31).decompress(content, 544)
-    if len(unpacked) >= 540:
-        return unpacked
-    with gzip.open(path) as stream:  # of several members, or of a long name
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
         return stream.read(544)
 
 

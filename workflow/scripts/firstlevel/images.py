@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import logging
 import math
 import os
@@ -15,12 +16,14 @@ import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel import spm_affines
+from firstlevel import contents, spm_affines
+from firstlevel.headers import DEFLATED
 from firstlevel.stage import InputError, atomic
 
 SUFFIXES = (".nii", ".nii.gz", ".img")
@@ -33,13 +36,12 @@ UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error)
 """What a damaged file raises, in its compression, its header or its data."""
 SUFFIXES_OF_ARRAYS = (".nii", ".img", ".gz", ".mgh", ".mgz")
 """Of images whose data are one array behind a header of some bytes."""
-DEFLATED = 1032
-"""How many bytes one byte of a compressed file can hold at most. Source: zlib, technical details."""
-
 BEYOND = 16 * 2**20
 """Bytes beyond the data of a compressed image that are read to come to its checksum."""
 LONGEST_HEADER = 100 * 10**6
 """Bytes before the data of an image, with all extensions that a scanner's records fill."""
+MOST_EXTENSIONS = 20_000
+"""Steps in which the extensions of a header are read, two for each."""
 FARTHEST = 1e6
 """mm, how far from the origin of its space no voxel of a head is."""
 
@@ -186,14 +188,51 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
 
 def _check_regular(path: Path) -> None:
     """No pipe or device: its end would never come."""
-    for file in (path, header_of(path)):
-        if file is not None and file.exists() and not file.is_file():
+    for file in (path, *_of_pair(path)):
+        if file.exists() and not file.is_file() and not (file.is_dir() and file != path):
             raise InputError(
                 file,
                 "is a folder, a pipe or a device",
                 expected="an image, a file on a disk",
                 remedy="correct the path",
             )
+        if file.suffix.casefold() == spm_affines.SUFFIX and file.is_file():
+            contents.check_matlab(file, contents.MOST_OF_MATLAB)
+
+
+def _of_pair(path: Path) -> list[Path]:
+    """What nibabel reads with an ``.img``, in any spelling: its header, and SPM's affines of Analyze."""
+    plain = path.with_suffix("") if path.suffix.casefold() in (".gz", ".bz2", ".zst") else path
+    if plain.suffix.casefold() not in (".img", ".hdr"):
+        return []
+    ends = [
+        f".{end}{packed}" for end in ("hdr", "HDR", "img", "IMG") for packed in ("", ".gz", ".bz2", ".zst")
+    ]
+    return [plain.with_suffix(end) for end in (*ends, spm_affines.SUFFIX, ".MAT")]
+
+
+class _Extensions(nib.nifti1.Nifti1Extensions):
+    """Extensions of a header: one may say that it is as long as all data, or there may be millions."""
+
+    @classmethod
+    def from_fileobj(cls, fileobj: Any, size: Any, byteswap: bool) -> Any:
+        return super().from_fileobj(_Beginning(fileobj), size, byteswap)  # type: ignore[no-untyped-call]
+
+
+class _Beginning:
+    """The next bytes of a file, as many as a header has, read in as many steps as it may have."""
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.left, self.steps = file, LONGEST_HEADER, MOST_EXTENSIONS
+
+    def read(self, n: int) -> bytes:
+        self.left, self.steps = self.left - n, self.steps - 1
+        if min(self.left, self.steps) < 0 <= n:
+            raise nib.spatialimages.HeaderDataError("its header goes on without an end")
+        return bytes(self.file.read(n))
+
+
+nib.nifti1.Nifti1Header.exts_klass = _Extensions  # what reads them has no other place for it
 
 
 def _check_size(image: nib.spatialimages.SpatialImage, path: Path) -> None:
@@ -287,11 +326,21 @@ def _reading(path: Path) -> Iterator[None]:
         yield
     except UNREADABLE as error:
         raise _damaged(path, error) from error
+    except MemoryError as error:
+        raise InputError(
+            path,
+            "its header asks for more memory than there is",
+            expected="volumes that fit into memory, one at a time",
+            remedy="check the shape in its header; give the job more memory (mem_mb) where it is right",
+        ) from error
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Images of a folder in name order; of a pair only the ``.img``."""
-    return sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and file.is_file())
+    """Images of a folder in name order; of a pair only the ``.img``.
+
+    Links to nothing and pipes are among them: whoever reads them tells, and no volume goes missing.
+    """
+    return sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and not file.is_dir())
 
 
 def header_of(image: Path) -> Path | None:
@@ -374,21 +423,24 @@ def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Flo
 
     Notes
     -----
-    A block is a stack of whole slices of at most 32 MiB, so memory does not grow with a run's length.
+    A block is a stack of whole slices of at most 32 MiB, or of rows of a slice that has more, so memory does
+    not grow with a run's length.
     """
     image = load(path)
     n_scans = n_volumes(image)
     further = tuple(slice(None) for _ in image.shape[3:])
     per_slice = mask.shape[0] * mask.shape[1] * n_scans * 4
     step = max(1, BLOCK_BYTES // per_slice)
+    rows = mask.shape[1] if per_slice <= BLOCK_BYTES else max(1, BLOCK_BYTES // (mask.shape[0] * n_scans * 4))
     start = 0
-    for low in range(0, mask.shape[2], step):
-        inside = mask[:, :, low : low + step]
+    for low, near in itertools.product(range(0, mask.shape[2], step), range(0, mask.shape[1], rows)):
+        inside = mask[:, near : near + rows, low : low + step]
         count = int(inside.sum())
         if count:
             # [scan, z, y, x], so that the inner axis is the file's
             with _reading(path):
-                slab = np.asarray(image.dataobj[(..., slice(low, low + step), *further)], dtype=np.float32)
+                at = (slice(None), slice(near, near + rows), slice(low, low + step), *further)
+                slab = np.asarray(image.dataobj[at], dtype=np.float32)
             yield slice(start, start + count), slab.reshape((*inside.shape, n_scans)).T[:, inside.T]
         start += count
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel import confounds, regressors, tables, texts
+from firstlevel import confounds, contents, regressors, tables, texts
 from firstlevel.motion import framewise_displacement, of_affines, of_table
 from firstlevel.stage import InputError
 
@@ -156,6 +156,9 @@ def fmriprep_confounds(
     """
     from nilearn.interfaces.fmriprep import load_confounds
 
+    beside = table.with_suffix(".json")
+    for file in (table, *([beside] if beside.exists() else [])):
+        contents.check(file)  # nilearn opens whatever is there
     try:
         frame, kept = load_confounds(str(image), **options)
     except (ValueError, KeyError, OSError) as error:

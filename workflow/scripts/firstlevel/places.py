@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from firstlevel import derivative, sources, summary
+from firstlevel import contents, derivative, sources, summary
 from firstlevel.stage import InputError
 
 FIRST_LINES = {
@@ -30,7 +30,7 @@ def check_folder(folder: Path) -> None:
     is_ours = False
     if path.exists():
         try:
-            made_by = {software["Name"] for software in json.loads(path.read_bytes())["GeneratedBy"]}
+            made_by = {software["Name"] for software in json.loads(contents.read(path))["GeneratedBy"]}
         except (ValueError, LookupError, TypeError, OSError):
             made_by = set()
         if derivative.SOFTWARE not in made_by:

@@ -46,12 +46,12 @@ def read(path: Path) -> npt.NDArray[np.float64] | None:
     ------
     InputError : a file that may hold affines and cannot be read.
     """
-    contents.check(path)
-    with path.open("rb") as file:
+    with contents.opened(path) as file:
         head = file.read(512)
     if head and b"\0" not in head:
         logging.info("%s is text: no affines of SPM's", path.name)
         return None
+    contents.check_matlab(path, contents.MOST_OF_MATLAB)
     import numpy as np
     from scipy.io import loadmat
 

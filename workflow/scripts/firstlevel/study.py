@@ -25,6 +25,8 @@ TRUNK = "sub001"
 NAME = re.compile(r"\bsub-[^\s,;:()]+")
 COMPANIONS = (".hdr", spm_affines.SUFFIX)
 """What lies beside an image: the header of a pair, SPM's affines."""
+IMAGES = (".nii", ".nii.gz", ".img")
+"""What of a folder is a volume."""
 OTHERS = ("acq", "ce", "rec", "dir")
 """Entities that may tell runs apart beside run, in the order of file names, where they stand before it."""
 LEFT_OUT, NOT_SELECTED = "left out", "not selected"
@@ -528,15 +530,18 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
             remedy="correct the path; it is relative to the run table",
             row=row,
         )
-    if images != sorted(images, key=_by_number):
+    volumes = images
+    if len(images) == 1 and Path(images[0]).is_dir():
+        volumes = sorted(str(file) for file in Path(images[0]).iterdir() if file.name.endswith(IMAGES))
+    if volumes != sorted(volumes, key=_by_number):
         raise InputError(
             where,
-            f"names of {literal} are not in the order of their numbers: {Path(images[1]).name} comes second",
+            f"names of {literal} are not in the order of their numbers: {Path(volumes[1]).name} comes second",
             expected="numbers with leading zeros, so that the order of names is the order of time",
             remedy="rename the images, or give one 4D image",
             row=row,
         )
-    if gap := _gap(images):
+    if gap := _gap(volumes):
         raise InputError(
             where,
             f"a number is left out of {literal}: between {Path(gap[0]).name} and {Path(gap[1]).name}",
@@ -545,8 +550,9 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
             row=row,
         )
     files: list[str] = []
+    for volume in volumes:
+        _fetched(volume, where, row)
     for image in images:
-        _fetched(image, where, row)
         files.append(plain(image, where, row))
         if image.endswith(".img"):
             header = Path(image).with_suffix(".hdr")

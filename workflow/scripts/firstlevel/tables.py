@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ MISSING_NUMBERS = ("NA", "N/A", "n.a.", "NULL", "None")
 """What other programs write for a number that is missing; of text, only the first two, see events."""
 QUOTED = 300
 """Characters of a file's header in a message."""
+MOST_LINES, MOST_CELLS = 2_000_000, 20_000_000
+"""Of a table: many times what a run has, and what 2 GB of memory hold."""
 EVENT_COLUMNS = ("onset", "duration", "trial_type")
 
 
@@ -78,8 +81,8 @@ def read_table(
         cells = [value.strip() for value in line.split("\t")]
         lines.append((number, [_unquoted(value) for value in cells] if quotes else cells))
     columns = [composed(name) for name in lines[0][1]] if lines else []
-    while columns and not columns[-1] and all(not any(values[len(columns) - 1 :]) for _, values in lines):
-        columns = columns[:-1]
+    if columns and not columns[-1]:
+        columns = columns[: max(len(_without_surplus(values, 0)) for _, values in lines)]
     rows = [(number, _without_surplus(values, len(columns))) for number, values in lines[1:]]
     named = bool(columns) and not columns[0]
     if rows and _have_names([values for _, values in rows], len(columns) + (not named), sure=named or quoted):
@@ -119,7 +122,7 @@ def read_table(
 def read_text(path: Path) -> str:
     """Text of a file, gzipped or not."""
     try:
-        return contents.read(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        text = contents.read(path).decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except FileNotFoundError:
         raise InputError(
             path,
@@ -135,6 +138,15 @@ def read_text(path: Path) -> str:
             remedy="save the table as UTF-8",
             row=error.object.count(b"\n", 0, error.start) + 1,
         ) from None
+    n_lines, n_cells = text.count("\n"), max(map(text.count, "\t,;"))
+    if n_lines > MOST_LINES or n_cells > MOST_CELLS:
+        raise InputError(
+            path,
+            f"has {n_lines} rows and about {n_lines + n_cells} cells",
+            expected=f"a table of one run, at most {MOST_LINES} rows and {MOST_CELLS} cells",
+            remedy="check that it is what its name says",
+        )
+    return text
 
 
 def _unquoted(value: str) -> str:
@@ -152,9 +164,10 @@ def _quoted(value: str) -> str:
 
 def _without_surplus(values: list[str], n_columns: int) -> list[str]:
     """Cells of a row without empty ones beyond the header."""
-    while len(values) > n_columns and not values[-1]:
-        values = values[:-1]
-    return values
+    n = len(values)
+    while n > n_columns and not values[n - 1]:
+        n -= 1
+    return values if n == len(values) else values[:n]
 
 
 def _have_names(rows: list[list[str]], n_cells: int, *, sure: bool) -> bool:
@@ -162,7 +175,7 @@ def _have_names(rows: list[list[str]], n_cells: int, *, sure: bool) -> bool:
 
     Numbers grow where it is `sure` that they are names, and are 1, 2, 3 ... otherwise: onsets grow, too.
     """
-    if any(len(values) != n_cells or not values[0].isdecimal() for values in rows):
+    if any(len(values) != n_cells or not re.fullmatch(r"\d{1,18}", values[0]) for values in rows):
         return False
     numbers = [int(values[0]) for values in rows]
     if not sure:
