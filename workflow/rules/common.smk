@@ -81,12 +81,12 @@ if workflow.is_main_process and not workflow.dryrun:
         )
 gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
 RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
-FOLDERS = sources.folders(config)
+FOLDERS, CONFIG_FILES = sources.folders(config), sources.of_config(config)
 LEFT_OUT_OF_SUBJECT = {}
 for each in LEFT_OUT:
     if each.status == study.LEFT_OUT and each.subject:
         LEFT_OUT_OF_SUBJECT.setdefault(each.subject, []).append(
-            [sources.relative(each.path, FOLDERS), each.reason]
+            [sources.left_out(each.path, FOLDERS), sources.relative(each.reason, FOLDERS)]
         )
 T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
 F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
@@ -498,10 +498,10 @@ def summarise():
     folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
     maps = maps_below(folder)
     session = SESSION.removeprefix("_ses-")
-    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], session, FOLDERS)
+    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], session, FOLDERS, CONFIG_FILES)
     print(summary.write(folder / "runs.tsv", rows, LEFT_OUT), file=sys.stderr)
     sidecars = {run.name: folder / f"{RUN}_desc-resampled_bold.json".format(**run.wildcards) for run in RUNS}
-    tables.write_table(folder / sources.NAME, sources.COLUMNS, sources.rows(RUNS, sidecars, FOLDERS))
+    tables.write_table(folder / sources.NAME, sources.COLUMNS, sources.rows(RUNS, sidecars, FOLDERS, CONFIG_FILES))
     return rows
 
 
@@ -521,7 +521,11 @@ def report_failures(table):
 def reasons_left_out():
     """Reasons to leave something out, each with how often and the first examples."""
     return [
-        [reason, len(group), [Path(one.path).name for one in group[: summary.N_EXAMPLES]]]
+        [
+            sources.relative(reason, FOLDERS),
+            len(group),
+            [Path(sources.left_out(one.path, FOLDERS)).name for one in group[: summary.N_EXAMPLES]],
+        ]
         for reason, group in study.grouped(LEFT_OUT)
     ]
 

@@ -27,6 +27,8 @@ COMPANIONS = (".hdr", spm_affines.SUFFIX)
 """What lies beside an image: the header of a pair, SPM's affines."""
 OTHERS = ("acq", "ce", "rec", "dir")
 """Entities that may tell runs apart beside run, in the order of file names, where they stand before it."""
+WORDS = ("epi", "derivatives", "auto", "mean", "T1w")
+"""What the keys mask and figures.background say in place of a path."""
 LEFT_OUT, NOT_SELECTED = "left out", "not selected"
 """What becomes of that which makes no run: it should, or the config does not ask for it."""
 
@@ -180,8 +182,7 @@ def inputs(config: Mapping[str, Any], runs: Iterable[Run]) -> Iterator[str]:
     of_study = config["study"]
     of_bids = of_study["bids"] if of_study["source"] == "bids" else {}
     given = [of_study["path"], of_study["table"], of_bids.get("path"), of_bids.get("derivatives")]
-    words = ("epi", "derivatives", "auto", "mean", "T1w")
-    given += [path for path in (config["mask"], config["figures"]["background"]) if path not in words]
+    given += [path for path in (config["mask"], config["figures"]["background"]) if path not in WORDS]
     yield from filter(None, given)
     if of_study["source"] in ("table", "bids"):
         for run in runs:
@@ -222,7 +223,7 @@ def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
     without = [
         LeftOut(
             run.bold[0],
-            reason.format(Path(run.events).name),
+            reason.format(texts.public(Path(run.events), "its table of events")),
             *(run.subject, run.session, run.task, run.label),
         )
         for run in runs
@@ -256,7 +257,8 @@ def _with_designs(
                     expected="a pattern of files that are there, relative to the working directory",
                     remedy="correct the pattern, or write the design of this run",
                 )
-            reason = f"has no design matrix: there is no file {path}"
+            named = texts.public(Path(path), "that study.design names")
+            reason = f"has no design matrix: there is no file {named}"
             labels = (run.subject, run.session, run.task, run.label)
             without.append(LeftOut(run.bold[0], reason, *labels))
             continue
@@ -264,7 +266,7 @@ def _with_designs(
     if runs and not kept:
         raise InputError(
             "config key study.design",
-            f"no run has its design: there is no file {without[0].reason.partition('no file ')[2]}",
+            f"no run has its design: there is no file {_filled(pattern, runs[0]) if pattern else ''}",
             expected="a pattern of files that are there, relative to the working directory",
             remedy="correct the pattern",
         )
