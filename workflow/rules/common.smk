@@ -1,4 +1,5 @@
 # What the rules share: the checked config, the run table, names of files, digests of code.
+import contextlib
 import functools
 import gc
 import math
@@ -63,7 +64,9 @@ def runs_of_study():
         folders = {
             name: Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs", "benchmarks")
         }
-        places.check_folder(folders["results"])
+        places.check_folder(folders["results"], sorted({run.subject for run in runs}))
+        for run in study.made(config, runs):
+            places.check_made(Path(run.bold[0]))
         places.check_apart(folders, [*workflow.configfiles, *study.inputs(config, runs)])
     return runs, left_out
 
@@ -493,15 +496,19 @@ def maps_below(folder):
     return {tuple(labels.values()): [folder / name for name in z_maps(labels)] for labels in subjects()}
 
 
-def summarise():
+def summarise(tell=True):
     """Write what became of every run, and say it in a few lines; return the rows."""
     folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
     maps = maps_below(folder)
     session = SESSION.removeprefix("_ses-")
     rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], session, FOLDERS, CONFIG_FILES)
-    print(summary.write(folder / "runs.tsv", rows, LEFT_OUT), file=sys.stderr)
+    lines = summary.write(folder / "runs.tsv", rows, LEFT_OUT)
+    if tell:
+        print(lines, file=sys.stderr)
     sidecars = {run.name: folder / f"{RUN}_desc-resampled_bold.json".format(**run.wildcards) for run in RUNS}
-    tables.write_table(folder / sources.NAME, sources.COLUMNS, sources.rows(RUNS, sidecars, FOLDERS, CONFIG_FILES))
+    tables.write_table(
+        folder / sources.NAME, sources.COLUMNS, sources.rows(RUNS, sidecars, FOLDERS, CONFIG_FILES)
+    )
     return rows
 
 
@@ -535,6 +542,13 @@ if workflow.is_main_process:
     print(summary.plan(RUNS, LEFT_OUT, maps_below(results), config["study"]), file=sys.stderr)
     for line in summary.replaced(results / "runs.tsv", RUNS, LEFT_OUT, FOLDERS):
         print(line, file=sys.stderr)
+
+
+onstart:
+    if not (results / "runs.tsv").exists():
+        summarise(
+            tell=False
+        )  # a folder is known to be ours from its first job on, even if a kill follows
 
 
 onsuccess:

@@ -193,6 +193,12 @@ def inputs(config: Mapping[str, Any], runs: Iterable[Run]) -> Iterator[str]:
             )
 
 
+def made(config: Mapping[str, Any], runs: Iterable[Run]) -> list[Run]:
+    """Runs whose images a rule makes or fetches, one folder each."""
+    by_name = config["study"]["source"] not in ("table", "bids") and not config["study"]["path"]
+    return list(runs) if by_name else []
+
+
 def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[str, list[LeftOut]]]:
     """What makes no run by reason, the commonest first; names of files in reasons do not tell them apart."""
     groups: dict[str, list[LeftOut]] = {}
