@@ -11,7 +11,7 @@ import scipy.io
 import yaml
 
 from firstlevel import config as configs
-from firstlevel import study
+from firstlevel import study, texts
 from firstlevel.stage import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -568,3 +568,17 @@ def test_config_may_use_aliases_and_come_through_a_pipe(tmp_path):
     (tmp_path / "tabs.json").write_text('{\n\t"a": 1\n}\n')
     os.mkfifo(tmp_path / "pipe")
     configs.check_keys([tmp_path / name for name in ("config.yaml", "tabs.json", "pipe")])
+
+
+@pytest.mark.parametrize("name", ["~", "~nobody_of_this_name", "~root", "./~", "~{}"])
+def test_name_that_begins_with_a_tilde_is_no_home(tmp_path, monkeypatch, name):
+    """But where it is one: ~ alone, before a slash, and of a user who is known."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/nowhere")
+    if name in ("~", "~root"):
+        assert not texts.at_home(f"{name}/x").startswith("~")
+        return
+    folder = tmp_path / f"{name} %s #1"
+    folder.mkdir()
+    (folder / "run.nii").write_bytes(b"")
+    assert study._files(f"{name} %s #1/run.nii", Path(), "runs.tsv") == (str(folder / "run.nii"),)

@@ -151,6 +151,15 @@ def not_in_the_study(name):
     raise WorkflowError(f"{name} is no run or subject of this study")
 
 
+def as_it_is(value):
+    """Parameter function for text of the user's, in which Snakemake would look for {wildcards} otherwise."""
+
+    def given(wildcards):
+        return value
+
+    return given
+
+
 def bold(wildcards):
     """Volumes of a run."""
     return row(wildcards).bold

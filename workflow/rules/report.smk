@@ -50,7 +50,7 @@ rule report_subject:
         engine=f"snakemake {engine.__version__}",
         left_out=left_out_of_subject,
         are_preprocessed=PREPROCESSED is not None,
-        preprocessed_by=PREPROCESSED_BY,
+        preprocessed_by=as_it_is(PREPROCESSED_BY),
         code=[code_digest("report_subject"), *TEMPLATES],
     script:
         "../scripts/report_subject.py"

@@ -311,7 +311,7 @@ def _filled(pattern: str, run: Run) -> str:
                 "correct the pattern",
             )
     filled = re.sub(r"{(.*?)}", lambda found: labels[found[1]], pattern)
-    return plain(str(Path(filled).expanduser()), "config key study.design", None)
+    return plain(texts.at_home(filled), "config key study.design", None)
 
 
 def _named_runs(study: Mapping[str, Any], data: str) -> list[Run]:
@@ -456,7 +456,7 @@ def _run(
 
     def located(column: str) -> str | None:
         value = optional(column)
-        return None if value is None else plain(str(path.parent / Path(value).expanduser()), path, number)
+        return None if value is None else plain(str(path.parent / texts.at_home(value)), path, number)
 
     labels = {entity: optional(entity) for entity in ("subject", "session", "task", "run")}
     for entity, label in labels.items():
@@ -522,7 +522,7 @@ def _run(
 
 def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None) -> tuple[str, ...]:
     """Images of a path or glob below a folder, in name order, each followed by what lies beside it."""
-    pattern = str(Path(pattern).expanduser())
+    pattern = texts.at_home(pattern)
     literal = folder / pattern
     found = [str(literal)]
     if not literal.is_file():
@@ -553,9 +553,10 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
             row=row,
         )
     files: list[str] = []
-    for image in images:
-        _fetched(image, where, row)
-        files.append(plain(image, where, row))
+    for found_image in images:
+        _fetched(found_image, where, row)
+        image = plain(found_image, where, row)
+        files.append(image)
         if image.endswith(".img"):
             header = Path(image).with_suffix(".hdr")
             if not header.is_file():
@@ -630,7 +631,7 @@ def plain(path: str, where: Path | str, row: int | None) -> str:
             remedy="rename the file or folder",
             row=row,
         )
-    return path
+    return str(Path(path).absolute()) if path.startswith("~") else path  # nibabel takes ~ for a home
 
 
 def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from pathlib import Path
 
-FOR_SNAKEMAKE = re.compile(r"<[a-z][a-z0-9_]*>|\{\s*\w+\s*(,[^{}]*)?\}")
+FOR_SNAKEMAKE = re.compile(r"<[a-z][a-z0-9_]*>|\{\s*[.\w]+(\s*,\s*([^{}]+|\{\d+(,\d+)?\})*)?\s*\}")
 """What Snakemake replaces in a path: a path variable, a wildcard with or without its regular expression."""
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters: all but tab and line break
@@ -49,6 +50,11 @@ def shortened(text: str, most: int = LONGEST) -> str:
 def public(path: Path, otherwise: str = "") -> str:
     """Name of a file where BIDS gives it; the user's own, which may be a person's, are called otherwise."""
     return path.name if OF_BIDS.match(path.name) else otherwise
+
+
+def at_home(path: str) -> str:
+    """Path whose ~ is the user's home; one of a user who is not known is a name like others."""
+    return os.path.expanduser(path)  # noqa: PTH111  Path.expanduser raises, and takes ./~ for a home
 
 
 def odd_in(path: str) -> str | None:
