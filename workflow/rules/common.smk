@@ -71,9 +71,9 @@ def runs_of_study():
     return runs, left_out
 
 
-kernels.choose(os.environ)  # of this process and all that it starts, here or on another node
 if (line := isolation.isolate(os.environ)) and workflow.is_main_process:
     print(line, file=sys.stderr)
+kernels.choose(os.environ)  # of this process and all that it starts, here or on another node
 if workflow.is_main_process and not workflow.dryrun:
     made = ("<results>", "<data>/simulated", "<data>/spm_multimodal")
     folders = [Path(workflow.pathvars.apply(folder)) for folder in made]

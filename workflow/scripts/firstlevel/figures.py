@@ -6,16 +6,10 @@ import io
 import textwrap
 from pathlib import Path
 
-import matplotlib
-from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 from PIL import Image
 
+from firstlevel.drawing import Bbox, Figure
 from firstlevel.stage import atomic
-
-matplotlib.rcdefaults()  # whatever a matplotlibrc of the user says
-matplotlib.use("Agg")
-matplotlib.rcParams["text.parse_math"] = False  # a condition may be called win_$5
 
 # Okabe and Ito (2008): told apart with every kind of colour vision. Black and yellow left out.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
