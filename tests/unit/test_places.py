@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlevel import derivative, places, summary, tables
+from firstlevel import derivative, places, summary, tables, texts
 from firstlevel.stage import InputError
 
 OURS = json.dumps(derivative.description("1.0", None))
@@ -194,3 +194,30 @@ def test_images_of_the_users_own_where_the_workflow_would_fetch_are_kept(tmp_pat
         places.check_made(session)
     (session / places.TIMESTAMP).write_text("")
     places.check_made(session)
+
+
+@pytest.mark.parametrize("path", ["no/../.", "mine/no/../../.", "no/such/../..", "{}/no/.."])
+def test_dots_behind_a_folder_that_is_not_there_are_followed(study, path):
+    """Snakemake makes the folder, and then they lead to the study itself."""
+    (study / "results").rmdir()
+    folder = places.located(path.format(study), "results")
+    with pytest.raises(InputError, match=r"pathvars\.results"):
+        places.check_apart({"results": folder}, ["runs.tsv"])
+
+
+@pytest.mark.parametrize(
+    "path", ["runs.tsv", "mine/sub-01/run.nii", "a{b}", "a\x1b[31mb", "caf\udce9", "a\u009bb", "a<b>"]
+)
+def test_folder_that_cannot_be_one_stops(study, path):
+    """A file; a path that Snakemake would change, or print as a command."""
+    with pytest.raises(InputError, match=r"config key pathvars\.results: ") as stopped:
+        places.located(path, "results")
+    assert not texts.UNSEEN.search(str(stopped.value))
+
+
+@pytest.mark.parametrize(
+    "path", ["results", "new", "a b/(c) [d]/é 'q\"", "mine/../new", "/tmp/../tmp/new", "{}"]
+)
+def test_folder_of_any_name_is_taken(study, path):
+    """As it is written."""
+    assert places.located(path, "results").resolve() == Path(path).resolve()

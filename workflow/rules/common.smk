@@ -62,7 +62,8 @@ def runs_of_study():
     if workflow.is_main_process:
         configs.check_contrasts(config, runs)
         folders = {
-            name: Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs", "benchmarks")
+            name: places.located(workflow.pathvars.apply(f"<{name}>"), name)
+            for name in ("results", "logs", "benchmarks")
         }
         places.check_folder(folders["results"], sorted({run.subject for run in runs}))
         for run in study.made(config, runs):
@@ -74,6 +75,8 @@ def runs_of_study():
 if (line := isolation.isolate(os.environ)) and workflow.is_main_process:
     print(line, file=sys.stderr)
 kernels.choose(os.environ)  # of this process and all that it starts, here or on another node
+gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
+RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
 if workflow.is_main_process and not workflow.dryrun:
     made = ("<results>", "<data>/simulated", "<data>/spm_multimodal")
     folders = [Path(workflow.pathvars.apply(folder)) for folder in made]
@@ -82,8 +85,6 @@ if workflow.is_main_process and not workflow.dryrun:
             f"The clock has gone back: {n_files} files were from the future and are now set back.",
             file=sys.stderr,
         )
-gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
-RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
 FOLDERS, CONFIG_FILES = sources.folders(config), sources.of_config(config)
 LEFT_OUT_OF_SUBJECT = {}
 for each in LEFT_OUT:

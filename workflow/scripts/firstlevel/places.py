@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from firstlevel import derivative, sources, summary
+from firstlevel import derivative, sources, summary, texts
 from firstlevel.stage import InputError
 
 FIRST_LINES = {
@@ -30,6 +30,27 @@ RECORDS = Path(".snakemake")
 """Below the working directory: what Snakemake has made, or was making when it was killed."""
 TIMESTAMP = ".snakemake_timestamp"
 """What Snakemake leaves in a folder that a rule has made."""
+
+
+def located(path: str, name: str) -> Path:
+    """Folder of a path variable; an InputError where it is a file, or a path that Snakemake would change.
+
+    Of a folder that is not there yet, ``..`` is taken away: once it is made, it leads to where it says.
+    """
+    folder = Path(path)
+    key = f"config key pathvars.{name}"
+    if odd := texts.odd_in(path):
+        raise InputError(
+            key,
+            f"the path {path} {odd}",
+            expected="a path of UTF-8 text, without {names} or <names>",
+            remedy="choose another folder",
+        )
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            key, f"{path} is a file", expected="a folder, there or not", remedy="choose another folder"
+        )
+    return folder if folder.exists() or ".." not in folder.parts else folder.resolve()
 
 
 def check_folder(folder: Path, subjects: Iterable[str] = ()) -> None:
