@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from firstlevel import sources
-from firstlevel.study import Run
+from firstlevel.study import LeftOut, Run
 from firstlevel.texts import visible
 
 FOLDERS = ["/home/jane doe/study/raw", "/home/jane doe/study"]
@@ -180,4 +180,7 @@ def test_what_is_left_out_is_shown_by_its_folder_or_name_of_bids():
     """Folders of subjects are known by their names."""
     assert sources.left_out("/home/jane doe/study/raw/sub-02", FOLDERS) == "sub-02"
     assert sources.left_out("/home/John Doe/sub-01_bold.nii", FOLDERS) == "…/sub-01_bold.nii"
-    assert sources.left_out("/home/jane doe/study/raw/sub-02/JohnDoe.nii", FOLDERS) == "n/a"
+    odd = LeftOut("/home/jane doe/study/raw/sub-02/JohnDoe.nii", "its name has no sub-", task="faces")
+    assert sources.left_out(odd.path, FOLDERS) == "n/a"
+    rows = list(sources.rows([], {}, FOLDERS, {}, [odd, LeftOut("raw/sub-02", "is empty")]))
+    assert rows == [("n/a", "n/a", "faces", "n/a", "left out", "sub-02/JohnDoe.nii", "n/a")]

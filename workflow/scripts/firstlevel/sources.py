@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import texts
-from firstlevel.study import COMPANIONS, WORDS, Run
+from firstlevel.study import COMPANIONS, WORDS, LeftOut, Run
 
 NAME = "sourcedata.tsv"
 COLUMNS = ("subject", "session", "task", "run", "kind", "file", "sha256")
@@ -148,6 +148,7 @@ def rows(
     sidecars: Mapping[str, Path],
     folders: Sequence[str],
     config_files: Mapping[str, str] | None = None,
+    without_run: Iterable[LeftOut] = (),
 ) -> Iterator[tuple[str, ...]]:
     """Every file that a run is from, with the digest of images that its resampled run has written down.
 
@@ -155,6 +156,7 @@ def rows(
     ----------
     sidecars : of the resampled runs, by the name of the run.
     config_files : what the files that the config names are, by their paths.
+    without_run : files that make no run; those that other tables do not name stand here.
     """
     for given, called in (config_files or {}).items():
         yield (*["n/a"] * 4, called.removeprefix("the "), of_path(given, folders), "n/a")
@@ -170,6 +172,10 @@ def rows(
                 yield (*labels, kind, of_path(path, folders), "n/a")
         for path in run.sidecars:
             yield (*labels, "sidecar", of_path(path, folders), "n/a")
+    for one in without_run:
+        if left_out(one.path, folders) == "n/a":
+            labels = [label or "n/a" for label in (one.subject, one.session, one.task, one.run)]
+            yield (*labels, one.status, of_path(one.path, folders), "n/a")
 
 
 def _images(bold: Sequence[str]) -> list[str]:
