@@ -500,3 +500,11 @@ def test_every_figure_stage_takes_matplotlib_as_it_comes():
         ]
         assert not [line for line in imports if "matplotlib" in line], script.name
         assert "import figures" in "\n".join(imports), script.name
+
+
+def test_title_of_hundreds_of_conditions_is_shortened():
+    """Its lines fit above a figure, its end is there."""
+    title = "sub-01: " + " + ".join(f"'trial $x^{{ {k}'" for k in range(400))
+    lines = figures.heading(title, 9).splitlines()
+    assert len(lines) <= 7
+    assert lines[-1].endswith("399'")

@@ -53,6 +53,10 @@ def test_long_text_loses_its_middle(length):
         ("a/{ x , a{3} }.nii", "has { x , a{3} }"),
         ("a\x1b[31m", "a control character"),
         ("a\nb", "a control character"),
+        ("a\u202egpj.nii", "a control character"),
+        ("\u2067a\u2069", "a control character"),
+        ("a\u2028b", "a control character"),
+        ("a\x9b31mb", "a control character"),
         ("caf\udce9", "a byte that is no UTF-8"),
     ],
 )

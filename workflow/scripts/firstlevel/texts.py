@@ -16,8 +16,8 @@ UNSEEN = re.compile(
     "\ud800-\udfff]"  # bytes of a file name that is not UTF-8
 )
 """What a terminal obeys, or shows otherwise than it is."""
-UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Of these, what no path of an input may have."""
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Of these, what no path may have, since Snakemake prints it; marks of Hebrew and Arabic are no harm."""
 OF_BIDS = re.compile(r"sub-[A-Za-z0-9+]+_|(task|acq|space|desc|ses)-[A-Za-z0-9+]+_")
 """How names begin that BIDS gives."""
 LONGEST = 1500
@@ -62,6 +62,6 @@ def odd_in(path: str) -> str | None:
     if found := FOR_SNAKEMAKE.search(path):
         return f"has {found[0]} in its name, which Snakemake would replace"
     if found := UNFIT.search(path):
-        what = "a byte that is no UTF-8" if found[0] > "\x9f" else "a control character"
+        what = "a byte that is no UTF-8" if found[0] >= "\ud800" else "a control character"
         return f"has {what} in its name"
     return None
