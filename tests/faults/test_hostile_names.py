@@ -4,8 +4,11 @@ import shutil
 from html import escape
 
 import pytest
-from conftest import Study
+import yaml
+from conftest import Study, merged
 from faults.harness import raw_copy
+
+from small_study import make
 
 HOSTILE = ("win_$5_$x^{", "<small>{x} <results>")
 """Trial types; the second of them would be replaced by Snakemake, too."""
@@ -59,3 +62,14 @@ def test_hostile_names_in_a_failure_leave_the_table_of_runs_whole(study):
     assert "Traceback" not in done.stderr
     rows = (study.folder / "results/runs.tsv").read_text()
     assert "'soon'" in rows
+
+
+def test_braces_in_what_the_config_and_derivatives_say_are_text(tmp_path):
+    """Columns of confounds, programs of a derivative: lists of which Snakemake would read as wildcards."""
+    folder = make(tmp_path / "study")
+    for run in (1, 2):
+        table = folder / f"confounds{run}.tsv"
+        table.write_text(table.read_text().replace("rot_y", "{y} <results> %s"))
+    changes = {"design": {"confounds": ["{y}*"]}, "report": True}
+    made = Study(folder, merged(yaml.safe_load((folder / "config.yaml").read_text()), changes))
+    assert "make_design_matrix" in made.planned()

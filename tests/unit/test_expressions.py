@@ -21,6 +21,7 @@ def test_docstring_examples():
         "", "1", "faces + 1", "faces * scrambled", "1 / faces", "faces ** 2", "faces - faces", "faces / 0",
         "__import__('os').system('true')", "faces.x", "faces[0]", "faces if faces else x", "lambda: 1",
         "faces; scrambled", "faces ==", "1e999 * faces", "True * faces", "f(faces)", "(" * 5000 + "a",
+        "faces # - scrambled", "'go' # '-'", "go#1 - nogo",
     ],
 )  # fmt: skip
 def test_anything_but_a_weighted_sum_is_an_error(text):
@@ -45,3 +46,8 @@ def test_vector_puts_weights_in_column_order():
     assert expressions.vector({"b": 2.0}, ["a", "b", "c"]) == [0.0, 2.0, 0.0]
     with pytest.raises(KeyError, match="d"):
         expressions.vector({"d": 1.0}, ["a", "b"])
+
+
+def test_number_sign_in_quotes_is_a_letter_of_a_name():
+    """Outside, it would cut the expression off: go#1 - nogo would be go."""
+    assert parse("'go#1' - \"it's #2\" - 'a\\'#'") == {"go#1": 1.0, "it's #2": -1.0, "a'#": -1.0}

@@ -1,6 +1,7 @@
 """The figure stages: what the pictures show, where, and that they come out the same twice."""
 
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -462,3 +463,48 @@ def test_one_volume_of_motion_is_a_point(tmp_path, shown):
         warnings.simplefilter("error")
         plot_motion(sidecar=tmp_path / "motion.json", figure=tmp_path / "m.png", title="run 1")
     assert shown[0].axes[0].lines[0].get_marker() == "o"
+
+
+RC = {
+    "no UTF-8": b"font.family: \xe9\n",
+    "no settings": b"nonsense {} \x00\n: :\n",
+    "another look": b"axes.facecolor: red\ntext.usetex: True\nsavefig.dpi: 10\nbackend: Qt5Agg\n",
+}
+
+
+@pytest.mark.parametrize("content", RC.values(), ids=RC)
+def test_settings_of_the_user_change_no_figure(tmp_path, content):
+    """In the working directory, in the home folder, as styles; a backend that is none."""
+    home = tmp_path / "home/.config/matplotlib"
+    (home / "stylelib").mkdir(parents=True)
+    for path in (tmp_path / "matplotlibrc", home / "matplotlibrc", home / "stylelib/mine.mplstyle"):
+        path.write_bytes(content)
+    events = tmp_path / "events.tsv"
+    events.write_text("onset\tduration\ttrial_type\n1\t2\t_a$x^{\n5\t2\t\\frac{} %s\n9\t1\t{}\n")
+    plot_events(events=events, figure=tmp_path / "expected.png", title="a")
+    arguments = ["--events", "events.tsv", "--figure", "events.png", "--title", "a"]
+    command = [sys.executable, str(SCRIPTS / "plot_events.py"), *arguments]
+    theirs = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(home.parent), "MPLBACKEND": "nonsense"}
+    theirs |= {"MPLCONFIGDIR": str(home)} if content == RC["no UTF-8"] else {}
+    environment = os.environ | theirs | {"MATPLOTLIBRC": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "events.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
+
+
+def test_every_figure_stage_takes_matplotlib_as_it_comes():
+    """None imports it before the module that shuts the user's settings out."""
+    for script in sorted(SCRIPTS.glob("plot_*.py")):
+        imports = [
+            line for line in script.read_text().splitlines() if "import" in line and line[0] not in " #"
+        ]
+        assert not [line for line in imports if "matplotlib" in line], script.name
+        assert "import figures" in "\n".join(imports), script.name
+
+
+def test_title_of_hundreds_of_conditions_is_shortened():
+    """Its lines fit above a figure, its end is there."""
+    title = "sub-01: " + " + ".join(f"'trial $x^{{ {k}'" for k in range(400))
+    lines = figures.heading(title, 9).splitlines()
+    assert len(lines) <= 7
+    assert lines[-1].endswith("399'")

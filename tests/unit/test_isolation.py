@@ -9,14 +9,26 @@ SHELL = {
     "PYTHONWARNINGS": "error",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "MATPLOTLIBRC": "/home/someone/talks",
+    "PYTHONINSPECT": "1",
+    "PYTHONIOENCODING": "ascii:strict",
+    "PYTHONSTARTUP": "/home/someone/start.py",
+    "PYTHONDEVMODE": "1",
+    "PYTHONOPTIMIZE": "2",
+    "NUMBA_OPT": "0",
+    "NUMBA_NUM_THREADS": "many",
+    "NUMBA_DISABLE_JIT": "1",
+    "NPY_ENABLE_CPU_FEATURES": "AVX2",
+    "SCIPY_ARRAY_API": "1",
+    "PANDAS_COPY_ON_WRITE": "warn",
 }
 
 
 def test_only_what_a_shell_should_decide_reaches_the_stages():
     """Packages, warnings and looks are ours; paths stay."""
-    environment = dict(SHELL)
+    kept = {"PATH": "/usr/bin", "HOME": "/home/someone", "NUMBA_CACHE_DIR": "/scratch", "PYTHONHASHSEED": "7"}
+    environment = SHELL | kept
     assert isolation.isolate(environment) is None
-    assert environment == {"PATH": "/usr/bin", "HOME": "/home/someone", "PYTHONNOUSERSITE": "1"}
+    assert environment == kept | {"PYTHONNOUSERSITE": "1"}
 
 
 def test_packages_that_are_elsewhere_only_are_kept_and_told_of(monkeypatch):

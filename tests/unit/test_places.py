@@ -1,10 +1,12 @@
 """Folders for results: what of the user's they must not hold, and what in them must not be replaced."""
 
+import base64
 import json
+from pathlib import Path
 
 import pytest
 
-from firstlevel import derivative, places, summary, tables
+from firstlevel import derivative, places, summary, tables, texts
 from firstlevel.stage import InputError
 
 OURS = json.dumps(derivative.description("1.0", None))
@@ -102,3 +104,120 @@ def test_results_beside_and_below_inputs_are_fine(study):
         places.check_apart(
             {"results": study / results}, ["mine", "mine/sub-01/run.nii", "runs.tsv", "no.tsv"]
         )
+
+
+FOREIGN = [
+    "sub-01/report.html",
+    "sub-01/sub-01_task-faces_run-1_events.tsv",
+    "sub-01/sub-01_task-faces_desc-brain_mask.nii.gz",
+    "sub-01/sub-01_task-faces_run-1_desc-resampled_bold.nii",
+    "sub-01/sub-01_task-faces_contrast-a_stat-z_statmap.nii.gz",
+    "sub-01/sub-01_task-faces_run-1_design.tsv",
+    "sub-01/figures/sub-01_task-faces_run-1_carpet.png",
+    "sub-01/figures/sub-01_task-faces_contrast-a_viewer.html",
+]
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+@pytest.mark.parametrize("link", [False, True])
+def test_file_under_the_name_of_a_result_in_a_folder_that_is_not_ours_stops(
+    tmp_path, monkeypatch, name, link
+):
+    """It would be taken for up to date. Not of a subject of another study; not where we were killed."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("derivatives") / name
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / "text.txt") if link else path.write_text("theirs")
+    (tmp_path / "text.txt").write_text("theirs")
+    with pytest.raises(InputError, match="would take it for a result"):
+        places.check_folder(Path("derivatives"), ["01"])
+    places.check_folder(Path("derivatives"), ["02"])
+    record = Path(".snakemake/incomplete", base64.urlsafe_b64encode(str(path).encode()).decode())
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    places.check_folder(Path("derivatives"), ["01"])
+
+
+def test_record_of_a_long_path_is_found_where_snakemake_keeps_it(tmp_path, monkeypatch):
+    """Its key is longer than a name of a file may be."""
+    persistence = pytest.importorskip("snakemake.persistence.file")
+    monkeypatch.chdir(tmp_path)
+    path = Path("results", *["long" * 20] * 4, "sub-01_é_events.tsv")
+    keeper = persistence.FilePersistence.__new__(persistence.FilePersistence)
+    keeper._max_len = None
+    Path(".snakemake/metadata").mkdir(parents=True)
+    record = Path(keeper._record_path(".snakemake/metadata", str(path)))
+    assert not places._is_recorded(path)
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
+    assert places._is_recorded(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sub-01/func/sub-01_task-faces_bold.nii.gz",
+        "sub-01/notes.txt",
+        "sub-01/sub-01_scans.tsv",
+        "sub-01/figures/sub-01_task-faces_desc-carpet_bold.svg",
+        "sub-01/.sub-01_task-faces_events.tsv.x.tsv",
+        "group.html",
+        "participants.tsv",
+    ],
+)
+def test_files_of_the_users_own_in_a_folder_for_results_are_no_reason_to_stop(tmp_path, name):
+    """Nothing of ours has such a name."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("theirs")
+    places.check_folder(tmp_path, ["01"])
+
+
+@pytest.mark.parametrize("link", ["results/sub-01", "results/sub-01/figures"])
+def test_folder_of_a_subject_that_is_a_link_to_inputs_stops(study, link):
+    """Files are written below it."""
+    (study / link).parent.mkdir(exist_ok=True)
+    (study / link).symlink_to(study / "mine/sub-01")
+    with pytest.raises(InputError, match=r"pathvars.results"):
+        places.check_apart({"results": study / "results"}, ["mine/sub-01/run.nii"])
+
+
+def test_images_of_the_users_own_where_the_workflow_would_fetch_are_kept(tmp_path, monkeypatch):
+    """They were unpacked by hand: Snakemake would empty the folder first."""
+    monkeypatch.chdir(tmp_path)
+    session = Path("data/spm_multimodal/sub001/fMRI/Session1")
+    places.check_made(session)
+    session.mkdir(parents=True)
+    places.check_made(session)
+    (session / "f.img").write_text("theirs")
+    with pytest.raises(InputError, match=r"study\.path"):
+        places.check_made(session)
+    (session / places.TIMESTAMP).write_text("")
+    places.check_made(session)
+
+
+@pytest.mark.parametrize("path", ["no/../.", "mine/no/../../.", "no/such/../..", "{}/no/.."])
+def test_dots_behind_a_folder_that_is_not_there_are_followed(study, path):
+    """Snakemake makes the folder, and then they lead to the study itself."""
+    (study / "results").rmdir()
+    folder = places.located(path.format(study), "results")
+    with pytest.raises(InputError, match=r"pathvars\.results"):
+        places.check_apart({"results": folder}, ["runs.tsv"])
+
+
+@pytest.mark.parametrize(
+    "path", ["runs.tsv", "mine/sub-01/run.nii", "a{b}", "a\x1b[31mb", "caf\udce9", "a\u009bb", "a<b>"]
+)
+def test_folder_that_cannot_be_one_stops(study, path):
+    """A file; a path that Snakemake would change, or print as a command."""
+    with pytest.raises(InputError, match=r"config key pathvars\.results: ") as stopped:
+        places.located(path, "results")
+    assert not texts.UNSEEN.search(str(stopped.value))
+
+
+@pytest.mark.parametrize(
+    "path", ["results", "new", "a b/(c) [d]/é 'q\"", "mine/../new", "/tmp/../tmp/new", "{}"]
+)
+def test_folder_of_any_name_is_taken(study, path):
+    """As it is written."""
+    assert places.located(path, "results").resolve() == Path(path).resolve()

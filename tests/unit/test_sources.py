@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from firstlevel import sources
-from firstlevel.study import Run
+from firstlevel.study import LeftOut, Run
+from firstlevel.texts import visible
 
 FOLDERS = ["/home/jane doe/study/raw", "/home/jane doe/study"]
 
@@ -101,3 +102,85 @@ def test_images_of_a_folder_are_listed(tmp_path):
         "b.img",
         "b.hdr",
     ]
+
+
+NAMES = [
+    "/media/John Doe (1980's), lab/JohnDoe_1980.nii",
+    "JohnDoe/JohnDoe 1980.nii.gz",
+    "/mnt/[DOE] {}% $1/JohnDoe.img",
+    "/a/\u202eJohnDoe\x1b[31m.nii",
+    "../../JohnDoe/JohnDoe.mgz",
+    "/home/jane doe/study/JohnDoe/doe+john.nii",
+    "/home/JohnDoe/x\\1\\g<0>JohnDoe.nii",
+    "~JohnDoe/JohnDoe.nii",
+]
+
+
+@pytest.mark.parametrize("path", NAMES)
+@pytest.mark.parametrize("kind", ["bold", "events", "confounds", "mask", "design", "config"])
+def test_message_that_is_published_names_no_file_or_folder_of_the_users_own(path, kind):
+    """As stages write it: whole paths, names alone, folders alone, in quotes, as an address."""
+    given = {"bold": ("a.nii",), "events": "e.tsv", "confounds": None, "repetition_time": 2.0}
+    given |= {} if kind == "config" else {kind: (path,) if kind == "bold" else path}
+    run = Run("01", None, "faces", "1", **given)
+    called = sources.called([run], {path: "the mask"} if kind == "config" else {})
+    messages = [
+        f"{path}: wrong",
+        f"'{path}' and {Path(path).name}, row 3",
+        f"no volume 2 in ({Path(path).name})",
+    ]
+    messages += [f"{Path(path).parent} cannot be read"] * path.startswith("/")
+    for message in messages:
+        shown = sources.anonymous(visible(message), called, FOLDERS)
+        assert "doe" not in shown.casefold().replace("its folder", "")
+        assert shown.count("wrong") == message.count("wrong")
+
+
+def test_message_keeps_names_of_bids_and_words_that_are_like_names():
+    """A volume is told by its number; text that only has a name in it stays."""
+    bold = ("/data/a b/1.img", "/data/a b/1.hdr", "/data/a b/2.img", "/data/a b/2.hdr")
+    run = Run("01", None, "faces", "1", bold, "/data/a b/sub-01_task-faces_events.tsv", "on.txt", 2.0)
+    called = sources.called([run], {})
+    assert sources.anonymous("/data/a b/2.hdr: 11.img", called, []) == "bold image 2: 11.img"
+    assert sources.anonymous(f"{run.events}, row 2", called, []) == "…/sub-01_task-faces_events.tsv, row 2"
+    assert sources.anonymous("'go-on.txt' of on.txt", called, []) == "'go-on.txt' of the file of confounds"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("denied: '/home/John Doe/x.tsv'", "denied: '…/x.tsv'"),
+        ('denied: "/home/John Doe\'s/x.tsv"', 'denied: "…/x.tsv"'),
+        ("'go/no go' and 'a/b'", "'go/no go' and 'a/b'"),
+        ("see 'file:///home/doe/x.tsv'", "see '…/x.tsv'"),
+    ],
+)
+def test_quoted_paths_of_the_system_lose_folders_with_blanks(text, expected):
+    """As Python writes them in its errors."""
+    assert sources.relative(text, []) == expected
+
+
+def test_page_shows_the_config_without_names_of_the_users_own(tmp_path):
+    """Mask, background, run table and designs; words and names of BIDS stay."""
+    config = {
+        "mask": "masks/JohnDoe.nii",
+        "figures": {"background": "/home/jane doe/T1 JohnDoe.nii"},
+        "study": {"table": "JohnDoe.tsv", "design": "d/sub-01_design.tsv", "path": None},
+    }
+    shown = sources.without_names(config, FOLDERS)
+    assert "Doe" not in str(shown)
+    assert shown["study"]["design"] == "d/sub-01_design.tsv"
+    assert sources.without_names(config | {"mask": "epi"}, FOLDERS)["mask"] == "epi"
+    assert config["mask"] == "masks/JohnDoe.nii"
+    rows = list(sources.rows([], {}, FOLDERS, sources.of_config(config)))
+    assert ("n/a", "n/a", "n/a", "n/a", "mask", "masks/JohnDoe.nii", "n/a") in rows
+
+
+def test_what_is_left_out_is_shown_by_its_folder_or_name_of_bids():
+    """Folders of subjects are known by their names."""
+    assert sources.left_out("/home/jane doe/study/raw/sub-02", FOLDERS) == "sub-02"
+    assert sources.left_out("/home/John Doe/sub-01_bold.nii", FOLDERS) == "…/sub-01_bold.nii"
+    odd = LeftOut("/home/jane doe/study/raw/sub-02/JohnDoe.nii", "its name has no sub-", task="faces")
+    assert sources.left_out(odd.path, FOLDERS) == "n/a"
+    rows = list(sources.rows([], {}, FOLDERS, {}, [odd, LeftOut("raw/sub-02", "is empty")]))
+    assert rows == [("n/a", "n/a", "faces", "n/a", "left out", "sub-02/JohnDoe.nii", "n/a")]

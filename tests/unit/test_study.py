@@ -11,7 +11,7 @@ import scipy.io
 import yaml
 
 from firstlevel import config as configs
-from firstlevel import study
+from firstlevel import study, texts
 from firstlevel.stage import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -529,8 +529,8 @@ def test_run_whose_events_are_a_header_alone_is_left_out(folder):
     )
     runs, left_out = study.run_table(checked(text.replace("NEEDED", "")), "data")
     assert [run.run for run in runs] == ["1"]
-    assert [(one.path, one.reason[:41]) for one in left_out] == [
-        (str(folder / "run-2.nii"), "has no events: e2.tsv is a header alone (")
+    assert [(one.path, one.reason.partition("(")[0]) for one in left_out] == [
+        (str(folder / "run-2.nii"), "has no events: its table of events is a header alone ")
     ]
     needs_none = checked(text.replace("NEEDED", ", events: {needed: false}"))
     assert [len(found) for found in study.run_table(needs_none, "data")] == [2, 0]
@@ -568,3 +568,17 @@ def test_config_may_use_aliases_and_come_through_a_pipe(tmp_path):
     (tmp_path / "tabs.json").write_text('{\n\t"a": 1\n}\n')
     os.mkfifo(tmp_path / "pipe")
     configs.check_keys([tmp_path / name for name in ("config.yaml", "tabs.json", "pipe")])
+
+
+@pytest.mark.parametrize("name", ["~", "~nobody_of_this_name", "~root", "./~", "~{}"])
+def test_name_that_begins_with_a_tilde_is_no_home(tmp_path, monkeypatch, name):
+    """But where it is one: ~ alone, before a slash, and of a user who is known."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/nowhere")
+    if name in ("~", "~root"):
+        assert not texts.at_home(f"{name}/x").startswith("~")
+        return
+    folder = tmp_path / f"{name} %s #1"
+    folder.mkdir()
+    (folder / "run.nii").write_bytes(b"")
+    assert study._files(f"{name} %s #1/run.nii", Path(), "runs.tsv") == (str(folder / "run.nii"),)

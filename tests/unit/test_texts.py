@@ -1,6 +1,7 @@
 """Text of the user's: what of it neither a terminal nor Snakemake may take for a command."""
 
 import logging
+import random
 import unicodedata
 
 import pytest
@@ -48,8 +49,14 @@ def test_long_text_loses_its_middle(length):
         ("a/<old>/b", "has <old> in its name"),
         ("a/{x}.nii", "has {x} in its name"),
         ("a/{x,[a-z]+}.nii", "has {x,"),
+        ("a/{v1.2}.nii", "has {v1.2}"),
+        ("a/{ x , a{3} }.nii", "has { x , a{3} }"),
         ("a\x1b[31m", "a control character"),
         ("a\nb", "a control character"),
+        ("a\u202egpj.nii", "a control character"),
+        ("\u2067a\u2069", "a control character"),
+        ("a\u2028b", "a control character"),
+        ("a\x9b31mb", "a control character"),
         ("caf\udce9", "a byte that is no UTF-8"),
     ],
 )
@@ -62,6 +69,17 @@ def test_path_that_is_none_for_snakemake_or_a_terminal_is_told(path, told):
 def test_paths_that_are_taken_as_they_are(path):
     """Rare characters are no reason to leave a run out."""
     assert texts.odd_in(path) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_told_of_a_path_is_what_snakemake_finds_in_it(seed):
+    """Against its own expressions, on random text of the characters that matter."""
+    wildcard = pytest.importorskip("snakemake.io").WILDCARD_REGEX
+    variable = pytest.importorskip("snakemake.pathvars").PATHVAR_REGEX
+    draw = random.Random(seed)
+    for _ in range(20_000):
+        path = "".join(draw.choices("{{}}<>ax_0.,- é[]/A", k=draw.randint(2, 9)))
+        assert bool(wildcard.search(path) or variable.search(path)) == bool(texts.odd_in(path)), path
 
 
 def test_messages_and_logs_show_no_command(tmp_path, capsys):

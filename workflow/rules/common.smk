@@ -1,4 +1,5 @@
 # What the rules share: the checked config, the run table, names of files, digests of code.
+import contextlib
 import functools
 import gc
 import math
@@ -61,16 +62,21 @@ def runs_of_study():
     if workflow.is_main_process:
         configs.check_contrasts(config, runs)
         folders = {
-            name: Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs", "benchmarks")
+            name: places.located(workflow.pathvars.apply(f"<{name}>"), name)
+            for name in ("results", "logs", "benchmarks")
         }
-        places.check_folder(folders["results"])
+        places.check_folder(folders["results"], sorted({run.subject for run in runs}))
+        for run in study.made(config, runs):
+            places.check_made(Path(run.bold[0]))
         places.check_apart(folders, [*workflow.configfiles, *study.inputs(config, runs)])
     return runs, left_out
 
 
-kernels.choose(os.environ)  # of this process and all that it starts, here or on another node
 if (line := isolation.isolate(os.environ)) and workflow.is_main_process:
     print(line, file=sys.stderr)
+kernels.choose(os.environ)  # of this process and all that it starts, here or on another node
+gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
+RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
 if workflow.is_main_process and not workflow.dryrun:
     made = ("<results>", "<data>/simulated", "<data>/spm_multimodal")
     folders = [Path(workflow.pathvars.apply(folder)) for folder in made]
@@ -79,14 +85,12 @@ if workflow.is_main_process and not workflow.dryrun:
             f"The clock has gone back: {n_files} files were from the future and are now set back.",
             file=sys.stderr,
         )
-gc.set_threshold(200_000, 50, 100)  # thousands of jobs are many objects and no garbage
-RUNS, LEFT_OUT = stop_on_input_error(runs_of_study)
-FOLDERS = sources.folders(config)
+FOLDERS, CONFIG_FILES = sources.folders(config), sources.of_config(config)
 LEFT_OUT_OF_SUBJECT = {}
 for each in LEFT_OUT:
     if each.status == study.LEFT_OUT and each.subject:
         LEFT_OUT_OF_SUBJECT.setdefault(each.subject, []).append(
-            [sources.relative(each.path, FOLDERS), each.reason]
+            [sources.left_out(each.path, FOLDERS), sources.relative(each.reason, FOLDERS)]
         )
 T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
 F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
@@ -146,6 +150,15 @@ def runs_of(wildcards):
 def not_in_the_study(name):
     """End with the name of what was asked for."""
     raise WorkflowError(f"{name} is no run or subject of this study")
+
+
+def as_it_is(value):
+    """Parameter function for text of the user's, in which Snakemake would look for {wildcards} otherwise."""
+
+    def given(wildcards):
+        return value
+
+    return given
 
 
 def bold(wildcards):
@@ -519,15 +532,19 @@ def maps_below(folder):
     return {tuple(labels.values()): [folder / name for name in z_maps(labels)] for labels in subjects()}
 
 
-def summarise():
+def summarise(tell=True):
     """Write what became of every run, and say it in a few lines; return the rows."""
     folder, logs = (Path(workflow.pathvars.apply(f"<{name}>")) for name in ("results", "logs"))
     maps = maps_below(folder)
     session = SESSION.removeprefix("_ses-")
-    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], session, FOLDERS)
-    print(summary.write(folder / "runs.tsv", rows, LEFT_OUT), file=sys.stderr)
+    rows = summary.rows(RUNS, LEFT_OUT, maps, logs, config["contrasts"], session, FOLDERS, CONFIG_FILES)
+    lines = summary.write(folder / "runs.tsv", rows, LEFT_OUT)
+    if tell:
+        print(lines, file=sys.stderr)
     sidecars = {run.name: folder / f"{RUN}_desc-resampled_bold.json".format(**run.wildcards) for run in RUNS}
-    tables.write_table(folder / sources.NAME, sources.COLUMNS, sources.rows(RUNS, sidecars, FOLDERS))
+    tables.write_table(
+        folder / sources.NAME, sources.COLUMNS, sources.rows(RUNS, sidecars, FOLDERS, CONFIG_FILES)
+    )
     return rows
 
 
@@ -547,7 +564,11 @@ def report_failures(table):
 def reasons_left_out():
     """Reasons to leave something out, each with how often and the first examples."""
     return [
-        [reason, len(group), [Path(one.path).name for one in group[: summary.N_EXAMPLES]]]
+        [
+            sources.relative(reason, FOLDERS),
+            len(group),
+            [Path(sources.left_out(one.path, FOLDERS)).name for one in group[: summary.N_EXAMPLES]],
+        ]
         for reason, group in study.grouped(LEFT_OUT)
     ]
 
@@ -557,6 +578,13 @@ if workflow.is_main_process:
     print(summary.plan(RUNS, LEFT_OUT, maps_below(results), config["study"]), file=sys.stderr)
     for line in summary.replaced(results / "runs.tsv", RUNS, LEFT_OUT, FOLDERS):
         print(line, file=sys.stderr)
+
+
+onstart:
+    if not (results / "runs.tsv").exists():
+        summarise(
+            tell=False
+        )  # a folder is known to be ours from its first job on, even if a kill follows
 
 
 onsuccess:

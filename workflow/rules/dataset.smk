@@ -57,7 +57,7 @@ rule fetch_dataset:
         mem_mb=400,
         runtime=120,
     params:
-        base_url=config["study"]["base_url"],
+        base_url=as_it_is(config["study"]["base_url"]),
         code=code_digest("fetch_dataset"),
     script:
         "../scripts/fetch_dataset.py"

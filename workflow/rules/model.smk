@@ -41,7 +41,7 @@ rule make_design_matrix:
         high_pass=config["design"]["high_pass"],
         min_onset=config["design"]["min_onset"],
         oversampling=config["design"]["oversampling"],
-        confound_columns=config["design"]["confounds"],
+        confound_columns=as_it_is(config["design"]["confounds"]),
         confounds_first_row=config["design"]["confounds_first_row"],
         fmriprep_confounds=config["design"]["fmriprep_confounds"],
         motion_regressors=config["design"]["motion_regressors"],

@@ -44,13 +44,13 @@ rule report_subject:
     params:
         subject="{subject}",
         tasks=shown_tasks,
-        config=sources.without_folders({k: v for k, v in config.items() if k != "pathvars"}, FOLDERS),
+        config=sources.without_names({k: v for k, v in config.items() if k != "pathvars"}, FOLDERS),
         digests={path.stem: code_digest(path.stem) for path in sorted(ROOT.glob("workflow/scripts/*.py"))},
         software=SOFTWARE,
         engine=f"snakemake {engine.__version__}",
         left_out=left_out_of_subject,
         are_preprocessed=PREPROCESSED is not None,
-        preprocessed_by=PREPROCESSED_BY,
+        preprocessed_by=as_it_is(PREPROCESSED_BY),
         code=[code_digest("report_subject"), *TEMPLATES],
     script:
         "../scripts/report_subject.py"

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.ticker import MaxNLocator
 
 from firstlevel import figures, images, sections, stage, tables, texts
 
@@ -63,6 +60,7 @@ def _carpet(
     """Two curves and the carpet, over one axis of volumes."""
     import nibabel as nib
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
     from nilearn.plotting import plot_carpet
 
     step = max(1, int(inside.sum()) // ROWS)
@@ -130,6 +128,8 @@ def _carpet(
 def _map(path: Path, inside: np.ndarray, figure: Path, title: str, said: str, label: str) -> None:
     """Axial cuts through a map of the mask, dark to bright from 0 to its 99th percentile."""
     from matplotlib import pyplot as plt
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
     from nilearn.plotting import plot_img
 
     source = images.load(path)

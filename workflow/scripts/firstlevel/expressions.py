@@ -9,10 +9,13 @@ from __future__ import annotations
 import ast
 import difflib
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 Weights = dict[str, float]
+QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
+"""A name in quotes."""
 
 
 class ExpressionError(ValueError):
@@ -37,6 +40,8 @@ def parse(expression: str) -> Weights:
         that is too large for a number.
     """
     try:
+        if "#" in QUOTED.sub("", expression):
+            raise ExpressionError("a # outside quotes, behind which Python reads nothing")
         tree = ast.parse(expression.strip(), mode="eval")
         constant, weights = _terms(tree.body)
     except (SyntaxError, ValueError, RecursionError, ArithmeticError, MemoryError) as error:

@@ -6,16 +6,11 @@ import io
 import textwrap
 from pathlib import Path
 
-import matplotlib
-from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 from PIL import Image
 
+from firstlevel.drawing import Bbox, Figure
 from firstlevel.stage import atomic
-
-matplotlib.rcdefaults()  # whatever a matplotlibrc of the user says
-matplotlib.use("Agg")
-matplotlib.rcParams["text.parse_math"] = False  # a condition may be called win_$5
+from firstlevel.texts import shortened
 
 # Okabe and Ito (2008): told apart with every kind of colour vision. Black and yellow left out.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
@@ -24,13 +19,15 @@ COLOURS_OF_A_FILE = 256
 """Of the thousand that a figure has. Maps differ by 3 of 255 at most, and files are half as large."""
 LABEL = 40
 """Characters of a name beside an axis."""
+HEADING = 400
+"""Characters of a title; the page has all of an expression of hundreds of single trials."""
 MARGIN = 0.15
 """Inches around the content of a figure."""
 
 
 def heading(title: str, width: float) -> str:
     """Title in lines that fit a figure of a width in inches, at 15 points."""
-    return "\n".join(textwrap.wrap(title, width=int(8.5 * width)))
+    return "\n".join(textwrap.wrap(shortened(title, HEADING), width=int(8.5 * width)))
 
 
 def save(figure: Figure, path: Path) -> None:

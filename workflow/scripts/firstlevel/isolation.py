@@ -13,14 +13,21 @@ from collections.abc import Iterator, MutableMapping
 PACKAGES = ("numpy", "scipy", "nibabel", "pandas", "matplotlib", "numba", "nilearn")
 """What the stages load."""
 OTHER_PACKAGES = ("PYTHONPATH", "PYTHONHOME")
-OTHER_BEHAVIOUR = (
-    "PYTHONWARNINGS",  # error ends a stage at the first warning of a library
-    "PYTHONOPTIMIZE",
-    "PYTHONSAFEPATH",  # a stage finds the package beside its script
-    "MPLBACKEND",
-    "MATPLOTLIBRC",
-    "NUMBA_DISABLE_JIT",
+OTHER_BEHAVIOUR = ("PYTHON", "NUMBA_", "NUMPY_", "NPY_", "SCIPY_", "PANDAS_", "MPLBACKEND", "MATPLOTLIBRC")
+"""How variables begin that change what the stages' packages do.
+
+PYTHONWARNINGS=error ends a stage at the first warning of a library, PYTHONINSPECT waits for somebody to type,
+numpy does not start with NPY_ENABLE_CPU_FEATURES beside our own choice, NUMBA_OPT may change numbers.
+"""
+KEPT = (
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONHASHSEED",
+    "PYTHONNOUSERSITE",
+    "PYTHONPYCACHEPREFIX",
+    "PYTHONUNBUFFERED",
+    "NUMBA_CACHE_DIR",
 )
+"""Of these, what is about places and output alone."""
 
 
 def isolate(environment: MutableMapping[str, str]) -> str | None:
@@ -29,8 +36,9 @@ def isolate(environment: MutableMapping[str, str]) -> str | None:
     Packages from elsewhere are kept where the environment of this Python lacks some of the stages' own: they
     may be all that there is, as on clusters with modules. The line then says so.
     """
-    for name in OTHER_BEHAVIOUR:
-        environment.pop(name, None)
+    for name in list(environment):
+        if name.startswith(OTHER_BEHAVIOUR) and name not in (*KEPT, *OTHER_PACKAGES):
+            del environment[name]
     if missing := [package for package in PACKAGES if not _is_here(package)]:
         if any(environment.get(name) for name in OTHER_PACKAGES):
             return (

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from firstlevel import contents, derivative, sources, summary
+from firstlevel import contents, derivative, sources, summary, texts
 from firstlevel.stage import InputError
 
 FIRST_LINES = {
@@ -18,13 +21,44 @@ FIRST_LINES = {
 """How files of the whole study begin, by which they are known to be ours."""
 LONGEST = 1000
 """Bytes of a first line that are looked at."""
+RESULT = re.compile(
+    r"_(events|design|quality|timeseries|contrasts|clusters|inference)\.(tsv|json)$|_(bold|glm|statmap)\.json$"
+    r"|_(bold|boldref|mask|statmap)\.nii(\.gz)?$|_\w+\.png$|_viewer\.html$"
+)
+"""How names of results end, in the folder of a subject itself."""
+RECORDS = Path(".snakemake")
+"""Below the working directory: what Snakemake has made, or was making when it was killed."""
+TIMESTAMP = ".snakemake_timestamp"
+"""What Snakemake leaves in a folder that a rule has made."""
 
 
-def check_folder(folder: Path) -> None:
+def located(path: str, name: str) -> Path:
+    """Folder of a path variable; an InputError where it is a file, or a path that Snakemake would change.
+
+    Of a folder that is not there yet, ``..`` is taken away: once it is made, it leads to where it says.
+    """
+    folder = Path(path)
+    key = f"config key pathvars.{name}"
+    if odd := texts.odd_in(path):
+        raise InputError(
+            key,
+            f"the path {path} {odd}",
+            expected="a path of UTF-8 text, without {names} or <names>",
+            remedy="choose another folder",
+        )
+    if folder.exists() and not folder.is_dir():
+        raise InputError(
+            key, f"{path} is a file", expected="a folder, there or not", remedy="choose another folder"
+        )
+    return folder if folder.exists() or ".." not in folder.parts else folder.resolve()
+
+
+def check_folder(folder: Path, subjects: Iterable[str] = ()) -> None:
     """Raise an InputError where a folder for results holds what is not from here and would be replaced.
 
     A dataset's description, whose data would no longer be what it says; a table or list under a name of
-    ours; a page, where nothing else says that the folder is ours.
+    ours; where nothing says that the folder is ours, also a page, and files of the `subjects` (labels) under
+    names of results: they would be taken for results as they are, or replaced.
     """
     path = folder / derivative.DESCRIPTION
     is_ours = False
@@ -41,8 +75,42 @@ def check_folder(folder: Path) -> None:
             if not _begins_with(folder / name, first_line):
                 raise _foreign(folder / name, "is not from this workflow, which would replace it")
             is_ours = True
-    if not is_ours and (page := folder / "report.html").exists():
-        raise _foreign(page, "is not from this workflow, which would replace it")
+    if is_ours:
+        return
+    of_subjects = itertools.chain.from_iterable(map(_results, (folder / f"sub-{one}" for one in subjects)))
+    for path in itertools.chain([folder / "report.html"], of_subjects):
+        if path.exists() and not _is_recorded(path):
+            raise _foreign(path, "is not from this workflow, which would take it for a result, or replace it")
+
+
+def check_made(folder: Path) -> None:
+    """Raise an InputError where images that a rule would make or fetch are there, and are not from it."""
+    if (
+        folder.is_dir()
+        and any(folder.iterdir())
+        and not ((folder / TIMESTAMP).exists() or _is_recorded(folder))
+    ):
+        raise InputError(
+            folder,
+            "holds images that are not from this workflow, which would replace them",
+            expected="images that it has made or fetched itself",
+            remedy="name their folder in study.path, or choose another pathvars.data",
+        )
+
+
+def _results(folder: Path) -> Iterator[Path]:
+    """Files under names of results in the folder of a subject, and the subject's page."""
+    yield folder / "report.html"
+    for place in (folder, folder / "figures"):
+        yield from (path for path in place.glob(f"{folder.name}_*") if RESULT.search(path.name))
+
+
+def _is_recorded(path: Path) -> bool:
+    """Whether Snakemake knows a file as one that it has made, or was making."""
+    key = base64.urlsafe_b64encode(str(path).encode("utf-8", "surrogateescape")).decode()
+    parts = [key[start : start + 254] for start in range(0, len(key), 254)]  # as names of files may be long
+    name = "/".join([*(f"@{part}" for part in parts[:-1]), parts[-1]])
+    return any((RECORDS / kind / name).exists() for kind in ("metadata", "incomplete"))
 
 
 def _begins_with(path: Path, first_line: str) -> bool:
@@ -71,7 +139,8 @@ def check_apart(folders: Mapping[str, Path], inputs: Iterable[str | Path]) -> No
     inputs : files and folders. Each is looked for by its path as it stands and with all links followed, and
         folders are compared as the disk does, whatever their spelling.
     """
-    ours = {_identity(folder): name for name, folder in folders.items() if folder.exists()}
+    below = [(name, place) for name, folder in folders.items() for place in (folder, *_links_in(folder))]
+    ours = {_identity(place): name for name, place in reversed(below) if place.exists()}
     if not ours:  # nothing can lie in a folder that is not there
         return
     known: dict[Path, str | None] = {}
@@ -95,6 +164,16 @@ def check_apart(folders: Mapping[str, Path], inputs: Iterable[str | Path]) -> No
                 expected=f"a folder for {found} alone",
                 remedy="choose another folder, or move the file out of it",
             )
+
+
+def _links_in(folder: Path) -> list[Path]:
+    """Folders in a folder, and in these, that are elsewhere: files are written there as well."""
+    try:
+        inside = [path for path in folder.iterdir() if path.is_dir()]
+        links = [path for path in inside if path.is_symlink() and path.name.startswith("sub-")]
+        return links + [path for one in inside if (path := one / "figures").is_symlink() and path.is_dir()]
+    except OSError:  # is not there, or is no folder
+        return []
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

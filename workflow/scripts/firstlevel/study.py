@@ -29,6 +29,8 @@ IMAGES = (".nii", ".nii.gz", ".img")
 """What of a folder is a volume."""
 OTHERS = ("acq", "ce", "rec", "dir")
 """Entities that may tell runs apart beside run, in the order of file names, where they stand before it."""
+WORDS = ("epi", "derivatives", "auto", "mean", "T1w")
+"""What the keys mask and figures.background say in place of a path."""
 LEFT_OUT, NOT_SELECTED = "left out", "not selected"
 """What becomes of that which makes no run: it should, or the config does not ask for it."""
 
@@ -182,8 +184,7 @@ def inputs(config: Mapping[str, Any], runs: Iterable[Run]) -> Iterator[str]:
     of_study = config["study"]
     of_bids = of_study["bids"] if of_study["source"] == "bids" else {}
     given = [of_study["path"], of_study["table"], of_bids.get("path"), of_bids.get("derivatives")]
-    words = ("epi", "derivatives", "auto", "mean", "T1w")
-    given += [path for path in (config["mask"], config["figures"]["background"]) if path not in words]
+    given += [path for path in (config["mask"], config["figures"]["background"]) if path not in WORDS]
     yield from filter(None, given)
     if of_study["source"] in ("table", "bids"):
         for run in runs:
@@ -192,6 +193,12 @@ def inputs(config: Mapping[str, Any], runs: Iterable[Run]) -> Iterator[str]:
                 *filter(None, (run.events, run.confounds, run.mask, run.design)),
                 *run.sidecars,
             )
+
+
+def made(config: Mapping[str, Any], runs: Iterable[Run]) -> list[Run]:
+    """Runs whose images a rule makes or fetches, one folder each."""
+    by_name = config["study"]["source"] not in ("table", "bids") and not config["study"]["path"]
+    return list(runs) if by_name else []
 
 
 def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[str, list[LeftOut]]]:
@@ -224,7 +231,7 @@ def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
     without = [
         LeftOut(
             run.bold[0],
-            reason.format(Path(run.events).name),
+            reason.format(texts.public(Path(run.events), "its table of events")),
             *(run.subject, run.session, run.task, run.label),
         )
         for run in runs
@@ -258,7 +265,8 @@ def _with_designs(
                     expected="a pattern of files that are there, relative to the working directory",
                     remedy="correct the pattern, or write the design of this run",
                 )
-            reason = f"has no design matrix: there is no file {path}"
+            named = texts.public(Path(path), "that study.design names")
+            reason = f"has no design matrix: there is no file {named}"
             labels = (run.subject, run.session, run.task, run.label)
             without.append(LeftOut(run.bold[0], reason, *labels))
             continue
@@ -266,7 +274,7 @@ def _with_designs(
     if runs and not kept:
         raise InputError(
             "config key study.design",
-            f"no run has its design: there is no file {without[0].reason.partition('no file ')[2]}",
+            f"no run has its design: there is no file {_filled(pattern, runs[0]) if pattern else ''}",
             expected="a pattern of files that are there, relative to the working directory",
             remedy="correct the pattern",
         )
@@ -305,7 +313,7 @@ def _filled(pattern: str, run: Run) -> str:
                 "correct the pattern",
             )
     filled = re.sub(r"{(.*?)}", lambda found: labels[found[1]], pattern)
-    return plain(str(Path(filled).expanduser()), "config key study.design", None)
+    return plain(texts.at_home(filled), "config key study.design", None)
 
 
 def _named_runs(study: Mapping[str, Any], data: str) -> list[Run]:
@@ -450,7 +458,7 @@ def _run(
 
     def located(column: str) -> str | None:
         value = optional(column)
-        return None if value is None else plain(str(path.parent / Path(value).expanduser()), path, number)
+        return None if value is None else plain(str(path.parent / texts.at_home(value)), path, number)
 
     labels = {entity: optional(entity) for entity in ("subject", "session", "task", "run")}
     for entity, label in labels.items():
@@ -516,7 +524,7 @@ def _run(
 
 def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None) -> tuple[str, ...]:
     """Images of a path or glob below a folder, in name order, each followed by what lies beside it."""
-    pattern = str(Path(pattern).expanduser())
+    pattern = texts.at_home(pattern)
     literal = folder / pattern
     found = [str(literal)]
     if not literal.is_file():
@@ -552,8 +560,9 @@ def _files(pattern: str, folder: Path, where: Path | str, row: int | None = None
     files: list[str] = []
     for volume in volumes:
         _fetched(volume, where, row)
-    for image in images:
-        files.append(plain(image, where, row))
+    for found_image in images:
+        image = plain(found_image, where, row)
+        files.append(image)
         if image.endswith(".img"):
             header = Path(image).with_suffix(".hdr")
             if not header.is_file():
@@ -628,7 +637,7 @@ def plain(path: str, where: Path | str, row: int | None) -> str:
             remedy="rename the file or folder",
             row=row,
         )
-    return path
+    return str(Path(path).absolute()) if path.startswith("~") else path  # nibabel takes ~ for a home
 
 
 def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -> None:

@@ -32,6 +32,7 @@ def rows(
     contrasts: Container[str],
     session: str = "",
     folders: Sequence[str] = (),
+    config_files: Mapping[str, str] | None = None,
 ) -> list[tuple[str, ...]]:
     """One row per run, then what is left out.
 
@@ -42,9 +43,17 @@ def rows(
     contrasts : labels of the contrasts of the study.
     session : label of the one session that the study is about, which then stands in all names.
     folders : of this machine, which no cell names (see :mod:`firstlevel.sources`).
+    config_files : what reasons call the files that the config names, by their paths.
     """
+    runs = list(runs)
     failures = _failures(logs, contrasts, session)
     states = {whose: _state(files, failures.get(whose)) for whose, files in maps.items()}
+    for whose, (status, reason) in states.items():
+        if status == "failed":
+            files = sources.called(
+                (run for run in runs if (run.subject, run.task) == whose), config_files or {}
+            )
+            states[whose] = (status, sources.anonymous(reason, files, folders))
     table = []
     for run in runs:
         labels = [run.subject, run.session, run.task, run.label]
@@ -52,18 +61,18 @@ def rows(
         failed = failures.get((run.subject, run.task))
         if status == "failed" and failed and failed.run and failed.run != (run.session, run.label):
             status, reason = "blocked", f"another run of this subject failed: {reason}"
-        files = (sources.shown(path, folders) for path in (run.bold[0], run.events))
-        reason = sources.relative(reason, folders)
-        table.append((*(label or "n/a" for label in labels), *files, status, reason))
+        shown = (sources.shown(path, folders) for path in (run.bold[0], run.events))
+        table.append((*(label or "n/a" for label in labels), *shown, status, reason))
     return table + [_left_out(one, folders) for one in left_out]
 
 
 def _left_out(one: LeftOut, folders: Sequence[str] = ()) -> tuple[str, ...]:
     """Row of what makes no run; an events table stands in its own column."""
-    path = sources.relative(one.path, folders)
+    path = sources.left_out(one.path, folders)
     files = ("n/a", path) if "_events.tsv" in path else (path, "n/a")
     labels = (one.subject, one.session, one.task, one.run)
-    return (*(label or "n/a" for label in labels), *files, one.status, one.reason)
+    reason = sources.relative(one.reason, folders)
+    return (*(label or "n/a" for label in labels), *files, one.status, reason)
 
 
 class Failure(NamedTuple):
@@ -127,7 +136,7 @@ def replaced(
     known = {
         tuple(label or "n/a" for label in (run.subject, run.session, run.task, run.label)) for run in runs
     }
-    told = {sources.relative(one.path, folders) for one in left_out if one.status == LEFT_OUT}
+    told = {sources.left_out(one.path, folders) for one in left_out if one.status == LEFT_OUT}
     gone = [
         row.values
         for row in rows

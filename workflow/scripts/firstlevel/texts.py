@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from pathlib import Path
 
-FOR_SNAKEMAKE = re.compile(r"<[a-z][a-z0-9_]*>|\{\s*\w+\s*(,[^{}]*)?\}")
+FOR_SNAKEMAKE = re.compile(r"<[a-z][a-z0-9_]*>|\{\s*[.\w]+(\s*,\s*([^{}]+|\{\d+(,\d+)?\})*)?\s*\}")
 """What Snakemake replaces in a path: a path variable, a wildcard with or without its regular expression."""
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters: all but tab and line break
@@ -15,8 +16,8 @@ UNSEEN = re.compile(
     "\ud800-\udfff]"  # bytes of a file name that is not UTF-8
 )
 """What a terminal obeys, or shows otherwise than it is."""
-UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Of these, what no path of an input may have."""
+UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Of these, what no path may have, since Snakemake prints it; marks of Hebrew and Arabic are no harm."""
 OF_BIDS = re.compile(r"sub-[A-Za-z0-9+]+_|(task|acq|space|desc|ses)-[A-Za-z0-9+]+_")
 """How names begin that BIDS gives."""
 LONGEST = 1500
@@ -51,11 +52,16 @@ def public(path: Path, otherwise: str = "") -> str:
     return path.name if OF_BIDS.match(path.name) else otherwise
 
 
+def at_home(path: str) -> str:
+    """Path whose ~ is the user's home; one of a user who is not known is a name like others."""
+    return os.path.expanduser(path)  # noqa: PTH111  Path.expanduser raises, and takes ./~ for a home
+
+
 def odd_in(path: str) -> str | None:
     """What of a path Snakemake would replace, or print as it is; None where there is nothing."""
     if found := FOR_SNAKEMAKE.search(path):
         return f"has {found[0]} in its name, which Snakemake would replace"
     if found := UNFIT.search(path):
-        what = "a byte that is no UTF-8" if found[0] > "\x9f" else "a control character"
+        what = "a byte that is no UTF-8" if found[0] >= "\ud800" else "a control character"
         return f"has {what} in its name"
     return None
