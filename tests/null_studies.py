@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.signal
 
-from firstlevel import contrasts, glm
-from firstlevel import design as designs
-from firstlevel.tables import Event
+from firstlevel.glm import contrasts
+from firstlevel.glm import design as designs
+from firstlevel.glm import fit as glm
+from firstlevel.io.tables import Event
 
 OPTIONS = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
 CONDITIONS = ("faces", "scrambled")

@@ -22,9 +22,11 @@ from nilearn.glm.first_level.first_level import run_glm
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
-from firstlevel import design as designs
-from firstlevel import glm, images, resampling
-from firstlevel.tables import Event
+from firstlevel.glm import design as designs
+from firstlevel.glm import fit as glm
+from firstlevel.image import resampling
+from firstlevel.io import images
+from firstlevel.io.tables import Event
 
 N_SCANS, N_VOXELS, SHAPE = 390, 48_000, (64, 64, 32)
 BLOCK = images.BLOCK_BYTES // (4 * N_SCANS)

@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow/scripts")]
 
 import exact_response
 
-from firstlevel import sampling
+from firstlevel.glm import sampling
 
 REPETITION_TIMES = (0.72, 1.0, 2.0, 7.0)
 DURATIONS = (0.0, 0.1, 0.5, 1.0, 5.0, 20.0)

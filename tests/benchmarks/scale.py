@@ -19,7 +19,7 @@ from benchmark import CONTRASTS, ROOT, snakemake
 from measure import Cost, cost_of
 
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
-from firstlevel import config as configs
+from firstlevel.plan import config as configs
 
 EVENTS = "onset\tduration\ttrial_type\n0\t1\tfaces\n4\t1\tscrambled\n"
 NEVER = 3600.0
@@ -27,7 +27,7 @@ NEVER = 3600.0
 INDEX = """
 import sys, yaml
 sys.path.insert(0, sys.argv[1])
-from firstlevel import bids
+from firstlevel.plan import bids
 print(len(bids.find_runs(yaml.safe_load(open(sys.argv[2])))[0]))
 """
 

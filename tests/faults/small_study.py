@@ -15,8 +15,10 @@ from compute_contrast import compute_contrast
 from compute_mask import compute_mask
 from compute_mean_image import compute_mean_image
 from extract_events import extract_events
-from firstlevel import config as configs
-from firstlevel import given_fsl, stage, study, unlike
+from firstlevel import stage
+from firstlevel.io import given_fsl
+from firstlevel.plan import config as configs
+from firstlevel.plan import study, unlike
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from faults.harness import MAPS, Running, different, leftovers, problem, raw_copy
 
-from firstlevel import images
+from firstlevel.io import images
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import pytest
 
 from catalogue import both, config, events, renamed, same, series
-from firstlevel import study as studies
+from firstlevel.plan import study as studies
 from small_study import analyse, contents, make, refusal
 
 

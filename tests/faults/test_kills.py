@@ -25,7 +25,8 @@ from faults.harness import (
     raw_copy,
 )
 
-from firstlevel import images, stage
+from firstlevel import stage
+from firstlevel.io import images
 
 KINDS = {
     "maps": MAPS,

@@ -9,7 +9,7 @@ from conftest import Study
 from faults.harness import MAPS, PAGES, different, files, leftovers, raw_copy
 
 from chromium import without_network
-from firstlevel import clock, kernels
+from firstlevel.plan import clock, kernels
 
 ODD = {
     "PYTHONHASHSEED": "11",

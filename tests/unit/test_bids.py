@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from firstlevel import bids, study, summary, texts
-from firstlevel import config as configs
+from firstlevel import texts
+from firstlevel.plan import bids, study, summary
+from firstlevel.plan import config as configs
+from firstlevel.plan.study import LeftOut
 from firstlevel.stage import InputError
-from firstlevel.study import LeftOut
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from firstlevel import conditions, confounds, contents, events, images, spm_affines, tables
+from firstlevel.io import confounds, contents, events, images, spm_affines, tables
+from firstlevel.io import spm_conditions as conditions
 from firstlevel.stage import InputError
 
 READERS = {

@@ -10,8 +10,9 @@ from nilearn.glm.contrasts import compute_fixed_effect_contrast, compute_fixed_e
 from nilearn.glm.first_level.design_matrix import full_rank
 from nilearn.glm.first_level.first_level import run_glm
 
-from firstlevel import contrasts, glm
-from firstlevel.dependence import factorise
+from firstlevel.glm import contrasts
+from firstlevel.glm import fit as glm
+from firstlevel.glm.dependence import factorise
 
 SAME_ARITHMETIC = 1e-8
 SAME_SOLUTION = 1e-7

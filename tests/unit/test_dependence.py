@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from firstlevel.dependence import described, factorise
+from firstlevel.glm.dependence import described, factorise
 
 RNG = np.random.default_rng(0)
 A, B, C = RNG.standard_normal((3, 40, 1))

@@ -21,10 +21,11 @@ from nilearn.glm.first_level.hemodynamic_models import spm_hrf
 from nilearn.signal import create_cosine_drift
 
 from extract_events import extract_events
-from firstlevel import design as designs
-from firstlevel import nuisance, tables
+from firstlevel.glm import design as designs
+from firstlevel.glm import nuisance
+from firstlevel.io import tables
+from firstlevel.io.tables import Event
 from firstlevel.stage import InputError
-from firstlevel.tables import Event
 from make_design_matrix import make_design_matrix
 
 N_SCANS, REPETITION_TIME = 60, 2.0

@@ -10,14 +10,14 @@ import pytest
 import scipy.io
 
 from extract_events import extract_events
-from firstlevel import config as configs
-from firstlevel import design as designs
-from firstlevel import events, tables
-from firstlevel.conditions import read_spm_conditions
-from firstlevel.events import Modulator, Rules
+from firstlevel.glm import design as designs
+from firstlevel.io import events, tables
+from firstlevel.io.events import Modulator, Rules
+from firstlevel.io.spm_conditions import read_spm_conditions
+from firstlevel.io.tables import Event
+from firstlevel.plan import config as configs
+from firstlevel.plan.study import Run
 from firstlevel.stage import InputError
-from firstlevel.study import Run
-from firstlevel.tables import Event
 from make_design_matrix import _modulators
 
 HEADER = "onset\tduration\ttrial_type\n"

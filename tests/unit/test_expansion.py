@@ -15,20 +15,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from firstlevel import (
-    conditions,
-    config,
-    confounds,
-    contents,
-    events,
-    given_designs,
-    headers,
-    images,
-    places,
-    spm_affines,
-    study,
-    tables,
-)
+from firstlevel.io import confounds, contents, events, given_designs, headers, images, spm_affines, tables
+from firstlevel.io import spm_conditions as conditions
+from firstlevel.plan import config, places, study
 from firstlevel.stage import InputError
 
 SECONDS = 5.0

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlevel import expressions
-from firstlevel.expressions import ExpressionError, parse
+from firstlevel.glm import expressions
+from firstlevel.glm.expressions import ExpressionError, parse
 
 
 def test_docstring_examples():

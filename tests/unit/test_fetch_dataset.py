@@ -20,7 +20,7 @@ from http_study import FMRI, REGISTRY, SMRI, first, make_archives, make_registry
 
 import fetch_dataset as stage_module
 from fetch_dataset import fetch_dataset
-from firstlevel import archives
+from firstlevel.io import archives
 from firstlevel.stage import InputError
 
 OUTPUTS = {

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from firstlevel import bids, fetched, preprocessed, study
-from firstlevel import config as configs
+from firstlevel.plan import bids, fetched, preprocessed, study
+from firstlevel.plan import config as configs
 from firstlevel.stage import InputError
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text())

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from firstlevel import figures, sections
+from firstlevel.plotting import figures, sections
 from firstlevel.stage import SCRIPTS, InputError
 from plot_design import plot_design
 from plot_events import plot_events

@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from firstlevel import images, repetition, tables
+from firstlevel.io import images, repetition, tables
 from firstlevel.stage import InputError
 
 SHAPE = (5, 4, 3, 6)

@@ -13,9 +13,11 @@ from test_quality_stages import make_run
 from test_study import checked
 
 import report_subject
-from firstlevel import config as configs
-from firstlevel import given_fsl, methods, study, tables
-from firstlevel.given_designs import located, read
+from firstlevel.io import given_fsl, tables
+from firstlevel.io.given_designs import located, read
+from firstlevel.plan import config as configs
+from firstlevel.plan import study
+from firstlevel.reporting import methods
 from firstlevel.stage import InputError
 from make_design_matrix import make_design_matrix
 
@@ -570,7 +572,7 @@ def test_contrast_of_nilearn_is_that_of_the_same_design(tmp_path, made, columns)
     from nilearn.glm.contrasts import compute_contrast
     from nilearn.glm.first_level import run_glm
 
-    from firstlevel import glm
+    from firstlevel.glm import fit as glm
 
     columns.set_index(SECONDS * np.arange(N)).to_csv(tmp_path / "own.csv")
     design, _ = made(tmp_path / "own.csv")

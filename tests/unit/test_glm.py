@@ -6,10 +6,10 @@ import scipy
 from nilearn.glm.first_level.first_level import mean_scaling, run_glm
 from statsmodels.regression.linear_model import OLS
 
-from firstlevel import design as designs
-from firstlevel import glm
-from firstlevel.dependence import factorise
-from firstlevel.tables import Event
+from firstlevel.glm import design as designs
+from firstlevel.glm import fit as glm
+from firstlevel.glm.dependence import factorise
+from firstlevel.io.tables import Event
 
 SAME_ARITHMETIC = 1e-8
 """Relative to the noise: the same formula in another order of double-precision operations."""

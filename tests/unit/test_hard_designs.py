@@ -8,10 +8,12 @@ import pytest
 from statsmodels.regression.linear_model import GLS, OLS
 
 from compute_contrast import compute_contrast
-from firstlevel import contrasts, glm, images, tables
-from firstlevel import design as designs
-from firstlevel.dependence import factorise
-from firstlevel.tables import Event
+from firstlevel.glm import contrasts
+from firstlevel.glm import design as designs
+from firstlevel.glm import fit as glm
+from firstlevel.glm.dependence import factorise
+from firstlevel.io import images, tables
+from firstlevel.io.tables import Event
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
 

@@ -15,9 +15,9 @@ from scipy.integrate import quad
 from scipy.special import gammainc
 from scipy.stats import gamma
 
-from firstlevel import hrf
-from firstlevel import sampling as sampled
-from firstlevel.sampling import Basis, Events
+from firstlevel.glm import hrf
+from firstlevel.glm import sampling as sampled
+from firstlevel.glm.sampling import Basis, Events
 
 MODELS = [
     f"{name}{more}"

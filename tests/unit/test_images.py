@@ -6,8 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from firstlevel import images
-from firstlevel.images import Grid, Series, SeriesWriter
+from firstlevel.io import images
+from firstlevel.io.images import Grid, Series, SeriesWriter
 from firstlevel.stage import InputError
 
 AFFINE = np.array([[-3.0, 0.1, 0, 90], [0, 3, 0.2, -126], [0, -0.2, 3.75, -72], [0, 0, 0, 1]])

@@ -19,10 +19,13 @@ from statsmodels.stats.multitest import multipletests
 from test_figures import OBLIQUE, PLAIN, SHAPE, distance, texts_of
 
 from compute_inference import CLUSTER_COLUMNS, compute_inference
-from firstlevel import config as configs
-from firstlevel import figures, inference, quality, sections, tables, viewer
+from firstlevel.inference import thresholds as inference
+from firstlevel.io import tables
+from firstlevel.plan import config as configs
+from firstlevel.plotting import figures, sections, viewer
+from firstlevel.plotting.viewer import POLICY
+from firstlevel.quality import measures as quality
 from firstlevel.stage import InputError
-from firstlevel.viewer import POLICY
 from plot_inference import WIDEST, plot_inference
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

@@ -1,6 +1,6 @@
 """What reaches the stages of the environment of a user's shell."""
 
-from firstlevel import isolation
+from firstlevel.plan import isolation
 
 SHELL = {
     "PATH": "/usr/bin",

@@ -14,7 +14,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from compute_mask import compute_mask
-from firstlevel import images, masks, resampling
+from firstlevel.image import masks, resampling
+from firstlevel.io import images
 from firstlevel.stage import InputError
 
 SHAPE = (10, 12, 8)

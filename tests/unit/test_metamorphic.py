@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firstlevel import contrasts, glm
+from firstlevel.glm import contrasts
+from firstlevel.glm import fit as glm
 
 SAME = {"rtol": 1e-7, "atol": 1e-7}
 """Double precision through another order of operations; z and t are near 1."""

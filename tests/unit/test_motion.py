@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from firstlevel import motion
+from firstlevel.image import motion
 from firstlevel.stage import InputError
 
 

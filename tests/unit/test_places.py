@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from firstlevel import derivative, places, summary, tables, texts
+from firstlevel import texts
+from firstlevel.io import derivative, tables
+from firstlevel.plan import places, summary
 from firstlevel.stage import InputError
 
 OURS = json.dumps(derivative.description("1.0", None))

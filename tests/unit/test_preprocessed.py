@@ -6,8 +6,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from firstlevel import config as configs
-from firstlevel import preprocessed, study
+from firstlevel.plan import config as configs
+from firstlevel.plan import preprocessed, study
 from firstlevel.stage import InputError
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

@@ -10,8 +10,11 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from firstlevel import expressions, study, tables, texts
-from firstlevel.config import check_config
+from firstlevel import texts
+from firstlevel.glm import expressions
+from firstlevel.io import tables
+from firstlevel.plan import study
+from firstlevel.plan.config import check_config
 from firstlevel.stage import InputError
 
 SCHEMA = yaml.safe_load(

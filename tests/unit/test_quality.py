@@ -14,8 +14,10 @@ from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 from statsmodels.tsa.stattools import acf
 
-from firstlevel import glm, motion, quality
-from firstlevel.dependence import factorise
+from firstlevel.glm import fit as glm
+from firstlevel.glm.dependence import factorise
+from firstlevel.image import motion
+from firstlevel.quality import measures as quality
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-12}
 LAGS = 10

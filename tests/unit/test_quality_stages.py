@@ -20,8 +20,10 @@ from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.stattools import acf
 from test_repository import SCHEMA, keys
 
-from firstlevel import confounds as fmriprep
-from firstlevel import images, nuisance, tables, verdicts
+from firstlevel.glm import nuisance
+from firstlevel.io import confounds as fmriprep
+from firstlevel.io import images, tables
+from firstlevel.quality import verdicts
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from judge_quality import judge_quality, of_efficiencies

@@ -10,8 +10,10 @@ import yaml
 from conftest import ROOT, SMALL, merged
 
 import report_subject
-from firstlevel import config as configs
-from firstlevel import methods, pages, preprocessed, stage, study_page
+from firstlevel import stage
+from firstlevel.plan import config as configs
+from firstlevel.plan import preprocessed
+from firstlevel.reporting import methods, pages, study_page
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 RUNS = [methods.Run(128, 2.0, 0, 0, 0), methods.Run(120, 2.0, 0, 0, 0)]

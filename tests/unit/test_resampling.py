@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import affine_transform, map_coordinates
 from scipy.spatial.transform import Rotation
 
-from firstlevel import resampling
+from firstlevel.image import resampling
 from firstlevel.stage import SCRIPTS
 
 SINGLE_PRECISION = 1e-3

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from firstlevel import sources
-from firstlevel.study import LeftOut, Run
+from firstlevel.plan import sources
+from firstlevel.plan.study import LeftOut, Run
 from firstlevel.texts import visible
 
 FOLDERS = ["/home/jane doe/study/raw", "/home/jane doe/study"]

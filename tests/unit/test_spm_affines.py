@@ -7,9 +7,10 @@ import scipy.io
 import yaml
 from test_study import CONTRASTS, SCHEMA
 
-from firstlevel import bids, spm_affines, study
-from firstlevel import config as configs
-from firstlevel.images import Grid, Series
+from firstlevel.io import spm_affines
+from firstlevel.io.images import Grid, Series
+from firstlevel.plan import bids, study
+from firstlevel.plan import config as configs
 from firstlevel.stage import InputError
 
 AFFINE = np.array([[-3.0, 0.1, 0, 90], [0, 3, 0.2, -126], [0, -0.2, 3.75, -72], [0, 0, 0, 1]])

@@ -22,7 +22,9 @@ from compute_contrast import compute_contrast
 from compute_mask import compute_mask
 from compute_mean_image import compute_mean_image
 from extract_events import extract_events
-from firstlevel import glm, images, stage, tables
+from firstlevel import stage
+from firstlevel.glm import fit as glm
+from firstlevel.io import images, tables
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from list_contrasts import list_contrasts

@@ -10,8 +10,9 @@ import pytest
 import scipy.io
 import yaml
 
-from firstlevel import config as configs
-from firstlevel import study, texts
+from firstlevel import texts
+from firstlevel.plan import config as configs
+from firstlevel.plan import study
 from firstlevel.stage import InputError
 
 ROOT = Path(__file__).parents[2]

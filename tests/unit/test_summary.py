@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from firstlevel import study_page, summary
-from firstlevel.study import NOT_SELECTED, LeftOut, Run, grouped
+from firstlevel.plan import summary
+from firstlevel.plan.study import NOT_SELECTED, LeftOut, Run, grouped
+from firstlevel.reporting import study_page
 
 STUDY = {
     "source": "bids",

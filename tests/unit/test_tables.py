@@ -2,9 +2,9 @@
 
 import pytest
 
-from firstlevel import tables
+from firstlevel.io import tables
+from firstlevel.io.tables import Event
 from firstlevel.stage import InputError
-from firstlevel.tables import Event
 
 HEADER = "onset\tduration\ttrial_type\n"
 

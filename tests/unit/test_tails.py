@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from firstlevel import inference, tails
+from firstlevel.inference import tails
+from firstlevel.inference import thresholds as inference
 
 RTOL = 1e-12
 """Of z: what scipy's ndtri_exp keeps beyond z = 100 (6.6e-13); before, 1e-15."""

@@ -11,7 +11,8 @@ import pytest
 from scipy.special import gammainc
 
 from extract_events import extract_events
-from firstlevel import images, repetition, tables, timing
+from firstlevel.glm import timing
+from firstlevel.io import images, repetition, tables
 from firstlevel.stage import InputError
 from make_design_matrix import make_design_matrix
 from resample_run import resample_run

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import yaml
 
-from firstlevel import config as configs
-from firstlevel import headers, images, study, unlike
+from firstlevel.io import headers, images
+from firstlevel.plan import config as configs
+from firstlevel.plan import study, unlike
 from firstlevel.stage import InputError
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text())

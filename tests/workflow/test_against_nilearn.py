@@ -7,7 +7,7 @@ import pytest
 from conftest import SMALL, Study, merged
 from nilearn.masking import compute_multi_epi_mask
 
-from firstlevel import resampling
+from firstlevel.image import resampling
 
 RESAMPLED = 1e-3
 """Absolute, at values near 850: single-precision spline coefficients."""

@@ -11,7 +11,7 @@ import yaml
 from auditory_study import auditory
 from conftest import ROOT
 
-from firstlevel import glm
+from firstlevel.glm import fit as glm
 
 
 @pytest.fixture(scope="module", params=["direct", "sequential"])

@@ -13,22 +13,10 @@ import yaml
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from firstlevel import config as configs
-from firstlevel import (
-    clock,
-    events,
-    given_fsl,
-    headers,
-    isolation,
-    kernels,
-    places,
-    preprocessed,
-    sources,
-    study,
-    summary,
-    tables,
-    unlike,
-)
+from firstlevel.plan import config as configs
+from firstlevel.io import headers
+from firstlevel.plan import clock, isolation, kernels, places, preprocessed, sources, study, summary, unlike
+from firstlevel.io import events, given_fsl, tables
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -553,7 +541,7 @@ def report_failures(table):
 
     It gets the oldest of times, so that report_study makes it anew when the rest is done.
     """
-    from firstlevel import study_page
+    from firstlevel.reporting import study_page
 
     page = Path(workflow.pathvars.apply("<results>/report.html"))
     entries = [entry._replace(session=SESSION) for entry in study_page.entries(table)]

@@ -2,7 +2,7 @@
 # Out: raw volumes with their conditions below <data>; events tables, the dataset's description below <results>.
 import tomllib
 
-from firstlevel import derivative
+from firstlevel.io import derivative
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

@@ -1,6 +1,6 @@
 # In: figures, tables and sidecars. Out: a page per subject, and one that leads to them.
 import snakemake as engine
-from firstlevel import preprocessed
+from firstlevel.plan import preprocessed
 from firstlevel.stage import sha256
 
 TEMPLATES = [sha256(path) for path in sorted(ROOT.glob("workflow/report/*.html"))]

@@ -10,10 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstlevel import contrasts, dependence, expressions, glm, images, stage, tables
-from firstlevel.contrasts import RunFit
-from firstlevel.glm import FloatArray
-from firstlevel.images import Grid
+from firstlevel import stage, texts
+from firstlevel.glm import contrasts, dependence, expressions
+from firstlevel.glm import fit as glm
+from firstlevel.glm.contrasts import RunFit
+from firstlevel.glm.fit import FloatArray
+from firstlevel.io import images, tables
+from firstlevel.io.images import Grid
 from firstlevel.stage import InputError
 
 APPROXIMATE_UNIT = "standard deviations of the noise, averaged over runs; not percent signal change"
@@ -279,7 +282,7 @@ def _not_estimable(designs: list[Design], reasons: list[str], rows: list[str], l
     """Say of each run why it cannot estimate the contrast."""
     columns = list(dict.fromkeys(name for design in designs for name in design.columns))
     near = [
-        expressions.suggestion(name, columns)
+        texts.suggestion(name, columns)
         for name in dict.fromkeys(name for design in designs for name in _absent(design, rows))
         if name not in columns
     ]

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from firstlevel import images, inference, stage, tables
-from firstlevel.images import Grid
+from firstlevel import stage
+from firstlevel.inference import thresholds as inference
+from firstlevel.io import images, tables
+from firstlevel.io.images import Grid
 from firstlevel.stage import InputError
 
 METHODS: tuple[inference.Method, ...] = ("uncorrected", "fdr", "bonferroni")

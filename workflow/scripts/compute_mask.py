@@ -11,8 +11,10 @@ from typing import Literal
 import nibabel as nib
 import numpy as np
 
-from firstlevel import images, masks, resampling, stage, tables, texts
-from firstlevel.images import Grid
+from firstlevel import stage, texts
+from firstlevel.image import masks, resampling
+from firstlevel.io import images, tables
+from firstlevel.io.images import Grid
 from firstlevel.stage import InputError
 
 RUNS_THRESHOLD = 0.5

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from firstlevel import images, stage
-from firstlevel.images import Grid, Series
+from firstlevel import stage
+from firstlevel.io import images
+from firstlevel.io.images import Grid, Series
 
 
 def compute_mean_image(*, bold: list[Path], mean: Path) -> None:

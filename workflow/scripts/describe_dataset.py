@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from firstlevel import derivative, stage, tables
+from firstlevel import stage
+from firstlevel.io import derivative, tables
 
 
 def describe_dataset(

@@ -12,12 +12,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from firstlevel import events as rules_of_events
-from firstlevel import regressors, stage, tables
-from firstlevel.events import Found, Modulator, Rules
-from firstlevel.expressions import suggestion
+from firstlevel import stage
+from firstlevel.glm import regressors
+from firstlevel.io import events as rules_of_events
+from firstlevel.io import tables
+from firstlevel.io.events import Found, Modulator, Rules
+from firstlevel.io.tables import Event
 from firstlevel.stage import InputError
-from firstlevel.tables import Event
+from firstlevel.texts import suggestion
 
 MODULATION = "modulation"
 

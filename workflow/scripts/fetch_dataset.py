@@ -19,7 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from firstlevel import archives, stage
+from firstlevel import stage
+from firstlevel.io import archives
 from firstlevel.stage import InputError
 
 WAITS = (2.0, 4.0, 8.0)  # s, before the second, third, fourth try

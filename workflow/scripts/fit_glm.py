@@ -4,7 +4,7 @@ Writes what every later stage needs in place of the data: betas, residual varian
 R2. The data are scaled to percent of each voxel's mean (``voxel``), or to 100 y / m, with m the mean over
 scans and the mask's voxels (``grand_mean``) or over scans of SPM's global (``spm_global``). All maps are 0 at
 voxels that the run does not have: constant over time, or outside of the field of view where that is given.
-The arithmetic is that of nilearn's ``run_glm``; see ``firstlevel.glm``.
+The arithmetic is that of nilearn's ``run_glm``; see ``firstlevel.glm.fit``.
 """
 
 import logging
@@ -15,9 +15,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel import glm, images, stage, tables
-from firstlevel.glm import NoiseModel
-from firstlevel.images import Grid, Series
+from firstlevel import stage
+from firstlevel.glm import fit as glm
+from firstlevel.glm.fit import NoiseModel
+from firstlevel.io import images, tables
+from firstlevel.io.images import Grid, Series
 from firstlevel.stage import InputError
 
 Scaling = Literal["voxel", "grand_mean", "spm_global", "none"]

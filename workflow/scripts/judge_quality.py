@@ -13,8 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from firstlevel import expressions, glm, images, quality, stage, tables, verdicts
-from firstlevel.glm import FloatArray
+from firstlevel import stage
+from firstlevel.glm import expressions
+from firstlevel.glm import fit as glm
+from firstlevel.glm.fit import FloatArray
+from firstlevel.io import images, tables
+from firstlevel.quality import measures as quality
+from firstlevel.quality import verdicts
 
 INFLATED = ("condition", "derivative", "confound", "motion", "given")
 """Roles of the columns that have a variance inflation factor: not drift, constant and censored scans."""

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from firstlevel import stage, tables
+from firstlevel import stage
+from firstlevel.io import tables
 
 COLUMNS = ("run", "contrast", "estimable", "used", "reason")
 

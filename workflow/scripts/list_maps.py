@@ -7,7 +7,8 @@ Paths are relative to the folder of the table.
 import os
 from pathlib import Path
 
-from firstlevel import derivative, stage, tables
+from firstlevel import stage
+from firstlevel.io import derivative, tables
 
 
 def list_maps(

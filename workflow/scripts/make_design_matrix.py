@@ -12,26 +12,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstlevel import (
-    dependence,
-    design_checks,
-    emptiness,
-    given_designs,
-    images,
-    nuisance,
-    repetition,
-    stage,
-    tables,
-    texts,
-    timing,
-)
-from firstlevel import design as designs
-from firstlevel.events import Modulator
-from firstlevel.given import CENSOR, Part
-from firstlevel.images import Series
-from firstlevel.sampling import steps
+from firstlevel import stage, texts
+from firstlevel.glm import dependence, design_checks, emptiness, nuisance, timing
+from firstlevel.glm import design as designs
+from firstlevel.glm.sampling import steps
+from firstlevel.io import given_designs, images, repetition, tables
+from firstlevel.io.events import Modulator
+from firstlevel.io.given import CENSOR, Part
+from firstlevel.io.images import Series
+from firstlevel.io.tables import Event
 from firstlevel.stage import InputError
-from firstlevel.tables import Event
 
 SAID = {
     "EventsBeforeMinOnset": "events that end before design.min_onset are left out",

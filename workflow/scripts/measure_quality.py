@@ -6,7 +6,7 @@ volumes share one affine; the mean over the mask (global signal), and DVARS: roo
 the change from the volume before, in percent of the run's mean over mask and volumes. Each voxel: temporal
 signal to noise ratio, the mean over the standard deviation that is left without drift and censored scans,
 which the model takes out, too. Residuals: as ordinary least squares leaves them, and whitened as the fit has
-done; see ``firstlevel.quality``.
+done; see ``firstlevel.quality.measures``.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstlevel import dependence, images, motion, quality, stage, tables
-from firstlevel.images import Float32Array, FloatArray, Grid
+from firstlevel import stage
+from firstlevel.glm import dependence
+from firstlevel.image import motion
+from firstlevel.io import images, tables
+from firstlevel.io.images import Float32Array, FloatArray, Grid
+from firstlevel.quality import measures as quality
 from firstlevel.stage import InputError
 
 COLUMNS = (

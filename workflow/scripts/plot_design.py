@@ -6,7 +6,9 @@ side: white is zero, red positive, blue negative.
 
 from pathlib import Path
 
-from firstlevel import figures, stage, tables, texts
+from firstlevel import stage, texts
+from firstlevel.io import tables
+from firstlevel.plotting import figures
 
 
 def plot_design(*, design: Path, figure: Path, title: str) -> None:

@@ -3,7 +3,9 @@
 import warnings
 from pathlib import Path
 
-from firstlevel import figures, stage, tables, texts
+from firstlevel import stage, texts
+from firstlevel.io import tables
+from firstlevel.plotting import figures
 
 
 def plot_events(*, events: Path, figure: Path, title: str) -> None:

@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage as Image
 
-from firstlevel import figures, images, overlay, quality, sections, stage, tables
-from firstlevel.viewer import page
+from firstlevel import stage
+from firstlevel.io import images, tables
+from firstlevel.plotting import figures, overlay, sections
+from firstlevel.plotting.viewer import page
+from firstlevel.quality import measures as quality
 
 N_CUTS = 6
 LABEL = 0.46  # inches above each row of cuts

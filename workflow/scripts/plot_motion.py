@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from firstlevel import figures, motion, stage, tables
+from firstlevel import stage
+from firstlevel.image import motion
+from firstlevel.io import tables
+from firstlevel.plotting import figures
 
 SMALLEST_RANGE = 0.1  # mm or degrees to each side: less is not blown up to look like motion
 PANELS = (("translation (mm)", ("x", "y", "z")), ("rotation (degrees)", ("pitch", "roll", "yaw")))

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from firstlevel import figures, images, sections, stage, tables, texts
+from firstlevel import stage, texts
+from firstlevel.io import images, tables
+from firstlevel.plotting import figures, sections
 
 ROWS = 3000
 """Voxels of the carpet, evenly taken from the mask: more than the picture has lines."""

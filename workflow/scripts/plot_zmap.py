@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from firstlevel import figures, images, overlay, sections, stage
+from firstlevel import stage
+from firstlevel.io import images
+from firstlevel.plotting import figures, overlay, sections
 
 
 def plot_zmap(

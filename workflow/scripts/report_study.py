@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from firstlevel import stage, study_page
+from firstlevel import stage
+from firstlevel.reporting import study_page
 
 
 def report_study(

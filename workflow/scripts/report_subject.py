@@ -10,9 +10,12 @@ from typing import Any
 
 import yaml
 
-from firstlevel import methods, pages, stage, tables, verdicts
-from firstlevel.pages import Picture
-from firstlevel.study import entities_in
+from firstlevel import stage
+from firstlevel.io import tables
+from firstlevel.plan.study import entities_in
+from firstlevel.quality import verdicts
+from firstlevel.reporting import methods, pages
+from firstlevel.reporting.pages import Picture
 
 PACKAGES = ("nilearn", "numpy", "scipy", "nibabel", "numba", "pandas", "matplotlib")
 SHOWN_CLUSTERS = 10

@@ -24,9 +24,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel import images, motion, repetition, resampling, stage, tables, texts
-from firstlevel.images import Float32Array, FloatArray, Grid, Series, SeriesWriter
-from firstlevel.resampling import UInt8Array
+from firstlevel import stage, texts
+from firstlevel.image import motion, resampling
+from firstlevel.image.resampling import UInt8Array
+from firstlevel.io import images, repetition, tables
+from firstlevel.io.images import Float32Array, FloatArray, Grid, Series, SeriesWriter
 from firstlevel.stage import InputError
 
 Range = tuple[float, float]

@@ -23,7 +23,8 @@ import numpy as np
 from nilearn import datasets
 from scipy.io import savemat
 
-from firstlevel import images, simulation, stage
+from firstlevel import simulation, stage
+from firstlevel.io import images
 from firstlevel.simulation import Float32Array, FloatArray
 
 SLOPE = 0.125  # signal per stored unit: fine against the noise at values near 850

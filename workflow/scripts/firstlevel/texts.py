@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 from pathlib import Path
 
 FOR_SNAKEMAKE = re.compile(r"<[a-z][a-z0-9_]*>|\{\s*[.\w]+(\s*,\s*([^{}]+|\{\d+(,\d+)?\})*)?\s*\}")
@@ -45,6 +47,12 @@ def shortened(text: str, most: int = LONGEST) -> str:
     """Text of at most so many characters: a longer one without its middle."""
     half = most // 2
     return text if len(text) <= most else f"{text[: half - 1]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """'did you mean ...? ' where a known name is near, else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def public(path: Path, otherwise: str = "") -> str:

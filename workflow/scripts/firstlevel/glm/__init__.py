@@ -1,0 +1,1 @@
+"""The model: responses, designs, fit, contrasts."""

@@ -1,0 +1,117 @@
+"""What of a run's events, modulators and names makes no design, or a doubtful one."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from firstlevel.glm import regressors
+from firstlevel.glm.design import DesignOptions
+from firstlevel.io.events import Modulator
+from firstlevel.io.tables import Event
+from firstlevel.stage import InputError
+
+MILLISECONDS = 10
+"""Half of the onsets beyond so many lengths of the run are in another unit: no run breaks off so early."""
+SCANS = 1.5
+"""Whole onsets that leave the last third of a run empty, and fit its scans in number, may be in scans."""
+COARSEST = 8.0
+"""s, bins beyond which sums over them are no response: its main part takes 12 s."""
+
+
+def drift_twice(confounds: list[str]) -> list[str]:
+    """Sentence on confounds that are fMRIPrep's cosines, which the drift model has, too."""
+    cosines = [name for name in confounds if re.fullmatch(r"cosine_?\d+", name)]
+    if not cosines:
+        return []
+    told = (
+        f"the confounds hold {len(cosines)} cosines ({cosines[0]} and so on) beside design.drift_model: "
+        "cosine, two models of one drift: set it to none, or leave them out"
+    )
+    logging.warning(told)
+    return [told]
+
+
+def check_bins(options: DesignOptions, step: float) -> None:
+    """Bins show the shape of the response; `step` is the time between scans (s)."""
+    width = step / options.oversampling
+    if width > COARSEST and options.sampling != "exact" and options.hrf_model != "fir":
+        raise InputError(
+            "config key design.oversampling",
+            f"is {options.oversampling}, which makes bins of {width:g} s of scans {step:g} s apart",
+            expected=f"bins of at most {COARSEST:g} s, as the response lasts 32 s",
+            remedy="raise it, or set design.sampling: exact",
+        )
+
+
+def check_modulators(
+    path: Path, rows: list[Event], modulators: Mapping[str, Mapping[str, Modulator]]
+) -> None:
+    """No modulator of a condition has the name of another one, or of a condition."""
+    conditions = {row.trial_type for row in rows}
+    names = [
+        regressors.of_modulator(condition, name)
+        for condition, own in modulators.items()
+        for name in own
+        if condition in conditions
+    ]
+    check_names(path, [*conditions, *names])
+
+
+def check_names(path: Path, names: list[str]) -> None:
+    """Each regressor has a name of its own."""
+    if taken := [name for name in names if regressors.is_reserved(name)]:
+        raise InputError(
+            f"design {path.name}",
+            f"a condition or confound has the name {taken[0]!r}, which is a regressor of the model",
+            expected="names other than constant, drift_1, drift_2 ...",
+            remedy="rename it in the events or in the table of confounds",
+        )
+    if doubled := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(
+            f"design {path.name}",
+            f"two regressors have the name {doubled[0]!r}",
+            expected="conditions, modulators, confounds and motion with names of their own",
+            remedy="rename the condition, or take the confound once",
+        )
+
+
+def check_onsets(path: Path, rows: list[Event], n_scans: int, end: float) -> list[str]:
+    """Warnings about onsets that the run of `n_scans`, which ends at `end` (s), makes doubtful.
+
+    Events after its end have no response in it: all of them, or most of them far beyond, are an error.
+    """
+    onsets = sorted(row.onset for row in rows)
+    middle = onsets[(len(rows) - 1) // 2]
+    if middle > MILLISECONDS * end and onsets[0] < end:
+        raise InputError(
+            path,
+            f"its onsets look like milliseconds: most are {middle:g} or more, and the run ends at {end:g} s",
+            expected="onsets in seconds from the first scan",
+            remedy="divide onsets and durations by 1000",
+        )
+    warnings = []
+    ends_at = onsets[-1] + max(row.duration for row in rows)
+    whole = len(onsets) > 2 and all(onset.is_integer() for onset in onsets)
+    if whole and 0 < ends_at < n_scans and SCANS * ends_at < end:
+        warnings.append(
+            "onsets may be in scans: all are whole numbers, and the last event ends at "
+            f"{ends_at:g}, in a run of {n_scans} scans and {end:g} s (if so, set onset_unit in the run table)"
+        )
+        logging.warning("%s: %s", path, warnings[0])
+    beyond = [number for number, row in enumerate(rows, start=2) if row.onset >= end]
+    if len(beyond) == len(rows):
+        raise InputError(
+            path,
+            f"every event begins after the end of the run ({end:g} s)",
+            expected="onsets in seconds from the first scan",
+            remedy="check that onsets are not in milliseconds or scans, and that the events are this run's",
+        )
+    for number in beyond:
+        onset = rows[number - 2].onset
+        warnings.append(f"onset {onset:g} s is after the end of the run ({end:g} s)")
+        logging.warning("%s, row %d: %s", path, number, warnings[-1])
+    return warnings

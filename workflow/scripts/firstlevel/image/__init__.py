@@ -1,0 +1,1 @@
+"""Volumes on a grid: resampling, motion, masks."""

@@ -1,0 +1,184 @@
+"""What moved: by the affines, which hold the realignment in native space, or by a table of confounds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firstlevel import texts
+from firstlevel.io import confounds, tables
+from firstlevel.stage import InputError
+
+FloatArray = npt.NDArray[np.float64]
+
+HEAD_RADIUS = 50.0
+"""mm, the sphere on which a rotation becomes a displacement (Power et al. 2012)."""
+AFFINES, TABLE, UNKNOWN = "affines", "confounds", "unknown"
+MOST_ROTATION = 0.8
+"""Radians; no head turns so far in a coil: larger numbers are in degrees."""
+SAME_DISPLACEMENT = 0.05
+"""Of the sum of framewise displacements, by which the table's and that of its parameters may differ."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What is known of a run's motion.
+
+    Attributes
+    ----------
+    parameters : (n, 6), mm along x, y, z and degrees about them; None where they are not known.
+    framewise : (n,), mm against the volume before, NaN for the first; None where it is not known.
+    source : affines, confounds or unknown.
+    said : where it is from, or why nothing is known, in words.
+    unit : of the rotations where they are from: degrees or radians; nothing where there are none.
+    """
+
+    parameters: FloatArray | None
+    framewise: FloatArray | None
+    source: str
+    said: str
+    unit: str = ""
+
+
+def rigid_parameters(affine: FloatArray, reference: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Displacement of a volume against a reference, from their affines (4, 4).
+
+    Returns
+    -------
+    translation : (3,), mm along x, y, z, of the origin of the reference's space.
+    rotation : (3,), degrees: pitch, roll, yaw, about x, y, z.
+
+    Notes
+    -----
+    ``affine @ inv(reference)`` is the movement in mm space, a translation after the rotations about
+    x, y and z: SPM's parameters (``spm_imatrix``), with the signs of its ``rp_*.txt``. Zooms are taken
+    out, so that rounding in the headers does not enter the angles.
+    """
+    move = affine @ np.linalg.inv(reference)
+    rotation = move[:3, :3] / np.linalg.norm(move[:3, :3], axis=0)
+    roll = np.arcsin(np.clip(rotation[0, 2], -1.0, 1.0))
+    pitch = np.arctan2(rotation[1, 2], rotation[2, 2])
+    yaw = np.arctan2(rotation[0, 1], rotation[0, 0])
+    return move[:3, 3].copy(), np.degrees([pitch, roll, yaw])
+
+
+def framewise_displacement(parameters: FloatArray) -> FloatArray:
+    """Displacement of each scan against the one before, (n,), mm, of parameters (n, 6) in mm and degrees.
+
+    Notes
+    -----
+    The sum of the absolute backward differences of the six parameters, rotations as arcs on a sphere of
+    50 mm; 0 for the first scan (Power et al. 2012, NeuroImage 59:2142-2154).
+    """
+    lengths = parameters * np.repeat([1.0, np.pi / 180 * HEAD_RADIUS], 3)
+    moved: FloatArray = np.abs(np.diff(lengths, axis=0, prepend=lengths[:1])).sum(axis=1)
+    return moved
+
+
+def of_affines(moved: Mapping[str, Any]) -> Motion | None:
+    """Motion by the affines that the sidecar of a resampled run tells; None where all volumes share one."""
+    parameters = np.hstack([np.reshape(moved[key], (-1, 3)) for key in ("translation_mm", "rotation_deg")])
+    parameters = parameters.astype(np.float64)
+    if len(parameters) > 1 and not np.ptp(parameters, axis=0).any():
+        return None
+    return Motion(parameters, _first_unknown(framewise_displacement(parameters)), AFFINES, "the affines")
+
+
+def of_run(moved: Mapping[str, Any], table: Path | None) -> Motion:
+    """Motion of a run by its affines, or, where these tell nothing, by its table of confounds.
+
+    Parameters
+    ----------
+    moved : sidecar of the resampled run.
+    table : its confounds, where there are any. One that cannot be used is no error: nothing else needs it.
+    """
+    if known := of_affines(moved):
+        return known
+    if table is None:
+        why = "All volumes share one affine, and the run has no table of confounds"
+        return Motion(None, None, UNKNOWN, why)
+    try:
+        found = of_table(table, len(moved["translation_mm"]))
+    except InputError as error:
+        logging.warning("nothing is taken of motion: %s", error)
+        why = f"All volumes share one affine, and {_named(table)} cannot be used (the log says why)"
+        return Motion(None, None, UNKNOWN, why)
+    logging.info("motion: %s", found.said)
+    return found
+
+
+def _named(table: Path) -> str:
+    return texts.public(table, "its table of confounds")
+
+
+def of_table(table: Path, n_scans: int) -> Motion:
+    """Motion by a confounds table: six parameters, framewise displacement, or both.
+
+    Displacement is the table's own where it has that column, and of the parameters else. Rotations are in
+    radians; where the displacement beside them, or their size, says that they are in degrees, in degrees.
+
+    Raises
+    ------
+    InputError : no such table, another length than the run, a value that is no number.
+    """
+    rows = confounds.read_rows(table)
+    if len(rows) != n_scans:
+        raise InputError(
+            table,
+            f"has {len(rows)} rows for a run of {n_scans} scans",
+            expected="one row per scan",
+            remedy="take the confounds of this run",
+        )
+    names = [*rows[0].values] if rows else []
+    chosen, column = confounds.of_motion(table, names)
+    if not (chosen or column):
+        why = f"All volumes share one affine, and {_named(table)} has no columns of motion"
+        return Motion(None, None, UNKNOWN, f"{why} (trans_x to rot_z, framewise_displacement)")
+    own = None
+    if column:
+        own = np.array([_number(table, row, column) for row in rows])
+        own[:1] = np.nan
+    if not chosen:
+        return Motion(None, own, TABLE, f"{column} of {_named(table)}")
+    raw = np.array(tables.numbers(table, rows, chosen), dtype=np.float64).reshape(-1, 6)
+    unit, parameters = _in_degrees(raw, own)
+    said = f"{chosen[0]} to {chosen[-1]} of {_named(table)} (rotations in {unit})"
+    if own is not None:
+        return Motion(parameters, own, TABLE, f"{said}, {column} of the same", unit)
+    return Motion(parameters, _first_unknown(framewise_displacement(parameters)), TABLE, said, unit)
+
+
+def _in_degrees(raw: FloatArray, own: FloatArray | None) -> tuple[str, FloatArray]:
+    """Unit of the rotations, and the parameters (n, 6) in mm and degrees."""
+    of_unit = {
+        "radians": np.hstack([raw[:, :3], np.degrees(raw[:, 3:])]),
+        "degrees": raw,
+    }
+    turned = float(np.abs(raw[:, 3:]).max(initial=0.0)) > MOST_ROTATION
+    unit = "degrees" if turned else "radians"
+    if own is not None and (total := np.nansum(own)) > 0:
+        away = {
+            name: abs(framewise_displacement(values)[~np.isnan(own)].sum() - total)
+            for name, values in of_unit.items()
+        }
+        agrees = [name for name, difference in away.items() if difference <= SAME_DISPLACEMENT * total]
+        unit = agrees[0] if len(agrees) == 1 else unit
+    return unit, of_unit[unit]
+
+
+def _number(table: Path, row: tables.Row, column: str) -> float:
+    if row.values[column] in tables.MISSING:
+        return float("nan")
+    return tables.numbers(table, [row], [column])[0][0]
+
+
+def _first_unknown(framewise: FloatArray) -> FloatArray:
+    framewise = framewise.copy()
+    framewise[:1] = np.nan
+    return framewise

@@ -1,0 +1,1 @@
+"""Inference on maps: thresholds, clusters, tails of distributions."""

@@ -1,0 +1,1 @@
+"""Files in and out: images, tables, events, confounds, designs, sidecars."""

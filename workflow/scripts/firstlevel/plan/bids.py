@@ -1,0 +1,379 @@
+"""A BIDS folder as rows of the run table, from the names of its files alone.
+
+No file is opened but to see whether it was fetched: a cluster parses the workflow anew in every job, and a
+study may have thousands of runs. What a sidecar or a header says is read by the stage that needs it.
+Standard library.
+
+Each image, events table and label folder that the study could mean is a run, or is listed with one reason.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlevel import texts
+from firstlevel.io import spm_affines
+from firstlevel.plan import bids_choice, bids_files, bids_rows, fetched, study
+from firstlevel.plan.bids_files import LABEL, Entities, File, Level
+from firstlevel.plan.bids_rows import Found
+from firstlevel.plan.study import NOT_SELECTED, LeftOut, Run
+from firstlevel.stage import InputError
+
+FEW = 2000
+"""Runs up to which files are always looked at: beyond it, sizes of a hundred thousand take longer than the
+index, on a network disk a minute, and only a study that git keeps has pointers."""
+ABOVE = "/"
+"""In place of a session: the levels above all sessions of a subject."""
+
+
+def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
+    """Rows of the run table that a BIDS study gives, and what of it makes no run, each with why.
+
+    Raises
+    ------
+    InputError : no such folder, an unknown task, subject, session, run, space or entity (with the nearest
+        known one), an exclusion of nothing, no run at all.
+    """
+    was_on = gc.isenabled()
+    gc.disable()  # a hundred thousand names are no garbage, and looking through them takes half of the time
+    try:
+        return _find_runs(config)
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
+    options = config["study"]["bids"]
+    root = _root(options["path"], "study.bids.path")
+    derived_root = _root(options["derivatives"], "study.bids.derivatives") if options["derivatives"] else root
+    choice = bids_choice.Choice(options)
+    place, rows = _subjects(list(dict.fromkeys((root, derived_root))), choice)
+    subjects = list(place)
+    derived, own, others = _images(derived_root, subjects, options["task"], rows)
+    raw: dict[tuple[str, str], list[Level]] = {}
+    raw_images: list[Found] = []
+    if derived_root != root:
+        raw, raw_images, _ = _images(root, subjects, options["task"], rows)
+        raw |= {(subject, ABOVE): levels[:2] for (subject, _), levels in raw.items()}
+        raw["", ABOVE] = [Level(str(root))]
+    if not own:
+        found = [*others, *(image for image, _ in raw_images)]
+        raise _no_image(derived_root, options["task"], found, derived, _told(rows))
+    choice.check([image for image, _ in own], [image for image, _ in raw_images], subjects)
+    chosen: list[Found] = []
+    for image, levels in own:
+        if refused := choice.refuses(image):
+            rows.append(bids_rows.row(image, *refused))
+        else:
+            chosen.append((image, levels))
+    represented = {choice.run_of(image.entities) for image, _ in chosen}
+    rows = [_settled(row, choice, represented) for row in rows]
+    may_be_pointers = len(chosen) <= FEW or any(map(fetched.may_be_missing, (root, derived_root)))
+    known: dict[str, str] | None = {} if may_be_pointers else None
+    runs = []
+    for image, levels, reason in _one_per_row(chosen, choice):
+        run = reason or _run(image, levels, _raw_levels(raw, image.entities), config, known)
+        if isinstance(run, Run):
+            runs.append(run)
+        else:
+            status = NOT_SELECTED if run == bids_choice.PREPROCESSED_TAKEN else study.LEFT_OUT
+            rows.append(bids_rows.row(image, run, status))
+    runs, bare = _one_form_of_labels(runs, study.session_in_names(config))
+    rows += bare
+    images = [*own, *raw_images]
+    rows += bids_rows.without_derivative(raw_images, own, derived, choice)
+    rows += bids_rows.events_without_image(images, [*derived.items(), *raw.items()], options["task"], choice)
+    with_image = {image.entities.get("sub") for image, _ in images} | {row.subject for row in rows}
+    rows += [
+        LeftOut(place[subject], f"has no BOLD image of task {options['task']}", subject)
+        for subject in subjects
+        if subject not in with_image
+    ]
+    if not runs:
+        raise InputError(
+            f"config key study.bids ({derived_root})",
+            f"no run is left of {len(own)} BOLD images of task {options['task']} ({_told(rows)})",
+            expected="at least one run with its events",
+            remedy="change what study.bids asks for, or add what is missing",
+        )
+    return sorted(runs, key=_in_order), sorted(rows, key=lambda one: one.path)
+
+
+def _raw_levels(raw: Mapping[tuple[str, str], list[Level]], entities: Entities) -> list[Level]:
+    """Levels of the raw study that hold for an image, down to where it has the folders."""
+    subject, session = entities["sub"], entities.get("ses", "")
+    return raw.get((subject, session)) or raw.get((subject, ABOVE)) or raw.get(("", ABOVE), [])
+
+
+def _told(rows: Iterable[LeftOut]) -> str:
+    """Reasons with their first example, the commonest first."""
+    groups = [*study.grouped(rows), *study.grouped(rows, NOT_SELECTED)]
+    told = []
+    for _, group in groups[:6]:
+        more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+        told.append(f"{Path(group[0].path).name}{more}: {group[0].reason}")
+    return "; ".join(told)
+
+
+def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[str | None, ...]]) -> LeftOut:
+    """An image of another form is not selected where its run has one that is; else the run is left out."""
+    if row.status != bids_choice.OTHER_FORM:
+        return row
+    name = row.path.rpartition("/")[2]
+    has_image = choice.run_of(bids_files.entities_of(name.rpartition("_")[0])) in represented
+    return row._replace(status=NOT_SELECTED if has_image else study.LEFT_OUT)
+
+
+def _one_form_of_labels(runs: Sequence[Run], session: str) -> tuple[list[Run], list[LeftOut]]:
+    """Runs without those that have no label beside others of their subject that have one."""
+    labelled = {run.subject for run in runs if run.is_labelled_beside(session)}
+    reason = "has no session or run label, as other runs of its subject have"
+    kept, bare = [], []
+    for run in runs:
+        if run.subject in labelled and not run.is_labelled_beside(session):
+            bare.append(LeftOut(run.bold[0], reason, run.subject, run.session, run.task, run.run))
+        else:
+            kept.append(run)
+    return kept, bare
+
+
+def _root(path: str, key: str) -> Path:
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(
+            f"config key {key} ({folder.absolute()})",
+            "there is no such folder",
+            expected="the folder that holds sub-01, sub-02, ...",
+            remedy="correct the path; it is relative to the working directory",
+        )
+    holds = ("sub-*", "*events.tsv*") if key == "study.bids.path" else ("sub-*",)
+    if not any(any(folder.glob(pattern)) for pattern in holds):
+        below = sorted({str(inner.parent) for inner in folder.glob("*/sub-*")})
+        raise InputError(
+            f"config key {key} ({folder.absolute()})",
+            "holds no folder sub-...",
+            expected="the folder that holds sub-01, sub-02, ...",
+            remedy=f"did you mean {below[0]}?" if below else "correct the path",
+        )
+    return Path(study.plain(path, f"config key {key}", None))
+
+
+def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[str, str], list[LeftOut]]:
+    """Folders of the subjects to analyse by label, and the folders of what is none or not asked for."""
+    place: dict[str, str] = {}
+    for root in roots:
+        with os.scandir(root) as entries:
+            for entry in entries:
+                if entry.name.startswith("sub-") and entry.is_dir():
+                    place.setdefault(entry.name[4:], f"{root}/{entry.name}")
+    present = sorted(label for label in place if LABEL.fullmatch(label))
+    labels = set(present)
+    rows = [LeftOut(path, bids_rows.NO_FOLDER) for label, path in place.items() if label not in present]
+    options = choice.options
+    for key, asked in (("subjects", options["subjects"] or []), ("exclude", choice.named_subjects)):
+        for label in asked:
+            if label not in labels:
+                shown = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
+                raise InputError(
+                    f"config key study.bids.{key} ({roots[-1]})",
+                    f"there is no subject {label!r}",
+                    expected=f"labels without sub-, of: {shown or '(none was found)'}",
+                    remedy=f"{texts.suggestion(label.removeprefix('sub-'), present)}correct the label",
+                )
+    wanted = set(present if options["subjects"] is None else options["subjects"])
+    kept = {}
+    for label in present:
+        if label not in wanted:
+            reason = "is not in study.bids.subjects"
+        elif label in choice.excluded_subjects:
+            reason = "is in study.bids.exclude"
+        else:
+            kept[label] = place[label]
+            continue
+        rows.append(LeftOut(place[label], reason, label, status=NOT_SELECTED))
+    return kept, rows
+
+
+def _images(
+    root: Path, subjects: Iterable[str], task: str, rows: list[LeftOut]
+) -> tuple[dict[tuple[str, str], list[Level]], list[Found], list[File]]:
+    """Levels of each folder, its images of the task, and images of other tasks; strays become rows."""
+    levels_of: dict[tuple[str, str], list[Level]] = {}
+    own: list[Found] = []
+    others: list[File] = []
+    seen: set[int] = set()
+    for key, levels, has_func in bids_files.folders(root, subjects):
+        subject, session = key
+        if session and not LABEL.fullmatch(session):
+            rows.append(
+                LeftOut(
+                    f"{root}/sub-{subject}/ses-{session}",
+                    bids_rows.NO_FOLDER,
+                    subject,
+                )
+            )
+            continue
+        levels_of[key] = levels
+        for level in levels:
+            in_func = has_func and level is levels[-1]
+            if id(level) in seen or not level.images:
+                continue
+            seen.add(id(level))
+            for image in level.images:
+                if image.entities.get("task") == task and in_func and bids_rows.fits(image, key):
+                    own.append((image, levels))
+                elif reason := bids_rows.stray(image, key, task, in_func=in_func):
+                    rows.append(bids_rows.row(image, reason))
+                else:
+                    others.append(image)
+    return levels_of, own, others
+
+
+def _no_image(
+    root: Path,
+    task: str,
+    found: Sequence[File],
+    derived: Mapping[tuple[str, str], list[Level]],
+    strays: str,
+) -> InputError:
+    """Say what there is where no image is of the task."""
+    tasks = sorted({image.labels.get("task", "") for image in found} - {""})
+    surfaces = [file for levels in derived.values() for file in levels[-1].surfaces]
+    of_task = [file.name for file in surfaces if file.entities.get("task") == task]
+    told = f"; there is {of_task[0]}, an image of surfaces, which is not read" if of_task else ""
+    raw = "; the raw study has some, which were not preprocessed" if task in tasks else ""
+    near = "" if task in tasks else texts.suggestion(task, tasks)
+    return InputError(
+        f"config key study.bids.task ({root})",
+        f"no BOLD image of task {task!r}{told or raw or (f' ({strays})' if strays else '')}",
+        expected="volumes (_bold.nii.gz)"
+        if told or raw
+        else f"one of: {', '.join(tasks) or '(no BOLD image was found)'}",
+        remedy=f"{near}correct the task, or the folder",
+    )
+
+
+def _one_per_row(chosen: Iterable[Found], choice: bids_choice.Choice) -> list[tuple[File, list[Level], str]]:
+    """Images with the reason to leave them out, where several claim one row or runs are unlike."""
+    claims_of: dict[tuple[str | None, ...], list[Found]] = defaultdict(list)
+    for image, levels in chosen:
+        claims_of[choice.run_of(image.entities)].append((image, levels))
+    settled: list[tuple[File, list[Level], str]] = []
+    single: dict[str, list[Found]] = defaultdict(list)
+    for claims in claims_of.values():
+        preprocessed = [claim for claim in claims if claim[0].entities.get("desc") == "preproc"]
+        kept = preprocessed if len(preprocessed) == 1 else claims
+        if len(kept) == 1:
+            single[kept[0][0].entities["sub"]].append(kept[0])
+        for claim in claims:
+            if len(kept) > 1:
+                settled.append((*claim, choice.advice(claim[0], [image for image, _ in claims])))
+            elif claim is not kept[0]:
+                settled.append((*claim, bids_choice.PREPROCESSED_TAKEN))
+    for of_subject in single.values():
+        reason = choice.unlike([image for image, _ in of_subject])
+        settled += [(image, levels, reason) for image, levels in of_subject]
+    return settled
+
+
+def _run(
+    image: File,
+    levels: list[Level],
+    raw: list[Level],
+    config: Mapping[str, Any],
+    known: dict[str, str] | None,
+) -> Run | str:
+    """Row of an image, or the reason why it makes none; `known` as of :meth:`File.fetched_by`."""
+    entities = image.entities
+    all_levels = [*raw, *levels]
+    own = config["study"]["design"]  # which needs no events, nor that there is one table of them
+    events = [] if own else bids_files.nearest([level.events for level in all_levels], entities)
+    if not events and config["study"]["events"]["needed"] and not own:
+        near = bids_files.nearly((file for level in all_levels for file in level.events), entities)
+        told = f" ({near[0].name} differs in {near[1][0]})" if near else ""
+        if (
+            len(raw) > 1
+            and "ses" not in entities
+            and (session := [f for f in raw[1].folders if f.startswith("ses-")])
+        ):
+            told = f" (the raw study has {session[0]}, and the name of this image has no session)"
+        return f"has no events table{told}"
+    if len(events) > 1:
+        return f"has two events tables: {events[0].name}, {events[1].name}"
+    tables = [level.confounds for level in levels]
+    confounds = bids_files.nearest(tables, {**entities, "desc": "confounds"})
+    confounds = confounds or bids_files.nearest(tables, entities, bids_files.OF_DERIVATIVES)
+    if (key := study.confounds_key(config)) and not confounds:
+        return f"has no confounds table, and {key} asks for columns of it"
+    if key and len(confounds) > 1:
+        return f"has two confounds tables: {confounds[0].name}, {confounds[1].name}"
+    masks = bids_files.masks_of(image, levels[-1].masks)
+    if own_mask := config["mask"] == "derivatives":
+        if not masks:
+            other = next((mask for mask in levels[-1].masks if bids_rows.same_run(mask, image)), None)
+            there = f" (there is {other.name})" if other else ""
+            return f"has no desc-brain_mask beside it, and mask is derivatives{there}"
+        if len(masks) > 1:
+            return f"has two masks: {masks[0].name}, {masks[1].name}"
+    sidecars = [
+        sidecar
+        for level in all_levels
+        for sidecar in (sorted(level.sidecars, key=_n_entities) if level.sidecars else ())
+        if sidecar.entities.items() <= entities.items()
+    ]
+    read = (image, *events[:1], *sidecars, *confounds[:1], *(masks if own_mask else ()))
+    for file in read:
+        if (known is not None or file.is_link) and (by := file.fetched_by(known)):
+            return f"{file.name} is a link to nothing ({by})"
+        if known is not None and not Path(file.path).is_file():
+            return f"{file.name} is a folder, a pipe or a device, and no file"
+    if confounds and config["design"]["fmriprep_confounds"]["strategy"]:
+        sidecar = Path(confounds[0].path).with_suffix(".json")
+        if by := fetched.missing(str(sidecar)):
+            return f"{sidecar.name} is a link to nothing ({by})"
+    affines = _affines_beside(image, levels[-1])
+    for name in (*(file.name for file in read), *map(os.path.basename, affines)):
+        if odd := texts.odd_in(name):
+            return f"{name} {odd}: rename it"
+    labels = image.labels
+    return Run(
+        subject=labels["sub"],
+        session=labels.get("ses"),
+        task=labels["task"],
+        run=labels.get("run"),
+        bold=(image.path, *affines),
+        events=events[0].path if events else "",
+        confounds=confounds[0].path if len(confounds) == 1 else None,
+        repetition_time=config["study"]["repetition_time"],
+        sidecars=tuple([sidecar.path for sidecar in sidecars]),
+        mask=masks[0].path if len(masks) == 1 else None,
+        others=tuple(
+            (entity, labels[entity])
+            for entity in study.OTHERS
+            if entity in config["study"]["bids"]["run_entities"] and entity in labels
+        ),
+    )
+
+
+def _n_entities(file: File) -> int:
+    return len(file.entities)
+
+
+def _affines_beside(image: File, level: Level) -> list[str]:
+    """The file in which SPM keeps the affines of a 4D image, where there is one."""
+    if not level.affines:
+        return []
+    name = spm_affines.name_beside(Path(image.path)).name
+    return [file.path for file in level.affines if file.name == name]
+
+
+def _in_order(run: Run) -> tuple[Any, ...]:
+    """Sort key: subject, session, run, in which run 2 comes before run 10."""
+    number = (run.run or "").zfill(12)
+    return run.subject, run.session or "", run.task, number, run.others

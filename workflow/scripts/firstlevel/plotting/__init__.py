@@ -1,0 +1,1 @@
+"""Figures: how they look, cuts, colours, the interactive viewer."""

@@ -1,0 +1,57 @@
+"""How every figure is drawn and saved: without a screen, whole or not at all, same input, same bytes."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from pathlib import Path
+
+from PIL import Image
+
+from firstlevel.plotting.drawing import Bbox, Figure
+from firstlevel.stage import atomic
+from firstlevel.texts import shortened
+
+# Okabe and Ito (2008): told apart with every kind of colour vision. Black and yellow left out.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+DOTS_PER_INCH = 150
+COLOURS_OF_A_FILE = 256
+"""Of the thousand that a figure has. Maps differ by 3 of 255 at most, and files are half as large."""
+LABEL = 40
+"""Characters of a name beside an axis."""
+HEADING = 400
+"""Characters of a title; the page has all of an expression of hundreds of single trials."""
+MARGIN = 0.15
+"""Inches around the content of a figure."""
+
+
+def heading(title: str, width: float) -> str:
+    """Title in lines that fit a figure of a width in inches, at 15 points."""
+    return "\n".join(textwrap.wrap(shortened(title, HEADING), width=int(8.5 * width)))
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, cropped to its content with a small margin, and close it."""
+    from matplotlib import pyplot as plt
+
+    content: Bbox | str = "tight"
+    if figure.get_layout_engine() is None:  # else only a drawing knows; "tight" draws everything twice
+        content = figure.get_tightbbox().padded(MARGIN)
+    drawn = io.BytesIO()
+    figure.savefig(
+        drawn,
+        format="png",
+        dpi=DOTS_PER_INCH,
+        facecolor=figure.get_facecolor(),
+        bbox_inches=content,
+        pad_inches=MARGIN,
+        pil_kwargs={"compress_level": 1},  # it is read again at once
+    )
+    few_colours = (
+        Image.open(drawn)
+        .convert("RGB")
+        .quantize(COLOURS_OF_A_FILE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
+    with atomic(path) as temporary:
+        few_colours.save(temporary, format="png")
+    plt.close(figure)

@@ -1,0 +1,1 @@
+"""Pages, and the text of the methods."""
