@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from firstlevel.plan import config as configs
 from firstlevel.io import headers
-from firstlevel.plan import clock, isolation, kernels, places, preprocessed, sources, study, summary, unlike
+from firstlevel.plan import clock, isolation, kernels, places, preprocessed, provenance, study, summary, unlike
 from firstlevel.io import events, given_fsl, tables
 from firstlevel.stage import InputError, code_digest, of_the_system
 
@@ -73,12 +73,12 @@ if workflow.is_main_process and not workflow.dryrun:
             f"The clock has gone back: {n_files} files were from the future and are now set back.",
             file=sys.stderr,
         )
-FOLDERS, CONFIG_FILES = sources.folders(config), sources.of_config(config)
+FOLDERS, CONFIG_FILES = provenance.folders(config), provenance.of_config(config)
 LEFT_OUT_OF_SUBJECT = {}
 for each in LEFT_OUT:
     if each.status == study.LEFT_OUT and each.subject:
         LEFT_OUT_OF_SUBJECT.setdefault(each.subject, []).append(
-            [sources.left_out(each.path, FOLDERS), sources.relative(each.reason, FOLDERS)]
+            [provenance.left_out(each.path, FOLDERS), provenance.relative(each.reason, FOLDERS)]
         )
 T_CONTRASTS = [name for name, expression in config["contrasts"].items() if isinstance(expression, str)]
 F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
@@ -531,7 +531,7 @@ def summarise(tell=True):
         print(lines, file=sys.stderr)
     sidecars = {run.name: folder / f"{RUN}_desc-resampled_bold.json".format(**run.wildcards) for run in RUNS}
     tables.write_table(
-        folder / sources.NAME, sources.COLUMNS, sources.rows(RUNS, sidecars, FOLDERS, CONFIG_FILES)
+        folder / provenance.NAME, provenance.COLUMNS, provenance.rows(RUNS, sidecars, FOLDERS, CONFIG_FILES)
     )
     return rows
 
@@ -553,9 +553,9 @@ def reasons_left_out():
     """Reasons to leave something out, each with how often and the first examples."""
     return [
         [
-            sources.relative(reason, FOLDERS),
+            provenance.relative(reason, FOLDERS),
             len(group),
-            [Path(sources.left_out(one.path, FOLDERS)).name for one in group[: summary.N_EXAMPLES]],
+            [Path(provenance.left_out(one.path, FOLDERS)).name for one in group[: summary.N_EXAMPLES]],
         ]
         for reason, group in study.grouped(LEFT_OUT)
     ]

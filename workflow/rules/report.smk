@@ -44,7 +44,7 @@ rule report_subject:
     params:
         subject="{subject}",
         tasks=shown_tasks,
-        config=sources.without_names({k: v for k, v in config.items() if k != "pathvars"}, FOLDERS),
+        config=provenance.without_names({k: v for k, v in config.items() if k != "pathvars"}, FOLDERS),
         digests={path.stem: code_digest(path.stem) for path in sorted(ROOT.glob("workflow/scripts/*.py"))},
         software=SOFTWARE,
         engine=f"snakemake {engine.__version__}",

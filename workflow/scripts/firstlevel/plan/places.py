@@ -11,13 +11,13 @@ from pathlib import Path
 
 from firstlevel import texts
 from firstlevel.io import contents, derivative
-from firstlevel.plan import sources, summary
+from firstlevel.plan import provenance, summary
 from firstlevel.stage import InputError
 
 FIRST_LINES = {
     "runs.tsv": "\t".join(summary.COLUMNS),
     "maps.tsv": "\t".join(derivative.MAPS_COLUMNS),
-    sources.NAME: "\t".join(sources.COLUMNS),
+    provenance.NAME: "\t".join(provenance.COLUMNS),
     ".bidsignore": derivative.ignored(sessions=False, runs_kept=True)[0],
 }
 """How files of the whole study begin, by which they are known to be ours."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from firstlevel.io import tables
-from firstlevel.plan import sources
+from firstlevel.plan import provenance
 from firstlevel.plan.study import (
     LEFT_OUT,
     NOT_SELECTED,
@@ -52,7 +52,7 @@ def rows(
     logs : folder of the logs, one folder per stage.
     contrasts : labels of the contrasts of the study.
     session : label of the one session that the study is about, which then stands in all names.
-    folders : of this machine, which no cell names (see :mod:`firstlevel.plan.sources`).
+    folders : of this machine, which no cell names (see :mod:`firstlevel.plan.provenance`).
     config_files : what reasons call the files that the config names, by their paths.
     """
     runs = list(runs)
@@ -60,10 +60,10 @@ def rows(
     states = {whose: _state(files, failures.get(whose)) for whose, files in maps.items()}
     for whose, (status, reason) in states.items():
         if status == "failed":
-            files = sources.called(
+            files = provenance.called(
                 (run for run in runs if (run.subject, run.task) == whose), config_files or {}
             )
-            states[whose] = (status, sources.anonymous(reason, files, folders))
+            states[whose] = (status, provenance.anonymous(reason, files, folders))
     table = []
     for run in runs:
         labels = [run.subject, run.session, run.task, run.label]
@@ -71,17 +71,17 @@ def rows(
         failed = failures.get((run.subject, run.task))
         if status == "failed" and failed and failed.run and failed.run != (run.session, run.label):
             status, reason = "blocked", f"another run of this subject failed: {reason}"
-        shown = (sources.shown(path, folders) for path in (run.bold[0], run.events))
+        shown = (provenance.shown(path, folders) for path in (run.bold[0], run.events))
         table.append((*(label or "n/a" for label in labels), *shown, status, reason))
     return table + [_left_out(one, folders) for one in left_out]
 
 
 def _left_out(one: LeftOut, folders: Sequence[str] = ()) -> tuple[str, ...]:
     """Row of what makes no run; an events table stands in its own column."""
-    path = sources.left_out(one.path, folders)
+    path = provenance.left_out(one.path, folders)
     files = ("n/a", path) if "_events.tsv" in path else (path, "n/a")
     labels = (one.subject, one.session, one.task, one.run)
-    reason = sources.relative(one.reason, folders)
+    reason = provenance.relative(one.reason, folders)
     return (*(label or "n/a" for label in labels), *files, one.status, reason)
 
 
@@ -146,7 +146,7 @@ def replaced(
     known = {
         tuple(label or "n/a" for label in (run.subject, run.session, run.task, run.label)) for run in runs
     }
-    told = {sources.left_out(one.path, folders) for one in left_out if one.status == LEFT_OUT}
+    told = {provenance.left_out(one.path, folders) for one in left_out if one.status == LEFT_OUT}
     gone = [
         row.values
         for row in rows

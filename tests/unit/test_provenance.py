@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlevel.plan import sources
+from firstlevel.plan import provenance
 from firstlevel.plan.study import LeftOut, Run
 from firstlevel.texts import visible
 
@@ -25,7 +25,7 @@ def test_folders_are_those_of_the_study_the_longest_first(tmp_path, monkeypatch)
             "bids": {"path": "link/raw", "derivatives": None},
         }
     }
-    assert sources.folders(config) == sorted(
+    assert provenance.folders(config) == sorted(
         {f"{tmp_path}/link/raw", f"{tmp_path}/disk/raw", str(tmp_path)}, key=lambda folder: -len(folder)
     )
 
@@ -43,23 +43,23 @@ def test_folders_are_those_of_the_study_the_longest_first(tmp_path, monkeypatch)
 )
 def test_paths_are_relative_to_the_study(text, expected):
     """Alone and within a message; names with a slash stay."""
-    assert sources.relative(text, FOLDERS) == expected
+    assert provenance.relative(text, FOLDERS) == expected
 
 
 def test_only_names_of_bids_are_shown():
     """JohnDoe_1980.img is the user's own."""
     assert (
-        sources.shown("/home/jane doe/study/raw/sub-01/sub-01_bold.nii", FOLDERS) == "sub-01/sub-01_bold.nii"
+        provenance.shown("/home/jane doe/study/raw/sub-01/sub-01_bold.nii", FOLDERS) == "sub-01/sub-01_bold.nii"
     )
-    assert sources.shown("raw/task-faces_events.tsv", FOLDERS) == "raw/task-faces_events.tsv"
+    assert provenance.shown("raw/task-faces_events.tsv", FOLDERS) == "raw/task-faces_events.tsv"
     for path in ("/home/jane doe/study/JohnDoe_1980.img", "raw/sub-01/JohnDoe.nii", "", "subject.nii"):
-        assert sources.shown(path, FOLDERS) == "n/a"
+        assert provenance.shown(path, FOLDERS) == "n/a"
 
 
 def test_config_is_shown_without_folders():
     """Only of absolute paths; a contrast with a slash stays."""
     config = {"mask": "/home/jane doe/study/m.nii", "contrasts": {"a": "'go/no-go'"}, "n": 1, "l": ["/x/y/z"]}
-    shown = sources.without_folders(config, FOLDERS)
+    shown = provenance.without_folders(config, FOLDERS)
     assert shown == {"mask": "m.nii", "contrasts": {"a": "'go/no-go'"}, "n": 1, "l": ["…/z"]}
 
 
@@ -78,7 +78,7 @@ def test_table_of_sources_has_every_file_with_the_digest_of_images(tmp_path, n_d
     sidecar = tmp_path / "bold.json"
     if n_digests:
         sidecar.write_text(json.dumps({"Inputs": [{"sha256": str(k)} for k in range(n_digests)]}))
-    rows = list(sources.rows([run], {run.name: sidecar}, FOLDERS))
+    rows = list(provenance.rows([run], {run.name: sidecar}, FOLDERS))
     assert all(row[:4] == ("01", "n/a", "faces", "1") for row in rows)
     images = [*bold[:2], *bold[3:5], bold[2], bold[5]]
     digests = [str(k) for k in range(n_digests)] if n_digests >= 4 else []
@@ -96,7 +96,7 @@ def test_images_of_a_folder_are_listed(tmp_path):
     """As those that a rule makes."""
     for name in ("b.img", "b.hdr", "a.img", "a.hdr", ".snakemake_timestamp"):
         (tmp_path / name).write_text("")
-    assert [Path(file).name for file in sources._images([str(tmp_path)])] == [
+    assert [Path(file).name for file in provenance._images([str(tmp_path)])] == [
         "a.img",
         "a.hdr",
         "b.img",
@@ -123,7 +123,7 @@ def test_message_that_is_published_names_no_file_or_folder_of_the_users_own(path
     given = {"bold": ("a.nii",), "events": "e.tsv", "confounds": None, "repetition_time": 2.0}
     given |= {} if kind == "config" else {kind: (path,) if kind == "bold" else path}
     run = Run("01", None, "faces", "1", **given)
-    called = sources.called([run], {path: "the mask"} if kind == "config" else {})
+    called = provenance.called([run], {path: "the mask"} if kind == "config" else {})
     messages = [
         f"{path}: wrong",
         f"'{path}' and {Path(path).name}, row 3",
@@ -131,7 +131,7 @@ def test_message_that_is_published_names_no_file_or_folder_of_the_users_own(path
     ]
     messages += [f"{Path(path).parent} cannot be read"] * path.startswith("/")
     for message in messages:
-        shown = sources.anonymous(visible(message), called, FOLDERS)
+        shown = provenance.anonymous(visible(message), called, FOLDERS)
         assert "doe" not in shown.casefold().replace("its folder", "")
         assert shown.count("wrong") == message.count("wrong")
 
@@ -140,10 +140,10 @@ def test_message_keeps_names_of_bids_and_words_that_are_like_names():
     """A volume is told by its number; text that only has a name in it stays."""
     bold = ("/data/a b/1.img", "/data/a b/1.hdr", "/data/a b/2.img", "/data/a b/2.hdr")
     run = Run("01", None, "faces", "1", bold, "/data/a b/sub-01_task-faces_events.tsv", "on.txt", 2.0)
-    called = sources.called([run], {})
-    assert sources.anonymous("/data/a b/2.hdr: 11.img", called, []) == "bold image 2: 11.img"
-    assert sources.anonymous(f"{run.events}, row 2", called, []) == "…/sub-01_task-faces_events.tsv, row 2"
-    assert sources.anonymous("'go-on.txt' of on.txt", called, []) == "'go-on.txt' of the file of confounds"
+    called = provenance.called([run], {})
+    assert provenance.anonymous("/data/a b/2.hdr: 11.img", called, []) == "bold image 2: 11.img"
+    assert provenance.anonymous(f"{run.events}, row 2", called, []) == "…/sub-01_task-faces_events.tsv, row 2"
+    assert provenance.anonymous("'go-on.txt' of on.txt", called, []) == "'go-on.txt' of the file of confounds"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_message_keeps_names_of_bids_and_words_that_are_like_names():
 )
 def test_quoted_paths_of_the_system_lose_folders_with_blanks(text, expected):
     """As Python writes them in its errors."""
-    assert sources.relative(text, []) == expected
+    assert provenance.relative(text, []) == expected
 
 
 def test_page_shows_the_config_without_names_of_the_users_own(tmp_path):
@@ -167,20 +167,20 @@ def test_page_shows_the_config_without_names_of_the_users_own(tmp_path):
         "figures": {"background": "/home/jane doe/T1 JohnDoe.nii"},
         "study": {"table": "JohnDoe.tsv", "design": "d/sub-01_design.tsv", "path": None},
     }
-    shown = sources.without_names(config, FOLDERS)
+    shown = provenance.without_names(config, FOLDERS)
     assert "Doe" not in str(shown)
     assert shown["study"]["design"] == "d/sub-01_design.tsv"
-    assert sources.without_names(config | {"mask": "epi"}, FOLDERS)["mask"] == "epi"
+    assert provenance.without_names(config | {"mask": "epi"}, FOLDERS)["mask"] == "epi"
     assert config["mask"] == "masks/JohnDoe.nii"
-    rows = list(sources.rows([], {}, FOLDERS, sources.of_config(config)))
+    rows = list(provenance.rows([], {}, FOLDERS, provenance.of_config(config)))
     assert ("n/a", "n/a", "n/a", "n/a", "mask", "masks/JohnDoe.nii", "n/a") in rows
 
 
 def test_what_is_left_out_is_shown_by_its_folder_or_name_of_bids():
     """Folders of subjects are known by their names."""
-    assert sources.left_out("/home/jane doe/study/raw/sub-02", FOLDERS) == "sub-02"
-    assert sources.left_out("/home/John Doe/sub-01_bold.nii", FOLDERS) == "…/sub-01_bold.nii"
+    assert provenance.left_out("/home/jane doe/study/raw/sub-02", FOLDERS) == "sub-02"
+    assert provenance.left_out("/home/John Doe/sub-01_bold.nii", FOLDERS) == "…/sub-01_bold.nii"
     odd = LeftOut("/home/jane doe/study/raw/sub-02/JohnDoe.nii", "its name has no sub-", task="faces")
-    assert sources.left_out(odd.path, FOLDERS) == "n/a"
-    rows = list(sources.rows([], {}, FOLDERS, {}, [odd, LeftOut("raw/sub-02", "is empty")]))
+    assert provenance.left_out(odd.path, FOLDERS) == "n/a"
+    rows = list(provenance.rows([], {}, FOLDERS, {}, [odd, LeftOut("raw/sub-02", "is empty")]))
     assert rows == [("n/a", "n/a", "faces", "n/a", "left out", "sub-02/JohnDoe.nii", "n/a")]
