@@ -18,7 +18,8 @@ from extract_events import extract_events
 from firstlevel import stage
 from firstlevel.io import given_fsl
 from firstlevel.plan import config as configs
-from firstlevel.plan import study, unlike
+from firstlevel.plan import model, study, unlike
+from firstlevel.plan.runs import with_companions
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
@@ -130,7 +131,7 @@ def _analyse():
     compute_mask(
         means=[Path(f"{name}_mean.nii.gz") for name in names],
         mask=mask,
-        own_mask=[] if config["mask"] == "epi" else list(map(Path, study.with_companions(config["mask"]))),
+        own_mask=[] if config["mask"] == "epi" else list(map(Path, with_companions(config["mask"]))),
         sidecar=subject / "mask.json",
         fields_of_view=[],
     )
@@ -206,9 +207,9 @@ def _design(config, run, name):
         n_scans=len(run.images) if len(run.images) > 1 else None,
         repetition_time=run.repetition_time,
         repetition_time_decides=config["study"]["repetition_time_decides"],
-        slice_time_ref=study.slice_time_ref(config),
+        slice_time_ref=model.slice_time_ref(config),
         confound_columns=config["design"]["confounds"],
-        confounds=Path(run.confounds) if study.confounds_key(config) and not run.design else None,
+        confounds=Path(run.confounds) if model.confounds_key(config) and not run.design else None,
         given=[Path(run.design), *given_fsl.beside(Path(run.design))] if run.design else None,
         given_part=run.design_part,
         **{option: config["design"][option] for option in options},

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from firstlevel import texts
-from firstlevel.plan import bids, study, summary
+from firstlevel.plan import bids, model, study, summary
 from firstlevel.plan import config as configs
-from firstlevel.plan.study import LeftOut
+from firstlevel.plan.runs import LeftOut, entities_in
 from firstlevel.stage import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -672,7 +672,7 @@ def test_one_session_alone_stands_in_the_names_of_its_maps(tmp_path):
     names = {None: "", ("V0",): "_ses-V0", ("V0", "V9"): ""}
     for sessions, name in names.items():
         config = {"study": {"source": "bids", "bids": {"sessions": sessions and list(sessions)}}}
-        assert study.session_in_names(config) == name
+        assert model.session_in_names(config) == name
     assert len(rows_of(tmp_path)[0]) == 3
     runs, left_out = rows_of(tmp_path, sessions=["V9"])
     assert [run.run for run in runs] == ["1"]
@@ -718,7 +718,7 @@ def test_each_row_of_what_makes_no_run_has_the_labels_of_its_name(tmp_path):
     assert len(rows) >= 14
     for row in rows:
         name = Path(row.path).name
-        of_name = study.entities_in(name) if "_task-" in name else {}
+        of_name = entities_in(name) if "_task-" in name else {}
         said = [of_name.get(entity) for entity in ("sub", "ses", "task", "run")]
         if "_task-" in name:
             assert [row.subject, row.session, row.task, row.run] == said, row

@@ -16,7 +16,7 @@ from firstlevel.io.events import Modulator, Rules
 from firstlevel.io.spm_conditions import read_spm_conditions
 from firstlevel.io.tables import Event
 from firstlevel.plan import config as configs
-from firstlevel.plan.study import Run
+from firstlevel.plan.runs import Run
 from firstlevel.stage import InputError
 from make_design_matrix import _modulators
 

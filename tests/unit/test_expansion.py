@@ -17,7 +17,7 @@ import pytest
 
 from firstlevel.io import confounds, contents, events, given_designs, headers, images, spm_affines, tables
 from firstlevel.io import spm_conditions as conditions
-from firstlevel.plan import config, places, study
+from firstlevel.plan import config, places, table
 from firstlevel.stage import InputError
 
 SECONDS = 5.0
@@ -117,16 +117,16 @@ def test_volume_of_a_folder_that_cannot_be_read_does_not_go_missing(tmp_path):
     with pytest.raises(InputError, match="f2.nii"):
         images.Series.of([folder]).grids()
     with pytest.raises(InputError, match="link to nothing"):
-        study._files("v", tmp_path, "runs.tsv")
+        table.files("v", tmp_path, "runs.tsv")
 
 
 def test_number_left_out_of_a_folder_of_volumes_stops(tmp_path):
     """As of a pattern, see study: f2 is not there."""
     folder = volumes(tmp_path / "v", 6)
-    assert study._files("v", tmp_path, "runs.tsv") == (str(folder),)
+    assert table.files("v", tmp_path, "runs.tsv") == (str(folder),)
     (folder / "f2.nii").unlink()
     with pytest.raises(InputError, match=r"between f1.nii and f3.nii"):
-        study._files("v", tmp_path, "runs.tsv")
+        table.files("v", tmp_path, "runs.tsv")
 
 
 @pytest.mark.parametrize("odd", ["pipe", "link"])

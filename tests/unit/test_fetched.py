@@ -8,6 +8,7 @@ import yaml
 
 from firstlevel.plan import bids, fetched, preprocessed, study
 from firstlevel.plan import config as configs
+from firstlevel.plan.runs import LEFT_OUT
 from firstlevel.stage import InputError
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text())
@@ -125,7 +126,7 @@ def test_a_pointer_leaves_its_run_out_and_the_others_go_on(derived, name, pointe
     assert [(run.subject, run.run) for run in runs] == [("01", "2"), ("02", "1"), ("02", "2")]
     [one] = left_out
     assert one.reason == f"{Path(name).name} is a link to nothing ({POINTERS[pointer]} fetches it)"
-    assert (one.subject, one.task, one.run, one.status) == ("01", "faces", "1", study.LEFT_OUT)
+    assert (one.subject, one.task, one.run, one.status) == ("01", "faces", "1", LEFT_OUT)
 
 
 def test_what_fmriprep_says_of_confounds_is_fetched_where_a_strategy_reads_it(derived):

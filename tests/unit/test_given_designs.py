@@ -16,7 +16,7 @@ import report_subject
 from firstlevel.io import given_fsl, tables
 from firstlevel.io.given_designs import located, read
 from firstlevel.plan import config as configs
-from firstlevel.plan import study
+from firstlevel.plan import model, study
 from firstlevel.reporting import methods
 from firstlevel.stage import InputError
 from make_design_matrix import make_design_matrix
@@ -677,7 +677,7 @@ def test_designs_made_and_given_stand_beside_each_other(folder):
     config, runs = runs_of(rows, "|design: {confounds: [rot_x]}", header=header)
     assert configs.regressors_of(config, runs[0]) == ["faces", "constant"]
     assert "rot_x" in configs.regressors_of(config, runs[1])
-    assert [study.confounds_of(config, run) for run in runs] == [[], ["c.tsv"]]
+    assert [model.confounds_of(config, run) for run in runs] == [[], ["c.tsv"]]
 
 
 def test_bids_run_without_its_design_is_left_out(tmp_path, monkeypatch):

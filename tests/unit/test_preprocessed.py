@@ -7,7 +7,7 @@ import yaml
 from conftest import ROOT
 
 from firstlevel.plan import config as configs
-from firstlevel.plan import preprocessed, study
+from firstlevel.plan import preprocessed, runs
 from firstlevel.stage import InputError
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -24,7 +24,7 @@ def checked(folder, space="MNI", **figures):
 
 
 def run_of(session=None, name="sub-01_task-a_space-MNI_desc-preproc_bold.nii.gz"):
-    return study.Run("01", session, "a", None, (name,), "e.tsv", None, None)
+    return runs.Run("01", session, "a", None, (name,), "e.tsv", None, None)
 
 
 @pytest.fixture

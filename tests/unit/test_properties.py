@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from firstlevel import texts
 from firstlevel.glm import expressions
 from firstlevel.io import tables
-from firstlevel.plan import study
 from firstlevel.plan.config import check_config
+from firstlevel.plan.runs import entities_in
 from firstlevel.stage import InputError
 
 SCHEMA = yaml.safe_load(
@@ -311,4 +311,4 @@ def test_entities_of_any_file_name_are_read(entities):
     """In any order and number, with either ending."""
     name = "_".join(f"{entity}-{label}" for entity, label in entities.items())
     for end in ("_bold.nii.gz", "_events.tsv"):
-        assert study.entities_in(name + end) == entities
+        assert entities_in(name + end) == entities

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from firstlevel.plan import provenance
-from firstlevel.plan.study import LeftOut, Run
+from firstlevel.plan.runs import LeftOut, Run
 from firstlevel.texts import visible
 
 FOLDERS = ["/home/jane doe/study/raw", "/home/jane doe/study"]
@@ -49,7 +49,8 @@ def test_paths_are_relative_to_the_study(text, expected):
 def test_only_names_of_bids_are_shown():
     """JohnDoe_1980.img is the user's own."""
     assert (
-        provenance.shown("/home/jane doe/study/raw/sub-01/sub-01_bold.nii", FOLDERS) == "sub-01/sub-01_bold.nii"
+        provenance.shown("/home/jane doe/study/raw/sub-01/sub-01_bold.nii", FOLDERS)
+        == "sub-01/sub-01_bold.nii"
     )
     assert provenance.shown("raw/task-faces_events.tsv", FOLDERS) == "raw/task-faces_events.tsv"
     for path in ("/home/jane doe/study/JohnDoe_1980.img", "raw/sub-01/JohnDoe.nii", "", "subject.nii"):

@@ -11,6 +11,7 @@ from firstlevel.io import spm_affines
 from firstlevel.io.images import Grid, Series
 from firstlevel.plan import bids, study
 from firstlevel.plan import config as configs
+from firstlevel.plan.runs import with_companions
 from firstlevel.stage import InputError
 
 AFFINE = np.array([[-3.0, 0.1, 0, 90], [0, 3, 0.2, -126], [0, -0.2, 3.75, -72], [0, 0, 0, 1]])
@@ -243,6 +244,6 @@ def test_mask_is_listed_with_what_lies_beside_it(tmp_path, name):
     """Its header, its affines, and nothing that is not there."""
     own = str(tmp_path / name)
     header = [str(tmp_path / "mask.hdr")] * name.endswith(".img")
-    assert study.with_companions(own) == [own, *header]
+    assert with_companions(own) == [own, *header]
     (tmp_path / "mask.mat").touch()
-    assert study.with_companions(own) == [own, *header, str(tmp_path / "mask.mat")]
+    assert with_companions(own) == [own, *header, str(tmp_path / "mask.mat")]

@@ -12,7 +12,7 @@ import yaml
 
 from firstlevel import texts
 from firstlevel.plan import config as configs
-from firstlevel.plan import study
+from firstlevel.plan import model, study, table
 from firstlevel.stage import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -130,14 +130,14 @@ def test_every_error_of_a_config_is_told_at_once():
 def test_moment_of_a_volume_is_asked_of_sidecars_where_there_are_any(asked, of_bids, of_others):
     """Auto keeps nilearn's start of a scan where no sidecar can tell; a number is a number everywhere."""
     design = f"design: {{slice_time_ref: {asked}}}"
-    assert study.slice_time_ref(checked(BIDS + design)) == of_bids
-    assert study.slice_time_ref(checked(MINIMAL_FACES + design)) == of_others
+    assert model.slice_time_ref(checked(BIDS + design)) == of_bids
+    assert model.slice_time_ref(checked(MINIMAL_FACES + design)) == of_others
 
 
 def test_default_moment_is_auto():
     """A study without sidecars keeps the numbers of nilearn's example."""
-    assert study.slice_time_ref(checked(MINIMAL)) == 0.0
-    assert study.slice_time_ref(checked(BIDS)) == "auto"
+    assert model.slice_time_ref(checked(MINIMAL)) == 0.0
+    assert model.slice_time_ref(checked(BIDS)) == "auto"
 
 
 @pytest.fixture
@@ -307,7 +307,7 @@ def test_brackets_in_a_folder_are_no_pattern(tmp_path, folder):
     for name in ("study1", "study[12]"):
         shutil.copytree(folder / "run-1", tmp_path / "both" / name / "run-1")
     (tmp_path / "both/study[12]/run-1/f010.img").unlink()
-    files = study._files("run-1/f*.img", tmp_path / "both/study[12]", "table")
+    files = table.files("run-1/f*.img", tmp_path / "both/study[12]", "table")
     assert [Path(file).parts[-3] for file in files] == ["study[12]"] * 4
 
 
@@ -316,7 +316,7 @@ def test_names_without_leading_zeros_are_an_error(tmp_path):
     for number in (1, 2, 10):
         (tmp_path / f"f{number}.nii").touch()
     with pytest.raises(InputError, match="not in the order of their numbers: f10.nii comes second"):
-        study._files("f*.nii", tmp_path, "table")
+        table.files("f*.nii", tmp_path, "table")
 
 
 def test_image_without_its_header_is_named(folder):
@@ -383,8 +383,8 @@ def test_censoring_by_a_column_needs_a_table(folder, design, key):
     by_affines = "design: {censor: {framewise_displacement: 0.5}}"
     config = checked(f"{TABLE}contrasts: {{a: listening}}\n{by_affines}")
     configs.check_contrasts(config, runs)
-    assert study.needs_motion(config)
-    assert not study.needs_motion(checked(MINIMAL))
+    assert model.needs_motion(config)
+    assert not model.needs_motion(checked(MINIMAL))
 
 
 def tables_of(folder, *headers):
@@ -428,8 +428,8 @@ def test_pattern_that_matches_in_some_runs_is_no_mistake(folder):
         "design: {confounds: ['*outlier*'], censor: {framewise_displacement: 0.5}}"
     )
     configs.check_contrasts(config, runs)
-    assert [study.needs_motion(config, run) for run in runs] == [True, False]
-    assert [study.confounds_of(config, run) for run in runs] == [[run.confounds] for run in runs]
+    assert [model.needs_motion(config, run) for run in runs] == [True, False]
+    assert [model.confounds_of(config, run) for run in runs] == [[run.confounds] for run in runs]
 
 
 def test_columns_of_a_table_without_a_header_go_by_number(folder):
@@ -582,4 +582,4 @@ def test_name_that_begins_with_a_tilde_is_no_home(tmp_path, monkeypatch, name):
     folder = tmp_path / f"{name} %s #1"
     folder.mkdir()
     (folder / "run.nii").write_bytes(b"")
-    assert study._files(f"{name} %s #1/run.nii", Path(), "runs.tsv") == (str(folder / "run.nii"),)
+    assert table.files(f"{name} %s #1/run.nii", Path(), "runs.tsv") == (str(folder / "run.nii"),)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from firstlevel.plan import summary
-from firstlevel.plan.study import NOT_SELECTED, LeftOut, Run, grouped
+from firstlevel.plan.runs import NOT_SELECTED, LeftOut, Run, grouped
 from firstlevel.reporting import study_page
 
 STUDY = {

@@ -12,6 +12,7 @@ import yaml
 from firstlevel.io import headers, images
 from firstlevel.plan import config as configs
 from firstlevel.plan import study, unlike
+from firstlevel.plan.runs import LEFT_OUT, grouped
 from firstlevel.stage import InputError
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text())
@@ -152,7 +153,7 @@ def test_the_study_says_what_becomes_of_unlike_runs(tmp_path, layout):
     config = layout(tmp_path / "b", runs, unlike_runs="leave_out")
     kept, [one] = planned(config)
     assert [run.run for run in kept] == ["2", "3"]
-    assert (one.subject, one.task, one.run, one.status) == ("01", "faces", "1", study.LEFT_OUT)
+    assert (one.subject, one.task, one.run, one.status) == ("01", "faces", "1", LEFT_OUT)
     assert "12 x 14 x 3 voxels of 3 x 3 x 4 mm, repetition time 2 s; they: 12 x 14 x 8" in one.reason
     kept, _ = planned(layout(tmp_path / "c", runs[:2], unlike_runs="leave_out"))
     assert [run.run for run in kept] == ["1"]
@@ -300,6 +301,6 @@ def test_unlike_runs_of_many_subjects_are_left_out_for_one_reason(tmp_path):
         runs = [image_of(slab, affine_of(shape=slab, centre=centre)) for centre in (lower, lower, upper)]
         config = by_bids(tmp_path / "study", runs, subject=subject, unlike_runs="leave_out")
     _, left_out = planned(config)
-    [(reason, group)] = study.grouped(left_out)
+    [(reason, group)] = grouped(left_out)
     assert len(group) == 3
     assert "of another region" in reason

@@ -13,9 +13,20 @@ import yaml
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
+from firstlevel.plan import model, runs
 from firstlevel.plan import config as configs
 from firstlevel.io import headers
-from firstlevel.plan import clock, isolation, kernels, places, preprocessed, provenance, study, summary, unlike
+from firstlevel.plan import (
+    clock,
+    isolation,
+    kernels,
+    places,
+    preprocessed,
+    provenance,
+    study,
+    summary,
+    unlike,
+)
 from firstlevel.io import events, given_fsl, tables
 from firstlevel.stage import InputError, code_digest, of_the_system
 
@@ -76,7 +87,7 @@ if workflow.is_main_process and not workflow.dryrun:
 FOLDERS, CONFIG_FILES = provenance.folders(config), provenance.of_config(config)
 LEFT_OUT_OF_SUBJECT = {}
 for each in LEFT_OUT:
-    if each.status == study.LEFT_OUT and each.subject:
+    if each.status == runs.LEFT_OUT and each.subject:
         LEFT_OUT_OF_SUBJECT.setdefault(each.subject, []).append(
             [provenance.left_out(each.path, FOLDERS), provenance.relative(each.reason, FOLDERS)]
         )
@@ -85,13 +96,13 @@ F_CONTRASTS = [name for name in config["contrasts"] if name not in T_CONTRASTS]
 
 LABEL = "[A-Za-z0-9+]+"
 # The wildcards session and run hold their whole part of a name, such as _ses-pre or _dir-LR_run-1, or nothing.
-SESSION = study.session_in_names(config)
+SESSION = model.session_in_names(config)
 SUBJECT_LABEL = f"sub-{{subject}}{SESSION}_task-{{task}}"
 RUN_LABEL = "sub-{subject}{session}_task-{task}{run}"
 SUBJECT = f"sub-{{subject}}/{SUBJECT_LABEL}"
 RUN = f"sub-{{subject}}/{RUN_LABEL}"
 RUN_ENTITIES = [
-    *(entity for entity in study.OTHERS if any(entity in dict(run.others) for run in RUNS)),
+    *(entity for entity in runs.OTHERS if any(entity in dict(run.others) for run in RUNS)),
     "run",
 ]
 LABELLED_RUN = f"{LABEL}(?=/.*({'|'.join(f'_{e}-' for e in [*RUN_ENTITIES, *['ses'] * (not SESSION)])}))"
@@ -273,7 +284,7 @@ def background(wildcards):
 
 def confounds(wildcards):
     """Confounds table of a run, where the model asks for columns of it."""
-    return study.confounds_of(config, row(wildcards))
+    return model.confounds_of(config, row(wildcards))
 
 
 def motion_table(wildcards):
@@ -292,7 +303,7 @@ def confounds_json(wildcards):
 
 def motion(wildcards):
     """What moved in a run, where the model asks for it; designs then wait for the resampled run."""
-    asked = study.needs_motion(config, row(wildcards))
+    asked = model.needs_motion(config, row(wildcards))
     return f"<results>/{RUN}_desc-resampled_bold.json".format(**wildcards) if asked else []
 
 
@@ -311,7 +322,7 @@ def own_mask(wildcards):
         return []
     if config["mask"] == "derivatives":
         return [run.mask for run in runs_of(wildcards)]
-    return study.with_companions(config["mask"])
+    return runs.with_companions(config["mask"])
 
 
 def field_of_view(wildcards):
@@ -346,7 +357,7 @@ def title(wildcards):
         "session": wildcards.get("session", SESSION).removeprefix("_ses-"),
         "task": wildcards.get("task", ""),
     }
-    labels |= study.entities_in(wildcards.get("run", ""))
+    labels |= runs.entities_in(wildcards.get("run", ""))
     return ", ".join([f"sub-{wildcards.subject}", *(f"{e} {label}" for e, label in labels.items() if label)])
 
 
@@ -364,7 +375,7 @@ def columns(kind):
         if not HAS_SESSIONS:
             del of["session"]
         if of["run"] is not None:
-            of["run"] = study.run_label(study.entities_in(of["run"])) or ""
+            of["run"] = runs.run_label(runs.entities_in(of["run"])) or ""
         if of.get("session") is not None:
             of["session"] = of["session"].removeprefix("_ses-")
         cells = {entity: of[entity] or "n/a" for entity in of if of[entity] is not None}
@@ -557,7 +568,7 @@ def reasons_left_out():
             len(group),
             [Path(provenance.left_out(one.path, FOLDERS)).name for one in group[: summary.N_EXAMPLES]],
         ]
-        for reason, group in study.grouped(LEFT_OUT)
+        for reason, group in runs.grouped(LEFT_OUT)
     ]
 
 

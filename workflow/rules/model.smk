@@ -29,7 +29,7 @@ rule make_design_matrix:
         n_scans=n_scans,
         repetition_time=of_run("repetition_time"),
         repetition_time_decides=config["study"]["repetition_time_decides"],
-        slice_time_ref=study.slice_time_ref(config),
+        slice_time_ref=model.slice_time_ref(config),
         hrf_model=config["design"]["hrf_model"],
         sampling=config["design"]["sampling"],
         derivative_step=config["design"]["derivative_step"],

@@ -12,7 +12,7 @@ import yaml
 
 from firstlevel import stage
 from firstlevel.io import tables
-from firstlevel.plan.study import entities_in
+from firstlevel.plan.runs import entities_in
 from firstlevel.quality import verdicts
 from firstlevel.reporting import methods, pages
 from firstlevel.reporting.pages import Picture

@@ -18,10 +18,10 @@ from typing import Any
 
 from firstlevel import texts
 from firstlevel.io import spm_affines
-from firstlevel.plan import bids_choice, bids_files, bids_rows, fetched, study
+from firstlevel.plan import bids_choice, bids_files, bids_rows, fetched, model
 from firstlevel.plan.bids_files import LABEL, Entities, File, Level
 from firstlevel.plan.bids_rows import Found
-from firstlevel.plan.study import NOT_SELECTED, LeftOut, Run
+from firstlevel.plan.runs import LEFT_OUT, NOT_SELECTED, OTHERS, LeftOut, Run, grouped, plain
 from firstlevel.stage import InputError
 
 FEW = 2000
@@ -82,9 +82,9 @@ def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
         if isinstance(run, Run):
             runs.append(run)
         else:
-            status = NOT_SELECTED if run == bids_choice.PREPROCESSED_TAKEN else study.LEFT_OUT
+            status = NOT_SELECTED if run == bids_choice.PREPROCESSED_TAKEN else LEFT_OUT
             rows.append(bids_rows.row(image, run, status))
-    runs, bare = _one_form_of_labels(runs, study.session_in_names(config))
+    runs, bare = _one_form_of_labels(runs, model.session_in_names(config))
     rows += bare
     images = [*own, *raw_images]
     rows += bids_rows.without_derivative(raw_images, own, derived, choice)
@@ -113,7 +113,7 @@ def _raw_levels(raw: Mapping[tuple[str, str], list[Level]], entities: Entities) 
 
 def _told(rows: Iterable[LeftOut]) -> str:
     """Reasons with their first example, the commonest first."""
-    groups = [*study.grouped(rows), *study.grouped(rows, NOT_SELECTED)]
+    groups = [*grouped(rows), *grouped(rows, NOT_SELECTED)]
     told = []
     for _, group in groups[:6]:
         more = f" and {len(group) - 1} more" if len(group) > 1 else ""
@@ -127,7 +127,7 @@ def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[st
         return row
     name = row.path.rpartition("/")[2]
     has_image = choice.run_of(bids_files.entities_of(name.rpartition("_")[0])) in represented
-    return row._replace(status=NOT_SELECTED if has_image else study.LEFT_OUT)
+    return row._replace(status=NOT_SELECTED if has_image else LEFT_OUT)
 
 
 def _one_form_of_labels(runs: Sequence[Run], session: str) -> tuple[list[Run], list[LeftOut]]:
@@ -161,7 +161,7 @@ def _root(path: str, key: str) -> Path:
             expected="the folder that holds sub-01, sub-02, ...",
             remedy=f"did you mean {below[0]}?" if below else "correct the path",
         )
-    return Path(study.plain(path, f"config key {key}", None))
+    return Path(plain(path, f"config key {key}", None))
 
 
 def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[str, str], list[LeftOut]]:
@@ -309,7 +309,7 @@ def _run(
     tables = [level.confounds for level in levels]
     confounds = bids_files.nearest(tables, {**entities, "desc": "confounds"})
     confounds = confounds or bids_files.nearest(tables, entities, bids_files.OF_DERIVATIVES)
-    if (key := study.confounds_key(config)) and not confounds:
+    if (key := model.confounds_key(config)) and not confounds:
         return f"has no confounds table, and {key} asks for columns of it"
     if key and len(confounds) > 1:
         return f"has two confounds tables: {confounds[0].name}, {confounds[1].name}"
@@ -355,7 +355,7 @@ def _run(
         mask=masks[0].path if len(masks) == 1 else None,
         others=tuple(
             (entity, labels[entity])
-            for entity in study.OTHERS
+            for entity in OTHERS
             if entity in config["study"]["bids"]["run_entities"] and entity in labels
         ),
     )

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from firstlevel.plan import bids_choice, bids_files, study
+from firstlevel.plan import bids_choice, bids_files
 from firstlevel.plan.bids_files import LABEL, Entities, File, Level
-from firstlevel.plan.study import LeftOut
+from firstlevel.plan.runs import LEFT_OUT, LeftOut
 
 ROW = ("sub", "ses", "task", "run")
 """Entities that name a row of the run table; all others choose one image for it."""
@@ -20,7 +20,7 @@ NO_FOLDER = "the name of the folder" + NO_LABEL
 Found = tuple[File, list[Level]]
 
 
-def row(file: File, reason: str, status: str = study.LEFT_OUT) -> LeftOut:
+def row(file: File, reason: str, status: str = LEFT_OUT) -> LeftOut:
     """What is told of a file that makes no run."""
     labels = file.labels
     subject, session, task, run = (labels.get(entity) for entity in ROW)
@@ -71,7 +71,7 @@ def without_derivative(
         if key in there:
             continue
         there.add(key)
-        reason, status = choice.not_of_subset(image) or ("has no preprocessed image", study.LEFT_OUT)
+        reason, status = choice.not_of_subset(image) or ("has no preprocessed image", LEFT_OUT)
         levels = derived.get((image.entities["sub"], image.entities.get("ses", "")))
         if levels and (near := next((one for one in levels[-1].surfaces if same_run(one, image)), None)):
             reason += f" but one of surfaces ({near.name})"

@@ -17,7 +17,9 @@ from firstlevel.glm import expressions, regressors
 from firstlevel.glm.regressors import DRIFT
 from firstlevel.io import confounds, contents, events, given_designs, spm_affines, tables
 from firstlevel.plan import fetched
-from firstlevel.plan.study import FACES, Run, confounds_key, needs_motion, plain
+from firstlevel.plan.model import confounds_key, needs_motion
+from firstlevel.plan.named import FACES
+from firstlevel.plan.runs import Run, plain
 from firstlevel.stage import InputError
 
 REFERENCE = "see config/README.md"

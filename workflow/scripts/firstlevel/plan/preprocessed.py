@@ -12,7 +12,7 @@ from typing import Any
 from firstlevel import texts
 from firstlevel.io import tables
 from firstlevel.plan import fetched
-from firstlevel.plan.study import Run, entities_in
+from firstlevel.plan.runs import Run, entities_in
 from firstlevel.stage import InputError
 
 IMAGES = ("_desc-preproc_T1w.nii.gz", "_desc-preproc_T1w.nii")

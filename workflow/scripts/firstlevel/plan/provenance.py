@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import texts
-from firstlevel.plan.study import COMPANIONS, WORDS, LeftOut, Run
+from firstlevel.plan.model import WORDS
+from firstlevel.plan.runs import COMPANIONS, LeftOut, Run
 
 NAME = "sourcedata.tsv"
 COLUMNS = ("subject", "session", "task", "run", "kind", "file", "sha256")

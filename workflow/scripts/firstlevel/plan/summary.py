@@ -10,16 +10,7 @@ from typing import Any, NamedTuple
 
 from firstlevel.io import tables
 from firstlevel.plan import provenance
-from firstlevel.plan.study import (
-    LEFT_OUT,
-    NOT_SELECTED,
-    OTHERS,
-    LeftOut,
-    Run,
-    entities_in,
-    grouped,
-    run_label,
-)
+from firstlevel.plan.runs import LEFT_OUT, NOT_SELECTED, OTHERS, LeftOut, Run, entities_in, grouped, run_label
 from firstlevel.stage import InputError
 from firstlevel.texts import visible
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from firstlevel.io import headers, spm_affines, tables
 from firstlevel.io.headers import Header, Vector
-from firstlevel.plan.study import LeftOut, Run, nothing_missing
+from firstlevel.plan.runs import LeftOut, Run, nothing_missing
 from firstlevel.stage import InputError
 
 KEY = "config key study.unlike_runs"

@@ -1,0 +1,170 @@
+"""Runs of a study, and what of it makes none: what every source gives. Standard library."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from firstlevel import texts
+from firstlevel.io import spm_affines
+from firstlevel.stage import InputError
+
+NAME = re.compile(r"\bsub-[^\s,;:()]+")
+COMPANIONS = (".hdr", spm_affines.SUFFIX)
+"""What lies beside an image: the header of a pair, SPM's affines."""
+OTHERS = ("acq", "ce", "rec", "dir")
+"""Entities that may tell runs apart beside run, in the order of file names, where they stand before it."""
+LEFT_OUT, NOT_SELECTED = "left out", "not selected"
+"""What becomes of that which makes no run: it should, or the config does not ask for it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of the run table.
+
+    Attributes
+    ----------
+    subject, session, task, run : labels; session and run may be absent.
+    bold : a 4D image, or 3D images in time order, each with what lies beside it (the ``.hdr`` of a pair,
+        a ``.mat`` of its name, where SPM keeps affines); or one folder of 3D images.
+    events : events table (``.tsv``), SPM's multiple conditions (``.mat``), or a folder or pattern of FSL's or
+        AFNI's files, one per condition; empty where the model needs none.
+    confounds : table of confounds, one row per scan.
+    repetition_time : seconds; None leaves it to header and sidecars, which must agree; the name of one of
+        them (``header``, ``sidecar``) decides for it.
+    sidecars : JSON files that hold for the run, the nearest last.
+    mask : the run's own brain mask.
+    others : further entities that tell the run apart from others, such as ``("dir", "LR")``.
+    onset_unit : ``s`` or ``scans``; None stands for s in events tables and for scans in ``.mat`` files.
+    design : a ready-made design matrix, which is taken as it is; events are none then.
+    design_part : which session of that file is the run's, and how many runs of its subject name the file.
+    """
+
+    subject: str
+    session: str | None
+    task: str
+    run: str | None
+    bold: tuple[str, ...]
+    events: str
+    confounds: str | None
+    repetition_time: float | str | None
+    sidecars: tuple[str, ...] = ()
+    mask: str | None = None
+    onset_unit: str | None = None
+    others: tuple[tuple[str, str], ...] = ()
+    design: str | None = None
+    design_part: tuple[int, int] = (1, 1)
+
+    @property
+    def label(self) -> str | None:
+        """What tells the run apart within its session: 1, or dir-LR_run-1 where others do, too."""
+        return run_label({**dict(self.others), **({"run": self.run} if self.run else {})})
+
+    def is_labelled_beside(self, session: str) -> bool:
+        """Whether its names differ from those of its subject, which may have the session, too."""
+        return self.label is not None or (self.session is not None and not session)
+
+    @property
+    def name(self) -> str:
+        """Labels as a reader says them."""
+        return ", ".join(f"{entity} {label}" for entity, label in self.entities.items())
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The images of the run, without what lies beside them."""
+        return tuple(file for file in self.bold if not file.endswith(COMPANIONS))
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The first image, with what lies beside it."""
+        beside = itertools.takewhile(lambda file: file.endswith(COMPANIONS), self.bold[1:])
+        return (self.bold[0], *beside)
+
+    @property
+    def entities(self) -> dict[str, str]:
+        """Labels by BIDS entity name, without the absent ones."""
+        labels = {"subject": self.subject, "session": self.session, "task": self.task}
+        labels |= {**dict(self.others), "run": self.run}
+        return {entity: label for entity, label in labels.items() if label is not None}
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """Values of the wildcards in file names, where session and run bear their prefix or are nothing.
+
+        The run is all that tells it apart within its session: _dir-LR_run-1.
+        """
+        session = f"_ses-{self.session}" if self.session is not None else ""
+        run = "".join(f"_{entity}-{label}" for entity, label in self.others)
+        run += f"_run-{self.run}" if self.run is not None else ""
+        return {"subject": self.subject, "session": session, "task": self.task, "run": run}
+
+
+def entities_in(name: str) -> dict[str, str]:
+    """Entities of a file name: sub-01_task-faces_bold.nii.gz gives sub and task."""
+    return dict(part.split("-", 1) for part in name.partition(".")[0].split("_") if "-" in part)
+
+
+def run_label(entities: Mapping[str, str]) -> str | None:
+    """Label of a run, with the other entities that tell it apart where there are any."""
+    others = [f"{entity}-{entities[entity]}" for entity in OTHERS if entity in entities]
+    if not others:
+        return entities.get("run")
+    return "_".join([*others, *([f"run-{entities['run']}"] if "run" in entities else [])])
+
+
+class LeftOut(NamedTuple):
+    """A file or folder of a study that makes no run, and why; labels where its name says them."""
+
+    path: str
+    reason: str
+    subject: str | None = None
+    session: str | None = None
+    task: str | None = None
+    run: str | None = None
+    status: str = LEFT_OUT
+
+
+def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[str, list[LeftOut]]]:
+    """What makes no run by reason, the commonest first; names of files in reasons do not tell them apart."""
+    groups: dict[str, list[LeftOut]] = {}
+    for one in left_out:
+        if one.status == status:
+            groups.setdefault(NAME.sub("sub-...", one.reason), []).append(one)
+    told = [(group[0].reason if len(group) == 1 else reason, group) for reason, group in groups.items()]
+    return sorted(told, key=lambda one: -len(one[1]))
+
+
+def nothing_missing(left_out: Sequence[LeftOut]) -> None:
+    """Raise InputError where something is left out, with the reasons and how often."""
+    if groups := grouped(left_out):
+        told = "; ".join(f"{len(group)} x {reason} ({Path(group[0].path).name})" for reason, group in groups)
+        raise InputError(
+            "config key study.on_missing",
+            f"is error, and {sum(len(group) for _, group in groups)} files or folders make no run: {told}",
+            expected="a run of every image, events table and subject that study.bids asks for",
+            remedy="complete them, name them in study.bids.exclude, or set study.on_missing: warn",
+        )
+
+
+def with_companions(image: str) -> list[str]:
+    """An image with its header, of a pair, and with SPM's affines where they lie beside it."""
+    header = [str(Path(image).with_suffix(".hdr"))] if image.endswith(".img") else []
+    affines = spm_affines.beside(Path(image))
+    return [image, *header, *([str(affines)] if affines else [])]
+
+
+def plain(path: str, where: Path | str, row: int | None) -> str:
+    """Return a path that Snakemake takes as it is, without wildcards, path variables, control characters."""
+    if odd := texts.odd_in(path):
+        raise InputError(
+            where,
+            f"the path {path} {odd}",
+            expected="a path of UTF-8 text, without {names} or <names>",
+            remedy="rename the file or folder",
+            row=row,
+        )
+    return str(Path(path).absolute()) if path.startswith("~") else path  # nibabel takes ~ for a home
