@@ -8,6 +8,7 @@ from statsmodels.regression.linear_model import OLS
 
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
+from firstlevel.glm import noise
 from firstlevel.glm.dependence import factorise
 from firstlevel.io.tables import Event
 
@@ -99,12 +100,12 @@ def dense_expectation(matrix, rho):
 def test_expected_autocorrelation_is_the_ratio_of_traces(matrix):
     """E[e_t e_{t-1}] / E[e_t^2] = tr(R D R V) / tr(R V), also where regressors repeat."""
     for design in (matrix, np.hstack([matrix, matrix[:, :2]])):
-        expected = [dense_expectation(matrix, rho) for rho in glm.RHOS]
-        found = glm.expected_autocorrelation(factorise(design).basis)
+        expected = [dense_expectation(matrix, rho) for rho in noise.RHOS]
+        found = noise.expected_autocorrelation(factorise(design).basis)
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     # without regressors nothing is lost but what the ends of the run leave out
-    bare = glm.expected_autocorrelation(factorise(np.zeros((N_SCANS, 1))).basis)
-    np.testing.assert_allclose(bare, glm.RHOS * (N_SCANS - 1) / N_SCANS, rtol=0, atol=1e-12)
+    bare = noise.expected_autocorrelation(factorise(np.zeros((N_SCANS, 1))).basis)
+    np.testing.assert_allclose(bare, noise.RHOS * (N_SCANS - 1) / N_SCANS, rtol=0, atol=1e-12)
 
 
 def test_corrected_ar1_is_the_rho_that_explains_the_residuals(matrix, raw):
@@ -134,9 +135,27 @@ def test_corrected_ar1_is_the_rho_that_explains_the_residuals(matrix, raw):
     assert abs((ours.ar1 - truth).mean()) < 0.02 < 0.05 < -(plain.ar1 - truth).mean()
 
 
-def test_corrected_fit_matches_statsmodels_given_rho(matrix, raw):
-    """With its rho, betas, variance, R2 and covariance are those of series whitened in plain sight."""
-    ours = glm.fit(raw, glm.Design.of(matrix), "ar1_corrected")
+def test_pooled_ar1_is_the_rho_that_explains_the_mean_autocorrelation(matrix, raw):
+    """One coefficient for all voxels, found by bisection on dense matrices; blocks have that of all."""
+    residuals = raw - matrix @ np.linalg.pinv(matrix) @ raw
+    observed = np.mean(np.sum(residuals[1:] * residuals[:-1], axis=0) / np.sum(residuals**2, axis=0))
+    rho = scipy.optimize.brentq(lambda rho: dense_expectation(matrix, rho) - observed, -0.98, 0.98)
+    model = glm.Design.of(matrix)
+    whole = glm.fit(raw, model, "ar1_pooled")
+    assert len(set(whole.ar1)) == 1
+    assert abs(whole.ar1[0] - rho) < 0.0051
+    run = noise.prepare("ar1_pooled", model.factors.basis, lambda: observed)
+    part = glm.fit(raw[:, :7], model, "ar1_pooled", run)
+    np.testing.assert_allclose(part.beta, whole.beta[:, :7], rtol=1e-9, atol=1e-12)
+    with pytest.raises(ValueError, match="whole mask"):
+        noise.prepare("ar1_pooled", model.factors.basis)
+
+
+@pytest.mark.parametrize("name", noise.MODELS)
+def test_every_noise_model_whitens_by_its_coefficient(matrix, raw, name):
+    """With its rho, betas, residual variance and R2 are those of series whitened in plain sight."""
+    ours = glm.fit(raw, glm.Design.of(matrix), name)
+    assert (ours.ar1 != 0).any() == noise.MODELS[name].whitens
     for voxel in range(0, N_VOXELS, 37):
         series, rho = raw[:, voxel], ours.ar1[voxel]
         white_y = np.r_[series[0], series[1:] - rho * series[:-1]]
@@ -157,13 +176,13 @@ def test_corrected_ar1_rises_with_what_is_observed_where_little_freedom_is_left(
         rho = glm.fit(data, glm.Design.of(design), "ar1_corrected").ar1
         e = data - design @ np.linalg.pinv(design) @ data
         observed = np.sum(e[1:] * e[:-1], axis=0) / np.sum(e**2, axis=0)
-        expected = np.array([dense_expectation(design, value) for value in glm.RHOS])
+        expected = np.array([dense_expectation(design, value) for value in noise.RHOS])
         turns += (np.diff(expected) < 0).any()
         assert np.abs(rho).max() <= 0.99
         if dof > 1:  # with one, all residuals have the same shape
             assert (np.diff(rho[np.argsort(observed)]) >= 0).all()
             within = (observed > expected[80]) & (observed < expected[118])
-            nearest = np.interp(observed[within], expected[80:119], glm.RHOS[80:119])
+            nearest = np.interp(observed[within], expected[80:119], noise.RHOS[80:119])
             np.testing.assert_allclose(rho[within], nearest, rtol=0, atol=0.0051)
     assert turns
 

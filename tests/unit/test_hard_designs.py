@@ -8,7 +8,7 @@ import pytest
 from statsmodels.regression.linear_model import GLS, OLS
 
 from compute_contrast import compute_contrast
-from firstlevel.glm import contrasts
+from firstlevel.glm import contrasts, noise
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
 from firstlevel.glm.dependence import factorise
@@ -53,7 +53,7 @@ def t_of(data, matrix, weights, noise_model="ols"):
     return contrasts.t_over_runs([fit], [np.atleast_2d(weights)]), fit
 
 
-def noise(rng, n_voxels=40):
+def noisy(rng, n_voxels=40):
     series = rng.standard_normal((N_SCANS, n_voxels))
     series[1:] += 0.4 * series[:-1]
     return 800 + 8 * series
@@ -69,7 +69,7 @@ def test_hard_confounds_give_the_t_of_unit_columns(kind):
     task = of_task()
     matrix = np.hstack([task, *extra])
     n_repeated = 0 if kind == "36 parameters" else fmriprep_cosines().shape[1]
-    data = noise(rng) + 4 * task[:, :1]
+    data = noisy(rng) + 4 * task[:, :1]
     weights = np.eye(1, matrix.shape[1])
     result, fit = t_of(data, matrix, weights)
     unit = matrix / np.linalg.norm(matrix, axis=0)
@@ -88,12 +88,12 @@ def test_hard_confounds_give_the_t_of_unit_columns(kind):
     assert len(fit.design.factors.dependent_columns()) == n_repeated
 
 
-@pytest.mark.parametrize("noise_model", ["ar1", "ar1_corrected"])
+@pytest.mark.parametrize("noise_model", [name for name, one in noise.MODELS.items() if one.whitens])
 def test_whitened_t_of_hard_confounds_equals_gls(noise_model):
     """With the coefficient found, t is that of statsmodels' GLS with the same covariance, at every voxel."""
     rng = np.random.default_rng(4)
     matrix = np.hstack([of_task(), thirty_six_parameters(rng)])
-    data = noise(rng)
+    data = noisy(rng)
     result, fit = t_of(data, matrix, np.eye(1, matrix.shape[1]), noise_model)
     unit = matrix / np.linalg.norm(matrix, axis=0)
     for voxel in range(0, data.shape[1], 9):
@@ -105,13 +105,13 @@ def test_whitened_t_of_hard_confounds_equals_gls(noise_model):
 
 
 @pytest.mark.parametrize("power", [-12, -8, -3, 3, 8, 12])
-@pytest.mark.parametrize("noise_model", ["ols", "ar1"])
+@pytest.mark.parametrize("noise_model", noise.MODELS)
 def test_scale_of_any_column_changes_no_t(power, noise_model):
     """A column times 10^k: the same t of every column, degrees of freedom and estimable contrasts."""
     rng = np.random.default_rng(5)
     matrix = np.hstack([of_task(), rng.standard_normal((N_SCANS, 2))])
     matrix = np.column_stack([matrix, matrix[:, 0] + matrix[:, -1]])
-    data, p = noise(rng, 5), matrix.shape[1]
+    data, p = noisy(rng, 5), matrix.shape[1]
     before = factorise(matrix)
     for column in (0, 1, 5, p - 2, p - 1):
         scaled = matrix.copy()
@@ -143,7 +143,7 @@ def test_scale_of_any_column_changes_no_t(power, noise_model):
 def test_copy_of_a_column_changes_no_other_t_and_is_named():
     """Of each column in turn, exact or rounded in the 10th decimal."""
     rng = np.random.default_rng(6)
-    matrix, data = of_task(), noise(rng, 5)
+    matrix, data = of_task(), noisy(rng, 5)
     p = matrix.shape[1]
     for column in range(p):
         for copy in (matrix[:, column], np.round(matrix[:, column], 10), -1e5 * matrix[:, column]):
@@ -224,19 +224,19 @@ def test_perfect_fit_has_no_noise_to_test_against():
     """A series that the design spans leaves rounding, which is no noise: sigma2 is 0, not 1e-28."""
     matrix = of_task()
     data = matrix @ np.random.default_rng(9).standard_normal((matrix.shape[1], 4)) + 850
-    for noise_model in ("ols", "ar1", "ar1_corrected"):
+    for noise_model in noise.MODELS:
         result, fit = t_of(data, matrix, np.eye(1, matrix.shape[1]), noise_model)
         np.testing.assert_array_equal(fit.estimates.sigma2, 0.0)
         np.testing.assert_array_equal(result.z, 0.0)
 
 
-@pytest.mark.parametrize("noise_model", ["ols", "ar1"])
+@pytest.mark.parametrize("noise_model", noise.MODELS)
 def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_model):
     """From a table of confounds to the map of t: 36 parameters, and fMRIPrep's cosines beside our drift."""
     rng = np.random.default_rng(10)
     affine, shape = np.diag([3.0, 3.0, 3.0, 1.0]), (3, 3, 2)
     task = of_task()
-    data = (noise(rng, 18) + 4 * task[:, :1]).astype(np.float32)
+    data = (noisy(rng, 18) + 4 * task[:, :1]).astype(np.float32)
     nib.Nifti1Image(data.T.reshape(*shape, N_SCANS), affine).to_filename(tmp_path / "b.nii")
     images.write_image(tmp_path / "mask.nii", np.ones(shape, np.uint8), affine)
     confounds = np.hstack([thirty_six_parameters(rng), fmriprep_cosines()])

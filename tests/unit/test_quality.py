@@ -15,6 +15,7 @@ from statsmodels.stats.outliers_influence import variance_inflation_factor
 from statsmodels.tsa.stattools import acf
 
 from firstlevel.glm import fit as glm
+from firstlevel.glm import noise
 from firstlevel.glm.dependence import factorise
 from firstlevel.image import motion
 from firstlevel.quality import measures as quality
@@ -193,7 +194,7 @@ def test_clean_level_is_what_the_design_leaves_of_white_noise(design):
     everything = np.ones(100, dtype=bool)
     matrix = design.to_numpy()
     found = quality.white_noise_through(matrix, 0.0, everything, LAGS)
-    expected = glm.expected_autocorrelation(factorise(matrix).basis)[len(glm.RHOS) // 2]
+    expected = noise.expected_autocorrelation(factorise(matrix).basis)[len(noise.RHOS) // 2]
     # a ratio of sums against the ratio of their expectations, over 2000 series: 0.01
     print(f"lag-1 of white noise after the design {found.lag1.mean():.4f}, by traces {expected:.4f}")
     assert abs(found.lag1.mean() - expected) < 0.01

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from firstlevel import stage
 from firstlevel.glm import fit as glm
-from firstlevel.glm.fit import NoiseModel
+from firstlevel.glm import noise
+from firstlevel.glm.sums import sums_over_time
 from firstlevel.io import images, tables
 from firstlevel.io.images import Grid, Series
 from firstlevel.stage import InputError
@@ -37,7 +38,7 @@ def fit_glm(
     ar1: Path,
     rsquared: Path,
     sidecar: Path,
-    noise_model: NoiseModel,
+    noise_model: str,
     signal_scaling: Scaling,
     design_json: Path,
     field_of_view: Path | None = None,
@@ -66,17 +67,16 @@ def fit_glm(
         ar1=np.empty(n_voxels),
         rsquared=np.empty(n_voxels),
     )
-    expected = None
-    if noise_model == "ar1_corrected":
-        expected = glm.expected_autocorrelation(model.factors.basis)
     covered = np.ones(n_voxels, dtype=bool)
     if field_of_view:
         covered = images.read_mask(field_of_view).T[inside.T]
+    basis = model.factors.basis
+    run = noise.prepare(noise_model, basis, lambda: _autocorrelation(bold, inside, covered, basis))
     total, n_had, n_constant, centred = 0.0, 0, 0, np.zeros(0, dtype=bool)
     for voxels, raw in images.blocks(bold, inside):
         block = raw.astype(np.float64)
         scaled = glm.percent_signal_change(block) if signal_scaling == "voxel" else block
-        fitted = glm.fit(scaled, model, noise_model, expected)
+        fitted = glm.fit(scaled, model, noise_model, run)
         constant = _is_constant(raw)
         has = covered[voxels] & ~constant
         maps.beta[:, voxels] = fitted.beta * has
@@ -151,9 +151,21 @@ def _check_shape(bold: Path, matrix: glm.FloatArray, inside: np.ndarray, design:
         )
 
 
-def _check_steps(design_json: Path, noise_model: NoiseModel) -> None:
+def _autocorrelation(
+    bold: Path, inside: np.ndarray, covered: npt.NDArray[np.bool_], basis: glm.FloatArray
+) -> float:
+    """Mean over the voxels that the run has of the lag-1 autocorrelation of their residuals."""
+    total, count = 0.0, 0
+    for voxels, raw in images.blocks(bold, inside):
+        has = covered[voxels] & ~_is_constant(raw)
+        observed = noise.observed_autocorrelation(sums_over_time(basis, raw[:, has].astype(np.float64)))
+        total, count = total + float(observed.sum()), count + observed.size
+    return total / max(count, 1)
+
+
+def _check_steps(design_json: Path, noise_model: str) -> None:
     """AR(1) noise takes one step between any two scans."""
-    if noise_model != "ols" and not tables.read_json(design_json).get("EqualSteps", True):
+    if noise.MODELS[noise_model].whitens and not tables.read_json(design_json).get("EqualSteps", True):
         raise InputError(
             design_json,
             f"the scans come at unequal steps, and the noise model {noise_model} takes equal ones",

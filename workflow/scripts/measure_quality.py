@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from firstlevel import stage
-from firstlevel.glm import dependence
+from firstlevel.glm import dependence, noise
 from firstlevel.image import motion
 from firstlevel.io import images, tables
 from firstlevel.io.images import Float32Array, FloatArray, Grid
@@ -200,7 +200,7 @@ def _residuals(
     noise_model: str,
 ) -> dict[str, Any]:
     """Whiteness before and after whitening, each beside what white noise shows after the same design."""
-    whitened = noise_model != "ols"
+    whitened = noise.MODELS[noise_model].whitens
     content: dict[str, Any] = {"NoiseModel": noise_model, "Whitened": whitened, "Lags": lags}
     content["Level"] = quality.LEVEL
     content["HistogramEdges"] = quality.EDGES.round(6).tolist()

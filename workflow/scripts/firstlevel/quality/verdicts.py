@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from firstlevel.glm import noise
+
 COLUMNS = ("run", "contrast", "measure", "value", "limit", "verdict", "sentence")
 NOTHING = "n/a"
 FINE, LOOK, UNKNOWN = WORDS = ("fine", "look", "n/a")
@@ -222,7 +224,7 @@ def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str
     if residuals["Whitened"]:
         better = (
             "an AR(1) model does not hold there"
-            if model == "ar1_corrected"
+            if noise.MODELS[model].is_corrected
             else "consider glm.noise_model: ar1_corrected"
         )
         return residuals["After"], "whitened residuals", better

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from firstlevel.glm import noise
+
 REFERENCES = {
     "ari": "Rosenblatt JD, Finos L, Weeda WD, Solari A, Goeman JJ (2018). All-resolutions inference "
     "for brain imaging. NeuroImage 181:786-796. "
@@ -390,15 +392,11 @@ def _fit(config: Mapping[str, Any], n_runs: int) -> list[Sentence]:
         "spm_global": "in percent of SPM's global mean over the run",
         "none": "in the units of the images",
     }[glm["signal_scaling"]]
-    noise = {
-        "ols": "white noise (ordinary least squares)",
-        "ar1": "AR(1) noise, its coefficient estimated per voxel from the residuals and truncated to 0.01",
-        "ar1_corrected": "AR(1) noise, its coefficient estimated per voxel and corrected for the design",
-    }[glm["noise_model"]]
+    model = noise.MODELS[glm["noise_model"]]
     found = [
         Sentence(
-            f"A general linear model was fitted to each run and voxel, {scaling}, with {noise}.",
-            ("glm",) if glm["noise_model"] == "ols" else ("glm", "ar1"),
+            f"A general linear model was fitted to each run and voxel, {scaling}, with {model.sentence}.",
+            ("glm", "ar1") if model.whitens else ("glm",),
         )
     ]
     if n_runs > 1:

@@ -1,0 +1,201 @@
+"""Models of the noise by name: how each estimates AR(1) coefficients, and what the methods text says of it.
+
+To add one that whitens by AR(1): a function and an entry of MODELS, its name in the schema of the config, a
+sentence in config/README.md. Arrays only; symbols as in :mod:`firstlevel.glm.sums`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from firstlevel.glm.sums import FloatArray, Sums
+
+BoolArray = npt.NDArray[np.bool_]
+
+AR1_STEP = 0.01
+"""AR(1) coefficients are truncated toward zero to this step, as nilearn's ``run_glm`` does."""
+RHOS = np.arange(-99, 100) / 100
+"""Values of a corrected AR(1) coefficient. Its standard error, sqrt((1 - rho^2) / n), is far above a step."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a model knows of a whole run before it sees a block of voxels.
+
+    Attributes
+    ----------
+    n_scans : number of scans.
+    expected : :func:`expected_autocorrelation` of the design, where the model asks for it.
+    pooled : mean over the mask of the residuals' lag-1 autocorrelation, where the model asks for it.
+    """
+
+    n_scans: int
+    expected: FloatArray | None = None
+    pooled: float | None = None
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """One way to estimate the AR(1) coefficient of each voxel.
+
+    Attributes
+    ----------
+    coefficients : of the sums of a block of voxels, (v,).
+    sentence : what the noise is called in the methods text.
+    whitens : whether the data are whitened, which needs scans at equal steps.
+    needs_expected, is_pooled : what of :class:`Run` it needs; a pooled model reads the data twice.
+    is_corrected : whether it allows for what the design removes from the noise.
+    """
+
+    coefficients: Callable[[Sums, Run], FloatArray]
+    sentence: str
+    whitens: bool = True
+    needs_expected: bool = False
+    is_pooled: bool = False
+    is_corrected: bool = False
+
+
+def prepare(name: str, basis: FloatArray, autocorrelation: Callable[[], float] | None = None) -> Run:
+    """What the model of this name needs of a run, computed once.
+
+    Parameters
+    ----------
+    basis : (n, r), of the design.
+    autocorrelation : gives the mean over the mask of :func:`observed_autocorrelation`, which costs a
+        reading of the data.
+    """
+    model = MODELS[name]
+    if model.is_pooled and autocorrelation is None:
+        raise ValueError(f"{name} needs the autocorrelation of the whole mask")
+    return Run(
+        n_scans=len(basis),
+        expected=expected_autocorrelation(basis) if model.needs_expected else None,
+        pooled=autocorrelation() if model.is_pooled and autocorrelation else None,
+    )
+
+
+def _white(sums: Sums, run: Run) -> FloatArray:
+    return np.zeros_like(sums.squares)
+
+
+def _as_nilearn(sums: Sums, run: Run) -> FloatArray:
+    return ar1_coefficients(run.n_scans, sums)
+
+
+def _corrected(sums: Sums, run: Run) -> FloatArray:
+    assert run.expected is not None
+    return corrected_ar1_coefficients(observed_autocorrelation(sums), sums.squares > 0, run.expected)
+
+
+def _pooled(sums: Sums, run: Run) -> FloatArray:
+    assert run.expected is not None
+    assert run.pooled is not None
+    observed = np.full_like(sums.squares, run.pooled)
+    return corrected_ar1_coefficients(observed, sums.squares > 0, run.expected)
+
+
+def ar1_coefficients(n_scans: int, sums: Sums) -> FloatArray:
+    """Lag-1 autocorrelation of the OLS residuals of each voxel, truncated toward zero to 0.01.
+
+    (v,), dimensionless. 0 where there is no residual variance.
+
+    Notes
+    -----
+    Yule-Walker of order 1, (sum e_t e_{t-1} / (n - 1)) / (sum e_t^2 / n), the estimator of nilearn's
+    ``run_glm`` after Worsley et al. 2002, NeuroImage 15:1-15.
+    """
+    variance, covariance = sums.squares / n_scans, sums.products / (n_scans - 1)
+    rho = np.zeros_like(variance)
+    np.divide(covariance, variance, out=rho, where=variance > 0)
+    steps = round(1 / AR1_STEP)
+    truncated: FloatArray = np.trunc(rho * steps) / steps
+    return truncated
+
+
+def expected_autocorrelation(basis: FloatArray) -> FloatArray:
+    """Lag-1 autocorrelation that the OLS residuals of AR(1) noise have on average, one for each of RHOS.
+
+    Lower than rho: the fit takes slow noise for drift and responses. `basis` is the design's, (n, r).
+
+    Notes
+    -----
+    Residuals e = R y, R = I - QQ' with an orthonormal basis Q of the design, have E[e'e] = tr(R V) and
+    E[sum e_t e_{t-1}] = tr(R D R V), with D = (L + L') / 2 of the lag L and V_st = rho^|s-t|: the equations
+    of Worsley et al. 2002, NeuroImage 15:1-15, with V whole rather than to its first lag. A trace with V is a
+    sum over diagonals. As R D R = D - QH' - HQ' with H = DQ - Q (Q'DQ) / 2, these are correlations of
+    columns, by FFT: no (n, n) matrix is made.
+    """
+    n_scans = len(basis)
+    neighbours = np.zeros_like(basis)
+    neighbours[:-1] += basis[1:] / 2
+    neighbours[1:] += basis[:-1] / 2
+    other = neighbours - basis @ (basis.T @ neighbours) / 2
+    squares = -_lagged_sums(basis, basis)
+    products = -_lagged_sums(basis, other) - _lagged_sums(other, basis)
+    squares[0] += n_scans
+    products[1] += (n_scans - 1) / 2
+    powers = RHOS[:, None] ** np.arange(n_scans)
+    powers[:, 1:] *= 2  # either side of the diagonal
+    expected: FloatArray = (powers @ products) / (powers @ squares)
+    return expected
+
+
+def observed_autocorrelation(sums: Sums) -> FloatArray:
+    """Lag-1 autocorrelation of the residuals of each voxel, (v,); 0 where there is no residual variance."""
+    observed = np.zeros_like(sums.squares)
+    np.divide(sums.products, sums.squares, out=observed, where=sums.squares > 0)
+    return observed
+
+
+def corrected_ar1_coefficients(observed: FloatArray, varies: BoolArray, expected: FloatArray) -> FloatArray:
+    """AR(1) coefficient of the noise whose residuals have, on average, the autocorrelation `observed`, (v,).
+
+    `expected` is :func:`expected_autocorrelation` of the design. Rounded to the nearest of RHOS, 0 where
+    nothing `varies`.
+    """
+    middle = len(RHOS) // 2
+    falls = np.flatnonzero(np.diff(expected) <= 0)  # a design of very few degrees of freedom, far from 0
+    low = max(falls[falls < middle] + 1, default=0)
+    high = min(falls[falls >= middle], default=len(RHOS) - 1)
+    branch = slice(low, high + 1)
+    rho = np.interp(observed, expected[branch], RHOS[branch])
+    rounded: FloatArray = np.where(varies, np.round(rho * 100) / 100, 0.0)
+    return rounded
+
+
+def _lagged_sums(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Sum of a_t b_{t+k} over time and columns, for each lag k from 0 to n - 1."""
+    n_scans = len(a)
+    spectrum = np.sum(
+        np.conj(np.fft.rfft(a, 2 * n_scans, axis=0)) * np.fft.rfft(b, 2 * n_scans, axis=0), axis=1
+    )
+    sums: FloatArray = np.fft.irfft(spectrum, 2 * n_scans)[:n_scans]
+    return sums
+
+
+MODELS = {
+    "ols": NoiseModel(_white, "white noise (ordinary least squares)", whitens=False),
+    "ar1": NoiseModel(
+        _as_nilearn,
+        "AR(1) noise, its coefficient estimated per voxel from the residuals and truncated to 0.01",
+    ),
+    "ar1_corrected": NoiseModel(
+        _corrected,
+        "AR(1) noise, its coefficient estimated per voxel and corrected for the design",
+        needs_expected=True,
+        is_corrected=True,
+    ),
+    "ar1_pooled": NoiseModel(
+        _pooled,
+        "AR(1) noise, with one coefficient for all voxels, from the mean autocorrelation of their residuals, "
+        "corrected for the design",
+        needs_expected=True,
+        is_pooled=True,
+        is_corrected=True,
+    ),
+}
+"""By the names of the config key glm.noise_model."""
