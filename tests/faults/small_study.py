@@ -17,8 +17,8 @@ from compute_mean_image import compute_mean_image
 from extract_events import extract_events
 from firstlevel import stage
 from firstlevel.io import given_fsl
+from firstlevel.plan import checks, model, schema, study, unlike
 from firstlevel.plan import config as configs
-from firstlevel.plan import model, study, unlike
 from firstlevel.plan.runs import with_companions
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
@@ -102,11 +102,11 @@ def analyse(folder):
 
 
 def _analyse():
-    configs.check_keys(["config.yaml"])
+    schema.check_keys(["config.yaml"])
     config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
     configs.check_config(config, SCHEMA)
     runs, _ = unlike.settle(config, study.run_table(config, "data")[0])
-    configs.check_contrasts(config, runs)
+    checks.check_contrasts(config, runs)
     subject = Path(f"results/sub-{runs[0].subject}")
     subject.mkdir(parents=True)
     names = [subject / "sub-{subject}{session}_task-{task}{run}".format(**run.wildcards) for run in runs]
@@ -159,7 +159,7 @@ def _analyse():
             mask=mask,
             stat=Path(f"{name}{statistic}_statmap.nii.gz"),
             sidecar=Path(f"{subject}/contrast-{label}_statmap.json"),
-            rows=configs.rows_of(expression),
+            rows=checks.rows_of(expression),
             statistic=statistic,
             label=label,
             weights=config["fixed_effects"]["weights"],

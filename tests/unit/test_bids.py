@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from firstlevel import texts
-from firstlevel.plan import bids, model, study, summary
+from firstlevel.plan import bids, checks, model, study, summary
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import LeftOut, entities_in
 from firstlevel.stage import InputError
@@ -226,11 +226,11 @@ def test_condition_that_the_first_subject_lacks_can_be_tested(raw):
     }
     configs.check_config(config, SCHEMA)
     runs, _ = bids.find_runs(config)
-    configs.check_contrasts(config, runs)
+    checks.check_contrasts(config, runs)
     with pytest.raises(
         InputError, match="(?s)no run of the study has a regressor 'eror'.*did you mean 'error'"
     ):
-        configs.check_contrasts(config | {"contrasts": {"a": "eror"}}, runs)
+        checks.check_contrasts(config | {"contrasts": {"a": "eror"}}, runs)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from firstlevel.io import events, tables
 from firstlevel.io.events import Modulator, Rules
 from firstlevel.io.spm_conditions import read_spm_conditions
 from firstlevel.io.tables import Event
-from firstlevel.plan import config as configs
+from firstlevel.plan import checks
 from firstlevel.plan.runs import Run
 from firstlevel.stage import InputError
 from make_design_matrix import _modulators
@@ -56,7 +56,7 @@ def planned(place, **study):
         "design": {"modulators": modulators},
     }
     run = Run("01", None, "x", None, ("b.nii",), str(place), None, 2.0)
-    return configs._conditions(config, run)
+    return checks._conditions(config, run)
 
 
 PLAIN = [(10.0, 5.0, "faces"), (30.0, 5.0, "houses")]
@@ -235,7 +235,7 @@ def test_accents_are_one_name_in_every_form(tmp_path, form):
     assert written(tmp_path, HEADER + f"1\t1\t{name}\n", conditions={other: [other]})[0] == [
         (1.0, 1.0, "café")
     ]
-    assert configs.names_of(f"'{other}'") == configs.names_of(other) == ["café"]
+    assert checks.names_of(f"'{other}'") == checks.names_of(other) == ["café"]
 
 
 # ------------------------------------------------------------------------------------------ modulators
@@ -344,7 +344,7 @@ def test_condition_of_modulators_exists_in_some_run(tmp_path):
     }
     run = Run("01", None, "x", None, ("b.nii",), str(tmp_path / "e.tsv"), None, 2.0)
     with pytest.raises(InputError, match="did you mean 'gambles'"):
-        configs._check_modulators(config, [run])
+        checks._check_modulators(config, [run])
 
 
 def test_old_modulation_of_plain_rows_may_be_missing(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 
 from firstlevel.io import confounds, contents, events, given_designs, headers, images, spm_affines, tables
 from firstlevel.io import spm_conditions as conditions
-from firstlevel.plan import config, places, table
+from firstlevel.plan import config, places, schema, table
 from firstlevel.stage import InputError
 
 SECONDS = 5.0
@@ -343,7 +343,7 @@ def test_cells_in_cells_do_not_crash_their_reader(here):
 def test_config_of_hundreds_of_levels_is_a_message(here, depth):
     """Of YAML or JSON, in the file and as Snakemake gives it."""
     with pytest.raises(InputError, match="hundreds deep"):
-        config.check_keys([here("c.yaml", "[" * depth + "]" * depth)])
+        schema.check_keys([here("c.yaml", "[" * depth + "]" * depth)])
     given = {}
     inner = given
     for _ in range(depth):

@@ -15,8 +15,7 @@ from test_study import checked
 import report_subject
 from firstlevel.io import given_fsl, tables
 from firstlevel.io.given_designs import located, read
-from firstlevel.plan import config as configs
-from firstlevel.plan import model, study
+from firstlevel.plan import checks, model, study
 from firstlevel.reporting import methods
 from firstlevel.stage import InputError
 from make_design_matrix import make_design_matrix
@@ -601,7 +600,7 @@ def runs_of(rows, more="", contrasts="{a: faces}", header="subject\ttask\trun\tb
         f"contrasts: {contrasts}\n{more.partition('|')[2]}"
     )
     runs = study.run_table(config, "data")[0]
-    configs.check_contrasts(config, runs)
+    checks.check_contrasts(config, runs)
     return config, runs
 
 
@@ -618,7 +617,7 @@ def test_run_table_names_designs_and_needs_no_events(folder):
     header = "subject\ttask\trun\tbold"
     config, runs = runs_of(without, ", design: 'own-{run}.csv'", header=header)
     assert [run.design for run in runs] == ["own-1.csv", "own-2.csv"]
-    assert configs.contrasts_of(config, runs[0]) == ["a"]
+    assert checks.contrasts_of(config, runs[0]) == ["a"]
     for contrast in ("{a: face}", "{a: drift_1}"):
         with pytest.raises(InputError, match=r"(?s)contrasts\.a: no run .*one of: faces, constant"):
             runs_of(BOTH, contrasts=contrast)
@@ -631,7 +630,7 @@ def test_runs_that_name_one_file_take_its_sessions_in_their_order(folder, two_ru
     for pattern, parts in (("X.xmat.1D", [(1, 2), (2, 2)]), ("X.xmat.1D#{run}", [(1, 0), (2, 0)])):
         config, runs = runs_of(rows, f", design: '{pattern}'", "{a: \"'faces#0'\"}", header)
         assert [(run.design, run.design_part) for run in runs] == [("X.xmat.1D", part) for part in parts]
-        assert "Run#2Pol#0" in configs.regressors_of(config, runs[1])
+        assert "Run#2Pol#0" in checks.regressors_of(config, runs[1])
     _, runs = runs_of(rows, ", design: own-1.csv", header=header)
     assert [run.design for run in runs] == ["own-1.csv", "own-1.csv"]
     with pytest.raises(InputError, match="holds 2 sessions, and 1 runs of the subject name it"):
@@ -675,8 +674,8 @@ def test_designs_made_and_given_stand_beside_each_other(folder):
     rows = [(*BOTH[0], "no-such-events.tsv", "c.tsv"), (*BOTH[1][:4], "n/a", "e.tsv", "c.tsv")]
     header = "subject\ttask\trun\tbold\tdesign\tevents\tconfounds"
     config, runs = runs_of(rows, "|design: {confounds: [rot_x]}", header=header)
-    assert configs.regressors_of(config, runs[0]) == ["faces", "constant"]
-    assert "rot_x" in configs.regressors_of(config, runs[1])
+    assert checks.regressors_of(config, runs[0]) == ["faces", "constant"]
+    assert "rot_x" in checks.regressors_of(config, runs[1])
     assert [model.confounds_of(config, run) for run in runs] == [[], ["c.tsv"]]
 
 
@@ -696,7 +695,7 @@ def test_bids_run_without_its_design_is_left_out(tmp_path, monkeypatch):
     assert [(one.subject, one.reason) for one in left_out] == [
         ("02", "has no design matrix: there is no file that study.design names")
     ]
-    configs.check_contrasts(config, runs)
+    checks.check_contrasts(config, runs)
 
 
 def test_session_behind_a_file_is_no_part_of_a_name_that_is_there(tmp_path):

@@ -9,7 +9,7 @@ from test_study import CONTRASTS, SCHEMA
 
 from firstlevel.io import spm_affines
 from firstlevel.io.images import Grid, Series
-from firstlevel.plan import bids, study
+from firstlevel.plan import bids, checks, study
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import with_companions
 from firstlevel.stage import InputError
@@ -203,14 +203,14 @@ def test_motion_of_one_image_is_known_where_spm_has_written_it(run):
     """Regressors of motion are allowed; with a .mat of something else, or none, they are not."""
     config, runs = rows(run.parent, "run.nii")
     assert [path.rpartition("/")[2] for path in runs[0].bold] == ["run.nii", "run.mat"]
-    configs.check_contrasts(config, runs)
+    checks.check_contrasts(config, runs)
     scipy.io.savemat(run.with_suffix(".mat"), OTHER["conditions"])
     with pytest.raises(InputError, match=r"run\.nii\), whose header has one affine"):
-        configs.check_contrasts(config, runs)
+        checks.check_contrasts(config, runs)
     run.with_suffix(".mat").unlink()
     config, runs = rows(run.parent, "run.nii")
     with pytest.raises(InputError, match="has one affine for all volumes"):
-        configs.check_contrasts(config, runs)
+        checks.check_contrasts(config, runs)
 
 
 def test_pair_of_files_is_one_image_without_motion(tmp_path):
@@ -218,7 +218,7 @@ def test_pair_of_files_is_one_image_without_motion(tmp_path):
     nib.Nifti1Pair(np.zeros((5, 4, 3, 6), np.int16), AFFINE).to_filename(tmp_path / "run.img")
     config, runs = rows(tmp_path, "run.img")
     with pytest.raises(InputError, match="has one affine for all volumes"):
-        configs.check_contrasts(config, runs)
+        checks.check_contrasts(config, runs)
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])

@@ -11,8 +11,8 @@ import scipy.io
 import yaml
 
 from firstlevel import texts
+from firstlevel.plan import checks, model, schema, study, table
 from firstlevel.plan import config as configs
-from firstlevel.plan import model, study, table
 from firstlevel.stage import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
     text = (ROOT / "config" / name).read_text()
     config = checked(text if "\nstudy:" in text else MINIMAL_FACES + text)
     runs = study.run_table(config, "data")[0]
-    configs.check_contrasts(config, runs)
+    checks.check_contrasts(config, runs)
     assert [run.run for run in runs] == ["1", "2"]
 
 
@@ -229,7 +229,7 @@ def test_unknown_regressor_lists_the_known_ones_and_the_nearest(folder):
     with pytest.raises(
         InputError, match=r"contrasts.a: no run of the study has a regressor 'listenign'"
     ) as error:
-        configs.check_contrasts(config, runs)
+        checks.check_contrasts(config, runs)
     assert "one of: listening, listening_derivative" in str(error.value)
     assert "did you mean 'listening'?" in str(error.value)
 
@@ -237,9 +237,9 @@ def test_unknown_regressor_lists_the_known_ones_and_the_nearest(folder):
 def test_derivatives_are_regressors_only_where_the_hrf_has_them(folder):
     """What can be named follows from the HRF model."""
     runs = rows(folder)
-    configs.check_contrasts(checked(TABLE + "contrasts: {a: listening_derivative, b: drift_1}"), runs)
+    checks.check_contrasts(checked(TABLE + "contrasts: {a: listening_derivative, b: drift_1}"), runs)
     with pytest.raises(InputError, match="listening_derivative"):
-        configs.check_contrasts(
+        checks.check_contrasts(
             checked(TABLE + "contrasts: {a: listening_derivative}\ndesign: {hrf_model: spm}"), runs
         )
 
@@ -247,7 +247,7 @@ def test_derivatives_are_regressors_only_where_the_hrf_has_them(folder):
 def test_confounds_need_a_table(folder):
     """Columns of confounds without a table of them stop before any job."""
     with pytest.raises(InputError, match="design.confounds"):
-        configs.check_contrasts(checked(MINIMAL + "design: {confounds: [rot_x]}"), rows(folder))
+        checks.check_contrasts(checked(MINIMAL + "design: {confounds: [rot_x]}"), rows(folder))
 
 
 def test_unpacked_spm_data_are_used_as_they_are(tmp_path):
@@ -275,8 +275,8 @@ def test_condition_that_one_run_lacks_is_no_mistake(folder):
     config = checked(
         TABLE + "contrasts: {a: listening, b: [listening - rest], c: rest_derivative, d: drift_1}"
     )
-    configs.check_contrasts(config, runs)
-    assert [configs.contrasts_of(config, run) for run in runs] == [["a", "d"], ["c", "d"]]
+    checks.check_contrasts(config, runs)
+    assert [checks.contrasts_of(config, run) for run in runs] == [["a", "d"], ["c", "d"]]
 
 
 def test_precision_weights_need_the_exact_f():
@@ -297,9 +297,9 @@ def test_conditions_of_one_s_own_mat_file_are_its_names(folder):
             folder / f"e{run}.mat", {"names": np.array(["left", "right"], object), "onsets": onsets}
         )
     runs = rows(folder, {"events": "e1.mat"}, {"events": "e2.mat"})
-    configs.check_contrasts(checked(TABLE + "contrasts: {a: left - right}"), runs)
+    checks.check_contrasts(checked(TABLE + "contrasts: {a: left - right}"), runs)
     with pytest.raises(InputError, match="has a regressor 'faces'"):
-        configs.check_contrasts(checked(TABLE + "contrasts: {a: faces}"), runs)
+        checks.check_contrasts(checked(TABLE + "contrasts: {a: faces}"), runs)
 
 
 def test_brackets_in_a_folder_are_no_pattern(tmp_path, folder):
@@ -344,10 +344,10 @@ def test_names_of_fir_motion_and_confounds_by_pattern_are_regressors(folder):
     runs = rows(folder, {"confounds": "c1.tsv"}, {"confounds": "c2.tsv", "bold": "run-1/f*.img"})
     model = "design: {hrf_model: fir, fir_delays: [1, 3], confounds: ['trans_*'], motion_regressors: 24}\n"
     good = "{a: listening_delay_1 + listening_delay_3, b: trans_y, c: motion_yaw_difference}"
-    configs.check_contrasts(checked(f"{TABLE}{model}contrasts: {good}"), runs)
+    checks.check_contrasts(checked(f"{TABLE}{model}contrasts: {good}"), runs)
     for name in ("listening", "listening_delay_0", "rot_x", "motion_yaw_cubed"):
         with pytest.raises(InputError, match=f"no run of the study has a regressor '{name}'"):
-            configs.check_contrasts(checked(f"{TABLE}{model}contrasts: {{a: {name}}}"), runs)
+            checks.check_contrasts(checked(f"{TABLE}{model}contrasts: {{a: {name}}}"), runs)
 
 
 def test_conditions_by_name_are_the_regressors_and_their_trial_types_exist(folder):
@@ -355,16 +355,16 @@ def test_conditions_by_name_are_the_regressors_and_their_trial_types_exist(folde
     (folder / "e2.tsv").write_text("onset\tduration\ttrial_type\n1\t1\thearing\n2\t1\trest\n")
     runs = rows(folder)
     merged = TABLE[:-2] + ", conditions: {sound: [listening, hearing]}}\n"
-    configs.check_contrasts(checked(merged + "contrasts: {a: sound_derivative}"), runs)
+    checks.check_contrasts(checked(merged + "contrasts: {a: sound_derivative}"), runs)
     with pytest.raises(InputError, match="no run of the study has a regressor 'listening'"):
-        configs.check_contrasts(checked(merged + "contrasts: {a: listening}"), runs)
+        checks.check_contrasts(checked(merged + "contrasts: {a: listening}"), runs)
     alone = merged.replace("[listening, hearing]", "[listening]")
     config = checked(alone + "contrasts: {a: sound}")
-    configs.check_contrasts(config, runs)
-    assert [configs.contrasts_of(config, run) for run in runs] == [["a"], []]
+    checks.check_contrasts(config, runs)
+    assert [checks.contrasts_of(config, run) for run in runs] == [["a"], []]
     wrong = merged.replace("hearing", "hering") + "contrasts: {a: sound}"
     with pytest.raises(InputError, match="conditions.sound: no run has the trial type 'hering'") as error:
-        configs.check_contrasts(checked(wrong), runs)
+        checks.check_contrasts(checked(wrong), runs)
     assert "did you mean 'hearing'?" in str(error.value)
 
 
@@ -379,10 +379,10 @@ def test_censoring_by_a_column_needs_a_table(folder, design, key):
     """Censoring by affines needs none; by a column it stops before any job, and names the key."""
     runs = rows(folder, {}, {"bold": "run-1/f*.img"})
     with pytest.raises(InputError, match=f"config key {key}: .* has no table of confounds"):
-        configs.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
+        checks.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
     by_affines = "design: {censor: {framewise_displacement: 0.5}}"
     config = checked(f"{TABLE}contrasts: {{a: listening}}\n{by_affines}")
-    configs.check_contrasts(config, runs)
+    checks.check_contrasts(config, runs)
     assert model.needs_motion(config)
     assert not model.needs_motion(checked(MINIMAL))
 
@@ -417,7 +417,7 @@ def test_typos_in_names_of_confounds_are_told_before_any_job(folder, design, wor
     """Run by run, with the table, the key, how many runs lack it, and what is near."""
     runs = tables_of(folder, ["trans_x", "csf", "a_comp"], ["trans_x", "csf"])
     with pytest.raises(InputError, match=words):
-        configs.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
+        checks.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
 
 
 def test_pattern_that_matches_in_some_runs_is_no_mistake(folder):
@@ -427,7 +427,7 @@ def test_pattern_that_matches_in_some_runs_is_no_mistake(folder):
         f"{TABLE}contrasts: {{a: listening, b: motion_outlier00}}\n"
         "design: {confounds: ['*outlier*'], censor: {framewise_displacement: 0.5}}"
     )
-    configs.check_contrasts(config, runs)
+    checks.check_contrasts(config, runs)
     assert [model.needs_motion(config, run) for run in runs] == [True, False]
     assert [model.confounds_of(config, run) for run in runs] == [[run.confounds] for run in runs]
 
@@ -436,12 +436,12 @@ def test_columns_of_a_table_without_a_header_go_by_number(folder):
     """A name says what is there instead."""
     runs = tables_of(folder, ["0.1", "0.2"])
     config = checked(f"{TABLE}contrasts: {{a: column_2}}\ndesign: {{confounds: ['*']}}")
-    configs.check_contrasts(config, runs[:1])
+    checks.check_contrasts(config, runs[:1])
     config = checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {{confounds: [trans_x]}}")
     with pytest.raises(
         InputError, match="no header, so that its columns go by number(.|\n)*column_1, column_2"
     ):
-        configs.check_contrasts(config, runs[:1])
+        checks.check_contrasts(config, runs[:1])
 
 
 def test_motion_from_affines_needs_an_affine_per_volume(folder):
@@ -449,7 +449,7 @@ def test_motion_from_affines_needs_an_affine_per_volume(folder):
     runs = rows(folder)
     for design in ("{motion_regressors: 6}", "{censor: {framewise_displacement: 0.5}}"):
         with pytest.raises(InputError, match=r"run 2 is one image .*run-2\.nii.*one affine for all volumes"):
-            configs.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
+            checks.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
 
 
 def test_unit_of_onsets_comes_from_the_row(folder):
@@ -491,12 +491,12 @@ def test_modulators_are_regressors_that_contrasts_know(folder):
         "contrasts: {a: listening_rt}\ndesign: {hrf_model: spm + derivative, modulators: {listening: [rt]}}\n"
     )
     config, runs = checked(TABLE + design), rows(folder)
-    configs.check_contrasts(config, runs)
-    assert configs.regressors_of(config, runs[0])[:4] == [
+    checks.check_contrasts(config, runs)
+    assert checks.regressors_of(config, runs[0])[:4] == [
         "listening", "listening_derivative", "listening_rt", "listening_rt_derivative",
     ]  # fmt: skip
     with pytest.raises(InputError, match=r"design\.modulators\.listning: no run has events"):
-        configs.check_contrasts(checked(TABLE + design.replace("{listening:", "{listning:")), runs)
+        checks.check_contrasts(checked(TABLE + design.replace("{listening:", "{listning:")), runs)
 
 
 def test_events_may_be_a_folder_a_pattern_or_not_needed(folder):
@@ -506,18 +506,18 @@ def test_events_may_be_a_folder_a_pattern_or_not_needed(folder):
     for events in ("ev", "ev/*.txt"):
         runs = rows(folder, {"events": events})
         config = checked(TABLE + "contrasts: {a: listening}")
-        assert configs.regressors_of(config, runs[0])[0] == "listening"
+        assert checks.regressors_of(config, runs[0])[0] == "listening"
     with pytest.raises(InputError, match=r"(?s)has no events.*study\.events\.needed"):
         rows(folder, {"events": "n/a"})
     with pytest.raises(InputError, match="holds no file of events"):
-        configs.regressors_of(config, rows(folder, {"events": "ev/*.ev"})[0])
+        checks.regressors_of(config, rows(folder, {"events": "ev/*.ev"})[0])
     table = folder / "runs.tsv"
     table.write_text("subject\ttask\tbold\tevents\n01\ta\trun-2.nii\tn/a\n")
     more = f"study: {{source: table, table: {table}, repetition_time: 2.0, events: {{needed: false}}}}\n"
     config = checked(more + "contrasts: {a: constant}")
     [run], _ = study.run_table(config, "data")
     assert run.events == ""
-    assert configs.regressors_of(config, run) == ["constant"]
+    assert checks.regressors_of(config, run) == ["constant"]
 
 
 def test_run_whose_events_are_a_header_alone_is_left_out(folder):
@@ -560,7 +560,7 @@ def test_aliases_that_do_not_end_stop_at_once(tmp_path, text, message):
     """Nine to the power of forty values are counted, not made."""
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
-        configs.check_keys([tmp_path / "config.yaml"])
+        schema.check_keys([tmp_path / "config.yaml"])
 
 
 def test_config_may_use_aliases_and_come_through_a_pipe(tmp_path):
@@ -568,7 +568,7 @@ def test_config_may_use_aliases_and_come_through_a_pipe(tmp_path):
     (tmp_path / "config.yaml").write_text("a: &a {x: 1}\nb: *a\nc: *a\n")
     (tmp_path / "tabs.json").write_text('{\n\t"a": 1\n}\n')
     os.mkfifo(tmp_path / "pipe")
-    configs.check_keys([tmp_path / name for name in ("config.yaml", "tabs.json", "pipe")])
+    schema.check_keys([tmp_path / name for name in ("config.yaml", "tabs.json", "pipe")])
 
 
 @pytest.mark.parametrize("name", ["~", "~nobody_of_this_name", "~root", "./~", "~{}"])

@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
+from firstlevel.plan import checks, schema
 from firstlevel.plan import model, runs
 from firstlevel.plan import config as configs
 from firstlevel.io import headers
@@ -50,16 +51,16 @@ def stop_on_input_error(check, *arguments):
 def runs_of_study():
     """Rows of the run table and what is left out, from a config that holds against its schema."""
     if workflow.is_main_process:
-        configs.check_keys(workflow.configfiles)
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    configs.check_config(config, schema)
+        schema.check_keys(workflow.configfiles)
+    keys = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    configs.check_config(config, keys)
     runs, left_out = study.run_table(config, workflow.pathvars.apply("<data>"))
     # the plan asks and no job does again; a job has the runs of the plan
     if workflow.is_main_process or config["study"]["unlike_runs"] == "leave_out":
         runs, others = unlike.settle(config, runs)
         left_out = [*left_out, *others]
     if workflow.is_main_process:
-        configs.check_contrasts(config, runs)
+        checks.check_contrasts(config, runs)
         folders = {
             name: places.located(workflow.pathvars.apply(f"<{name}>"), name)
             for name in ("results", "logs", "benchmarks")
@@ -338,7 +339,7 @@ def fields_of_view(wildcards):
 
 def contrast_rows(wildcards):
     """Expressions of a contrast, one per row."""
-    return configs.rows_of(config["contrasts"][wildcards.contrast])
+    return checks.rows_of(config["contrasts"][wildcards.contrast])
 
 
 def statistic(wildcards):
@@ -423,7 +424,7 @@ def run_maps(wildcards):
 def testable(run):
     """Contrasts that the events of a run allow; none where the events are wrong, as their own job will tell."""
     try:
-        return configs.contrasts_of(config, run)
+        return checks.contrasts_of(config, run)
     except InputError:
         return []
 
@@ -513,7 +514,7 @@ def shown_tasks(wildcards):
         task: {
             "runs": [RUN_LABEL.format(**run.wildcards) for run in RUNS_OF_SUBJECT[wildcards.subject, task]],
             "start": SUBJECT_LABEL.format(subject=wildcards.subject, task=task),
-            "titles": {name: ", ".join(configs.rows_of(rows)) for name, rows in config["contrasts"].items()},
+            "titles": {name: ", ".join(checks.rows_of(rows)) for name, rows in config["contrasts"].items()},
             "over_t1w": config["figures"]["background"] in ("auto", "T1w")
             and t1w(RUNS_OF_SUBJECT[wildcards.subject, task][0]) is not None,
         }

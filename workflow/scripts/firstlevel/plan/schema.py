@@ -1,0 +1,164 @@
+"""A config against its JSON schema: defaults, kinds of values, keys with the nearest known one."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from firstlevel import texts
+from firstlevel.io import contents
+from firstlevel.stage import InputError
+
+REFERENCE = "see config/README.md"
+MOST_VALUES = 100_000
+"""Values that a config may hold, aliases written out."""
+
+
+def check_keys(files: Sequence[Path | str]) -> None:
+    """No key stands twice in one mapping of a config file, and no alias holds itself or too much.
+
+    YAML keeps the last of two keys without a word. A few lines of aliases can stand for millions of values.
+    """
+    import yaml
+
+    for file in files:
+        if not Path(file).is_file():  # a pipe, which Snakemake has read to its end
+            continue
+        with contextlib.suppress(yaml.YAMLError):  # Snakemake has read it, perhaps as JSON with tabs
+            try:
+                root = yaml.compose(contents.read(Path(file)).decode("utf-8-sig"))
+            except RecursionError:
+                raise too_deep(file) from None
+            if root is not None and _check_node(root, Path(file), {}) > MOST_VALUES:
+                raise InputError(
+                    file,
+                    f"its aliases stand for more than {MOST_VALUES} values",
+                    expected="a config that people can read",
+                    remedy="write out what is meant",
+                )
+
+
+def _check_node(node: Any, file: Path, sizes: dict[int, int | None]) -> int:
+    """Return how many values a node stands for; `sizes` are those of nodes by identity, None while within."""
+    if node.id == "scalar":
+        return 1
+    if id(node) in sizes:
+        if (known := sizes[id(node)]) is None:
+            raise InputError(
+                file,
+                "an alias holds itself",
+                expected="values that come to an end",
+                remedy="write out what is meant",
+                row=node.start_mark.line + 1,
+            )
+        return known
+    sizes[id(node)] = None
+    lines: dict[str, int] = {}
+    total = 1
+    for item in node.value:
+        key, value = item if node.id == "mapping" else (None, item)
+        if key is not None:
+            row, name = key.start_mark.line + 1, str(key.value)
+            if name in lines:
+                raise InputError(
+                    file,
+                    f"has the key {name!r} twice, first in row {lines[name]}",
+                    expected="each key once",
+                    remedy="rename or remove one of them",
+                    row=row,
+                )
+            lines[name] = row
+        total += _check_node(value, file, sizes)
+    sizes[id(node)] = total
+    return total
+
+
+def check_values(value: Any, key: str) -> None:
+    """Keys are text (YAML makes numbers of 1 and truth of yes), numbers are finite."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                raise InputError(
+                    f"config key {key or 'of the whole file'}",
+                    f"YAML takes the key {name!r} for a {type(name).__name__}",
+                    expected="text",
+                    remedy=f"put it into quotes or rename it: '{name}'",
+                )
+            check_values(inner, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"config key {key}", f"is {value}", expected="a finite number", remedy="correct it")
+
+
+def fill_defaults(instance: Any, schema: Mapping[str, Any]) -> None:
+    """Fill in, in place and at any depth, the defaults that a schema gives to keys left out."""
+    if not isinstance(instance, dict):
+        return
+    for key, subschema in schema.get("properties", {}).items():
+        if "default" in subschema and key not in instance:
+            instance[key] = copy.deepcopy(subschema["default"])
+        elif subschema.get("type") == "object" and "properties" in subschema:
+            instance.setdefault(key, {})
+        if key in instance:
+            fill_defaults(instance[key], subschema)
+
+
+def read_command_line(instance: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    """Numbers, lists and null that ``--config key={...}`` hands over as text, in place."""
+    for key, subschema in schema.get("properties", {}).items():
+        value = instance.get(key)
+        if isinstance(value, dict) and "properties" in subschema:
+            read_command_line(value, subschema)
+        elif isinstance(value, list) and "string" not in str(subschema):
+            instance[key] = [_plain(item) if isinstance(item, str) else item for item in value]
+        elif isinstance(value, float) and value.is_integer() and "integer" in str(subschema):
+            instance[key] = int(value)
+        elif (
+            isinstance(value, str)
+            and not {"enum", "pattern"} & subschema.keys()
+            and "string" not in str(subschema)
+        ):
+            instance[key] = _plain(value)
+
+
+def _plain(text: str) -> Any:
+    """What YAML makes of a text; the text itself where it is no YAML, for the schema to refuse."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return text
+
+
+def explained(error: Any) -> str:
+    """One line of a validation error: the key, and what is wrong with it."""
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = [name for name in error.instance if name not in known]
+        if not known:
+            return f"{key}: {error.message}"
+        lines = [
+            f"unknown key {'.'.join(filter(None, (key, name)))} ({texts.suggestion(name, known)}"
+            f"known here: {', '.join(known)})"
+            for name in unknown
+        ]
+        return "; ".join(lines)
+    problem = error.message
+    if error.validator in ("oneOf", "anyOf", "pattern"):
+        problem = f"{error.instance!r} does not fit"
+    return f"{key or 'the whole file'}: {problem} ({error.schema.get('description', error.validator)})"
+
+
+def too_deep(where: Path | str) -> InputError:
+    """Say that values nest deeper than Python follows."""
+    return InputError(
+        where,
+        "holds values in values in values, hundreds deep",
+        expected="a config that people can read",
+        remedy=REFERENCE,
+    )
