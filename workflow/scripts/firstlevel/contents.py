@@ -46,13 +46,17 @@ def opened(path: Path) -> BinaryIO:
     A pipe that took its place in between does not wait: nothing blocks.
     """
     check(path)
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  Path.open takes no opener
     try:
         _check_state(path, os.fstat(file.fileno()))
     except InputError:
         file.close()
         raise
     return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _check_state(path: Path, state: os.stat_result) -> None:
