@@ -100,7 +100,7 @@ CODE_EDITS = {
     "firstlevel/plotting/sections.py": FIGURES | {"plot_inference": 3, "plot_quality": 2},
     "firstlevel/plotting/viewer.py": {"plot_inference": 3} | PAGES,
     "firstlevel/io/tables.py": {"describe_dataset": 1} | EVENTS | RESAMPLING,
-    "firstlevel/io/derivative.py": {"describe_dataset": 1} | PAGES,
+    "firstlevel/io/derivative.py": {"describe_dataset": 1, "list_maps": 1} | PAGES,
     "firstlevel/quality/verdicts.py": JUDGED,
     "firstlevel/reporting/methods.py": PAGES,
     "firstlevel/reporting/study_page.py": PAGES,
