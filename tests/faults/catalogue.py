@@ -902,6 +902,11 @@ DESIGNS_REFUSED = [
     ),
 ]
 
+ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 9)
+)
+"""Nine lines of YAML, each nine times the one before."""
+
 LABELS_REFUSED = [
     Refused(
         "two rows with the same labels",
@@ -936,6 +941,41 @@ LABELS_REFUSED = [
         text("runs.tsv", "run-1/f*.img", "run-{1}/f*.img"),
         "runs.tsv, row 2",
         "no image matches run-{1}/f*.img",
+    ),
+    Refused(
+        "control character in a path, which a terminal would obey",
+        both(
+            lambda folder: (folder / "events1.tsv").rename(folder / "events\x1b[2J.tsv"),
+            text("runs.tsv", "events1.tsv", "events\x1b[2J.tsv"),
+        ),
+        "runs.tsv, row 2",
+        r"the path events\x1b[2J.tsv has a control character in its name",
+    ),
+    Refused(
+        "device in place of events",
+        lambda folder: ((folder / "events1.tsv").unlink(), (folder / "events1.tsv").symlink_to("/dev/null")),
+        "runs.tsv, row 2",
+        "there is no file events1.tsv",
+    ),
+    Refused(
+        "config whose alias holds itself",
+        lambda folder: whole(
+            "config.yaml", (folder / "config.yaml").read_text() + "quality: &own {dvars: *own}\n"
+        )(folder),
+        "config.yaml, row 14",
+        "an alias holds itself",
+    ),
+    Refused(
+        "config whose aliases stand for millions of values",
+        lambda folder: whole("config.yaml", (folder / "config.yaml").read_text() + ALIASES)(folder),
+        "config.yaml",
+        "its aliases stand for more than 100000 values",
+    ),
+    Refused(
+        "contrast with a # outside of quotes",
+        config("contrasts", {"a": "faces # - scrambled"}),
+        "config key contrasts.a",
+        "a # outside quotes",
     ),
     Refused(
         "a file that does not exist",
