@@ -3,7 +3,7 @@
 import pytest
 
 from catalogue import both, config, events, renamed, same, series
-from firstlevel.plan import study as studies
+from firstlevel.plan import table
 from small_study import analyse, contents, make, refusal
 
 
@@ -24,7 +24,7 @@ from small_study import analyse, contents, make, refusal
 )
 def test_gap_is_a_step_that_others_do_not_take(names, gap):
     """Numbers may begin anywhere, and grow by any step; times of day have none."""
-    assert studies._gap([f"run 2/{name}.img" for name in names]) == (
+    assert table._gap([f"run 2/{name}.img" for name in names]) == (
         gap and tuple(f"run 2/{name}.img" for name in gap)
     )
 
