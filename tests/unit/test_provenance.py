@@ -26,7 +26,8 @@ def test_folders_are_those_of_the_study_the_longest_first(tmp_path, monkeypatch)
         }
     }
     assert provenance.folders(config) == sorted(
-        {f"{tmp_path}/link/raw", f"{tmp_path}/disk/raw", str(tmp_path)}, key=lambda folder: -len(folder)
+        {f"{tmp_path}/link/raw", f"{tmp_path}/disk/raw", str(tmp_path)},
+        key=lambda folder: (-len(folder), folder),
     )
 
 

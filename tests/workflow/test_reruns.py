@@ -104,7 +104,8 @@ CODE_EDITS = {
     "firstlevel/quality/verdicts.py": JUDGED,
     "firstlevel/reporting/methods.py": PAGES,
     "firstlevel/reporting/study_page.py": PAGES,
-    "firstlevel/plan/study.py": PAGES,
+    "firstlevel/plan/study.py": {},
+    "firstlevel/plan/runs.py": PAGES,
     "firstlevel/plan/config.py": {},
 }
 

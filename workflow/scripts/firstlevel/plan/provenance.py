@@ -36,7 +36,7 @@ def folders(config: Mapping[str, Any]) -> list[str]:
     if of_study["source"] == "bids":
         given += [of_study["bids"]["path"], of_study["bids"]["derivatives"]]
     found = {os.fspath(form) for one in (*filter(None, given), ".") for form in _forms(Path(one))}
-    return sorted(found - {"/"}, key=lambda folder: -len(folder))
+    return sorted(found - {"/"}, key=lambda folder: (-len(folder), folder))
 
 
 def _forms(folder: Path) -> tuple[Path, Path]:
