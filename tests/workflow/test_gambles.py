@@ -14,6 +14,8 @@ from conftest import Study
 from fmriprep_study import SHAPE, SPACE, brain, image, save
 from nilearn.glm.first_level import compute_regressor, make_first_level_design_matrix
 
+pytestmark = pytest.mark.slow
+
 SUBJECT, TASK, N_RUNS, N_SCANS, N_EVENTS = "001", "MGT", 4, 150, 20
 MODULATORS = ("gain", "loss", "RT")
 TRUTH = {"gambles": 1.5, "gain": 0.06, "loss": -0.09, "RT": 0.5}

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from conftest import Study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory, small_study):
