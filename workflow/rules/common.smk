@@ -543,7 +543,9 @@ def summarise(tell=True):
         print(lines, file=sys.stderr)
     sidecars = {run.name: folder / f"{RUN}_desc-resampled_bold.json".format(**run.wildcards) for run in RUNS}
     tables.write_table(
-        folder / provenance.NAME, provenance.COLUMNS, provenance.rows(RUNS, sidecars, FOLDERS, CONFIG_FILES)
+        folder / provenance.NAME,
+        provenance.COLUMNS,
+        provenance.rows(RUNS, sidecars, FOLDERS, CONFIG_FILES, LEFT_OUT),
     )
     return rows
 

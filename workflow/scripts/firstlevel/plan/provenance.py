@@ -148,8 +148,8 @@ def rows(
     runs: Iterable[Run],
     sidecars: Mapping[str, Path],
     folders: Sequence[str],
-    config_files: Mapping[str, str] | None = None,
-    without_run: Iterable[LeftOut] = (),
+    config_files: Mapping[str, str],
+    without_run: Iterable[LeftOut],
 ) -> Iterator[tuple[str, ...]]:
     """Every file that a run is from, with the digest of images that its resampled run has written down.
 
@@ -159,7 +159,7 @@ def rows(
     config_files : what the files that the config names are, by their paths.
     without_run : files that make no run; those that other tables do not name stand here.
     """
-    for given, called in (config_files or {}).items():
+    for given, called in config_files.items():
         yield (*["n/a"] * 4, called.removeprefix("the "), of_path(given, folders), "n/a")
     for run in runs:
         labels = [label or "n/a" for label in (run.subject, run.session, run.task, run.label)]
