@@ -13,22 +13,10 @@ import yaml
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from firstlevel.plan import checks, schema
-from firstlevel.plan import model, runs
+from firstlevel.io import events, given_fsl, headers, tables
+from firstlevel.plan import checks, clock, isolation, kernels, model, places, preprocessed, provenance
 from firstlevel.plan import config as configs
-from firstlevel.io import headers
-from firstlevel.plan import (
-    clock,
-    isolation,
-    kernels,
-    places,
-    preprocessed,
-    provenance,
-    study,
-    summary,
-    unlike,
-)
-from firstlevel.io import events, given_fsl, tables
+from firstlevel.plan import runs, schema, study, summary, unlike
 from firstlevel.stage import InputError, code_digest, of_the_system
 
 
@@ -191,24 +179,24 @@ def stored_mb(run):
 
 
 @functools.cache
-def held_mb(run):
-    """MB of a run's scans as stages hold them, in float32 on the grid of the reference; no less than stored."""
+def resampled_mb(run):
+    """MB of a run's scans in float32 on the grid of the reference; where headers do not tell, twice the stored."""
     first = RUNS_OF_SUBJECT[run.subject, run.task][0]
     own, target = headers.read(run.images[0]), headers.read(first.images[0])
-    if not (own and target):
+    if not (own and target):  # images that a rule makes, or of a form that the plan does not read
         return 2 * stored_mb(run)
     n_scans = len(run.images) * own.n_values // math.prod(own.shape)
-    return max(stored_mb(run), 4 * n_scans * math.prod(target.shape) / 1e6)
+    return 4 * n_scans * math.prod(target.shape) / 1e6
+
+
+def held_mb(run):
+    """MB of a run that a stage may hold, as stored or resampled."""
+    return max(stored_mb(run), resampled_mb(run))
 
 
 def written_mb(wildcards):
-    """MB on the disk of a resampled run: the scans of the run, on the grid of the reference, in float32."""
-    run = row(wildcards)
-    own, target = headers.read(run.images[0]), headers.read(reference(wildcards)[0])
-    if not (own and target):  # images that a rule makes, or of a form that the plan does not read
-        return round(100 + 2 * stored_mb(run))
-    n_scans = len(run.images) * own.n_values // math.prod(own.shape)
-    return round(100 + 4 * n_scans * math.prod(target.shape) / 1e6)
+    """MB on the disk that a resampled run takes."""
+    return round(100 + resampled_mb(row(wildcards)))
 
 
 def needs(fixed, per_gb):
@@ -583,10 +571,10 @@ if workflow.is_main_process:
 
 
 onstart:
-    if not (results / "runs.tsv").exists():
-        summarise(
-            tell=False
-        )  # a folder is known to be ours from its first job on, even if a kill follows
+    if not (
+        results / "runs.tsv"
+    ).exists():  # known to be ours from the first job on, even if a kill follows
+        summarise(tell=False)
 
 
 onsuccess:

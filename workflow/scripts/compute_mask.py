@@ -13,7 +13,7 @@ import numpy as np
 
 from firstlevel import stage, texts
 from firstlevel.image import masks, resampling
-from firstlevel.io import images, tables
+from firstlevel.io import headers, images, tables
 from firstlevel.io.images import Grid
 from firstlevel.stage import InputError
 
@@ -44,7 +44,7 @@ def compute_mask(
     voxel that is covered in some run, all one that is covered in every run.
     """
     grid = Grid.of(means[0])
-    given = [path for path in own_mask if path.suffix not in images.COMPANIONS]
+    given = [path for path in own_mask if path.suffix not in headers.COMPANIONS]
     moved = [path for path in given if not _is_on(path, grid)]
     thresholds: dict[Path, float] = {}
     if given:

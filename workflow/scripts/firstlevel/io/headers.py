@@ -19,6 +19,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from firstlevel.io import spm_affines
+
+SUFFIXES = (".nii", ".nii.gz", ".img")
+"""How the names of volumes end."""
+COMPANIONS = (".hdr", spm_affines.SUFFIX)
+"""What lies beside an image: the header of a pair, SPM's affines."""
 N_BYTES = 2048
 """Of a compressed file, in which its header of at most 544 bytes is, whatever the compression."""
 MOST_BYTES = 2**17

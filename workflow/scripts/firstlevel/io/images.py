@@ -23,12 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.io import contents, spm_affines
-from firstlevel.io.headers import DEFLATED
+from firstlevel.io.headers import COMPANIONS, DEFLATED, SUFFIXES
 from firstlevel.stage import InputError, atomic
 
-SUFFIXES = (".nii", ".nii.gz", ".img")
-COMPANIONS = (".hdr", spm_affines.SUFFIX)
-"""What lies beside an image: the header of a pair, SPM's affines."""
 BLOCK_BYTES = 32 * 2**20
 """Size of a block of a 4D file, in single precision as read; the memory of a stage follows it."""
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import texts
+from firstlevel.io.headers import COMPANIONS, SUFFIXES
 from firstlevel.plan.model import WORDS
-from firstlevel.plan.runs import COMPANIONS, LeftOut, Run
+from firstlevel.plan.runs import LeftOut, Run
 
 NAME = "sourcedata.tsv"
 COLUMNS = ("subject", "session", "task", "run", "kind", "file", "sha256")
-IMAGES = (".nii", ".nii.gz", ".img", ".mgz")
 ABSOLUTE = re.compile(r"(?<![\w.~/\N{HORIZONTAL ELLIPSIS}])/(?:[^/\s:;,()'\"]+/)+")
 """Folders at the beginning of an absolute path, in a path or within a message."""
 QUOTED = re.compile(r"""(['"])(?:file://)?/(?:(?!\1)[^/\n]+/)(?:(?!\1)[^\n])*?([^/\n]*?)\1""")
@@ -185,7 +185,7 @@ def _images(bold: Sequence[str]) -> list[str]:
         bold = [
             str(file)
             for image in sorted(Path(bold[0]).iterdir())
-            if image.name.endswith(IMAGES)
+            if image.name.endswith(SUFFIXES)
             for file in (image, *([image.with_suffix(".hdr")] if image.suffix == ".img" else []))
         ]
     affines = COMPANIONS[1]

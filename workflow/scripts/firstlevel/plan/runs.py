@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from firstlevel import texts
 from firstlevel.io import spm_affines
+from firstlevel.io.headers import COMPANIONS
 from firstlevel.stage import InputError
 
 NAME = re.compile(r"\bsub-[^\s,;:()]+")
-COMPANIONS = (".hdr", spm_affines.SUFFIX)
-"""What lies beside an image: the header of a pair, SPM's affines."""
 OTHERS = ("acq", "ce", "rec", "dir")
 """Entities that may tell runs apart beside run, in the order of file names, where they stand before it."""
 LEFT_OUT, NOT_SELECTED = "left out", "not selected"

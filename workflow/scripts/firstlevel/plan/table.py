@@ -10,12 +10,10 @@ from pathlib import Path
 
 from firstlevel import texts
 from firstlevel.io import given_designs, spm_affines, tables
+from firstlevel.io.headers import COMPANIONS, SUFFIXES
 from firstlevel.plan import fetched
-from firstlevel.plan.runs import COMPANIONS, Run, plain
+from firstlevel.plan.runs import Run, plain
 from firstlevel.stage import InputError
-
-IMAGES = (".nii", ".nii.gz", ".img")
-"""What of a folder is a volume."""
 
 
 def rows(path: Path, default_repetition_time: float | None, *, needs_events: bool = True) -> list[Run]:
@@ -144,7 +142,7 @@ def files(pattern: str, folder: Path, where: Path | str, row: int | None = None)
         )
     volumes = images
     if len(images) == 1 and Path(images[0]).is_dir():
-        volumes = sorted(str(file) for file in Path(images[0]).iterdir() if file.name.endswith(IMAGES))
+        volumes = sorted(str(file) for file in Path(images[0]).iterdir() if file.name.endswith(SUFFIXES))
     if volumes != sorted(volumes, key=_by_number):
         raise InputError(
             where,
