@@ -11,30 +11,70 @@ pathvars:
     data="data",
 
 
-localrules:
-    describe_dataset,
-    list_maps,
-    report_study,
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/dataset.smk"
 include: "workflow/rules/images.smk"
-include: "workflow/rules/model.smk"
-include: "workflow/rules/figures.smk"
+include: "workflow/rules/design.smk"
+include: "workflow/rules/fit.smk"
+include: "workflow/rules/contrasts.smk"
 include: "workflow/rules/inference.smk"
 include: "workflow/rules/quality.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
 rule all:
-    """Every z map, every figure and report, and the lists of maps and of what went into them."""
+    """What the config asks for: of a study without a word on it, everything."""
     default_target: workflow.modifier.is_main_snakefile()  # imported as a module, it leaves this to the importer
     input:
-        "<results>/dataset_description.json",
-        [f"<results>/{name}" for labels in subjects() for name in z_maps(labels)],
-        run_maps,
-        [f"<results>/{SUBJECT}_contrasts.tsv".format(**labels) for labels in subjects()],
-        figures(),
-        reports(),
-        "<results>/maps.tsv",
+        lambda wildcards: PLAN.targets.chosen(PLAN.outputs),
+
+
+rule maps:
+    """Effects, their variances, statistics and z values of every contrast, and lists of them."""
+    input:
+        lambda wildcards: PLAN.targets.maps,
+
+
+rule figures:
+    """z maps, events, designs and motion as pictures."""
+    input:
+        lambda wildcards: PLAN.targets.figures,
+
+
+rule inference:
+    """Thresholded maps and tables of clusters."""
+    input:
+        lambda wildcards: PLAN.targets.inference,
+
+
+rule quality:
+    """Measures of quality with a verdict on each."""
+    input:
+        lambda wildcards: PLAN.targets.quality,
+
+
+rule report:
+    """A page per subject and one of the study, with all figures."""
+    input:
+        lambda wildcards: PLAN.targets.report,
+
+
+say(*PLAN.announcement())
+
+
+onstart:
+    say(start.set_clock_back(FOLDERS))
+    if not names.below(PLAN.results, names.RUNS).exists():  # known to be ours, even if a kill follows
+        PLAN.record(ended_well=False)
+
+
+onsuccess:
+    say(PLAN.record(ended_well=True)[0])
+
+
+onerror:
+    lines, states = PLAN.record(ended_well=False)
+    say(lines)
+    if "report" in PLAN.outputs:
+        PLAN.report_failures(states, SOFTWARE)

@@ -1,10 +1,4 @@
-# In: the simulation's parameters, or an archive on the net; the user's events.
-# Out: raw volumes with their conditions below <data>; events tables, the dataset's description below <results>.
-import tomllib
-
-from firstlevel.io import derivative
-
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# In: the simulation's parameters, or an archive on the net. Out: raw volumes with their conditions below <data>; what describes the results.
 
 
 rule simulate_dataset:
@@ -29,8 +23,7 @@ rule simulate_dataset:
         mem_mb=600,
         runtime=30,
     params:
-        **config["study"]["simulated"],
-        repetition_time=config["study"]["repetition_time"],
+        **PLAN.simulation,
         code=code_digest("simulate_dataset"),
     script:
         "../scripts/simulate_dataset.py"
@@ -57,46 +50,18 @@ rule fetch_dataset:
         mem_mb=400,
         runtime=120,
     params:
-        base_url=as_it_is(config["study"]["base_url"]),
+        base_url=lambda wildcards: PLAN.base_url,
         code=code_digest("fetch_dataset"),
     script:
         "../scripts/fetch_dataset.py"
 
 
-rule extract_events:
-    """Bring the events of a run into one form, in seconds."""
-    input:
-        source=events_of_run,
-    output:
-        events=f"<results>/{RUN}_events.tsv",
-        sidecar=f"<results>/{RUN}_events.json",
-    log:
-        f"<logs>/extract_events/{RUN_LABEL}.log",
-    benchmark:
-        f"<benchmarks>/extract_events/{RUN_LABEL}.tsv"
-    conda:
-        "../../envs/firstlevel.yaml"
-    threads: 1
-    resources:
-        mem_mb=with_tables(300, events=40),
-        runtime=5,
-    params:
-        repetition_time=of_run("repetition_time"),
-        event_duration=config["study"]["event_duration"],
-        onset_unit=of_run("onset_unit"),
-        conditions=config["study"]["conditions"],
-        rules=event_rules,
-        modulators=config["design"]["modulators"],
-        code=code_digest("extract_events"),
-    script:
-        "../scripts/extract_events.py"
-
-
 rule describe_dataset:
-    """Say what the results are and what made them, as BIDS wants it of a derivative."""
+    """Say what the results are, what model made them and with what, as BIDS wants it of a derivative."""
     output:
-        description="<results>/dataset_description.json",
-        bidsignore="<results>/.bidsignore",
+        description=names.DESCRIPTION,
+        bidsignore=names.BIDSIGNORE,
+        model=names.MODEL,
     log:
         "<logs>/describe_dataset.log",
     benchmark:
@@ -110,8 +75,9 @@ rule describe_dataset:
     params:
         version=PROJECT["version"],
         code_url=PROJECT.get("urls", {}).get("Repository"),
-        sessions=HAS_SESSIONS,
-        runs_kept=config["resample"]["keep"],
+        sessions=STUDY.has_sessions,
+        runs_kept=PLAN.keeps_runs,
+        content=lambda wildcards: MODEL.content(),
         code=code_digest("describe_dataset"),
     script:
         "../scripts/describe_dataset.py"

@@ -4,14 +4,14 @@
 rule plot_zmap:
     """Draw a z map over the mean image or the T1w."""
     input:
-        z=f"<results>/{SUBJECT}_contrast-{{contrast}}_stat-z_statmap.nii.gz",
-        background=background,
+        z=names.map_of("z"),
+        background=of_unit(INPUTS.background),
     output:
-        figure=shown(f"<results>/{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_zmap.png", "z map"),
+        figure=shown(names.contrast_figure("zmap"), "z map"),
     log:
-        f"<logs>/plot_zmap/{SUBJECT_LABEL}_contrast-{{contrast}}.log",
+        "<logs>/plot_zmap/sub-{subject}/{unit}_contrast-{contrast}.log",
     benchmark:
-        f"<benchmarks>/plot_zmap/{SUBJECT_LABEL}_contrast-{{contrast}}.tsv"
+        "<benchmarks>/plot_zmap/sub-{subject}/{unit}_contrast-{contrast}.tsv"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -19,11 +19,9 @@ rule plot_zmap:
         mem_mb=needs(600, per_gb=50),
         runtime=needs(5, per_gb=1),
     params:
-        title=contrast_title,
-        signed=is_signed,
-        threshold=config["figures"]["threshold"],
-        display_mode=config["figures"]["display_mode"],
-        cut_coords=config["figures"]["cut_coords"],
+        **PLAN.figures,
+        title=PLAN.title,
+        signed=of_contrast("is_signed"),
         code=code_digest("plot_zmap"),
     script:
         "../scripts/plot_zmap.py"
@@ -32,13 +30,13 @@ rule plot_zmap:
 rule plot_design:
     """Draw the design matrix of a run."""
     input:
-        design=f"<results>/{RUN}_design.tsv",
+        design=names.DESIGN,
     output:
-        figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_design.png", "design"),
+        figure=shown(names.run_figure("design"), "design"),
     log:
-        f"<logs>/plot_design/{RUN_LABEL}.log",
+        "<logs>/plot_design/sub-{subject}/{run}.log",
     benchmark:
-        f"<benchmarks>/plot_design/{RUN_LABEL}.tsv"
+        "<benchmarks>/plot_design/sub-{subject}/{run}.tsv"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -46,7 +44,7 @@ rule plot_design:
         mem_mb=500,
         runtime=5,
     params:
-        title=title,
+        title=PLAN.title,
         code=code_digest("plot_design"),
     script:
         "../scripts/plot_design.py"
@@ -55,13 +53,13 @@ rule plot_design:
 rule plot_events:
     """Draw when each condition happened."""
     input:
-        events=f"<results>/{RUN}_events.tsv",
+        events=names.EVENTS,
     output:
-        figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_events.png", "events"),
+        figure=shown(names.run_figure("events"), "events"),
     log:
-        f"<logs>/plot_events/{RUN_LABEL}.log",
+        "<logs>/plot_events/sub-{subject}/{run}.log",
     benchmark:
-        f"<benchmarks>/plot_events/{RUN_LABEL}.tsv"
+        "<benchmarks>/plot_events/sub-{subject}/{run}.tsv"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -69,7 +67,7 @@ rule plot_events:
         mem_mb=500,
         runtime=5,
     params:
-        title=title,
+        title=PLAN.title,
         code=code_digest("plot_events"),
     script:
         "../scripts/plot_events.py"
@@ -78,14 +76,14 @@ rule plot_events:
 rule plot_motion:
     """Draw what moved in a run."""
     input:
-        sidecar=f"<results>/{RUN}_desc-resampled_bold.json",
-        confounds=motion_table,
+        sidecar=names.RESAMPLED_JSON,
+        confounds=of_run(INPUTS.motion_table),
     output:
-        figure=shown(f"<results>/{FIGURE}/{RUN_LABEL}_motion.png", "motion"),
+        figure=shown(names.run_figure("motion"), "motion"),
     log:
-        f"<logs>/plot_motion/{RUN_LABEL}.log",
+        "<logs>/plot_motion/sub-{subject}/{run}.log",
     benchmark:
-        f"<benchmarks>/plot_motion/{RUN_LABEL}.tsv"
+        "<benchmarks>/plot_motion/sub-{subject}/{run}.tsv"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -93,7 +91,7 @@ rule plot_motion:
         mem_mb=300,
         runtime=5,
     params:
-        title=title,
+        title=PLAN.title,
         code=code_digest("plot_motion"),
     script:
         "../scripts/plot_motion.py"

@@ -1,33 +1,31 @@
-# In: raw volumes of each run. Out: runs on one grid, mean images, the mask of each subject.
+# In: raw volumes of each run. Out: runs on one grid, mean images, the mask of each unit.
 
 
 rule resample_run:
-    """Bring a run to the grid of the subject's first volume; note what moved."""
+    """Bring a run to the grid of its unit's first volume; note what moved."""
     input:
-        bold=bold,
-        reference=reference,
+        bold=of_run("bold"),
+        reference=of_run(INPUTS.reference),
         sidecars=of_run("sidecars"),
     output:
-        resampled=kept(f"<results>/{RUN}_desc-resampled_bold.nii"),
-        sidecar=f"<results>/{RUN}_desc-resampled_bold.json",
-        field_of_view=f"<results>/{RUN}_desc-fov_mask.nii.gz",
+        resampled=names.RESAMPLED if PLAN.keeps_runs else temp(names.RESAMPLED),
+        sidecar=names.RESAMPLED_JSON,
+        field_of_view=names.FIELD_OF_VIEW,
     log:
-        f"<logs>/resample_run/{RUN_LABEL}.log",
+        "<logs>/resample_run/sub-{subject}/{run}.log",
     benchmark:
-        f"<benchmarks>/resample_run/{RUN_LABEL}.tsv"
+        "<benchmarks>/resample_run/sub-{subject}/{run}.tsv"
     priority: 1  # the longest way to a map begins here; designs fill the gaps
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
         mem_mb=needs(400, per_gb=100),
-        disk_mb=written_mb,
+        disk_mb=of_run(PLAN.sizes.written),
         runtime=needs(30, per_gb=20),
     params:
+        **MODEL.resampling,
         repetition_time=of_run("repetition_time"),
-        repetition_time_decides=config["study"]["repetition_time_decides"],
-        strategy=config["resample"]["strategy"],
-        smoothing_fwhm=config["resample"]["smoothing_fwhm"],
         code=code_digest("resample_run"),
     script:
         "../scripts/resample_run.py"
@@ -36,13 +34,13 @@ rule resample_run:
 rule compute_mean_image:
     """Average a run over time."""
     input:
-        bold=f"<results>/{RUN}_desc-resampled_bold.nii",
+        bold=names.RESAMPLED,
     output:
-        mean=f"<results>/{RUN}_desc-mean_boldref.nii.gz",
+        mean=names.MEAN_OF_RUN,
     log:
-        f"<logs>/compute_mean_image/{RUN_LABEL}.log",
+        "<logs>/compute_mean_image/sub-{subject}/{run}.log",
     benchmark:
-        f"<benchmarks>/compute_mean_image/{RUN_LABEL}.tsv"
+        "<benchmarks>/compute_mean_image/sub-{subject}/{run}.tsv"
     priority: 1
     conda:
         "../../envs/firstlevel.yaml"
@@ -58,34 +56,29 @@ rule compute_mean_image:
 
 use rule compute_mean_image as compute_mean_image_over_runs with:
     input:
-        bold=over_runs(f"<results>/{RUN}_desc-mean_boldref.nii.gz"),
+        bold=over_runs(names.MEAN_OF_RUN),
     output:
-        mean=f"<results>/{SUBJECT}_desc-mean_boldref.nii.gz",
+        mean=names.MEAN,
     log:
-        f"<logs>/compute_mean_image/{SUBJECT_LABEL}.log",
+        "<logs>/compute_mean_image_over_runs/sub-{subject}/{unit}.log",
     benchmark:
-        f"<benchmarks>/compute_mean_image/{SUBJECT_LABEL}.tsv"
-    wildcard_constraints:
-        subject=with_labelled_runs(),
+        "<benchmarks>/compute_mean_image_over_runs/sub-{subject}/{unit}.tsv"
     priority: 0
-
-
-ruleorder: compute_mean_image_over_runs > compute_mean_image
 
 
 rule compute_mask:
     """Find the brain in the mean images, or take the user's mask."""
     input:
-        means=over_runs(f"<results>/{RUN}_desc-mean_boldref.nii.gz"),
-        own_mask=own_mask,
-        fields_of_view=fields_of_view,
+        means=over_runs(names.MEAN_OF_RUN),
+        own_mask=of_unit(INPUTS.own_mask),
+        fields_of_view=of_unit(INPUTS.fields_of_view),
     output:
-        mask=f"<results>/{SUBJECT}_desc-brain_mask.nii.gz",
-        sidecar=f"<results>/{SUBJECT}_desc-brain_mask.json",
+        mask=names.MASK,
+        sidecar=names.MASK_JSON,
     log:
-        f"<logs>/compute_mask/{SUBJECT_LABEL}.log",
+        "<logs>/compute_mask/sub-{subject}/{unit}.log",
     benchmark:
-        f"<benchmarks>/compute_mask/{SUBJECT_LABEL}.tsv"
+        "<benchmarks>/compute_mask/sub-{subject}/{unit}.tsv"
     priority: 1
     conda:
         "../../envs/firstlevel.yaml"
@@ -94,7 +87,7 @@ rule compute_mask:
         mem_mb=needs(500, per_gb=100),
         runtime=needs(10, per_gb=5),
     params:
-        coverage=config["fixed_effects"]["coverage"],
+        coverage=MODEL.subject.coverage,
         code=code_digest("compute_mask"),
     script:
         "../scripts/compute_mask.py"

@@ -1,36 +1,32 @@
 # In: figures, tables and sidecars. Out: a page per subject, and one that leads to them.
 import snakemake as engine
-from firstlevel.plan import preprocessed
+from firstlevel.plan import targets
 from firstlevel.stage import sha256
 
 TEMPLATES = [sha256(path) for path in sorted(ROOT.glob("workflow/report/*.html"))]
-PREPROCESSED = preprocessed.folder_of(config)
-PREPROCESSED_BY = [] if PREPROCESSED is None else preprocessed.generated_by(PREPROCESSED)
 SOFTWARE = f"{PROJECT['name']} {PROJECT['version']}"
+
+
+def of_subject(*patterns):
+    """Files of a subject: of each unit, and of each of its runs or contrasts where the pattern names one."""
+
+    def files(wildcards):
+        return PLAN.files_of(looked_up(STUDY.of_subject, wildcards.subject), patterns)
+
+    return files
 
 
 rule report_subject:
     """Show one subject on one page: maps, peaks, model, quality, methods, provenance."""
     input:
-        tsv=of_subject(
-            f"{SUBJECT}_contrast-{{contrast}}_inference.tsv",
-            f"{SUBJECT}_contrast-{{contrast}}_clusters.tsv",
-            f"{SUBJECT}_contrasts.tsv",
-            f"{SUBJECT}_quality.tsv",
-        ),
-        json=of_subject(
-            f"{SUBJECT}_contrast-{{contrast}}_statmap.json",
-            f"{RUN}_desc-resampled_bold.json",
-            f"{RUN}_design.json",
-            f"{RUN}_glm.json",
-        ),
+        tsv=of_subject(names.THRESHOLDS, names.CLUSTERS, names.CONTRASTS, names.QUALITY),
+        json=of_subject(names.CONTRAST_JSON, names.RESAMPLED_JSON, names.DESIGN_JSON, names.FIT_JSON),
         png=of_subject(
-            *(f"{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_{kind}.png" for kind in CONTRAST_FIGURES),
-            *(f"{FIGURE}/{RUN_LABEL}_{kind}.png" for kind in RUN_FIGURES),
+            *map(names.contrast_figure, targets.OF_CONTRAST), *map(names.run_figure, targets.OF_RUN)
         ),
-        html=of_subject(f"{FIGURE}/{SUBJECT_LABEL}_contrast-{{contrast}}_viewer.html"),
+        html=of_subject(names.contrast_figure("viewer", ".html")),
     output:
-        page="<results>/sub-{subject}/report.html",
+        page=names.PAGE,
     log:
         "<logs>/report_subject/sub-{subject}.log",
     benchmark:
@@ -43,14 +39,13 @@ rule report_subject:
         runtime=5,
     params:
         subject="{subject}",
-        tasks=shown_tasks,
-        config=provenance.without_names({k: v for k, v in config.items() if k != "pathvars"}, FOLDERS),
+        units=lambda wildcards: PLAN.shown_units(wildcards.subject),
+        config=lambda wildcards: PLAN.public_config,
         digests={path.stem: code_digest(path.stem) for path in sorted(ROOT.glob("workflow/scripts/*.py"))},
         software=SOFTWARE,
         engine=f"snakemake {engine.__version__}",
-        left_out=left_out_of_subject,
-        are_preprocessed=PREPROCESSED is not None,
-        preprocessed_by=as_it_is(PREPROCESSED_BY),
+        left_out=lambda wildcards: PLAN.left_out_of(wildcards.subject),
+        preprocessed_by=lambda wildcards: PLAN.preprocessed_by,
         code=[code_digest("report_subject"), *TEMPLATES],
     script:
         "../scripts/report_subject.py"
@@ -59,13 +54,14 @@ rule report_subject:
 rule report_study:
     """Show all subjects on one page that leads to theirs."""
     input:
-        pages=[f"<results>/sub-{subject}/report.html" for subject in TASKS_OF_SUBJECT],
+        pages=[names.PAGE.format(subject=subject) for subject in STUDY.of_subject],
     output:
-        page="<results>/report.html",
+        page=names.STUDY_PAGE,
     log:
         "<logs>/report_study.log",
     benchmark:
         "<benchmarks>/report_study.tsv"
+    localrule: True
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -73,9 +69,9 @@ rule report_study:
         mem_mb=400,
         runtime=10,
     params:
-        entries=[[*labels, len(runs), SESSION] for labels, runs in RUNS_OF_SUBJECT.items()],
-        contrasts=list(config["contrasts"]),
-        left_out=reasons_left_out(),
+        entries=lambda wildcards: PLAN.entries(),
+        contrasts=list(MODEL.contrasts),
+        left_out=lambda wildcards: PLAN.reasons_left_out(),
         software=SOFTWARE,
         code=[code_digest("report_study"), *TEMPLATES],
     script:

@@ -1,6 +1,7 @@
 """Make the results a BIDS derivative: what they are and what made them, and what BIDS has no name for."""
 
 from pathlib import Path
+from typing import Any
 
 from firstlevel import stage
 from firstlevel.io import derivative, tables
@@ -10,12 +11,15 @@ def describe_dataset(
     *,
     description: Path,
     bidsignore: Path,
+    model: Path,
     version: str,
     code_url: str | None,
     sessions: bool,
     runs_kept: bool,
+    content: dict[str, Any],
 ) -> None:
-    """Write dataset_description.json, and .bidsignore for files that validators are to pass over."""
+    """Write the dataset's description, the model (`content`), and .bidsignore for what validators skip."""
+    tables.write_json(model, content)
     tables.write_json(description, derivative.description(version, code_url))
     patterns = derivative.ignored(sessions, runs_kept)
     with stage.atomic(bidsignore) as temporary:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from firstlevel import stage
+from firstlevel import names, stage
 from firstlevel.io import tables
 
 COLUMNS = ("run", "contrast", "estimable", "used", "reason")
@@ -11,7 +11,7 @@ COLUMNS = ("run", "contrast", "estimable", "used", "reason")
 def list_contrasts(*, sidecars: list[Path], table: Path, runs: list[str]) -> None:
     """Write one row per contrast and run, from the sidecars of the contrasts.
 
-    Every run that can estimate a contrast is used for it. `runs` are the beginnings of the runs' file names.
+    Every run that can estimate a contrast is used for it. `runs` are the labels of the runs.
     """
     rows = []
     for path in sidecars:
@@ -19,7 +19,7 @@ def list_contrasts(*, sidecars: list[Path], table: Path, runs: list[str]) -> Non
         used = {run["fit"] for run in content["Runs"]}
         reasons = {run["fit"]: run["reason"] for run in content.get("RunsLeftOut", [])}
         for run in runs:
-            fit = f"{run}_glm.json"
+            fit = names.last(names.FIT_JSON, run=run)
             estimable = fit not in reasons
             rows.append(
                 (

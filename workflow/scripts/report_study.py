@@ -11,22 +11,18 @@ def report_study(
     *,
     pages: list[Path],
     page: Path,
-    entries: list[list[str]],
+    entries: list[list[Any]],
     contrasts: list[str],
     left_out: list[list[Any]],
     software: str,
 ) -> None:
     """Write the page of a study whose subjects are all done.
 
-    `entries` are subject, task, number of runs, and the session as it stands in names; `pages` are those of
-    the subjects, in the folders of their results below that of `page`; `left_out` are reasons, each with how
-    often and examples.
+    `entries` are those of :class:`firstlevel.reporting.study_page.Entry`; `pages` are those of the subjects,
+    in the folders of their results below that of `page`; `left_out` are reasons, each with how often and
+    examples.
     """
-    rows = [
-        study_page.Entry(subject, task, int(n_runs), session=session)
-        for subject, task, n_runs, session in entries
-    ]
-    study_page.write(page, rows, contrasts, left_out, software)
+    study_page.write(page, [study_page.Entry(*entry) for entry in entries], contrasts, left_out, software)
 
 
 if __name__ == "__main__":

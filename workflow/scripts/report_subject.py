@@ -10,9 +10,8 @@ from typing import Any
 
 import yaml
 
-from firstlevel import stage
+from firstlevel import names, stage
 from firstlevel.io import tables
-from firstlevel.plan.runs import entities_in
 from firstlevel.quality import verdicts
 from firstlevel.reporting import methods, pages
 from firstlevel.reporting.pages import Picture
@@ -44,27 +43,25 @@ def report_subject(
     html: list[Path],
     page: Path,
     subject: str,
-    tasks: dict[str, dict[str, Any]],
+    units: list[dict[str, Any]],
     config: dict[str, Any],
     digests: dict[str, str],
     software: str,
     engine: str,
     left_out: list[list[str]],
-    are_preprocessed: bool,
-    preprocessed_by: list[str],
+    preprocessed_by: list[str] | None,
 ) -> None:
     """Write the page of a subject.
 
     Parameters
     ----------
     tsv, json, png, html : tables, sidecars, figures and viewers of the subject, told apart by their names.
-    tasks : by label: `start` and `runs`, the beginnings of the subject's and the runs' file names,
-        `titles`, of the contrasts by label, and `over_t1w`, whether their maps are drawn over the T1w.
+    units : `label` and `task`, `runs` (their labels), `titles`, of the contrasts by label, and `over_t1w`,
+        whether their maps are drawn over the T1w.
     config : with all defaults filled in.
     digests : of the code of each stage.
     software, engine : names with versions of the workflow and of what runs it.
-    are_preprocessed : whether the images are.
-    preprocessed_by : names with versions of what made them; none where their dataset does not tell.
+    preprocessed_by : names with versions of what made the images; None where they are not preprocessed.
     left_out : paths of the study that made no run of this subject, each with the reason.
     """
     files = {path.name: path for path in (*tsv, *json, *png, *html)}
@@ -72,10 +69,7 @@ def report_subject(
     versions = {name: version, **stage.versions(*PACKAGES)}
     values = {
         "subject": subject,
-        "tasks": [
-            _task(files, task, what, config, versions, preprocessed_by if are_preprocessed else None)
-            for task, what in tasks.items()
-        ],
+        "tasks": [_unit_of_page(files, unit, config, versions, preprocessed_by) for unit in units],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "versions": versions,
         "digests": digests,
@@ -87,23 +81,24 @@ def report_subject(
     pages.write(page, "subject.html", values)
 
 
-def _task(
+def _unit_of_page(
     files: dict[str, Path],
-    task: str,
-    what: dict[str, Any],
+    unit: dict[str, Any],
     config: dict[str, Any],
     versions: dict[str, str],
     preprocessed_by: list[str] | None,
 ) -> dict[str, Any]:
     """All that a page shows of one task."""
-    start = what["start"]
-    runs = [_run(files, name) for name in what["runs"]]
+    start, task = unit["label"], unit["task"]
+    runs = [_run(files, name) for name in unit["runs"]]
     facts = [run["facts"] for run in runs]
-    text = methods.sentences(config, facts, versions, preprocessed_by, over_t1w=what["over_t1w"])
-    quality = [_check(row) for row in pages.cells(files[f"{start}_quality.tsv"])]
-    left_out = [row for row in pages.cells(files[f"{start}_contrasts.tsv"]) if row["used"] == "false"]
+    text = methods.sentences(config, facts, versions, preprocessed_by, over_t1w=unit["over_t1w"])
+    quality = [_check(row) for row in pages.cells(files[names.last(names.QUALITY, unit=start)])]
+    left_out = [
+        row for row in pages.cells(files[names.last(names.CONTRASTS, unit=start)]) if row["used"] == "false"
+    ]
     contrasts = [
-        _contrast(files, f"{start}_contrast-{label}", label, title) for label, title in what["titles"].items()
+        _contrast(files, {"unit": start, "contrast": label}, title) for label, title in unit["titles"].items()
     ]
     return {
         "name": task,
@@ -120,11 +115,14 @@ def _task(
     }
 
 
-def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dict[str, Any]:
-    sidecar = tables.read_json(files[f"{start}_statmap.json"])
+def _contrast(files: dict[str, Path], labels: dict[str, str], title: str) -> dict[str, Any]:
+    def file(pattern: str) -> Path:
+        return files[names.last(pattern, **labels)]
+
+    sidecar = tables.read_json(file(names.CONTRAST_JSON))
     dof = sidecar["DegreesOfFreedom"]
     told = f"F({dof[0]}, {dof[1]})" if isinstance(dof, list) else f"t({dof})"
-    table = files[f"{start}_clusters.tsv"]
+    table = file(names.CLUSTERS)
     clusters = [
         row
         | {"peak_z": f"{float(row['peak_z']):.2f}", "share": _share(row["true_discovery_proportion"])}
@@ -134,8 +132,8 @@ def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dic
     peak = clusters[0] if clusters else None
     at = f"; peak z {peak['peak_z']} at ({peak['x']}, {peak['y']}, {peak['z']}) mm" if peak else ""
     return {
-        "id": start,
-        "label": label,
+        "id": "{unit}_contrast-{contrast}".format(**labels),
+        "label": labels["contrast"],
         "expression": ", ".join(sidecar["Contrast"]),
         "test": f"{told}, {len(sidecar['Runs'])} run{'s' if len(sidecar['Runs']) != 1 else ''}",
         "n_runs": len(sidecar["Runs"]),
@@ -146,17 +144,17 @@ def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dic
         "table": table.name,
         "thresholds": [
             row | {"name": THRESHOLDS[row["method"]], "z_threshold": pages.rounded(row["z_threshold"])}
-            for row in pages.cells(files[f"{start}_inference.tsv"])
+            for row in pages.cells(file(names.THRESHOLDS))
         ],
-        "zmap": pages.picture(files[f"{start}_zmap.png"], f"z map of {title}{at}", ""),
-        "viewer": files[f"{start}_viewer.html"].read_text(encoding="utf-8"),
+        "zmap": pages.picture(file(names.contrast_figure("zmap")), f"z map of {title}{at}", ""),
+        "viewer": file(names.contrast_figure("viewer", ".html")).read_text(encoding="utf-8"),
         "thresholded": pages.picture(
-            files[f"{start}_thresholds.png"],
+            file(names.contrast_figure("thresholds")),
             f"{title}: what passes each threshold{at}",
             "What passes each threshold, and the share of active voxels in each cluster, at least.",
         ),
         "histogram": pages.picture(
-            files[f"{start}_zhistogram.png"],
+            file(names.contrast_figure("zhistogram")),
             f"{title}: histogram of z",
             "All z of the mask, against the standard normal of voxels where nothing is active.",
         ),
@@ -186,9 +184,9 @@ def _coverage(sidecar: dict[str, Any]) -> str:
 
 
 def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
-    moved = tables.read_json(files[f"{name}_desc-resampled_bold.json"])
-    design = tables.read_json(files[f"{name}_design.json"])
-    fit = tables.read_json(files[f"{name}_glm.json"])
+    moved = tables.read_json(files[names.last(names.RESAMPLED_JSON, run=name)])
+    design = tables.read_json(files[names.last(names.DESIGN_JSON, run=name)])
+    fit = tables.read_json(files[names.last(names.FIT_JSON, run=name)])
     roles = Counter(column["role"] for column in design["Columns"])
     inputs = moved["Inputs"]
     listed = "".join(f"{file['sha256']}\n" for file in inputs)
@@ -228,7 +226,7 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
         "inputs": inputs,
         "inputs_digest": hashlib.sha256(listed.encode()).hexdigest(),
         "files": fit["sha256"],
-        "sidecar": f"{name}_desc-resampled_bold.json",
+        "sidecar": names.last(names.RESAMPLED_JSON, run=name),
     }
 
 
@@ -240,14 +238,14 @@ def _check(row: dict[str, str]) -> dict[str, str]:
 
 def _pictures(files: dict[str, Path], start: str, captions: dict[str, str], whose: str) -> list[Picture]:
     return [
-        pages.picture(files[f"{start}_{kind}.png"], f"{caption} {whose}", caption)
+        pages.picture(files[names.last(names.run_figure(kind), run=start)], f"{caption} {whose}", caption)
         for kind, caption in captions.items()
     ]
 
 
 def _where(row: dict[str, str]) -> str:
     """What a row is about: a run, a contrast, or the subject."""
-    labels = entities_in(row["run"])
+    labels = names.entities_in(row["run"])
     named = [f"{name} {labels[entity]}" for entity, name in ENTITIES.items() if entity in labels]
     named += [row["contrast"]] * (row["contrast"] != "n/a")
     return ", ".join(named) or ("run" if row["run"] != "n/a" else "subject")

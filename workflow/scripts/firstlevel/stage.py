@@ -47,6 +47,10 @@ class InputError(Exception):
     expected : what would be right.
     remedy : what the user can do about it.
     row : row of a table, counted as an editor counts lines (the header is row 1).
+
+    Attributes
+    ----------
+    parts : the same as data: Where, Problem, Expected, Remedy.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class InputError(Exception):
     ) -> None:
         place, problem, expected, remedy = map(shortened, (str(where), problem, expected, remedy))
         place = f"{place}, row {row}" if row is not None else place
+        self.parts = {"Where": place, "Problem": problem, "Expected": expected, "Remedy": remedy}
         super().__init__(visible(f"{place}: {problem}\n  expected: {expected}\n  to do: {remedy}"))
 
 
@@ -164,23 +169,37 @@ def run(function: Callable[..., None], snakemake: Any = None, argv: Sequence[str
     """Call a stage as a Snakemake script, or from the command line where `snakemake` is None."""
     hints = typing.get_type_hints(function)
     parameters = inspect.signature(function).parameters
+    labels: dict[str, str] = {}
     if snakemake is None:
         log, arguments = None, _command_line(function, parameters, hints, argv)
     else:
+        labels = dict(snakemake.wildcards.items())
         log = Path(snakemake.log[0]) if snakemake.log else None
         arguments = _bound(function, parameters, hints, snakemake)
     gc.set_threshold(100_000, 50, 100)  # the libraries' imports make many objects and no garbage
     _start_log(log)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that unfinished files go
+    left_behind = log and log.with_suffix(".json")
     try:
         function(**arguments)
     except Exception as error:
         explained = of_the_system(error) if isinstance(error, OSError) else error
+        logger.debug("%s stopped", function.__name__, exc_info=True)
+        if left_behind:
+            unknown = {"Where": f"{log}", "Problem": f"{type(error).__name__}: {error}"}
+            parts = explained.parts if isinstance(explained, InputError) else unknown
+            _leave(left_behind, {"Stage": function.__name__, "Labels": labels, **parts})
         if isinstance(explained, InputError):
-            logger.debug("%s stopped", function.__name__, exc_info=True)
             _stop(f"{function.__name__} stopped. {explained}")
-        logger.debug("%s failed", function.__name__, exc_info=True)
         _stop(f"{function.__name__} failed: {type(error).__name__}: {error}", log)
+    if left_behind:
+        left_behind.unlink(missing_ok=True)
+
+
+def _leave(path: Path, content: dict[str, Any]) -> None:
+    """Write what a failed job leaves, beside its log, as far as the disk allows."""
+    with contextlib.suppress(OSError), atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _stop(message: str, log: Path | None = None) -> typing.NoReturn:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from firstlevel import names
+
 DESCRIPTION = "dataset_description.json"
 SOFTWARE = "fmri-firstlevel"
 
@@ -23,26 +25,17 @@ MAPS_COLUMNS = (
 """Of the table of all maps: nilearn's names for a second level, and how many runs a map is from."""
 
 NOT_IN_BIDS = (
-    "/maps.tsv",
-    "/report.html",
-    "/runs.tsv",
-    "/sourcedata.tsv",
-    "/sub-*/figures",
-    "/sub-*/report.html",
-    "/sub-*/*_desc-mean_boldref.nii.gz",
-    "/sub-*/*_clusters.tsv",
-    "/sub-*/*_desc-quality_timeseries.json",
-    "/sub-*/*_desc-quality_timeseries.tsv",
-    "/sub-*/*_contrasts.tsv",
-    "/sub-*/*_design.json",
-    "/sub-*/*_design.tsv",
-    "/sub-*/*_events.json",
-    "/sub-*/*_glm.json",
-    "/sub-*/*_inference.tsv",
-    "/sub-*/*_quality.json",
-    "/sub-*/*_quality.tsv",
-    "/sub-*/*_statmap.json",
-    "/sub-*/*_statmap.nii.gz",
+    names.MAPS,
+    names.MODEL,
+    names.RUNS,
+    names.SOURCES,
+    names.STUDY_PAGE,
+    names.PAGE,
+    names.EVENTS_JSON,
+    names.HEADERS,
+    names.MEAN_OF_RUN,
+    f"{names.RESULTS}/sub-{{subject}}/figures",
+    *(f"{names.RESULTS}/{node}" for node in names.NODES),
 )
 """Results that BIDS has no names for yet. The validator knows one * between two slashes, and no more."""
 
@@ -51,11 +44,10 @@ def ignored(sessions: bool, runs_kept: bool) -> list[str]:
     """Lines of .bidsignore, for a study with or without sessions whose resampled runs are kept or not."""
     patterns = list(NOT_IN_BIDS)
     if sessions:  # BIDS wants a folder for each session, not only its name in the file's
-        images = ("/sub-*/*_desc-fov_mask.nii.gz", "/sub-*/*_desc-resampled_bold.nii")
-        patterns += [*images, "/sub-*/*_events.tsv"]
+        patterns += [names.FIELD_OF_VIEW, names.RESAMPLED, names.EVENTS]
     if sessions or not runs_kept:  # no sidecar without its image
-        patterns.append("/sub-*/*_desc-resampled_bold.json")
-    return sorted(patterns)
+        patterns.append(names.RESAMPLED_JSON)
+    return sorted(pattern.removeprefix(names.RESULTS).format(subject="*", run="*") for pattern in patterns)
 
 
 def description(version: str, code_url: str | None) -> dict[str, Any]:

@@ -11,15 +11,10 @@ from firstlevel import texts
 from firstlevel.glm import expressions, regressors
 from firstlevel.glm.regressors import DRIFT
 from firstlevel.io import confounds, events, given_designs, spm_affines, tables
-from firstlevel.plan.model import confounds_key, needs_motion
-from firstlevel.plan.named import FACES
+from firstlevel.plan.model import confounds_key, needs_motion, rows_of
 from firstlevel.plan.runs import Run
+from firstlevel.plan.sources.named import FACES
 from firstlevel.stage import InputError
-
-
-def rows_of(expression: str | Sequence[str]) -> list[str]:
-    """Expressions of a contrast: one of a t contrast, one per row of an F contrast."""
-    return [expression] if isinstance(expression, str) else list(expression)
 
 
 def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from firstlevel.glm import expressions
 from firstlevel.io import tables
 from firstlevel.plan import fetched
-from firstlevel.plan.checks import rows_of
+from firstlevel.plan.model import rows_of
 from firstlevel.plan.runs import plain
 from firstlevel.plan.schema import (
     REFERENCE,

@@ -1,24 +1,196 @@
-"""What a config asks of the runs: questions that rules and sources have in common. Standard library."""
+"""What is computed: the model of a study, resolved once from its config. Standard library.
+
+A model is a list of nodes, as in BIDS Stats Models: of a run (events and confounds to a design, its fit and
+contrasts) and of a subject (runs combined). Rules and stages ask it, and nothing else, what to compute.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from firstlevel import texts
 from firstlevel.plan.runs import Run
 
 WORDS = ("epi", "derivatives", "auto", "mean", "T1w")
 """What the keys mask and figures.background say in place of a path."""
+OF_DESIGN = (
+    "hrf_model",
+    "sampling",
+    "derivative_step",
+    "undershoot_ratio",
+    "fir_delays",
+    "fir_unit",
+    "drift_model",
+    "drift_order",
+    "high_pass",
+    "min_onset",
+    "oversampling",
+    "confounds_first_row",
+    "fmriprep_confounds",
+    "motion_regressors",
+    "censor",
+)
+"""Keys of the section design that make_design_matrix takes as they are."""
 
 
-def session_in_names(config: Mapping[str, Any]) -> str:
-    """Part of a subject's file names where the config asks for one session alone: _ses-V0, else nothing.
+def rows_of(expression: str | Sequence[str]) -> list[str]:
+    """Expressions of a contrast: one of a t contrast, one per row of an F contrast."""
+    return [expression] if isinstance(expression, str) else list(expression)
 
-    The maps of two configs, each for one session, so lie beside each other.
+
+@dataclass(frozen=True)
+class Contrast:
+    """A hypothesis: one expression of regressor names (t), or one per row (F)."""
+
+    label: str
+    rows: tuple[str, ...]
+    statistic: str
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it has a direction."""
+        return self.statistic == "t"
+
+    @property
+    def name(self) -> str:
+        """As a reader says it."""
+        told = ", ".join(self.rows)
+        return told if self.is_signed else f"any of {told} (F)"
+
+
+@dataclass(frozen=True)
+class RunNode:
+    """From the events and confounds of a run to its fit.
+
+    Attributes
+    ----------
+    events : what extract_events takes: durations, conditions, modulators.
+    event_rules : what of an events table counts.
+    design : what make_design_matrix takes.
+    has_maps : whether each run gets maps of its own.
     """
-    of_study = config["study"]
-    sessions = of_study["bids"]["sessions"] if of_study["source"] == "bids" else None
-    return f"_ses-{sessions[0]}" if sessions and len(set(sessions)) == 1 else ""
+
+    events: Mapping[str, Any]
+    event_rules: Mapping[str, Any]
+    design: Mapping[str, Any]
+    noise_model: str
+    signal_scaling: str
+    has_maps: bool
+
+
+@dataclass(frozen=True)
+class SubjectNode:
+    """The runs of a subject, combined: weights of runs, test of F contrasts, voxels that some run lacks."""
+
+    weights: str
+    f_test: str
+    coverage: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is computed.
+
+    Attributes
+    ----------
+    resampling : what resample_run takes.
+    mask : ``epi``, ``derivatives`` or a path.
+    is_masked : whether a run is without the voxels that some volume of it does not cover.
+    inference : what compute_inference takes.
+    """
+
+    resampling: Mapping[str, Any]
+    mask: str
+    is_masked: bool
+    run: RunNode
+    subject: SubjectNode
+    contrasts: Mapping[str, Contrast]
+    inference: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Model:
+        """Model of a checked config."""
+        design, resample = config["design"], config["resample"]
+        made = {key: design[key] for key in OF_DESIGN}
+        made |= {"confound_columns": design["confounds"], "slice_time_ref": slice_time_ref(config)}
+        made["repetition_time_decides"] = config["study"]["repetition_time_decides"]
+        return cls(
+            resampling={
+                "strategy": resample["strategy"],
+                "smoothing_fwhm": resample["smoothing_fwhm"],
+                "repetition_time_decides": config["study"]["repetition_time_decides"],
+            },
+            mask=config["mask"],
+            is_masked=resample["field_of_view"] == "masked",
+            run=RunNode(
+                events={
+                    "event_duration": config["study"]["event_duration"],
+                    "conditions": config["study"]["conditions"],
+                    "modulators": design["modulators"],
+                },
+                event_rules=config["study"]["events"],
+                design=made,
+                noise_model=config["glm"]["noise_model"],
+                signal_scaling=config["glm"]["signal_scaling"],
+                has_maps=config["fixed_effects"]["per_run"],
+            ),
+            subject=SubjectNode(
+                **{key: config["fixed_effects"][key] for key in ("weights", "f_test", "coverage")}
+            ),
+            contrasts={
+                label: Contrast(
+                    label, tuple(rows_of(expression)), "t" if isinstance(expression, str) else "F"
+                )
+                for label, expression in config["contrasts"].items()
+            },
+            inference=config["inference"],
+        )
+
+    def of_statistic(self, statistic: str) -> list[str]:
+        """Labels of the t or F contrasts."""
+        return [label for label, contrast in self.contrasts.items() if contrast.statistic == statistic]
+
+    def content(self) -> dict[str, Any]:
+        """Content of model.json, in terms of BIDS Stats Models, without the name of a mask."""
+        contrasts = [
+            {"Name": one.label, "Rows": list(one.rows), "Test": one.statistic}
+            for one in self.contrasts.values()
+        ]
+        run = {
+            "Level": "Run",
+            "Name": "run",
+            "GroupBy": ["run", "subject"],
+            "Events": camel({**self.run.event_rules, **self.run.events}),
+            "Design": camel(self.run.design),
+            "Noise": self.run.noise_model,
+            "SignalScaling": self.run.signal_scaling,
+            "Contrasts": contrasts,
+            "MapsAreWritten": self.run.has_maps,
+        }
+        subject = {
+            "Level": "Subject",
+            "Name": "subject",
+            "GroupBy": ["contrast", "subject"],
+            "Combination": "fixed effects",
+            "Weights": self.subject.weights,
+            "FTest": self.subject.f_test,
+            "Coverage": self.subject.coverage,
+        }
+        return {
+            "Name": "first level",
+            "Resampling": camel(self.resampling) | {"FieldOfView": "masked" if self.is_masked else "any"},
+            "Mask": self.mask if self.mask in WORDS else texts.public(Path(self.mask), "given"),
+            "Nodes": [run, subject],
+            "Inference": camel(self.inference),
+        }
+
+
+def camel(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of a section of a config as BIDS writes them: high_pass as HighPass; values as they are."""
+    return {"".join(part.capitalize() for part in key.split("_")): value for key, value in section.items()}
 
 
 def slice_time_ref(config: Mapping[str, Any]) -> float | str:

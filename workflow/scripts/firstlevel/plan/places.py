@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from firstlevel import texts
+from firstlevel import names, texts
 from firstlevel.io import contents, derivative
 from firstlevel.plan import provenance, summary
 from firstlevel.stage import InputError
@@ -24,7 +24,7 @@ FIRST_LINES = {
 LONGEST = 1000
 """Bytes of a first line that are looked at."""
 RESULT = re.compile(
-    r"_(events|design|quality|timeseries|contrasts|clusters|inference)\.(tsv|json)$|_(bold|glm|statmap)\.json$"
+    r"_(headers|events|design|quality|timeseries|contrasts|clusters|inference)\.(tsv|json)$|_(bold|glm|statmap)\.json$"
     r"|_(bold|boldref|mask|statmap)\.nii(\.gz)?$|_\w+\.png$|_viewer\.html$"
 )
 """How names of results end, in the folder of a subject itself."""
@@ -79,8 +79,8 @@ def check_folder(folder: Path, subjects: Iterable[str] = ()) -> None:
             is_ours = True
     if is_ours:
         return
-    of_subjects = itertools.chain.from_iterable(map(_results, (folder / f"sub-{one}" for one in subjects)))
-    for path in itertools.chain([folder / "report.html"], of_subjects):
+    of_subjects = itertools.chain.from_iterable(_results(folder, f"sub-{one}") for one in subjects)
+    for path in itertools.chain([names.below(folder, names.STUDY_PAGE)], of_subjects):
         if path.exists() and not _is_recorded(path):
             raise _foreign(path, "is not from this workflow, which would take it for a result, or replace it")
 
@@ -100,11 +100,11 @@ def check_made(folder: Path) -> None:
         )
 
 
-def _results(folder: Path) -> Iterator[Path]:
-    """Files under names of results in the folder of a subject, and the subject's page."""
-    yield folder / "report.html"
-    for place in (folder, folder / "figures"):
-        yield from (path for path in place.glob(f"{folder.name}_*") if RESULT.search(path.name))
+def _results(folder: Path, subject: str) -> Iterator[Path]:
+    """Files under names of results in the folders of a subject, and the subject's page."""
+    yield folder / subject / "report.html"
+    for place in (subject, f"{subject}/figures", *(f"{node}/{subject}" for node in names.NODES)):
+        yield from (path for path in (folder / place).glob(f"{subject}_*") if RESULT.search(path.name))
 
 
 def _is_recorded(path: Path) -> bool:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from firstlevel import texts
+from firstlevel import names, texts
 from firstlevel.io import tables
 from firstlevel.plan import fetched
-from firstlevel.plan.runs import Run, entities_in
+from firstlevel.plan.runs import Run
 from firstlevel.stage import InputError
 
 IMAGES = ("_desc-preproc_T1w.nii.gz", "_desc-preproc_T1w.nii")
@@ -63,10 +63,10 @@ def t1w_of(config: Mapping[str, Any], run: Run) -> str | None:
         if path.name.endswith(IMAGES) and not texts.odd_in(path.name)
     ]
     in_space = {None, "T1w"} if space == "T1w" else {space}
-    own = entities_in(Path(run.images[0]).name)
+    own = names.entities_in(Path(run.images[0]).name)
 
     def far(path: str) -> tuple[bool, bool, bool, int, str]:
-        entities = entities_in(Path(path).name)
+        entities = names.entities_in(Path(path).name)
         return (
             entities.get("ses") != run.session,
             "ses" in entities,
@@ -75,6 +75,6 @@ def t1w_of(config: Mapping[str, Any], run: Run) -> str | None:
             path,
         )
 
-    found = [path for path in images if entities_in(Path(path).name).get("space") in in_space]
+    found = [path for path in images if names.entities_in(Path(path).name).get("space") in in_space]
     there = [path for path in found if Path(path).is_file() and not fetched.missing(path)]
     return min(there, key=far, default=None)

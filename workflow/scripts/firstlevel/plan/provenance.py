@@ -155,16 +155,16 @@ def rows(
 
     Parameters
     ----------
-    sidecars : of the resampled runs, by the name of the run.
+    sidecars : of the resampled runs, by the label of the run.
     config_files : what the files that the config names are, by their paths.
     without_run : files that make no run; those that other tables do not name stand here.
     """
     for given, called in config_files.items():
         yield (*["n/a"] * 4, called.removeprefix("the "), of_path(given, folders), "n/a")
     for run in runs:
-        labels = [label or "n/a" for label in (run.subject, run.session, run.task, run.label)]
+        labels = [label or "n/a" for label in (run.subject, run.session, run.task, run.within_session)]
         images = _images(run.bold)
-        digests = _digests(sidecars[run.name], images)
+        digests = _digests(sidecars[run.label], images)
         for file in images:
             yield (*labels, "bold", of_path(file, folders), digests.get(file, "n/a"))
         others = {"events": run.events, "confounds": run.confounds, "mask": run.mask, "design": run.design}

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from firstlevel import texts
+from firstlevel import names, texts
 from firstlevel.io import spm_affines
 from firstlevel.io.headers import COMPANIONS
 from firstlevel.stage import InputError
 
 NAME = re.compile(r"\bsub-[^\s,;:()]+")
-OTHERS = ("acq", "ce", "rec", "dir")
-"""Entities that may tell runs apart beside run, in the order of file names, where they stand before it."""
 LEFT_OUT, NOT_SELECTED = "left out", "not selected"
 """What becomes of that which makes no run: it should, or the config does not ask for it."""
 
@@ -58,19 +57,36 @@ class Run:
     design: str | None = None
     design_part: tuple[int, int] = (1, 1)
 
-    @property
-    def label(self) -> str | None:
-        """What tells the run apart within its session: 1, or dir-LR_run-1 where others do, too."""
-        return run_label({**dict(self.others), **({"run": self.run} if self.run else {})})
+    @functools.cached_property
+    def label(self) -> str:
+        """How the names of its files begin: all of its labels, and the space of its images."""
+        own = {"sub": self.subject, "ses": self.session, "task": self.task, "run": self.run}
+        return names.labelled({**own, **dict(self.others), **self.of_image})
 
-    def is_labelled_beside(self, session: str) -> bool:
-        """Whether its names differ from those of its subject, which may have the session, too."""
-        return self.label is not None or (self.session is not None and not session)
+    @functools.cached_property
+    def of_image(self) -> dict[str, str]:
+        """Entities of the grid of its images, where their names are of BIDS."""
+        return names.entities_of_image(self.images[0])
+
+    @property
+    def within_session(self) -> str | None:
+        """What tells the run apart within its session: 1, or dir-LR_run-1 where others do, too."""
+        return names.within_session({**dict(self.others), **({"run": self.run} if self.run else {})})
+
+    def is_labelled_beside(self, session: str | None) -> bool:
+        """Whether its labels are more than those of its unit, which may have the session, too."""
+        return self.within_session is not None or (self.session is not None and session is None)
 
     @property
     def name(self) -> str:
         """Labels as a reader says them."""
         return ", ".join(f"{entity} {label}" for entity, label in self.entities.items())
+
+    @property
+    def title(self) -> str:
+        """Labels as a figure says them."""
+        rest = {entity: label for entity, label in self.entities.items() if entity != "subject"}
+        return ", ".join([f"sub-{self.subject}", *(f"{entity} {label}" for entity, label in rest.items())])
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -92,27 +108,8 @@ class Run:
 
     @property
     def wildcards(self) -> dict[str, str]:
-        """Values of the wildcards in file names, where session and run bear their prefix or are nothing.
-
-        The run is all that tells it apart within its session: _dir-LR_run-1.
-        """
-        session = f"_ses-{self.session}" if self.session is not None else ""
-        run = "".join(f"_{entity}-{label}" for entity, label in self.others)
-        run += f"_run-{self.run}" if self.run is not None else ""
-        return {"subject": self.subject, "session": session, "task": self.task, "run": run}
-
-
-def entities_in(name: str) -> dict[str, str]:
-    """Entities of a file name: sub-01_task-faces_bold.nii.gz gives sub and task."""
-    return dict(part.split("-", 1) for part in name.partition(".")[0].split("_") if "-" in part)
-
-
-def run_label(entities: Mapping[str, str]) -> str | None:
-    """Label of a run, with the other entities that tell it apart where there are any."""
-    others = [f"{entity}-{entities[entity]}" for entity in OTHERS if entity in entities]
-    if not others:
-        return entities.get("run")
-    return "_".join([*others, *([f"run-{entities['run']}"] if "run" in entities else [])])
+        """Values of the wildcards in the names of its files."""
+        return {"subject": self.subject, "run": self.label}
 
 
 class LeftOut(NamedTuple):

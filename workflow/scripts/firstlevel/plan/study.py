@@ -1,24 +1,112 @@
-"""A study as a table of runs.
+"""A study: its runs, the units that they are combined to, and what is left out.
 
 A study comes by name (simulated, spm_multimodal), as a table or as a BIDS folder; each only makes rows of the
-run table.
+run table. Rules look runs and units up by the labels that begin the names of their files.
 Standard library: every start of Snakemake pays for this import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlevel import texts
+from firstlevel import names, texts
 from firstlevel.io import events as events_of
 from firstlevel.plan.model import WORDS
-from firstlevel.plan.named import runs_of
-from firstlevel.plan.own_designs import with_designs
 from firstlevel.plan.runs import LeftOut, Run, nothing_missing
-from firstlevel.plan.table import rows
+from firstlevel.plan.sources.named import runs_of
+from firstlevel.plan.sources.own_designs import with_designs
+from firstlevel.plan.sources.table import rows
 from firstlevel.stage import InputError
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The runs of a subject and task, which are combined.
+
+    Attributes
+    ----------
+    label : how the names of its files begin: what its runs share.
+    session : where the study is about one session, which then stands in all names.
+    """
+
+    label: str
+    subject: str
+    session: str | None
+    task: str
+    runs: tuple[Run, ...]
+
+    @property
+    def wildcards(self) -> dict[str, str]:
+        """Values of the wildcards in the names of its files."""
+        return {"subject": self.subject, "unit": self.label}
+
+    @property
+    def title(self) -> str:
+        """Labels as a figure says them."""
+        labels = {"session": self.session, "task": self.task}
+        return ", ".join(
+            [f"sub-{self.subject}", *(f"{key} {label}" for key, label in labels.items() if label)]
+        )
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs in the order of the run table, and what makes none.
+
+    Attributes
+    ----------
+    session : label of the one session that the study is about, if it is about one.
+    by_label : runs by their labels.
+    units : by their labels, in the order of their first runs.
+    of_subject : units of each subject.
+    """
+
+    runs: tuple[Run, ...]
+    left_out: tuple[LeftOut, ...]
+    session: str | None
+    by_label: Mapping[str, Run]
+    units: Mapping[str, Unit]
+    of_subject: Mapping[str, tuple[Unit, ...]]
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], left_out: Sequence[LeftOut] = (), session: str | None = None) -> Study:
+        """Study of some runs."""
+        groups: dict[tuple[str, str], list[Run]] = {}
+        for run in runs:
+            groups.setdefault((run.subject, run.task), []).append(run)
+        units = [_unit(tuple(group), session) for group in groups.values()]
+        of_subject: dict[str, tuple[Unit, ...]] = {}
+        for unit in units:
+            of_subject[unit.subject] = (*of_subject.get(unit.subject, ()), unit)
+        return cls(
+            runs=tuple(runs),
+            left_out=tuple(left_out),
+            session=session,
+            by_label={run.label: run for run in runs},
+            units={unit.label: unit for unit in units},
+            of_subject=of_subject,
+        )
+
+    @functools.cached_property
+    def unit_of(self) -> Mapping[str, Unit]:
+        """The unit of each run, by the label of the run."""
+        return {run.label: unit for unit in self.units.values() for run in unit.runs}
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether any run has a session."""
+        return any(run.session for run in self.runs)
+
+
+def _unit(runs: tuple[Run, ...], session: str | None) -> Unit:
+    """Unit of some runs of a subject and task; entities of images are those in which all runs agree."""
+    shared = dict(set.intersection(*(set(run.of_image.items()) for run in runs)))
+    own = {"sub": runs[0].subject, "ses": session, "task": runs[0].task}
+    return Unit(names.labelled({**own, **shared}), runs[0].subject, session, runs[0].task, runs)
 
 
 def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[LeftOut]]:
@@ -36,7 +124,7 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
         needed = needed and not study["design"]
         runs = rows(Path(study["table"]), study["repetition_time"], needs_events=needed)
     elif study["source"] == "bids":
-        from firstlevel.plan import bids
+        from firstlevel.plan.sources import bids
 
         runs, left_out = bids.find_runs(config)
     else:
@@ -90,7 +178,7 @@ def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
         LeftOut(
             run.bold[0],
             reason.format(texts.public(Path(run.events), "its table of events")),
-            *(run.subject, run.session, run.task, run.label),
+            *(run.subject, run.session, run.task, run.within_session),
         )
         for run in runs
         if run.events in bare

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from firstlevel import names
 from firstlevel.io import tables
 from firstlevel.plan import provenance
-from firstlevel.plan.runs import LEFT_OUT, NOT_SELECTED, OTHERS, LeftOut, Run, entities_in, grouped, run_label
+from firstlevel.plan.runs import LEFT_OUT, NOT_SELECTED, LeftOut, Run, grouped
+from firstlevel.plan.status import State
+from firstlevel.plan.study import Study
 from firstlevel.stage import InputError
 from firstlevel.texts import visible
 
@@ -21,17 +23,11 @@ ORDER = ("failed", "blocked", "unfinished", "to do", "done", *MAKES_NO_RUN)
 N_EXAMPLES = 3
 SHORT = {"subject": "sub", "session": "ses", "task": "task", "run": "run"}
 """Entities of a run's name by the columns of the table."""
-STOPPED = re.compile(r"^\S+ \S+ ERROR (.*)", re.DOTALL | re.MULTILINE)
-"""The message with which a stage ends its log."""
 
 
 def rows(
-    runs: Iterable[Run],
-    left_out: Iterable[LeftOut],
-    maps: Mapping[tuple[str, str], Sequence[Path]],
-    logs: Path,
-    contrasts: Container[str],
-    session: str = "",
+    study: Study,
+    states: Mapping[str, State],
     folders: Sequence[str] = (),
     config_files: Mapping[str, str] | None = None,
 ) -> list[tuple[str, ...]]:
@@ -39,32 +35,32 @@ def rows(
 
     Parameters
     ----------
-    maps : the maps that each subject and task should have.
-    logs : folder of the logs, one folder per stage.
-    contrasts : labels of the contrasts of the study.
-    session : label of the one session that the study is about, which then stands in all names.
+    states : of the units, by their labels.
     folders : of this machine, which no cell names (see :mod:`firstlevel.plan.provenance`).
     config_files : what reasons call the files that the config names, by their paths.
     """
-    runs = list(runs)
-    failures = _failures(logs, contrasts, session)
-    states = {whose: _state(files, failures.get(whose)) for whose, files in maps.items()}
-    for whose, (status, reason) in states.items():
-        if status == "failed":
-            files = provenance.called(
-                (run for run in runs if (run.subject, run.task) == whose), config_files or {}
-            )
-            states[whose] = (status, provenance.anonymous(reason, files, folders))
+    reasons_of = {
+        label: provenance.anonymous(
+            state.reason, provenance.called(study.units[label].runs, config_files or {}), folders
+        )
+        for label, state in states.items()
+        if state.status == "failed"
+    }
     table = []
-    for run in runs:
-        labels = [run.subject, run.session, run.task, run.label]
-        status, reason = states[run.subject, run.task]
-        failed = failures.get((run.subject, run.task))
-        if status == "failed" and failed and failed.run and failed.run != (run.session, run.label):
+    for run in study.runs:
+        unit = study.unit_of[run.label].label
+        state = states[unit]
+        status, reason = state.status, reasons_of.get(unit, state.reason)
+        if status == "failed" and state.failed_run not in (None, run.label):
             status, reason = "blocked", f"another run of this subject failed: {reason}"
         shown = (provenance.shown(path, folders) for path in (run.bold[0], run.events))
-        table.append((*(label or "n/a" for label in labels), *shown, status, reason))
-    return table + [_left_out(one, folders) for one in left_out]
+        table.append((*labels_of(run), *shown, status, reason))
+    return table + [_left_out(one, folders) for one in study.left_out]
+
+
+def labels_of(run: Run) -> list[str]:
+    """Labels of a run as they stand in tables."""
+    return [label or "n/a" for label in (run.subject, run.session, run.task, run.within_session)]
 
 
 def _left_out(one: LeftOut, folders: Sequence[str] = ()) -> tuple[str, ...]:
@@ -74,14 +70,6 @@ def _left_out(one: LeftOut, folders: Sequence[str] = ()) -> tuple[str, ...]:
     labels = (one.subject, one.session, one.task, one.run)
     reason = provenance.relative(one.reason, folders)
     return (*(label or "n/a" for label in labels), *files, one.status, reason)
-
-
-class Failure(NamedTuple):
-    """When a stage stopped and what it said; session and run labels where it was about one run."""
-
-    time: int
-    message: str
-    run: tuple[str | None, str | None] | None
 
 
 def write(path: Path, table: Sequence[Sequence[str]], left_out: Sequence[LeftOut] = ()) -> str:
@@ -99,23 +87,29 @@ def write(path: Path, table: Sequence[Sequence[str]], left_out: Sequence[LeftOut
     return visible("\n".join([*lines, *counted(table), *reasons(left_out)]))
 
 
-def plan(
-    runs: Sequence[Run],
-    left_out: Sequence[LeftOut],
-    maps: Mapping[tuple[str, str], Sequence[Path]],
-    study: Mapping[str, Any],
-) -> str:
+def plan(study: Study, maps: Mapping[str, Sequence[Path]], source: Mapping[str, Any]) -> str:
     """What is to be done, in a few lines: what was chosen, how many subjects and runs, what is left out.
 
     Done are those all of whose maps are there; whether they are made anew is for Snakemake to say.
+
+    Parameters
+    ----------
+    maps : the maps that each unit should have, by its label.
+    source : section `study` of the config.
     """
-    states = {whose: "done" if all(map(Path.is_file, files)) else "to do" for whose, files in maps.items()}
+    are_done = {label: all(map(Path.is_file, files)) for label, files in maps.items()}
     table: list[tuple[str | None, ...]] = [
-        (run.subject, run.session, run.task, run.label, run.bold[0], "", states[run.subject, run.task], "")
-        for run in runs
+        (
+            *labels_of(run),
+            run.bold[0],
+            "",
+            "done" if are_done[study.unit_of[run.label].label] else "to do",
+            "",
+        )
+        for run in study.runs
     ]
-    table += [_left_out(one) for one in left_out]
-    return visible("\n".join([*chosen(runs, study), *counted(table), *reasons(left_out)]))
+    table += [_left_out(one) for one in study.left_out]
+    return visible("\n".join([*chosen(study.runs, source), *counted(table), *reasons(study.left_out)]))
 
 
 def replaced(
@@ -134,9 +128,7 @@ def replaced(
         rows = tables.read_rows(path, required=COLUMNS) if path.is_file() else []
     except InputError:
         return []
-    known = {
-        tuple(label or "n/a" for label in (run.subject, run.session, run.task, run.label)) for run in runs
-    }
+    known = {tuple(labels_of(run)) for run in runs}
     told = {provenance.left_out(one.path, folders) for one in left_out if one.status == LEFT_OUT}
     gone = [
         row.values
@@ -147,8 +139,8 @@ def replaced(
     ]
     if not gone:
         return []
-    names = ["_".join(filter(None, (_written(one, column) for column in SHORT))) for one in gone]
-    shown = ", ".join(names[:N_EXAMPLES]) + (", ..." if len(names) > N_EXAMPLES else "")
+    called = ["_".join(filter(None, (_written(one, column) for column in SHORT))) for one in gone]
+    shown = ", ".join(called[:N_EXAMPLES]) + (", ..." if len(called) > N_EXAMPLES else "")
     return [
         f"  {path} tells of {len(gone)} {'run' if len(gone) == 1 else 'runs'} that this config does not take "
         f"({shown}): it, maps.tsv and the pages will be without them, while their maps stay; give each "
@@ -179,7 +171,7 @@ def chosen(runs: Sequence[Run], study: Mapping[str, Any]) -> list[str]:
     cohorts: dict[str, str] = {}
     for run in runs:
         if "_cohort-" in run.bold[0]:
-            cohorts.setdefault(entities_in(Path(run.bold[0]).name)["cohort"], run.subject)
+            cohorts.setdefault(names.entities_in(Path(run.bold[0]).name)["cohort"], run.subject)
     if len(cohorts) > 1:
         told = ", ".join(f"cohort-{cohort} (sub-{subject})" for cohort, subject in sorted(cohorts.items()))
         lines.append(
@@ -209,8 +201,8 @@ def reasons(left_out: Iterable[LeftOut]) -> list[str]:
     """One line per reason to leave something out, with the first examples."""
     lines = []
     for reason, group in grouped(left_out):
-        names = [Path(one.path).name for one in group[:N_EXAMPLES]]
-        shown = ", ".join(names) + (", ..." if len(group) > N_EXAMPLES else "")
+        examples = [Path(one.path).name for one in group[:N_EXAMPLES]]
+        shown = ", ".join(examples) + (", ..." if len(group) > N_EXAMPLES else "")
         lines.append(f"  left out, {len(group)}: {reason} ({shown})")
     return lines
 
@@ -244,39 +236,11 @@ def _subject(row: Sequence[str | None]) -> str | None:
 
 def _run(row: Sequence[str | None]) -> tuple[str, ...] | None:
     """What names the run of a row; None where it is about a folder. Echoes, spaces and such are one run."""
-    labels = entities_in(Path(str(row[4] if row[4] != "n/a" else row[5])).name)
+    labels = names.entities_in(Path(str(row[4] if row[4] != "n/a" else row[5])).name)
     if row[6] in MAKES_NO_RUN and "task" not in labels:
         return None
     number = str(row[3] or "n/a")
     if "-" in number:  # dir-LR_run-1
-        number = entities_in(number).get("run", "n/a")
-    others = "_".join(f"{entity}-{labels[entity]}" for entity in OTHERS if entity in labels)
+        number = names.entities_in(number).get("run", "n/a")
+    others = "_".join(f"{entity}-{labels[entity]}" for entity in names.OTHERS if entity in labels)
     return (str(row[0] or "n/a"), str(row[1] or "n/a"), number.lstrip("0"), others)
-
-
-def _state(maps: Sequence[Path], failure: Failure | None) -> tuple[str, str]:
-    """Whether a subject's maps are there, and none of them from before a stage stopped."""
-    missing = [path for path in maps if not path.is_file()]
-    if failure and (missing or min(path.stat().st_mtime_ns for path in maps) < failure.time):
-        return "failed", failure.message
-    return ("unfinished", f"{len(missing)} of {len(maps)} maps are missing") if missing else ("done", "")
-
-
-def _failures(logs: Path, contrasts: Container[str], session: str) -> dict[tuple[str, str], Failure]:
-    """Time and message of the stage that stopped last, by subject and task; contrasts of old do not count."""
-    last: dict[tuple[str, str], Failure] = {}
-    for log in logs.glob("*/sub-*_task-*.log"):
-        labels = entities_in(log.name)
-        if "contrast" in labels and labels["contrast"] not in contrasts:
-            continue
-        if session and labels.get("ses") != session:  # of another config
-            continue
-        if found := STOPPED.search(log.read_text(encoding="utf-8", errors="replace")):
-            whose = labels["sub"], labels["task"]
-            run = (None if session and run_label(labels) is None else labels.get("ses"), run_label(labels))
-            time = log.stat().st_mtime_ns
-            if whose not in last or last[whose].time < time:
-                last[whose] = Failure(
-                    time, "; ".join(found[1].strip().split("\n  ")), run if any(run) else None
-                )
-    return last

@@ -82,7 +82,7 @@ def settle(config: Mapping[str, Any], runs: Sequence[Run]) -> tuple[list[Run], l
                 run.bold[0],
                 f"{reason} ({kind.told(kinds, place=False)}; they: {most.told([])}); "
                 "study.unlike_runs is leave_out",
-                *(run.subject, run.session, run.task, run.label),
+                *(run.subject, run.session, run.task, run.within_session),
             )
             for kind in others
             for run in kind.runs

@@ -6,37 +6,25 @@ Snakemake itself writes it, too, when a subject failed: what is not there yet is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from firstlevel import names
 from firstlevel.reporting import pages
 
 FOUND = ("peak_z", "n_voxels")
 
 
 class Entry(NamedTuple):
-    """One subject and task: number of runs; done, failed or unfinished, and why; _ses-V0 if in its names."""
+    """One unit: its labels, number of runs; done, failed or unfinished, and why."""
 
     subject: str
     task: str
+    label: str
     n_runs: int
     status: str = "done"
     reason: str = ""
-    session: str = ""
-
-
-def entries(table: Iterable[Sequence[str]]) -> list[Entry]:
-    """Return what became of each subject and task, from the table of runs (``summary.COLUMNS``)."""
-    found: dict[tuple[str, str], Entry] = {}
-    for subject, _, task, _, _, _, status, reason in table:
-        if status in ("left out", "not selected"):
-            continue
-        so_far = found.get((subject, task), Entry(subject, task, 0, status, reason))
-        if so_far.status == "blocked":  # another run of the subject tells why
-            so_far = so_far._replace(status=status, reason=reason)
-        found[subject, task] = so_far._replace(n_runs=so_far.n_runs + 1)
-    return list(found.values())
 
 
 def write(
@@ -72,37 +60,42 @@ def write(
 
 
 def _row(results: Path, entry: Entry, contrasts: Sequence[str]) -> dict[str, Any]:
-    """Cells of one subject and task; of one without a page, those that its runs tell."""
-    folder = results / f"sub-{entry.subject}"
-    start = f"sub-{entry.subject}{entry.session}_task-{entry.task}"
-    row = {**entry._asdict(), "start": start, "page": None, "n_look": 0}
+    """Cells of one unit; of one without a page, those that its runs tell."""
+    labels = {"subject": entry.subject, "unit": entry.label}
+    row: dict[str, Any] = {**entry._asdict(), "page": None, "n_look": 0}
     row["found"] = [dict.fromkeys(FOUND, "") for _ in contrasts]
-    if entry.status == "done" and (folder / "report.html").is_file():
-        row["page"] = f"sub-{entry.subject}/report.html"
-        checks = pages.cells(folder / f"{start}_quality.tsv")
+    page = names.below(results, names.PAGE, **labels)
+    if entry.status == "done" and page.is_file():
+        row["page"] = page.relative_to(results).as_posix()
+        checks = pages.cells(names.below(results, names.QUALITY, **labels))
         row["n_look"] = sum(check["verdict"] == "look" for check in checks)
-        row["found"] = [_found(folder, f"{start}_contrast-{label}") for label in contrasts]
+        row["found"] = [_found(results, {**labels, "contrast": label}) for label in contrasts]
     return row
 
 
-def _found(folder: Path, start: str) -> dict[str, str]:
-    peaks = pages.clusters(folder / f"{start}_clusters.tsv")
-    passed = {row["method"]: row["n_voxels"] for row in pages.cells(folder / f"{start}_inference.tsv")}
+def _found(results: Path, labels: Mapping[str, str]) -> dict[str, str]:
+    peaks = pages.clusters(names.below(results, names.CLUSTERS, **labels))
+    passed = pages.cells(names.below(results, names.THRESHOLDS, **labels))
     return {
         "peak_z": f"{float(peaks[0]['peak_z']):.2f}" if peaks else "none",
-        "n_voxels": passed["fdr"],
+        "n_voxels": {row["method"]: row["n_voxels"] for row in passed}["fdr"],
     }
 
 
 def _gallery(results: Path, rows: Iterable[dict[str, Any]], label: str) -> list[dict[str, str]]:
     """Return the z maps of one contrast, as links to the figures."""
-    return [
-        {
-            "page": f"{row['page']}#{row['start']}_contrast-{label}",
-            "src": f"sub-{row['subject']}/figures/{row['start']}_contrast-{label}_zmap.png",
-            "alt": f"z map of {label} in sub-{row['subject']}, task {row['task']}",
-            "caption": f"sub-{row['subject']}, task {row['task']}",
-        }
-        for row in rows
-        if row["page"]
-    ]
+    figure = names.contrast_figure("zmap")
+    gallery = []
+    for row in rows:
+        if row["page"]:
+            path = names.below(results, figure, subject=row["subject"], unit=row["label"], contrast=label)
+            caption = f"sub-{row['subject']}, task {row['task']}"
+            gallery.append(
+                {
+                    "page": f"{row['page']}#{row['label']}_contrast-{label}",
+                    "src": path.relative_to(results).as_posix(),
+                    "alt": f"z map of {label} in {caption}",
+                    "caption": caption,
+                }
+            )
+    return gallery

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from firstlevel import texts
-from firstlevel.plan.bids_files import Entities, File, same
-from firstlevel.plan.runs import NOT_SELECTED, OTHERS
+from firstlevel import names, texts
+from firstlevel.plan.runs import NOT_SELECTED
+from firstlevel.plan.sources.bids_files import Entities, File, same
 from firstlevel.stage import InputError
 
 OTHER_FORM = "other form"
@@ -26,7 +26,7 @@ class Choice:
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
-        self.others = [entity for entity in OTHERS if entity in options["run_entities"]]
+        self.others = [entity for entity in names.OTHERS if entity in options["run_entities"]]
         excluded = options["exclude"] or []
         self.rules = [
             {SHORT.get(key, key): same(SHORT.get(key, key), str(label)) for key, label in rule.items()}
@@ -139,7 +139,7 @@ class Choice:
         every = [e for e in _union(claims) if len({claim.entities.get(e) for claim in claims}) > 1]
         reason = f"differs from {other.name} in {', '.join(sorted(differ))} only: "
         reason += f"choose one with study.bids.entities: {{{', '.join(_example(e, claims) for e in every)}}}"
-        if apart := [entity for entity in OTHERS if entity in every]:
+        if apart := [entity for entity in names.OTHERS if entity in every]:
             reason += f", or, if they are runs, study.bids.run_entities: [run, {', '.join(apart)}]"
         return reason
 
@@ -158,7 +158,7 @@ class Choice:
         labels = sorted({image.entities.get(entity) or "none" for image in images})
         reason = f"runs of its subject differ in {entity} ({', '.join(labels)}): "
         reason += f"choose with study.bids.entities: {{{_example(entity, images)}}}"
-        if entity in OTHERS:
+        if entity in names.OTHERS:
             reason += f", or take all as runs of one model with study.bids.run_entities: [run, {entity}]"
         return reason
 

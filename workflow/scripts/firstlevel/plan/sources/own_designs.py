@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from firstlevel import texts
+from firstlevel import names, texts
 from firstlevel.io import given_designs
-from firstlevel.plan.runs import OTHERS, LeftOut, Run, plain
+from firstlevel.plan.runs import LeftOut, Run, plain
 from firstlevel.stage import InputError
 
 
@@ -33,7 +33,7 @@ def with_designs(
                 )
             named = texts.public(Path(path), "that study.design names")
             reason = f"has no design matrix: there is no file {named}"
-            labels = (run.subject, run.session, run.task, run.label)
+            labels = (run.subject, run.session, run.task, run.within_session)
             without.append(LeftOut(run.bold[0], reason, *labels))
             continue
         kept.append(run if path is None else replace(run, design=path, events=""))
@@ -67,7 +67,7 @@ def _with_part(
 def _filled(pattern: str, run: Run) -> str:
     """Path of a run's design from the pattern of the config, with the run's labels filled in."""
     labels = run.entities
-    known = ["subject", "session", "task", "run", *OTHERS]
+    known = ["subject", "session", "task", "run", *names.OTHERS]
     for name in re.findall(r"{(.*?)}", pattern):
         if name not in labels:
             told = f"{run.name} has no {name}" if name in known else f"{name!r} is no label of a run"

@@ -14,8 +14,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from firstlevel import names
 from firstlevel.plan import fetched
-from firstlevel.plan.runs import entities_in
 
 LABEL = re.compile("[A-Za-z0-9+]+")
 INDICES = ("run", "echo")
@@ -66,7 +66,7 @@ class File(NamedTuple):
         """Entities as they are written."""
         for entity in INDICES:
             if entity in self.entities and f"_{entity}-{self.entities[entity]}_" not in self.name:
-                return entities_in(self.name)
+                return names.entities_in(self.name)
         return self.entities
 
     def fetched_by(self, known: dict[str, str] | None) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from firstlevel.plan import bids_choice, bids_files
-from firstlevel.plan.bids_files import LABEL, Entities, File, Level
 from firstlevel.plan.runs import LEFT_OUT, LeftOut
+from firstlevel.plan.sources import bids_choice, bids_files
+from firstlevel.plan.sources.bids_files import LABEL, Entities, File, Level
 
 ROW = ("sub", "ses", "task", "run")
 """Entities that name a row of the run table; all others choose one image for it."""

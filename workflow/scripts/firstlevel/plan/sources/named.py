@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel.plan.runs import Run
-from firstlevel.plan.table import files
+from firstlevel.plan.sources.table import files
 from firstlevel.stage import InputError
 
 FACES = ("faces", "scrambled")

@@ -16,12 +16,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import texts
+from firstlevel import names, texts
 from firstlevel.io import spm_affines
-from firstlevel.plan import bids_choice, bids_files, bids_rows, fetched, model
-from firstlevel.plan.bids_files import LABEL, Entities, File, Level
-from firstlevel.plan.bids_rows import Found
-from firstlevel.plan.runs import LEFT_OUT, NOT_SELECTED, OTHERS, LeftOut, Run, grouped, plain
+from firstlevel.plan import fetched
+from firstlevel.plan.model import confounds_key
+from firstlevel.plan.runs import LEFT_OUT, NOT_SELECTED, LeftOut, Run, grouped, plain
+from firstlevel.plan.sources import bids_choice, bids_files, bids_rows
+from firstlevel.plan.sources.bids_files import LABEL, Entities, File, Level
+from firstlevel.plan.sources.bids_rows import Found
 from firstlevel.stage import InputError
 
 FEW = 2000
@@ -29,6 +31,16 @@ FEW = 2000
 index, on a network disk a minute, and only a study that git keeps has pointers."""
 ABOVE = "/"
 """In place of a session: the levels above all sessions of a subject."""
+
+
+def session_of(config: Mapping[str, Any]) -> str | None:
+    """Label of the one session that a config asks for, which then stands in the names of units, too.
+
+    The maps of two configs, each for one session, so lie beside each other.
+    """
+    of_study = config["study"]
+    sessions = of_study["bids"]["sessions"] if of_study["source"] == "bids" else None
+    return sessions[0] if sessions and len(set(sessions)) == 1 else None
 
 
 def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
@@ -84,7 +96,7 @@ def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
         else:
             status = NOT_SELECTED if run == bids_choice.PREPROCESSED_TAKEN else LEFT_OUT
             rows.append(bids_rows.row(image, run, status))
-    runs, bare = _one_form_of_labels(runs, model.session_in_names(config))
+    runs, bare = _one_form_of_labels(runs, session_of(config))
     rows += bare
     images = [*own, *raw_images]
     rows += bids_rows.without_derivative(raw_images, own, derived, choice)
@@ -130,7 +142,7 @@ def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[st
     return row._replace(status=NOT_SELECTED if has_image else LEFT_OUT)
 
 
-def _one_form_of_labels(runs: Sequence[Run], session: str) -> tuple[list[Run], list[LeftOut]]:
+def _one_form_of_labels(runs: Sequence[Run], session: str | None) -> tuple[list[Run], list[LeftOut]]:
     """Runs without those that have no label beside others of their subject that have one."""
     labelled = {run.subject for run in runs if run.is_labelled_beside(session)}
     reason = "has no session or run label, as other runs of its subject have"
@@ -309,7 +321,7 @@ def _run(
     tables = [level.confounds for level in levels]
     confounds = bids_files.nearest(tables, {**entities, "desc": "confounds"})
     confounds = confounds or bids_files.nearest(tables, entities, bids_files.OF_DERIVATIVES)
-    if (key := model.confounds_key(config)) and not confounds:
+    if (key := confounds_key(config)) and not confounds:
         return f"has no confounds table, and {key} asks for columns of it"
     if key and len(confounds) > 1:
         return f"has two confounds tables: {confounds[0].name}, {confounds[1].name}"
@@ -355,7 +367,7 @@ def _run(
         mask=masks[0].path if len(masks) == 1 else None,
         others=tuple(
             (entity, labels[entity])
-            for entity in OTHERS
+            for entity in names.OTHERS
             if entity in config["study"]["bids"]["run_entities"] and entity in labels
         ),
     )

@@ -1,0 +1,126 @@
+# In: betas with their variances and designs. Out: maps of each contrast, over runs and of each run, and lists of them.
+
+
+rule compute_contrast:
+    """Test a t contrast over the runs of a unit."""
+    input:
+        betas=over_runs(names.BETA),
+        sigma2s=over_runs(names.SIGMA2),
+        ar1s=over_runs(names.AR1),
+        designs=over_runs(names.DESIGN),
+        design_jsons=over_runs(names.DESIGN_JSON),
+        fits=over_runs(names.FIT_JSON),
+        mask=names.MASK,
+    output:
+        **names.maps_of("t"),
+    log:
+        "<logs>/compute_contrast/sub-{subject}/{unit}_contrast-{contrast}.log",
+    benchmark:
+        "<benchmarks>/compute_contrast/sub-{subject}/{unit}_contrast-{contrast}.tsv"
+    wildcard_constraints:
+        contrast=any_of(MODEL.of_statistic("t")),
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs(400, per_gb=300),
+        runtime=needs(10, per_gb=10),
+    params:
+        rows=of_contrast(lambda contrast: list(contrast.rows)),
+        statistic=of_contrast("statistic"),
+        label="{contrast}",
+        weights=MODEL.subject.weights,
+        coverage=MODEL.subject.coverage,
+        code=code_digest("compute_contrast"),
+    script:
+        "../scripts/compute_contrast.py"
+
+
+use rule compute_contrast as compute_contrast_f with:
+    output:
+        **names.maps_of("F"),
+    wildcard_constraints:
+        contrast=any_of(MODEL.of_statistic("F")),
+    params:
+        f_test=MODEL.subject.f_test,
+
+
+use rule compute_contrast as compute_run_contrast with:
+    input:
+        betas=names.BETA,
+        sigma2s=names.SIGMA2,
+        ar1s=names.AR1,
+        designs=names.DESIGN,
+        design_jsons=names.DESIGN_JSON,
+        fits=names.FIT_JSON,
+        mask=unit_of_run(names.MASK),
+    output:
+        **names.maps_of("t", names.NODE_RUN),
+    log:
+        "<logs>/compute_run_contrast/sub-{subject}/{run}_contrast-{contrast}.log",
+    benchmark:
+        "<benchmarks>/compute_run_contrast/sub-{subject}/{run}_contrast-{contrast}.tsv"
+    params:
+        weights="equal",
+        unestimable="empty",
+
+
+use rule compute_run_contrast as compute_run_contrast_f with:
+    output:
+        **names.maps_of("F", names.NODE_RUN),
+    wildcard_constraints:
+        contrast=any_of(MODEL.of_statistic("F")),
+    params:
+        f_test=MODEL.subject.f_test,
+
+
+rule list_contrasts:
+    """List which runs of a unit went into which contrast."""
+    input:
+        sidecars=over_contrasts(names.CONTRAST_JSON),
+    output:
+        table=names.CONTRASTS,
+    log:
+        "<logs>/list_contrasts/sub-{subject}/{unit}.log",
+    benchmark:
+        "<benchmarks>/list_contrasts/sub-{subject}/{unit}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=200,
+        runtime=5,
+    params:
+        runs=over_runs("{run}"),
+        code=code_digest("list_contrasts"),
+    script:
+        "../scripts/list_contrasts.py"
+
+
+rule list_maps:
+    """List the maps of all subjects, for a second level."""
+    input:
+        effects=over_maps(names.map_of("effect")),
+        variances=over_maps(names.map_of("variance")),
+        masks=over_maps(names.MASK),
+        sidecars=over_maps(names.CONTRAST_JSON),
+    output:
+        table=names.MAPS,
+    log:
+        "<logs>/list_maps.log",
+    benchmark:
+        "<benchmarks>/list_maps.tsv"
+    localrule: True
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        subjects=over_maps("{subject}"),
+        tasks=over_maps("{task}"),
+        contrasts=over_maps("{contrast}"),
+        code=code_digest("list_maps"),
+    script:
+        "../scripts/list_maps.py"

@@ -1,0 +1,62 @@
+# In: the user's events and confounds. Out: events and the design matrix of each run.
+
+
+rule extract_events:
+    """Bring the events of a run into one form, in seconds."""
+    input:
+        source=of_run(INPUTS.events),
+    output:
+        events=names.EVENTS,
+        sidecar=names.EVENTS_JSON,
+    log:
+        "<logs>/extract_events/sub-{subject}/{run}.log",
+    benchmark:
+        "<benchmarks>/extract_events/sub-{subject}/{run}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=with_tables(300, events=40),
+        runtime=5,
+    params:
+        **MODEL.run.events,
+        rules=of_run(INPUTS.event_rules),
+        repetition_time=of_run("repetition_time"),
+        onset_unit=of_run("onset_unit"),
+        code=code_digest("extract_events"),
+    script:
+        "../scripts/extract_events.py"
+
+
+rule make_design_matrix:
+    """Turn the events and confounds of a run into regressors."""
+    input:
+        events=names.EVENTS,
+        events_json=names.EVENTS_JSON,
+        bold=of_run("first"),
+        confounds=of_run(INPUTS.confounds),
+        confounds_json=of_run(INPUTS.confounds_json),
+        motion=of_run(INPUTS.motion),
+        sidecars=of_run("sidecars"),
+        given=of_run(INPUTS.given_design),
+    output:
+        design=names.DESIGN,
+        sidecar=names.DESIGN_JSON,
+    log:
+        "<logs>/make_design_matrix/sub-{subject}/{run}.log",
+    benchmark:
+        "<benchmarks>/make_design_matrix/sub-{subject}/{run}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=with_tables(500, events=40, confounds=10, design=10),
+        runtime=5,
+    params:
+        **MODEL.run.design,
+        n_scans=of_run(INPUTS.n_scans),
+        repetition_time=of_run("repetition_time"),
+        given_part=of_run("design_part"),
+        code=code_digest("make_design_matrix"),
+    script:
+        "../scripts/make_design_matrix.py"

@@ -1,0 +1,33 @@
+# In: resampled runs, designs, the mask. Out: betas with their variances, run by run.
+
+
+rule fit_glm:
+    """Fit one run: betas, residual variance, AR(1) and R2 maps."""
+    input:
+        bold=names.RESAMPLED,
+        design=names.DESIGN,
+        design_json=names.DESIGN_JSON,
+        mask=unit_of_run(names.MASK),
+        field_of_view=of_run(INPUTS.field_of_view),
+    output:
+        beta=names.BETA,
+        sigma2=names.SIGMA2,
+        ar1=names.AR1,
+        rsquared=names.RSQUARED,
+        sidecar=names.FIT_JSON,
+    log:
+        "<logs>/fit_glm/sub-{subject}/{run}.log",
+    benchmark:
+        "<benchmarks>/fit_glm/sub-{subject}/{run}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs(400, per_gb=1200),
+        runtime=needs(20, per_gb=20),
+    params:
+        noise_model=MODEL.run.noise_model,
+        signal_scaling=MODEL.run.signal_scaling,
+        code=code_digest("fit_glm"),
+    script:
+        "../scripts/fit_glm.py"

@@ -1,0 +1,105 @@
+"""What the stages read of the user's files and of what earlier stages made, run by run and unit by unit.
+
+Paths of results are patterns of :mod:`firstlevel.names` with their labels filled in. Standard library.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlevel import names
+from firstlevel.io import events, given_fsl
+from firstlevel.plan import model, preprocessed
+from firstlevel.plan.runs import Run, with_companions
+from firstlevel.plan.study import Study, Unit
+from firstlevel.stage import InputError
+
+
+class Inputs:
+    """Inputs of the stages of a study, from its checked config."""
+
+    def __init__(self, config: Mapping[str, Any], study: Study) -> None:
+        self._config, self._study = config, study
+        self.t1w = functools.cache(self._t1w)
+
+    def events(self, run: Run) -> list[str]:
+        """Files that hold the events of a run: one, or one per condition; none where the model needs none."""
+        return [str(file) for file in events.files(run.events)]
+
+    def event_rules(self, run: Run) -> dict[str, Any]:
+        """What of a run's events counts; a run with a design of its own needs none."""
+        rules: dict[str, Any] = self._config["study"]["events"]
+        return rules | {"needed": False} if run.design else rules
+
+    def reference(self, run: Run) -> tuple[str, ...]:
+        """First volume of the first run of a run's unit, whose grid is the reference."""
+        return self._study.unit_of[run.label].runs[0].first
+
+    def n_scans(self, run: Run) -> int | None:
+        """Number of 3D images of a run; None leaves it to the header of a 4D image, or to the folder."""
+        return len(run.images) if len(run.images) > 1 else None
+
+    def given_design(self, run: Run) -> list[str]:
+        """Ready-made design of a run, with what is read beside it; none where it is made from events."""
+        return [run.design, *map(str, given_fsl.beside(Path(run.design)))] if run.design else []
+
+    def confounds(self, run: Run) -> list[str]:
+        """Confounds table of a run, where the model asks for columns of it."""
+        return model.confounds_of(self._config, run)
+
+    def confounds_json(self, run: Run) -> list[str]:
+        """What fMRIPrep says of its confounds, which its strategies read."""
+        if not (self._config["design"]["fmriprep_confounds"]["strategy"] and run.confounds) or run.design:
+            return []
+        path = Path(run.confounds).with_suffix(".json")
+        return [str(path)] if path.is_file() else []
+
+    def motion_table(self, run: Run) -> list[str]:
+        """Confounds table of a run, which tells of motion where the affines do not, if it is there."""
+        return [run.confounds] if run.confounds and Path(run.confounds).is_file() else []
+
+    def motion(self, run: Run) -> list[str]:
+        """What moved in a run, where its design asks for it."""
+        asked = model.needs_motion(self._config, run)
+        return [names.RESAMPLED_JSON.format(**run.wildcards)] if asked else []
+
+    def field_of_view(self, run: Run) -> list[str]:
+        """What every volume of a run covers, where the analysis keeps to it."""
+        masked = self._config["resample"]["field_of_view"] == "masked"
+        return [names.FIELD_OF_VIEW.format(**run.wildcards)] if masked else []
+
+    def fields_of_view(self, unit: Unit) -> list[str]:
+        """The same of each run of a unit."""
+        return [file for run in unit.runs for file in self.field_of_view(run)]
+
+    def own_mask(self, unit: Unit) -> list[str | None]:
+        """The user's mask, or those of the runs, where there are any."""
+        mask = self._config["mask"]
+        if mask == "epi":
+            return []
+        return [run.mask for run in unit.runs] if mask == "derivatives" else [*with_companions(mask)]
+
+    def _t1w(self, unit: Unit) -> str | None:
+        return preprocessed.t1w_of(self._config, unit.runs[0])
+
+    def background(self, unit: Unit) -> str:
+        """What the maps of a unit are drawn over."""
+        asked: str = self._config["figures"]["background"]
+        if asked not in ("auto", "mean", "T1w"):
+            return asked
+        found = self.t1w(unit) if asked != "mean" else None
+        if asked == "T1w" and not found:
+            raise InputError(
+                "config key figures.background",
+                f"is T1w, and {unit.label} has no desc-preproc_T1w in the space of its runs",
+                expected="the preprocessed T1w of each subject beside the runs",
+                remedy="set it to auto, which takes the mean image where there is none",
+            )
+        return found or names.MEAN.format(**unit.wildcards)
+
+    def is_over_t1w(self, unit: Unit) -> bool:
+        """Whether maps of a unit are drawn over its preprocessed T1w."""
+        return self._config["figures"]["background"] in ("auto", "T1w") and self.t1w(unit) is not None

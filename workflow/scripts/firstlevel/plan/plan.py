@@ -1,0 +1,235 @@
+"""The plan: one study, one model, and what the rules ask of them. Standard library."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlevel import names
+from firstlevel.io import tables
+from firstlevel.plan import checks, preprocessed, provenance, runs, summary
+from firstlevel.plan import status as states_of
+from firstlevel.plan.inputs import Inputs
+from firstlevel.plan.model import Model
+from firstlevel.plan.resources import Sizes
+from firstlevel.plan.runs import Run
+from firstlevel.plan.status import State
+from firstlevel.plan.study import Study, Unit
+from firstlevel.plan.targets import Targets
+from firstlevel.stage import InputError
+
+
+class Plan:
+    """What is to be made of what.
+
+    Parameters
+    ----------
+    config : checked, with all defaults filled in.
+    results, logs : folders.
+
+    Attributes
+    ----------
+    study, model : the runs, and what is computed of them.
+    inputs : what stages read, run by run.
+    targets : what can be asked for.
+    sizes : MB of the runs.
+    """
+
+    def __init__(self, config: Mapping[str, Any], study: Study, results: Path, logs: Path) -> None:
+        self.config, self.study = config, study
+        self.model = Model.of(config)
+        self.inputs = Inputs(config, study)
+        self.sizes = Sizes(study)
+        self.targets = Targets(study, self.model, self._testable)
+        self.results, self.logs = results, logs
+        self.folders = provenance.folders(config)
+        self._config_files = provenance.of_config(config)
+        self._left_out: dict[str, list[list[str]]] = {}
+        for one in study.left_out:
+            if one.status == runs.LEFT_OUT and one.subject:
+                told = [
+                    provenance.left_out(one.path, self.folders),
+                    provenance.relative(one.reason, self.folders),
+                ]
+                self._left_out.setdefault(one.subject, []).append(told)
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of the targets that are made by default."""
+        chosen: list[str] = self.config["outputs"]
+        return chosen
+
+    @property
+    def simulation(self) -> dict[str, Any]:
+        """What simulate_dataset takes."""
+        study = self.config["study"]
+        return {**study["simulated"], "repetition_time": study["repetition_time"]}
+
+    @property
+    def base_url(self) -> str:
+        """Where fetch_dataset finds the archives."""
+        return str(self.config["study"]["base_url"])
+
+    @property
+    def keeps_runs(self) -> bool:
+        """Whether resampled runs stay when all that reads them is done."""
+        return bool(self.config["resample"]["keep"])
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """How z maps are drawn: threshold, direction and places of the cuts."""
+        return {key: self.config["figures"][key] for key in ("threshold", "display_mode", "cut_coords")}
+
+    @property
+    def lags(self) -> int:
+        """Lags of the test of whiteness, in volumes."""
+        return int(self.config["quality"]["lags"])
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Limits of the measures of quality."""
+        return {name: limit for name, limit in self.config["quality"].items() if name != "lags"}
+
+    def title(self, wildcards: Any) -> str:
+        """Whom a figure shows, and which run or contrast, from the wildcards of its name."""
+        if hasattr(wildcards, "run"):
+            return self.study.by_label[wildcards["run"]].title
+        unit = self.study.units[wildcards["unit"]].title
+        return f"{unit}: {self.model.contrasts[wildcards['contrast']].name}"
+
+    def labels(self, wildcards: Any) -> dict[str, str]:
+        """Columns of a figure in Snakemake's own report: whose it is, of which run or contrast."""
+        if hasattr(wildcards, "run"):
+            run = self.study.by_label[wildcards["run"]]
+            of = {"subject": run.subject, "session": run.session, "task": run.task, "run": run.within_session}
+        else:
+            unit = self.study.units[wildcards["unit"]]
+            of = {"subject": unit.subject, "session": unit.session, "task": unit.task}
+            of["contrast"] = wildcards["contrast"]
+        if not self.study.has_sessions:
+            del of["session"]
+        return {entity: label or "n/a" for entity, label in of.items()}
+
+    def files_of(self, units: Iterable[Unit], patterns: Iterable[str]) -> list[str]:
+        """Files of some units, one per run or contrast where the pattern names one."""
+        files = []
+        for unit, pattern in itertools.product(units, patterns):
+            if "{run}" in pattern:
+                files += [pattern.format(**run.wildcards) for run in unit.runs]
+            else:
+                labels = self.model.contrasts if "{contrast}" in pattern else [""]
+                files += [pattern.format(**unit.wildcards, contrast=label) for label in labels]
+        return files
+
+    @property
+    def preprocessed_by(self) -> list[str] | None:
+        """What made the images, by name and version; None where they are not preprocessed."""
+        folder = preprocessed.folder_of(self.config)
+        return None if folder is None else preprocessed.generated_by(folder)
+
+    @property
+    def public_config(self) -> dict[str, Any]:
+        """The config as a page shows it: without folders of this machine and names of the user's own."""
+        own = {key: value for key, value in self.config.items() if key != "pathvars"}
+        return provenance.without_names(own, self.folders)
+
+    def _testable(self, run: Run) -> list[str]:
+        """Contrasts that the events of a run allow; none where they are wrong, as their own job tells."""
+        try:
+            return checks.contrasts_of(self.config, run)
+        except InputError:
+            return []
+
+    def shown_units(self, subject: str) -> list[dict[str, Any]]:
+        """What the page of a subject shows of each unit: its runs by label, its contrasts."""
+        return [
+            {
+                "label": unit.label,
+                "task": unit.task,
+                "runs": [run.label for run in unit.runs],
+                "titles": {label: ", ".join(one.rows) for label, one in self.model.contrasts.items()},
+                "over_t1w": self.inputs.is_over_t1w(unit),
+            }
+            for unit in self.study.of_subject[subject]
+        ]
+
+    def left_out_of(self, subject: str) -> list[list[str]]:
+        """Path and reason of what of a subject makes no run."""
+        return self._left_out.get(subject, [])
+
+    def reasons_left_out(self) -> list[list[Any]]:
+        """Reasons to leave something out, each with how often and the first examples."""
+        return [
+            [
+                provenance.relative(reason, self.folders),
+                len(group),
+                [
+                    Path(provenance.left_out(one.path, self.folders)).name
+                    for one in group[: summary.N_EXAMPLES]
+                ],
+            ]
+            for reason, group in runs.grouped(self.study.left_out)
+        ]
+
+    def maps(self) -> dict[str, list[Path]]:
+        """The z maps that each unit should have, by its label."""
+        return {
+            label: [names.below(self.results, file) for file in files]
+            for label, files in self.targets.z_maps().items()
+        }
+
+    def announcement(self) -> list[str]:
+        """What is to be done, in lines, before it is begun."""
+        table = names.below(self.results, names.RUNS)
+        study = self.study
+        return [
+            summary.plan(study, self.maps(), self.config["study"]),
+            *summary.replaced(table, study.runs, study.left_out, self.folders),
+        ]
+
+    def record(self, *, ended_well: bool) -> tuple[str, dict[str, State]]:
+        """Write what became of every run, and what each is from; return it in a few lines, and by unit."""
+        states = states_of.states(
+            self.study, self.maps(), self.logs, self.model.contrasts, ended_well=ended_well
+        )
+        rows = summary.rows(self.study, states, self.folders, self._config_files)
+        lines = summary.write(names.below(self.results, names.RUNS), rows, self.study.left_out)
+        sidecars = {
+            run.label: names.below(self.results, names.RESAMPLED_JSON, **run.wildcards)
+            for run in self.study.runs
+        }
+        tables.write_table(
+            names.below(self.results, names.SOURCES),
+            provenance.COLUMNS,
+            provenance.rows(self.study.runs, sidecars, self.folders, self._config_files, self.study.left_out),
+        )
+        return lines, states
+
+    def entries(self, states: Mapping[str, State] | None = None) -> list[list[Any]]:
+        """Rows of the study's page: subject, task, label, number of runs, status and reason of each unit."""
+        return [
+            [unit.subject, unit.task, unit.label, len(unit.runs), *self._public_state(unit, states)]
+            for unit in self.study.units.values()
+        ]
+
+    def _public_state(self, unit: Unit, states: Mapping[str, State] | None) -> tuple[str, str]:
+        if states is None:
+            return "done", ""
+        state = states[unit.label]
+        files = provenance.called(unit.runs, self._config_files)
+        return state.status, provenance.anonymous(state.reason, files, self.folders)
+
+    def report_failures(self, states: Mapping[str, State], software: str) -> None:
+        """Write the page of a study in which something failed, from what is there.
+
+        It gets the oldest of times, so that report_study makes it anew when the rest is done.
+        """
+        from firstlevel.reporting import study_page
+
+        page = names.below(self.results, names.STUDY_PAGE)
+        entries = [study_page.Entry(*entry) for entry in self.entries(states)]
+        study_page.write(page, entries, list(self.model.contrasts), self.reasons_left_out(), software)
+        os.utime(page, (0, 0))

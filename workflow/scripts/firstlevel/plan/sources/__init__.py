@@ -1,0 +1,1 @@
+"""Where a study comes from: a run table, a BIDS folder, or a name."""
