@@ -3,7 +3,7 @@
 import pytest
 
 from catalogue import both, config, events, renamed, same, series
-from firstlevel.plan.sources import table
+from firstlevel.plan import table
 from small_study import analyse, contents, make, refusal
 
 

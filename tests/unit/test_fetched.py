@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from firstlevel.plan import fetched, preprocessed, study
-from firstlevel.plan.sources import bids
+from firstlevel.plan import bids, fetched, preprocessed, study
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import LEFT_OUT
 from firstlevel.stage import InputError

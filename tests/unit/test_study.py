@@ -11,8 +11,7 @@ import scipy.io
 import yaml
 
 from firstlevel import texts
-from firstlevel.plan import checks, model, schema, study
-from firstlevel.plan.sources import table
+from firstlevel.plan import checks, model, schema, study, table
 from firstlevel.plan import config as configs
 from firstlevel.stage import InputError
 
