@@ -1,6 +1,6 @@
 """The SPM auditory (MoAE) study: real volumes, each with its own affine."""
 
-from conftest import Study, merged
+from studies import Study, merged
 
 
 def auditory(folder, real_data, model):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from nilearn.glm.first_level import make_first_level_design_matrix
 from nilearn.glm.first_level.hemodynamic_models import spm_hrf
 from nilearn.signal import create_cosine_drift
+from studies import ROOT
 
 from extract_events import extract_events
 from firstlevel.glm import design as designs
@@ -48,7 +49,6 @@ NILEARN_ATOL = 2e-12
 """Rounding of log gamma, 100 times larger in the dispersion derivative; columns are about 1 high."""
 SPM_ATOL = 1e-12
 """Distance from the columns that SPM wrote."""
-ROOT = Path(__file__).parents[2]
 
 
 def write_events(path, rows=EVENTS, columns=("onset", "duration", "trial_type")):

@@ -2,12 +2,11 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
-import yaml
+from checked_configs import SCHEMA
 
 from firstlevel.io import headers, images
 from firstlevel.plan import config as configs
@@ -15,7 +14,6 @@ from firstlevel.plan import study, unlike
 from firstlevel.plan.runs import LEFT_OUT, grouped
 from firstlevel.stage import InputError
 
-SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text())
 EVENTS = "onset\tduration\ttrial_type\n0\t1\tfaces\n"
 SHAPE = (12, 14, 8)
 MM = 1e-4

@@ -2,9 +2,9 @@
 
     make compare-regressors     # prints the table of config/PRESETS.md
 
-One event per run, at random onsets. The exact response is a sum over 1 ms (tests/exact_response.py). Lag and
-amplitude are those of the exact response that fit a regressor best: the largest lag in absolute value, and
-the range of amplitudes. An event of no duration should have the amplitude 1, that of unit area.
+One event per run, at random onsets. The exact response is a sum over 1 ms (tests/support/exact_response.py).
+Lag and amplitude are those of the exact response that fit a regressor best: the largest lag in absolute
+value, and the range of amplitudes. An event of no duration should have the amplitude 1, that of unit area.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 from nilearn.glm.first_level import compute_regressor
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow/scripts")]
+sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "workflow/scripts")]
 
 import exact_response
 

@@ -1,13 +1,13 @@
 """p and z of t and F against exact values (exact_tails.py), nilearn and scipy, and what holds of them all."""
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
+from studies import ROOT
 
 from firstlevel.inference import tails
 from firstlevel.inference import thresholds as inference
@@ -26,7 +26,7 @@ DOF = (1, 2, 7.5, 30, 100, 766, 10_000, 1_000_000)
 
 def exact(name):
     """Return the columns of exact_tails.tsv for one statistic: value, q, dof, log_tail, z."""
-    with Path(__file__).with_name("exact_tails.tsv").open(newline="") as file:
+    with (ROOT / "tests/support/exact_tails.tsv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["statistic"] == name]
     return {
         key: np.array([float(row[key]) for row in rows]) for key in ("value", "q", "dof", "log_tail", "z")

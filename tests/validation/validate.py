@@ -32,7 +32,7 @@ import numpy as np
 from scipy import special, stats
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow/scripts")]
+sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "workflow/scripts")]
 import null_studies
 from nilearn.glm.contrasts import compute_fixed_effect_contrast
 from nilearn.glm.first_level import run_glm

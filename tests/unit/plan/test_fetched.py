@@ -4,14 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-import yaml
+from checked_configs import SCHEMA
 
 from firstlevel.plan import bids, fetched, preprocessed, study
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import LEFT_OUT
 from firstlevel.stage import InputError
 
-SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text())
 EVENTS = "onset\tduration\ttrial_type\n0\t1\tfaces\n"
 KEY = "MD5E-s86753--0123456789abcdef0123456789abcdef.nii.gz"
 UNLOCKED = f"/annex/objects/{KEY}\n"

@@ -6,8 +6,8 @@ import typing
 from html.parser import HTMLParser
 
 import pytest
-import yaml
-from conftest import ROOT, SMALL, merged
+from checked_configs import SCHEMA
+from studies import SMALL, merged
 
 import report_subject
 from firstlevel import stage
@@ -15,7 +15,6 @@ from firstlevel.plan import config as configs
 from firstlevel.plan import preprocessed
 from firstlevel.reporting import methods, pages, study_page
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 RUNS = [methods.Run(128, 2.0, 0, 0, 0), methods.Run(120, 2.0, 0, 0, 0)]
 MALICIOUS = "<script>alert('x')</script> & \"quotes\" \N{GRINNING FACE} " + 200 * "x"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
-MARK = "# made by tests/cluster/slurm.py, process "
+MARK = "# made by tests/support/slurm.py, process "
 TEMPLATE = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)

@@ -10,6 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import yaml
+from checked_configs import SCHEMA
 
 from compute_contrast import compute_contrast
 from compute_mask import compute_mask
@@ -26,7 +27,6 @@ from make_design_matrix import make_design_matrix
 from resample_run import resample_run
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 SHAPE, N_SCANS, REPETITION_TIME = (10, 11, 9), 30, 2.0
 AFFINE = np.array([[-4.0, 0, 0, 18], [0, 4, 0, -20], [0, 0, 4, -16], [0, 0, 0, 1]])
 CONFIG = {

@@ -8,24 +8,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 import scipy.io
-import yaml
+from checked_configs import CONTRASTS, checked
+from studies import ROOT
 
 from firstlevel import texts
 from firstlevel.plan import checks, model, schema, study, table
-from firstlevel.plan import config as configs
 from firstlevel.stage import InputError
 
-ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-
-
-def checked(text):
-    config = yaml.safe_load(text)
-    configs.check_config(config, SCHEMA)
-    return config
-
-
-CONTRASTS = "contrasts: {faces: faces}\n"
 SIMULATED = "study: {source: simulated}\n"
 MINIMAL = CONTRASTS + SIMULATED
 MINIMAL_FACES = CONTRASTS + "study: {source: simulated, repetition_time: 2.0}\n"

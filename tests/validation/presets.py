@@ -17,8 +17,10 @@ import matplotlib as mpl
 import nibabel as nib
 import numpy as np
 import yaml
-from benchmark import CONTRASTS, ROOT, SIMULATED, Z_MAPS, snakemake
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from measure import cost_of
+from timed_study import CONTRASTS, ROOT, SIMULATED, Z_MAPS, snakemake
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -5,16 +5,13 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
+from checked_configs import SCHEMA
 
 from firstlevel import texts
 from firstlevel.plan import bids, checks, model, study, summary
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import LeftOut, entities_in
 from firstlevel.stage import InputError
-
-ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
 
 def put(root, *names, text=""):

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +11,7 @@ from nilearn.image import resample_to_img
 from nilearn.masking import compute_multi_epi_mask
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
+from studies import ROOT
 
 from compute_mask import compute_mask
 from firstlevel.image import masks, resampling
@@ -20,7 +20,7 @@ from firstlevel.stage import InputError
 
 SHAPE = (10, 12, 8)
 AFFINE = np.array([[-4.0, 0, 0, 18], [0, 4, 0, -22], [0, 0, 4, -14], [0, 0, 0, 1]])
-SCRIPTS = Path(__file__).parents[2] / "workflow/scripts"
+SCRIPTS = ROOT / "workflow/scripts"
 
 
 def head(shape=SHAPE, radius=0.95):

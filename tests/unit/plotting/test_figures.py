@@ -11,6 +11,7 @@ import matplotlib.image
 import nibabel as nib
 import numpy as np
 import pytest
+from blob_maps import CENTRE, OBLIQUE, PLAIN, SHAPE, ZOOMS, distance, texts_of
 from matplotlib import pyplot as plt
 
 from firstlevel.plotting import figures, sections
@@ -20,32 +21,11 @@ from plot_events import plot_events
 from plot_motion import plot_motion
 from plot_zmap import plot_zmap
 
-SHAPE = (34, 38, 26)
-ZOOMS = (-5.0, 5.0, 6.0)
-CENTRE = (2.0, -15.0, 10.0)  # mm, of the volume and of its round brain
 RADIUS = 60.0  # mm
 BLOB = np.array([28.0, -35.0, 25.0])  # mm
 MODES = ("x", "y", "z", "ortho", "tiled", "mosaic", "xz", "yz", "yx")
 COLOUR = 60 / 255  # difference between channels from which a pixel is no grey of the background
 PLACE = 1.5  # mm: a pixel is 0.5 mm, a voxel at the rim of the blob shifts its centroid by as much
-
-
-def affine_of(degrees):
-    """Zooms, then rotations about x, y and z, around CENTRE."""
-    a, b, c = np.deg2rad(degrees)
-    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
-    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
-    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
-    axes = about_x @ about_y @ about_z @ np.diag(ZOOMS)
-    return nib.affines.from_matvec(axes, np.array(CENTRE) - axes @ (np.array(SHAPE) - 1) / 2)
-
-
-PLAIN, OBLIQUE = affine_of((0, 0, 0)), affine_of((20, 12, -15))
-
-
-def distance(affine, mm):
-    voxels = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1)
-    return np.linalg.norm(nib.affines.apply_affine(affine, voxels) - mm, axis=-1)
 
 
 @pytest.fixture
@@ -95,10 +75,6 @@ def coloured(pixels):
 def cuts_of(figure):
     """Axes of the cuts by their annotation, such as z=25."""
     return {text.get_text(): axes for axes in figure.axes for text in axes.texts if "=" in text.get_text()}
-
-
-def texts_of(figure):
-    return " | ".join(text.get_text() for text in figure.texts)
 
 
 def place_of_colour(figure, axes):

@@ -12,11 +12,11 @@ import matplotlib.image
 import nibabel as nib
 import numpy as np
 import pytest
-import yaml
-from conftest import ROOT, SMALL, merged
+from blob_maps import OBLIQUE, PLAIN, SHAPE, distance, texts_of
+from checked_configs import SCHEMA
 from scipy import ndimage, stats
 from statsmodels.stats.multitest import multipletests
-from test_figures import OBLIQUE, PLAIN, SHAPE, distance, texts_of
+from studies import SMALL, merged
 
 from compute_inference import CLUSTER_COLUMNS, compute_inference
 from firstlevel.inference import thresholds as inference
@@ -28,7 +28,6 @@ from firstlevel.quality import measures as quality
 from firstlevel.stage import InputError
 from plot_inference import WIDEST, plot_inference
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 ALPHA = 0.05
 FLIPPED = np.diag([-3.0, 3.0, 4.0, 1.0]) + np.pad([[90.0], [-126.0], [-72.0]], ((0, 1), (3, 0)))
 MALICE = '<script>alert(1)</script> "it\'s" 😀 $a_1$ \\g<1> </title></h1> &amp; '.ljust(200, "x")

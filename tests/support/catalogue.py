@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import scipy.io
 import yaml
-
 from small_study import AFFINE, N_SCANS, SHAPE
 
 

@@ -3,14 +3,11 @@
 from dataclasses import replace
 
 import pytest
-import yaml
-from conftest import ROOT
+from checked_configs import SCHEMA
 
 from firstlevel.plan import config as configs
 from firstlevel.plan import preprocessed, runs
 from firstlevel.stage import InputError
-
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
 
 def checked(folder, space="MNI", **figures):

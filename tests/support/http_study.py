@@ -14,7 +14,7 @@ import nibabel
 import numpy as np
 import scipy.io
 
-REGISTRY = Path(__file__).resolve().parents[1] / "resources" / "spm_multimodal.json"
+REGISTRY = Path(__file__).resolve().parents[2] / "resources" / "spm_multimodal.json"
 FMRI, SMRI = "multimodal_fmri.zip", "multimodal_smri.zip"
 SERIES = {1: "0005", 2: "0006"}  # session -> series number in the file names
 HTML = b"<!DOCTYPE html>\n<html><head><title>Site maintenance</title></head><body>Back soon.</body></html>"

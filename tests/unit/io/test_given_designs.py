@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import scipy.io
 import scipy.linalg
-from test_quality_stages import make_run
-from test_study import checked
+from checked_configs import checked
+from quality_run import make_run
 
 import report_subject
 from firstlevel.io import given_fsl, tables

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.io
 import yaml
-from test_study import CONTRASTS, SCHEMA
+from checked_configs import CONTRASTS, SCHEMA
 
 from firstlevel.io import spm_affines
 from firstlevel.io.images import Grid, Series

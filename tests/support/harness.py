@@ -17,8 +17,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import scipy.io
-from conftest import Study, merged
 from PIL import Image
+from studies import Study, merged
 
 MAPS = {"report": False, "figures": {"draw": False}}
 """Changes of the config: only what leads to maps, which takes seconds."""
