@@ -43,16 +43,16 @@ benchmark-scale: .venv/run.lock  ## what planning costs with up to 3,000 subject
 	$(BIN)/python tests/benchmarks/scale.py
 
 compare-presets: .venv/run.lock  ## what each difference between the presets does, on simulated truth
-	$(BIN)/python tests/benchmarks/presets.py
+	$(BIN)/python tests/validation/presets.py
 
 compare-regressors: .venv/run.lock  ## regressors of each sampling against the exact response
-	$(BIN)/python tests/benchmarks/regressors.py
+	$(BIN)/python tests/validation/regressors.py
 
 faults: .venv/test.lock  ## kill 52 runs at random, fill the disk, turn the clock back, compare bytes
 	$(BIN)/pytest tests/faults --draws 52 -rs
 
 validate: .venv/test.lock  ## the statistics on known truth: 9 minutes of CPU time
-	$(BIN)/python tests/benchmarks/validate.py
+	$(BIN)/python tests/validation/validate.py
 
 screenshots: run  ## pictures of the default study's report for the README (needs Chromium)
 	$(BIN)/python tests/browser/screenshots.py

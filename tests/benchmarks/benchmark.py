@@ -17,23 +17,11 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import yaml
-from measure import Cost, cost_of
 
-ROOT = Path(__file__).resolve().parents[2]
-CONTRASTS = {
-    "facesMinusScrambled": "faces - scrambled",
-    "scrambledMinusFaces": "scrambled - faces",
-    "effectsOfInterest": ["faces", "scrambled"],
-}
-SIMULATED = {
-    "source": "simulated",
-    "repetition_time": 2.0,
-    "event_duration": 1.0,
-    "simulated": {"n_scans": 390},
-}
-PREFIX = "results/sub-01/sub-01_task-faces_contrast-"
-Z_MAPS = [f"{PREFIX}{name}_stat-z_statmap.nii.gz" for name in CONTRASTS]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+from measure import Cost, cost_of
+from timed_study import CONTRASTS, PREFIX, ROOT, SIMULATED, Z_MAPS, snakemake
+
 FIGURES = [f"results/sub-01/figures/sub-01_task-faces_contrast-{name}_zmap.png" for name in CONTRASTS]
 
 
@@ -130,13 +118,6 @@ def first_run(data: Path, folder: Path) -> Cost:
     return workflow(
         data, folder, [*Z_MAPS, *FIGURES], environment={"NUMBA_CACHE_DIR": str(folder / "compiled")}
     )
-
-
-def snakemake(config: dict, folder: Path, arguments: Sequence[str]) -> list[str]:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
-    return [*command, *arguments, "--directory", str(folder), "--configfile", str(folder / "config.yaml")]
 
 
 def compare(folder: Path) -> None:

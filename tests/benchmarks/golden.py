@@ -20,10 +20,10 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow" / "scripts")]
+sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "workflow" / "scripts")]
 
-import bids_study  # noqa: E402
-import fmriprep_study  # noqa: E402
+import bids_study
+import fmriprep_study
 
 SIMULATED = {
     "study": {

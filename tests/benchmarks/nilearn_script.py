@@ -8,7 +8,7 @@ STUDY is the folder of fMRI/ (``sub001`` of the SPM multimodal layout).
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 import nilearn_reference as reference
 

@@ -15,8 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from benchmark import CONTRASTS, ROOT, snakemake
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from measure import Cost, cost_of
+from timed_study import CONTRASTS, ROOT, snakemake
 
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 from firstlevel.plan import config as configs

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from benchmark import CONTRASTS, ROOT, SIMULATED, Z_MAPS, snakemake
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from measure import Cost, cost_of
+from timed_study import CONTRASTS, ROOT, SIMULATED, Z_MAPS, snakemake
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt

@@ -6,13 +6,15 @@ python screenshots.py /data/faces --subject 01
 
 import argparse
 import io
+import sys
 from pathlib import Path
 
 from PIL import Image
 
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
 from chromium import PHONE, WIDE, Browser
 
-ROOT = Path(__file__).resolve().parents[2]
 LARGEST = 300_000
 """Bytes of one picture."""
 

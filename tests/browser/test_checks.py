@@ -5,13 +5,12 @@ import http.server
 import io
 import threading
 
+import checks
 import nibabel as nib
 import numpy as np
 import pytest
-from PIL import Image
-
-import checks
 from chromium import PHONE, WIDE, Browser, without_network
+from PIL import Image
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 SORT = """

@@ -1,11 +1,10 @@
 """The pages of a finished study in a real browser: they work on a desk, on a phone and on paper."""
 
+import checks
 import pytest
 from auditory_study import auditory
-from conftest import SMALL, Study, merged
-
-import checks
 from chromium import PHONE, WIDE
+from studies import SMALL, Study, merged
 
 SUBJECT_PAGE, STUDY_PAGE = "results/sub-01/report.html", "results/report.html"
 HOSTILE = (

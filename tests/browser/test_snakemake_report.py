@@ -4,9 +4,8 @@ import json
 import re
 import zipfile
 
-import pytest
-
 import checks
+import pytest
 from chromium import without_network
 
 NAME = re.compile(r"sub-01_task-faces_(?:contrast-(?P<contrast>\w+?)|run-(?P<run>\d))_(?P<kind>[a-z]+)\.\w+")

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import pytest
+import slurm
 import yaml
-from cluster import slurm
-from conftest import ROOT, Study
+from studies import ROOT, Study
 
 pytestmark = pytest.mark.slow
 

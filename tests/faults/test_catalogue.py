@@ -13,7 +13,6 @@ from unittest import mock
 import nibabel as nib
 import numpy as np
 import pytest
-
 from catalogue import ACCEPTED, REFUSED, Accepted, Refused
 from small_study import CONFIG, ROOT, analyse, contents, make, maps, refusal
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from faults.harness import MAPS, Running, different, leftovers, problem, raw_copy
+from harness import MAPS, Running, different, leftovers, problem, raw_copy
 
 from firstlevel.io import images
 

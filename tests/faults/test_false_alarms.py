@@ -1,10 +1,10 @@
 """What legitimate studies look like is no mistake, and is not told as one."""
 
 import pytest
-
 from catalogue import both, config, events, renamed, same, series
-from firstlevel.plan import table
 from small_study import analyse, contents, make, refusal
+
+from firstlevel.plan import table
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from html import escape
 
 import pytest
 import yaml
-from conftest import Study, merged
-from faults.harness import raw_copy
-
+from harness import raw_copy
 from small_study import make
+from studies import Study, merged
 
 HOSTILE = ("win_$5_$x^{", "<small>{x} <results>")
 """Trial types; the second of them would be replaced by Snakemake, too."""

@@ -9,8 +9,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import Study, merged
-from faults.harness import (
+from harness import (
     FIGURES,
     MAPS,
     PAGES,
@@ -24,6 +23,7 @@ from faults.harness import (
     processes,
     raw_copy,
 )
+from studies import Study, merged
 
 from firstlevel import stage
 from firstlevel.io import images

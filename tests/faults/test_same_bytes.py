@@ -5,10 +5,10 @@ import shutil
 import time
 
 import pytest
-from conftest import Study
-from faults.harness import MAPS, PAGES, different, files, leftovers, raw_copy
-
 from chromium import without_network
+from harness import MAPS, PAGES, different, files, leftovers, raw_copy
+from studies import Study
+
 from firstlevel.plan import clock, kernels
 
 ODD = {

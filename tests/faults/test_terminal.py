@@ -5,10 +5,9 @@ import sys
 
 import numpy as np
 import yaml
-from conftest import Study
-
 from catalogue import config, onsets, volume
 from small_study import ROOT, analyse, contents, make
+from studies import Study
 
 SUFFIXES = (".tsv", ".nii", ".img", ".hdr")
 

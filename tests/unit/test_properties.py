@@ -3,10 +3,9 @@
 import copy
 import math
 import string
-from pathlib import Path
 
 import pytest
-import yaml
+from checked_configs import SCHEMA
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -17,9 +16,6 @@ from firstlevel.plan.config import check_config
 from firstlevel.plan.runs import entities_in
 from firstlevel.stage import InputError
 
-SCHEMA = yaml.safe_load(
-    (Path(__file__).parents[2] / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8")
-)
 quick = settings(
     derandomize=True,
     deadline=None,

@@ -6,25 +6,15 @@ import json
 import re
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import yaml
+from checked_configs import SCHEMA, keys
+from studies import ROOT
 
 from firstlevel import stage
 
-ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
-
-
-def keys(schema, prefix=""):
-    """Every key of the schema that holds a value, with its part of the schema."""
-    for name, part in schema["properties"].items():
-        if "properties" in part:
-            yield from keys(part, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", part
 
 
 def table_row(key, part):
@@ -203,3 +193,27 @@ def test_profiles_of_clusters_group_every_stage_of_a_subject(profile):
     rules = re.findall(r"^(?:use rule \w+ as|rule) (\w+)", RULES, re.MULTILINE)
     alone = {"simulate_dataset", "fetch_dataset", "describe_dataset", "list_maps", "report_study"}
     assert set(groups) == {f"{rule}=subject" for rule in set(rules) - alone}
+
+
+def test_no_test_imports_the_module_of_another():
+    """What tests share is in tests/support, where a test that moves or goes leaves it."""
+    paths = list((ROOT / "tests").rglob("test_*.py"))
+    names = {path.stem for path in paths} | {"conftest"}
+    imported = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {(path.name, part) for alias in node.names for part in alias.name.split(".")}
+            elif isinstance(node, ast.ImportFrom):
+                imported |= {(path.name, part) for part in (node.module or "").split(".")}
+    assert {(name, module) for name, module in imported if module in names} == set()
+    assert not list((ROOT / "tests/support").glob("test_*"))
+
+
+def test_unit_tests_stand_where_the_package_has_what_they_test():
+    """tests/unit has a folder for each of the package's, and one for the stages."""
+    package = ROOT / "workflow/scripts/firstlevel"
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert {path.name for path in (ROOT / "tests/unit").iterdir() if path.is_dir()} - {"__pycache__"} == (
+        folders | {"stages"}
+    )

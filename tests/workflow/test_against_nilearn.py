@@ -4,8 +4,8 @@ import nibabel as nib
 import nilearn_reference as reference
 import numpy as np
 import pytest
-from conftest import SMALL, Study, merged
 from nilearn.masking import compute_multi_epi_mask
+from studies import SMALL, Study, merged
 
 from firstlevel.image import resampling
 

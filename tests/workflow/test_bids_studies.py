@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from bids_study import CONTRASTS, true_difference, write_bids
-from conftest import Study, merged
 from nilearn.glm.first_level import compute_regressor
 from nilearn.glm.second_level import SecondLevelModel
-from test_derivative import errors
+from studies import Study, merged
+from validator import errors
 
 MAPS = "results/maps.tsv"
 

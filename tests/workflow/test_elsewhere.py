@@ -8,7 +8,7 @@ import sys
 import forks
 import pytest
 import yaml
-from conftest import ROOT, SMALL, Study, merged
+from studies import ROOT, SMALL, Study, merged
 
 README_MODULE = re.search(
     r"^```python\n(module firstlevel:.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL

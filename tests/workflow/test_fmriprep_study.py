@@ -9,7 +9,6 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Study
 from fmriprep_study import (
     EFFECT,
     EVENTS,
@@ -31,6 +30,7 @@ from fmriprep_study import (
     write_fmriprep,
 )
 from nilearn.glm.first_level import FirstLevelModel, make_first_level_design_matrix
+from studies import Study
 
 pytestmark = pytest.mark.slow
 

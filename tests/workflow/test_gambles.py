@@ -10,9 +10,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Study
 from fmriprep_study import SHAPE, SPACE, brain, image, save
 from nilearn.glm.first_level import compute_regressor, make_first_level_design_matrix
+from studies import Study
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import Study
+from studies import Study
 
 pytestmark = pytest.mark.slow
 

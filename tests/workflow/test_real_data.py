@@ -9,7 +9,7 @@ import pytest
 import scipy
 import yaml
 from auditory_study import auditory
-from conftest import ROOT
+from studies import ROOT
 
 from firstlevel.glm import fit as glm
 

@@ -8,7 +8,7 @@ import sys
 import forks
 import pytest
 import yaml
-from conftest import Study
+from studies import Study
 
 PAGES = {"report_subject": 1, "report_study": 1}
 FIGURES = {"plot_zmap": 3} | PAGES

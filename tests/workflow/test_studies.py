@@ -8,8 +8,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import SMALL, Study, merged
 from http_study import first, make_archives, serve
+from studies import SMALL, Study, merged
 
 
 def test_activation_is_found_where_the_truth_has_it(small_study):

@@ -3,7 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from conftest import Study
+from studies import Study
 
 SHAPE, N_SCANS, SECONDS = (40, 20, 1), 52, 2.0
 ONSETS = {"faces": (4, 27, 52, 77), "scrambled": (16, 40, 66, 90)}

@@ -1,0 +1,129 @@
+"""One small run that is made, fitted, measured and judged by the stages themselves."""
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from checked_configs import SCHEMA, keys
+from nilearn.glm.first_level import make_first_level_design_matrix
+
+from firstlevel.io import images, tables
+from fit_glm import fit_glm
+from judge_quality import judge_quality
+from measure_quality import measure_quality
+
+N = 160
+SHAPE = (14, 14, 8)
+AFFINE = np.diag([5.0, 5.0, 6.0, 1.0])
+LIMITS = {
+    key.removeprefix("quality."): part["default"]
+    for key, part in keys(SCHEMA)
+    if key.startswith("quality.") and key != "quality.lags"
+}
+
+
+@dataclass
+class Run:
+    """One run of a small box of a brain, made and fitted here, and what is measured of it."""
+
+    folder: Path
+
+    def file(self, name):
+        return self.folder / f"r_{name}"
+
+    def measure(self, lags=10, confounds=None):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            measure_quality(
+                bold=self.file("bold.nii"), bold_json=self.file("bold.json"), mask=self.file("mask.nii.gz"),
+                field_of_view=self.file("fov.nii.gz"), design=self.file("design.tsv"),
+                design_json=self.file("design.json"), beta=self.file("beta.nii.gz"),
+                ar1=self.file("ar1.nii.gz"), rsquared=self.file("rsquared.nii.gz"), fit=self.file("glm.json"),
+                timeseries=self.file("ts.tsv"), tsnr=self.file("tsnr.nii.gz"), measures=self.file("q.json"),
+                lags=lags, confounds=confounds,
+            )  # fmt: skip
+        return json.loads(self.file("q.json").read_text(), parse_constant=pytest.fail)
+
+    def judge(self, **limits):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            judge_quality(
+                measures=[self.file("q.json")], timeseries=[self.file("ts.tsv")], runs=["r"],
+                designs=[self.file("design.tsv")], design_jsons=[self.file("design.json")],
+                contrasts=self.file("contrasts.tsv"), zs=[self.file("z.nii.gz")], rows={"ab": "a - b"},
+                contrast_jsons=[self.file("contrast.json")],
+                mask=self.file("mask.nii.gz"), table=self.file("quality.tsv"),
+                sidecar=self.file("quality.json"), limits=LIMITS | limits,
+            )  # fmt: skip
+        json.loads(self.file("quality.json").read_text(), parse_constant=pytest.fail)
+        return pd.read_csv(self.file("quality.tsv"), sep="\t", keep_default_na=False)
+
+    def looks(self):
+        """Measures that are beyond their limits."""
+        table = self.judge()
+        return set(table["measure"][table["verdict"] == "look"])
+
+    def edit(self, name, **changes):
+        content = json.loads(self.file(name).read_text())
+        self.file(name).write_text(json.dumps(content | changes))
+
+
+def make_run(folder, rho=0.0, model="ols", noise=1.0, design=None, censored=()):
+    """A run of AR(1) noise of `noise` percent about 800, with a little motion, fitted with `model`."""
+    folder.mkdir(exist_ok=True)
+    run, rng = Run(folder), np.random.default_rng(0)
+    events = pd.DataFrame({"onset": np.arange(4, 2 * N - 20, 11.0), "duration": 1.0})
+    events["trial_type"] = rng.permutation(["a", "b"] * len(events))[: len(events)]
+    if design is None:
+        design = make_first_level_design_matrix(2.0 * np.arange(N), events, hrf_model="spm")
+    for scan in censored:
+        design.insert(2, f"censor_{scan}", (np.arange(N) == scan).astype(float))
+    inside = np.zeros(SHAPE, dtype=bool)
+    inside[2:12, 2:12, 1:7] = True
+    data = rng.normal(size=(N, inside.sum()))
+    data[0] /= np.sqrt(1 - rho**2)
+    for scan in range(1, N):
+        data[scan] += rho * data[scan - 1]
+    values = 800 + 8 * noise * data
+    values[:, 5] = 700  # a voxel that never changes
+    images.write_masked(run.file("bold.nii"), values.astype(np.float32), inside, AFFINE)
+    images.write_image(run.file("mask.nii.gz"), inside.astype(np.uint8), AFFINE)
+    images.write_image(run.file("fov.nii.gz"), np.ones(SHAPE, np.uint8), AFFINE)
+    wobble = 0.05 * np.sin(np.arange(3 * N).reshape(N, 3))
+    moved = {"translation_mm": wobble.tolist(), "rotation_deg": wobble.tolist()}
+    run.file("bold.json").write_text(json.dumps(moved | {"voxels_outside_fov": [0] * N}))
+    write_design(run, design)
+    fit(run, model)
+    write_contrasts(run, ("r", "ab", "true", "true", "n/a"))
+    combined = {"Coverage": "any", "VoxelsByNumberOfRuns": {"0": 0, "1": int(inside.sum())}}
+    run.file("contrast.json").write_text(json.dumps(combined))
+    images.write_masked(run.file("z.nii.gz"), rng.normal(size=inside.sum()), inside, AFFINE)
+    return run
+
+
+def role(name):
+    kinds = {"drift": "drift", "constant": "constant", "censor": "censor", "motion": "motion"}
+    return kinds.get(name.split("_")[0], "condition")
+
+
+def write_design(run, design):
+    tables.write_table(run.file("design.tsv"), list(design.columns), design.to_numpy().tolist())
+    columns = [{"name": name, "role": role(name)} for name in design.columns]
+    run.file("design.json").write_text(json.dumps({"Columns": columns}))
+
+
+def write_contrasts(run, *rows):
+    tables.write_table(run.file("contrasts.tsv"), ("run", "contrast", "estimable", "used", "reason"), rows)
+
+
+def fit(run, model, scaling="voxel"):
+    fit_glm(
+        bold=run.file("bold.nii"), design=run.file("design.tsv"), mask=run.file("mask.nii.gz"),
+        beta=run.file("beta.nii.gz"), sigma2=run.file("sigma2.nii.gz"), ar1=run.file("ar1.nii.gz"),
+        rsquared=run.file("rsquared.nii.gz"), sidecar=run.file("glm.json"), noise_model=model,
+        signal_scaling=scaling, design_json=run.file("design.json"),
+    )  # fmt: skip

@@ -1,0 +1,84 @@
+"""The design of a run as a stage makes it: columns, roles, options, and what it refuses."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from nilearn.glm.first_level import make_first_level_design_matrix
+from stage_calls import DESIGN_OPTIONS
+
+from firstlevel.io import tables
+from firstlevel.stage import InputError
+from make_design_matrix import make_design_matrix
+
+
+def test_design_names_its_columns_and_their_roles(tmp_path, fitted):
+    """Confounds come by name, and the sidecar says what each column is for."""
+    content = json.loads((tmp_path / "design.json").read_text())
+    assert [(column["name"], column["role"]) for column in content["Columns"]] == [
+        ("a", "condition"), ("b", "condition"), ("rot_x", "confound"), ("constant", "constant"),
+    ]  # fmt: skip
+    assert content["FrameTimes"][:2] == [1.0, 3.0]
+    assert content["Rank"] == 4
+    assert content["ConditionNumber"] > 1
+
+
+def test_confounds_of_another_length_are_an_error(tmp_path, fitted):
+    """A confounds table that lost a row does not become a design."""
+    path = tmp_path / "confounds.tsv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(InputError, match="has 39 rows for a run of 40 scans"):
+        make_design_matrix(
+            events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
+            sidecar=tmp_path / "d.json", confound_columns=["rot_x"], confounds=path, **DESIGN_OPTIONS,
+        )  # fmt: skip
+
+
+def test_design_with_dependent_columns_says_which(tmp_path, fitted, caplog):
+    """A confound that is given twice under two names is in the log and in the sidecar."""
+    assert "DependentColumns" not in json.loads((tmp_path / "design.json").read_text())
+    path = tmp_path / "confounds.tsv"
+    values = [row[0] for row in tables.read_columns(path)[1]]
+    tables.write_table(path, ("rot_x", "twice"), [(x, 2 * x) for x in values])
+    make_design_matrix(
+        events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
+        sidecar=tmp_path / "d.json", confound_columns=["rot_x", "twice"], confounds=path, **DESIGN_OPTIONS,
+    )  # fmt: skip
+    content = json.loads((tmp_path / "d.json").read_text())
+    assert content["Rank"] == len(content["Columns"]) - 1
+    assert content["DependentColumns"] == [{"name": "twice", "follows_from": ["rot_x"]}]
+    assert "dependent regressors: twice (follows from rot_x)" in caplog.text
+
+
+def test_design_follows_every_option(tmp_path, fitted):
+    """Cut-off, oversampling and earliest onset are those that were asked for."""
+    events = tmp_path / "events.tsv"
+    rows = [(-6.0, 1.0, "a"), (10.3, 1.0, "a"), (41.7, 1.0, "a")]
+    tables.write_table(events, ("onset", "duration", "trial_type"), rows)
+    options = {"hrf_model": "spm + derivative", "high_pass": 0.03, "min_onset": -4.0, "oversampling": 7}
+    make_design_matrix(
+        events=events, bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
+        n_scans=40, repetition_time=2.0,
+        slice_time_ref=0.0, drift_model="cosine", confound_columns=[], **options,
+    )  # fmt: skip
+    table = pd.DataFrame(rows[1:], columns=["onset", "duration", "trial_type"])  # -6 s is before min_onset
+    expected = make_first_level_design_matrix(np.arange(40) * 2.0, table, drift_model="cosine", **options)
+    columns, values = tables.read_columns(tmp_path / "d.tsv")
+    assert columns == list(expected)
+    np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_events_after_the_end_of_the_run(tmp_path, fitted, caplog):
+    """Some after the end are told in the log, all of them are an error."""
+    events = tmp_path / "events.tsv"
+    arguments = {
+        "events": events, "bold": [tmp_path / "b.nii"], "design": tmp_path / "d.tsv",
+        "sidecar": tmp_path / "d.json", "confound_columns": [], **DESIGN_OPTIONS,
+    }  # fmt: skip
+    events.write_text("onset\tduration\ttrial_type\n4\t1\ta\n5000\t1\ta\n")
+    make_design_matrix(**arguments)
+    assert "row 3: onset 5000 s is after the end of the run (80 s)" in caplog.text
+    events.write_text("onset\tduration\ttrial_type\n4000\t1\ta\n5000\t1\ta\n")
+    with pytest.raises(InputError, match="every event begins after the end of the run"):
+        make_design_matrix(**arguments)

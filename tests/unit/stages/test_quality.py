@@ -1,0 +1,468 @@
+"""Stages of quality: each sentence is triggered by a study made for it, and silent on a clean one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import matplotlib.image
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from checked_configs import SCHEMA, keys
+from quality_run import AFFINE, LIMITS, SHAPE, N, Run, fit, make_run, write_contrasts, write_design
+from scipy.spatial.transform import Rotation
+from scipy.stats import median_abs_deviation
+from statsmodels.stats.diagnostic import acorr_ljungbox
+from statsmodels.tsa.stattools import acf
+from studies import ROOT, SMALL, Study
+
+from firstlevel.glm import nuisance
+from firstlevel.io import confounds as fmriprep
+from firstlevel.io import images
+from firstlevel.quality import verdicts
+from firstlevel.stage import InputError
+from judge_quality import of_efficiencies
+from plot_quality import plot_quality
+
+SINGLE_PRECISION = 1e-4
+
+
+@pytest.fixture(scope="module")
+def clean_run(tmp_path_factory):
+    """White noise, measured. Tests copy it."""
+    run = make_run(tmp_path_factory.mktemp("clean") / "run")
+    run.measure()
+    return run
+
+
+@pytest.fixture
+def run(clean_run, tmp_path):
+    """A copy of the clean run, to be spoilt."""
+    return Run(Path(shutil.copytree(clean_run.folder, tmp_path / "run")))
+
+
+def series_of(run, name="bold.nii"):
+    """Series of the mask's voxels, (n, v), in double precision."""
+    return images.read_masked(run.file(name), images.read_mask(run.file("mask.nii.gz")))
+
+
+def test_clean_run_is_fine_in_every_measure(run):
+    """White noise, little motion and a good design: thirteen measures, no word of warning."""
+    table = run.judge()
+    assert set(table["verdict"]) == {"fine"}
+    assert list(table["measure"]) == [
+        "displacement", "framewise_displacement", "dvars", "outside", "tsnr", "autocorrelation", "ljung_box",
+        "correlation", "vif", "condition_number", "estimable", "z_width", "missing",
+    ]  # fmt: skip
+    assert not table["sentence"].str.contains("look at").any()
+    assert table["sentence"].str.endswith(".").all()
+    assert table["sentence"].is_unique
+
+
+def test_rows_per_volume_are_what_they_say(run):
+    """Framewise displacement, global signal and DVARS, each from its definition."""
+    table = pd.read_csv(run.file("ts.tsv"), sep="\t")
+    moved = json.loads(run.file("bold.json").read_text())
+    parameters = np.hstack([moved["translation_mm"], moved["rotation_deg"]])
+    steps = np.abs(np.diff(parameters, axis=0)) * [1, 1, 1, *[50 * np.pi / 180] * 3]
+    np.testing.assert_allclose(table["framewise_displacement"][1:], steps.sum(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(nuisance.framewise_displacement(parameters)[1:], steps.sum(axis=1), rtol=1e-9)
+    y = series_of(run)
+    np.testing.assert_allclose(table["global_signal"], y.mean(axis=1), rtol=1e-9)
+    change = np.sqrt((np.diff(y, axis=0) ** 2).mean(axis=1))
+    np.testing.assert_allclose(table["dvars"][1:], 100 * change / y.mean(), rtol=1e-9)
+    assert table[["framewise_displacement", "dvars"]].iloc[0].isna().all()
+    assert table["displacement"][0] == 0
+    assert abs(table["rotation"][0]) < 1e-9
+    assert len(table) == N
+
+
+@pytest.mark.parametrize("scaling", ["voxel", "grand_mean", "none"])
+@pytest.mark.parametrize("model", ["ols", "ar1"])
+def test_residuals_are_those_of_the_fit(run, model, scaling):
+    """Whiteness of residuals made here from the data, the design and the saved maps, by statsmodels."""
+    fit(run, model, scaling)
+    found = run.measure()
+    y, design = series_of(run), pd.read_csv(run.file("design.tsv"), sep="\t").to_numpy()
+    varies = np.ptp(y, axis=0) > 0
+    assert found["ConstantVoxels"] == np.sum(~varies) == 1
+    rho = series_of(run, "ar1.nii.gz")
+    expected = {"Before": y - design @ np.linalg.lstsq(design, y)[0]}
+    expected["After"] = np.empty_like(y)
+    for voxel in np.flatnonzero(varies):
+        white, target = (np.vstack([a[:1], a[1:] - rho[voxel] * a[:-1]]) for a in (design, y[:, [voxel]]))
+        expected["After"][:, voxel] = (target - white @ np.linalg.lstsq(white, target)[0])[:, 0]
+    assert ("After" in found["Residuals"]) == found["Residuals"]["Whitened"] == (model != "ols")
+    for part in ("Before", "After") if model != "ols" else ("Before",):
+        series = expected[part][:, varies].T
+        lag1 = [acf(each, nlags=1)[1] for each in series]
+        rejected = [acorr_ljungbox(each, lags=[10])["lb_pvalue"].item() < 0.05 for each in series[:150]]
+        assert found["Residuals"][part]["MedianAutocorrelation"] == pytest.approx(np.median(lag1), abs=1e-5)
+        assert found["Residuals"][part]["MeanAutocorrelation"] == pytest.approx(np.mean(lag1), abs=1e-5)
+        assert abs(found["Residuals"][part]["Rejected"] - np.mean(rejected)) < 0.06
+        counts = np.histogram(lag1, found["Residuals"]["HistogramEdges"])[0]
+        assert np.abs(np.array(found["Residuals"][part]["Histogram"]) - counts).sum() <= 4
+    explained = series_of(run, "rsquared.nii.gz")[varies]
+    assert found["RSquared"]["Q95"] == pytest.approx(np.quantile(explained, 0.95))
+
+
+def test_whitened_coloured_noise_is_fine_and_unwhitened_is_not(tmp_path):
+    """AR(1) noise of 0.4 modelled as white: both tests of the residuals say so; with AR(1) neither does."""
+    shown = {}
+    for rho, model in ((0.0, "ols"), (0.4, "ols"), (0.4, "ar1"), (0.4, "ar1_corrected")):
+        made = make_run(tmp_path / f"{rho}_{model}", rho, model)
+        found = made.measure()["Residuals"]
+        part = found["After" if model != "ols" else "Before"]
+        shown[rho, model] = made.looks()
+        print(rho, model, {key: part[key] for key in ("MedianAutocorrelation", "Rejected", "OfWhiteNoise")})
+    coloured = shown.pop((0.4, "ols"))
+    assert coloured == {"autocorrelation", "ljung_box"}
+    assert set().union(*shown.values()) == set()
+
+
+def test_noise_of_a_tenth_of_the_signal_is_seen(tmp_path):
+    """A tSNR of about 10, and nothing else is wrong."""
+    made = make_run(tmp_path / "noisy", noise=10.0)
+    assert made.measure()["MedianTsnr"] == pytest.approx(10, rel=0.05)
+    assert made.looks() == {"tsnr"}
+    assert images.load(made.file("tsnr.nii.gz")).get_fdata().max() < 20
+
+
+def test_a_far_move_and_restless_volumes_are_seen(run):
+    """8 mm once is a displacement; 1 mm forth and back is framewise displacement."""
+    wobble = np.zeros((N, 3))
+    wobble[N // 2 :, 1] = 8.0
+    run.edit("bold.json", translation_mm=wobble.tolist(), rotation_deg=np.zeros((N, 3)).tolist())
+    assert run.measure()["Displacement"]["Largest"] == pytest.approx(8.0)
+    assert run.looks() == {"displacement"}
+    run.edit("bold.json", translation_mm=[[0.0, 0.0, scan % 2] for scan in range(N)])
+    run.measure()
+    assert run.looks() == {"framewise_displacement"}
+    table = run.judge().set_index("measure")
+    assert table.loc["framewise_displacement", "sentence"].startswith(f"{N - 1} of {N} volumes moved")
+    assert float(table.loc["framewise_displacement", "value"]) == pytest.approx((N - 1) / N)
+
+
+def test_one_affine_for_all_volumes_leaves_motion_unknown(run):
+    """Nothing is claimed of a 4D image: n/a in the tables, and the sentence says why."""
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    assert run.measure()["Displacement"] == {"Largest": None, "Mean": None}
+    table = run.judge().set_index("measure")
+    for measure in ("displacement", "framewise_displacement"):
+        assert table.loc[measure, "value"] == "n/a"
+        assert "share one affine" in table.loc[measure, "sentence"]
+        assert table.loc[measure, "verdict"] == "n/a"
+    assert set(table["verdict"]) == {"fine", "n/a"}
+    counts = json.loads(run.file("quality.json").read_text())["Verdicts"]
+    assert counts == {"fine": len(table) - 2, "look": 0, "n/a": 2}
+
+
+def write_confounds(path, names=fmriprep.PARAMETERS[0], displacement=None, scale=1.0, n=N):
+    """Write a table as fMRIPrep does, a walk in mm and radians and framewise displacement; what it holds."""
+    rng = np.random.default_rng(11)
+    values = scale * rng.normal(0, [0.05] * 3 + [0.001] * 3, (n, 6)).cumsum(axis=0)
+    frame = pd.DataFrame(values, columns=list(names))
+    steps = np.abs(np.diff(values, axis=0)) @ [1, 1, 1, 50, 50, 50]
+    if displacement:
+        frame[displacement] = [np.nan, *steps]
+    frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    return values, steps
+
+
+@pytest.mark.parametrize(
+    ("names", "displacement"),
+    [
+        (fmriprep.PARAMETERS[0], "framewise_displacement"),
+        (fmriprep.PARAMETERS[0], None),
+        (fmriprep.PARAMETERS[1], "FramewiseDisplacement"),
+    ],
+)
+def test_motion_is_of_the_table_where_all_volumes_share_one_affine(run, names, displacement):
+    """FMRIPrep's columns, old and new: each voxel of the mask followed about the mask's centre, by scipy."""
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    values, steps = write_confounds(run.file("c.tsv"), names, displacement)
+    found = run.measure(confounds=run.file("c.tsv"))
+    table = pd.read_csv(run.file("ts.tsv"), sep="\t")
+    np.testing.assert_allclose(table["framewise_displacement"][1:], steps, rtol=1e-9, atol=0)
+    assert np.isnan(table["framewise_displacement"][0])
+    voxels = np.argwhere(images.read_mask(run.file("mask.nii.gz")))
+    points = nib.affines.apply_affine(AFFINE, voxels - voxels.mean(axis=0)) - AFFINE[:3, 3]
+    turns = Rotation.from_euler("XYZ", values[:, 3:] * [-1, 1, -1])  # SPM's signs
+    scanned = np.array([turn.inv().apply(points - t) for turn, t in zip(turns, values[:, :3], strict=True)])
+    expected = np.linalg.norm(scanned - scanned[0], axis=2).max(axis=1)
+    np.testing.assert_allclose(table["displacement"], expected, rtol=1e-6, atol=1e-9)
+    angles = [(turn * turns[0].inv()).magnitude() * 180 / np.pi for turn in turns]
+    np.testing.assert_allclose(table["rotation"], angles, rtol=1e-6, atol=1e-9)
+    assert found["MotionSource"] == "confounds"
+    assert "its table of confounds (rotations in radians)" in found["MotionFrom"]
+    judged = run.judge().set_index("measure")
+    assert judged.loc["displacement", "verdict"] == "fine"
+    assert "by the table of confounds" in judged.loc["framewise_displacement", "sentence"]
+    plot(run)
+
+
+def test_affines_count_before_the_table(run):
+    """Where the affines tell of motion the table is not read."""
+    expected = run.measure()["Displacement"]
+    write_confounds(run.file("c.tsv"), scale=30.0)
+    found = run.measure(confounds=run.file("c.tsv"))
+    assert found["Displacement"] == expected
+    assert found["MotionSource"] == "affines"
+
+
+def test_framewise_displacement_alone_leaves_the_rest_unknown(run):
+    """One verdict on motion, the other n/a; restless volumes are seen."""
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    run.file("c.tsv").write_text("framewise_displacement\n" + "n/a\n" + "0.9\n" * (N - 1))
+    assert run.measure(confounds=run.file("c.tsv"))["Displacement"]["Largest"] is None
+    judged = run.judge().set_index("measure")
+    assert (judged.loc["displacement", "verdict"], judged.loc["displacement", "value"]) == ("n/a", "n/a")
+    assert judged.loc["framewise_displacement", "verdict"] == "look"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["csf\n" + "1\n" * N, "trans_x\n1\n", "", "framewise_displacement\n" + "x\n" * N],
+    ids=["no motion", "length", "empty", "no number"],
+)
+def test_a_table_that_tells_nothing_of_motion_stops_no_quality(run, content, caplog):
+    """Its other use, if any, is checked where it is used: here motion is n/a, and the log says why."""
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    run.file("c.tsv").write_text(content)
+    found = run.measure(confounds=run.file("c.tsv"))
+    assert found["MotionSource"] == "unknown"
+    assert "its table of confounds" in found["MotionFrom"]
+    judged = run.judge().set_index("measure")
+    assert judged.loc["framewise_displacement", "verdict"] == "n/a"
+    assert set(judged["verdict"]) == {"fine", "n/a"}
+
+
+def brighten(run, scan, factor):
+    image = nib.load(run.file("bold.nii"))
+    data = np.asarray(image.dataobj).copy()
+    data[..., scan] *= factor
+    images.write_image(run.file("bold.nii"), data, AFFINE)
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.0, 3.0, 9.0])
+def test_a_volume_that_is_too_bright_is_seen(tmp_path, noise):
+    """10 % too bright, under noise of up to 9 %: it and the one after it, by number."""
+    made = make_run(tmp_path / "bright", noise=noise)
+    brighten(made, 70, 1.1)
+    made.measure()
+    judged = made.judge().set_index("measure")
+    assert judged.loc["dvars", "verdict"] == "look"
+    assert "2 volumes (70, 71; the first is 0) changed far more" in judged.loc["dvars", "sentence"]
+    assert json.loads(made.file("quality.json").read_text())["Runs"]["r"]["DvarsSpikes"] == [70, 71]
+
+
+def test_spike_of_a_censored_volume_is_taken_care_of(tmp_path):
+    """Neither it nor the volume after it counts."""
+    made = make_run(tmp_path / "censored", censored=(70,))
+    brighten(made, 70, 1.5)
+    made.measure()
+    judged = made.judge().set_index("measure").loc["dvars"]
+    assert judged["verdict"] == "fine"
+    assert judged["sentence"].startswith(
+        "No volume, but for censored ones (1) and those right after them, changed"
+    )
+
+
+def test_voxels_outside_of_the_field_of_view_are_seen(run):
+    """One of six slices of the brain that some volume does not cover."""
+    covered = np.ones(SHAPE, np.uint8)
+    covered[:, :, 6:] = 0
+    images.write_image(run.file("fov.nii.gz"), covered, AFFINE)
+    assert run.measure()["OutsideFieldOfView"] == pytest.approx(1 / 6)
+    assert run.looks() == {"outside"}
+
+
+def test_collinear_regressors_are_seen(run):
+    """Two conditions nearly equal; then equal, which no number can hold."""
+    design = pd.read_csv(run.file("design.tsv"), sep="\t")
+    design["b"] = design["a"] + 0.01 * design["a"].std() * np.random.default_rng(1).normal(size=N)
+    write_design(run, design)
+    assert run.looks() == {"correlation", "vif", "condition_number"}
+    design["b"] = design["a"]
+    write_design(run, design)
+    table = run.judge().set_index("measure")
+    assert set(table.index[table["verdict"] == "look"]) == {"correlation", "vif", "condition_number"}
+    assert table.loc["vif", "value"] == table.loc["condition_number", "value"] == "inf"
+    design["b"] = 0.0
+    write_design(run, design)
+    assert run.looks() == {"vif", "condition_number"}
+
+
+def test_collinear_confounds_are_told_but_not_held_against_the_design(run):
+    """Motion that nearly follows from itself costs the conditions nothing; what fully does is surplus."""
+    design = pd.read_csv(run.file("design.tsv"), sep="\t")
+    drift = np.random.default_rng(2).normal(size=(2, N))
+    design.insert(2, "motion_x", drift[0])
+    design.insert(3, "motion_y", drift[0] + 1e-3 * drift[1])
+    write_design(run, design)
+    assert run.looks() == set()
+    said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
+    assert said["ConditionNumber"] > 1000 > 30 > said["ConditionNumberOfInterest"] > 1
+    factors = said["VarianceInflation"]
+    assert factors["motion_x"] > 1e5
+    assert list(factors) == ["a", "b", "motion_x", "motion_y"]
+    design["motion_y"] = design["motion_x"]
+    write_design(run, design)
+    assert run.looks() == {"condition_number"}
+
+
+def test_a_run_that_cannot_estimate_a_contrast_is_seen(run):
+    """A condition that is missing in the run, with the reason of the list of contrasts."""
+    write_contrasts(run, ("r", "ab", "false", "false", "no regressor 'b'"))
+    assert run.looks() == {"estimable"}
+    sentence = run.judge().set_index("measure").loc["estimable", "sentence"]
+    assert "no regressor 'b'" in sentence
+    said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
+    assert said["Efficiency"] == {"ab": None}
+    assert said["EstimableContrasts"] == []
+
+
+@pytest.mark.parametrize(("factor", "word"), [(2.0, "wider"), (0.5, "narrower")])
+def test_a_wrong_width_of_z_is_seen(run, factor, word):
+    """Twice or half the normal distribution."""
+    inside = images.read_mask(run.file("mask.nii.gz"))
+    z = factor * images.read_masked(run.file("z.nii.gz"), inside)
+    images.write_masked(run.file("z.nii.gz"), z, inside, AFFINE)
+    assert run.looks() == {"z_width"}
+    assert word in run.judge().set_index("measure").loc["z_width", "sentence"]
+    found = json.loads(run.file("quality.json").read_text())["Contrasts"]["ab"]["Width"]
+    assert found == pytest.approx(median_abs_deviation(z, scale="normal"), rel=1e-5)
+
+
+def test_every_limit_is_a_limit(run):
+    """Made strict one at a time, each limit of the config turns its measure, and no other."""
+    strict = {
+        "displacement": (0.01, "displacement"), "framewise_displacement": (1e-6, "framewise_displacement"),
+        "tsnr": (1e4, "tsnr"), "correlation": (0.01, "correlation"), "vif": (1.0, "vif"),
+        "condition_number": (1.0, "condition_number"), "autocorrelation": (1e-9, "autocorrelation"),
+        "z_narrow": (1.4, "z_width"), "z_wide": (0.5, "z_width"), "dvars": (0.01, "dvars"),
+    }  # fmt: skip
+    for name, (limit, measure) in strict.items():
+        table = run.judge(**{name: limit})
+        assert set(table["measure"][table["verdict"] == "look"]) == {measure}, name
+    assert strict.keys() | {
+        "framewise_displacement_share", "outside", "ljung_box", "efficiency", "missing",
+    } == LIMITS.keys()  # fmt: skip
+
+
+def test_censored_scans_do_not_count(tmp_path):
+    """A spike in censored scans: signal to noise and residuals are those of the other scans."""
+    made = make_run(tmp_path / "censored", model="ar1", censored=(20, 21, 90))
+    plain = made.measure()
+    image = nib.load(made.file("bold.nii"))
+    data = np.asarray(image.dataobj)
+    data[..., [20, 21, 90]] += 500 * (data[..., [20, 21, 90]] > 0)
+    images.write_image(made.file("bold.nii"), data, AFFINE)
+    # scaled by another mean: the fit is made again
+    fit(made, "ar1")
+    spiked = made.measure()
+    assert spiked["CensoredVolumes"] == 3
+    assert spiked["MedianTsnr"] == pytest.approx(plain["MedianTsnr"], rel=1e-6)
+    for part in ("Before", "After"):
+        for key in ("MedianAutocorrelation", "Rejected"):
+            assert spiked["Residuals"][part][key] == pytest.approx(plain["Residuals"][part][key], abs=0.002)
+    assert spiked["Dvars"]["Largest"] > 10 * plain["Dvars"]["Largest"]
+    assert made.looks() == set()
+
+
+def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
+    """Nothing is known of them: null in the sidecar, and the verdict says where to look."""
+    data = np.full((*SHAPE, N), 700, np.float32)
+    images.write_image(run.file("bold.nii"), data, AFFINE)
+    images.write_image(run.file("z.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
+    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    found = run.measure()
+    assert found["MedianTsnr"] is None
+    assert found["Residuals"]["Before"]["Rejected"] is None
+    assert run.looks() == {"tsnr", "autocorrelation", "ljung_box", "z_width"}
+    plot(run)
+
+
+def test_a_design_of_another_length_stops(run):
+    """The design of another run is the user's error."""
+    write_design(run, pd.read_csv(run.file("design.tsv"), sep="\t").iloc[:-3])
+    with pytest.raises(InputError, match="volumes for a design of"):
+        run.measure()
+
+
+def plot(run):
+    """Draw the five figures of a run, and give their names."""
+    names = ("carpet", "tsnr", "rsquared", "correlation", "residuals")
+    outputs = {f"{name}_figure": run.file(f"{name}.png") for name in names}
+    plot_quality(
+        bold=run.file("bold.nii"), mask=run.file("mask.nii.gz"), design=run.file("design.tsv"),
+        design_json=run.file("design.json"), timeseries=run.file("ts.tsv"), measures=run.file("q.json"),
+        tsnr=run.file("tsnr.nii.gz"), rsquared=run.file("rsquared.nii.gz"), title="sub-01, run 1", **outputs,
+    )  # fmt: skip
+    return list(outputs.values())
+
+
+def test_figures_have_content_and_are_the_same_twice(run):
+    """Five pictures of sensible size, byte for byte reproducible."""
+    figures = plot(run)
+    before = [path.read_bytes() for path in figures]
+    for path in figures:
+        height, width, _ = matplotlib.image.imread(path).shape
+        assert 400 < width < 2400
+        assert 250 < height < 2400
+        assert matplotlib.image.imread(path)[..., :3].std() > 0.05, path
+    assert [path.read_bytes() for path in plot(run)] == before
+
+
+def test_rules_make_the_files_of_a_study(small_study, tmp_path):
+    """Asked for by name, all three stages run on a finished study; another limit judges again and no more."""
+    study = Study(Path(shutil.copytree(small_study.folder, tmp_path / "study", symlinks=True)), SMALL)
+    targets = ["sub-01_task-faces_quality.tsv", "figures/sub-01_task-faces_run-1_carpet.png"]
+    targets = [f"results/sub-01/{name}" for name in targets]
+    study.snakemake(*targets)
+    table = pd.read_csv(study.result("quality.tsv"), sep="\t", keep_default_na=False)
+    assert list(table["run"].unique()) == ["sub-01_task-faces_run-1", "sub-01_task-faces_run-2", "n/a"]
+    assert list(table["contrast"].unique()) == ["n/a", *SMALL["contrasts"]]
+    assert study.planned(*targets, changes={"quality": {"tsnr": 50}}) == {"judge_quality": 1}
+
+
+def test_limits_are_one_section_of_the_config():
+    """The rule hands every key of the section to a stage."""
+    rules = (ROOT / "workflow/rules/quality.smk").read_text()
+    assert 'config["quality"]["lags"]' in rules
+    assert "LIMITS" in rules
+    assert set(LIMITS) <= {key.removeprefix("quality.") for key, _ in keys(SCHEMA)}
+    assert yaml.safe_load((ROOT / "config/config.yaml").read_text()).get("quality") is None
+
+
+def test_run_that_hardly_knows_a_contrast_is_named():
+    """Below a fifth of the median efficiency of the other runs, a run that stays in asks for a look."""
+    efficiencies = {"r1": {"a": 10.0, "b": None}, "r2": {"a": 12.0, "b": 3.0}, "r3": {"a": 1.0, "b": None}}
+    judged = {(verdict.run, verdict.contrast): verdict for verdict in of_efficiencies(efficiencies, 0.2)}
+    assert set(judged) == {("r1", "a"), ("r2", "a"), ("r3", "a")}  # b: no other run to compare with
+    assert [judged[run, "a"].verdict for run in ("r1", "r2", "r3")] == ["fine", "fine", "look"]
+    assert judged["r3", "a"].value == pytest.approx(1.0 / 11.0)
+    assert "equal weights" in judged["r3", "a"].sentence
+
+
+@pytest.mark.parametrize(
+    ("by_runs", "coverage", "verdict", "words"),
+    [
+        ({"0": 0, "1": 0, "2": 500}, "any", "fine", "Every voxel of the mask is in every run"),
+        (
+            {"0": 1, "1": 4, "2": 495},
+            "any",
+            "fine",
+            "5 of 500 voxels of the mask are not in every run (1 in 0, 4 in 1",
+        ),
+        ({"0": 0, "1": 100, "2": 400}, "any", "look", "combined over the runs that have them"),
+        ({"0": 100, "1": 0, "2": 400}, "all", "look", "not tested"),
+    ],
+)
+def test_voxels_that_some_run_lacks_are_counted(by_runs, coverage, verdict, words):
+    """The sentence says how many, and what became of them."""
+    found = verdicts.of_coverage("c", by_runs, coverage, 0.05)
+    assert found.verdict == verdict
+    assert words in found.sentence
