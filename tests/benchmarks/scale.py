@@ -29,7 +29,7 @@ NEVER = 3600.0
 INDEX = """
 import sys, yaml
 sys.path.insert(0, sys.argv[1])
-from firstlevel.plan import bids
+from firstlevel.plan.sources import bids
 print(len(bids.find_runs(yaml.safe_load(open(sys.argv[2])))[0]))
 """
 

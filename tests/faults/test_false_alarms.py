@@ -4,7 +4,7 @@ import pytest
 from catalogue import both, config, events, renamed, same, series
 from small_study import analyse, contents, make, refusal
 
-from firstlevel.plan import table
+from firstlevel.plan.sources import table
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ import pytest
 
 from firstlevel.io import confounds, contents, events, given_designs, headers, images, spm_affines, tables
 from firstlevel.io import spm_conditions as conditions
-from firstlevel.plan import config, places, schema, table
+from firstlevel.plan import config, places, schema
+from firstlevel.plan.sources import table
 from firstlevel.stage import InputError
 
 SECONDS = 5.0

@@ -9,7 +9,8 @@ from checked_configs import CONTRASTS, SCHEMA
 
 from firstlevel.io import spm_affines
 from firstlevel.io.images import Grid, Series
-from firstlevel.plan import bids, checks, study
+from firstlevel.plan import checks, study
+from firstlevel.plan.sources import bids
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import with_companions
 from firstlevel.stage import InputError

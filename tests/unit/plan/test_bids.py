@@ -8,7 +8,8 @@ import pytest
 from checked_configs import SCHEMA
 
 from firstlevel import texts
-from firstlevel.plan import bids, checks, model, study, summary
+from firstlevel.plan import checks, model, study, summary
+from firstlevel.plan.sources import bids
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import LeftOut, entities_in
 from firstlevel.stage import InputError

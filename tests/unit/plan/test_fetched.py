@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from checked_configs import SCHEMA
 
-from firstlevel.plan import bids, fetched, preprocessed, study
+from firstlevel.plan import fetched, preprocessed, study
+from firstlevel.plan.sources import bids
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import LEFT_OUT
 from firstlevel.stage import InputError

@@ -12,7 +12,8 @@ from checked_configs import CONTRASTS, checked
 from studies import ROOT
 
 from firstlevel import texts
-from firstlevel.plan import checks, model, schema, study, table
+from firstlevel.plan import checks, model, schema, study
+from firstlevel.plan.sources import table
 from firstlevel.stage import InputError
 
 SIMULATED = "study: {source: simulated}\n"
