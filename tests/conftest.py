@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Browser, find_chromium
-from studies import ROOT, SMALL, Study
+from studies import ALL_OUTPUTS, ROOT, SMALL, Study
 
 
 def pytest_addoption(parser):
@@ -33,7 +33,7 @@ def small_study(tmp_path_factory):
         pytest.skip("no Snakemake in this environment, as beside nilearn 0.14")
     base = tmp_path_factory.getbasetemp()
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    study = Study(base / "small", SMALL | {"report": True})
+    study = Study(base / "small", SMALL | {"outputs": ALL_OUTPUTS})
     with (base / "small.lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.seek(0)

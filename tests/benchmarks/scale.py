@@ -47,9 +47,12 @@ def main() -> None:
     for n_subjects in options.subjects:
         folder = options.folder.resolve() / str(n_subjects)
         study = empty_study(folder, n_subjects)
-        config = {"study": {"source": "bids", "bids": {"path": str(study), "task": "faces"}}, "report": False}
+        config = {
+            "study": {"source": "bids", "bids": {"path": str(study), "task": "faces"}},
+            "outputs": ["maps", "figures"],
+        }
         plan, jobs = planned(config, folder / "everything")
-        maps, fewer = planned(config | {"figures": {"draw": False}}, folder / "maps")
+        maps, fewer = planned(config | {"outputs": ["maps"]}, folder / "maps")
         index = indexed(config, folder / "everything", 2 * n_subjects)
         print(
             f"| {n_subjects} | {2 * n_subjects} | {index.wall:.2f} | {plan.wall:.1f} | {plan.largest:.0f} "

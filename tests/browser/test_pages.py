@@ -4,7 +4,7 @@ import checks
 import pytest
 from auditory_study import auditory
 from chromium import PHONE, WIDE
-from studies import SMALL, Study, merged
+from studies import ALL_OUTPUTS, SMALL, Study, merged
 
 SUBJECT_PAGE, STUDY_PAGE = "results/sub-01/report.html", "results/report.html"
 HOSTILE = (
@@ -19,7 +19,7 @@ def study(request, tmp_path_factory):
     if request.param == "simulated":
         return request.getfixturevalue("small_study")
     real_data = request.getfixturevalue("real_data")
-    model = {"resample": {"strategy": "direct"}, "design": {"hrf_model": "spm"}, "report": True}
+    model = {"resample": {"strategy": "direct"}, "design": {"hrf_model": "spm"}, "outputs": ALL_OUTPUTS}
     made = auditory(tmp_path_factory.mktemp("pages"), real_data, model)
     made.snakemake(STUDY_PAGE)
     return made
@@ -66,7 +66,7 @@ def test_hostile_trial_type_is_text_wherever_it_shows(browser, tmp_path):
     name = HOSTILE + 200 * "x"
     changes = {
         "study": {"conditions": {"faces": ["faces"], name: ["scrambled"]}, "simulated": {"n_scans": 30}},
-        "report": True,
+        "outputs": ALL_OUTPUTS,
     }
     study = Study(tmp_path, merged(SMALL, changes))
     study.config["contrasts"] = {"odd": f"faces - {name!r}"}

@@ -38,7 +38,7 @@ def raw_study(tmp_path, small_study):
     """The small study with its raw volumes, not yet analysed, and without pages."""
     shutil.copytree(small_study.folder / "data", tmp_path / "study/data")
     shutil.copytree(small_study.folder / ".snakemake/metadata", tmp_path / "study/.snakemake/metadata")
-    return Study(tmp_path / "study", small_study.config | {"report": False})
+    return Study(tmp_path / "study", small_study.config | {"outputs": ["maps", "figures"]})
 
 
 def jobs(study):
@@ -110,7 +110,9 @@ def test_each_subject_is_one_job_of_any_scheduler(cluster, small_study, tmp_path
     ]
     tmp_path.joinpath("runs.tsv").write_text("\n".join(["subject\ttask\trun\tbold\tevents", *rows]) + "\n")
     table = {"source": "table", "table": str(tmp_path / "runs.tsv"), "repetition_time": 2.0}
-    study = Study(tmp_path / "study", {"study": table, "contrasts": {"faces": "faces"}, "report": False})
+    study = Study(
+        tmp_path / "study", {"study": table, "contrasts": {"faces": "faces"}, "outputs": ["maps", "figures"]}
+    )
     pictures = [f"results/sub-{n}/figures/sub-{n}_task-faces_run-1_design.png" for n in ("01", "02")]
     study.snakemake(*GENERIC, *pictures)
     submitted = jobs(study)

@@ -14,7 +14,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from catalogue import ACCEPTED, REFUSED, Accepted, Refused
-from small_study import CONFIG, ROOT, analyse, contents, make, maps, refusal
+from small_study import CONFIG, analyse, contents, make, maps, refusal
+from studies import ROOT
 
 DOCUMENT = ROOT / "config/WRONG_INPUTS.md"
 INTRODUCTION = (ROOT / "tests/faults/introduction.md").read_text()
@@ -142,7 +143,7 @@ def test_what_only_looks_wrong_goes_through(base, study, told, request, caplog, 
         (expected / "runs.tsv").write_text("\n".join(table[:2]) + "\n")
         analyse(expected)
     for label in ("difference",) if row.maps == "run-1" else CONFIG["contrasts"]:
-        name = f"results/sub-01/contrast-{label}_stat-z_statmap.nii.gz"
+        name = f"results/node-subject/sub-01/sub-01_task-faces_contrast-{label}_stat-z_statmap.nii.gz"
         ours, theirs = (nib.load(folder / name).get_fdata() for folder in (study, expected))
         assert np.isfinite(ours).all()
         assert ours.any()

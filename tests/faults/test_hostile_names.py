@@ -7,7 +7,7 @@ import pytest
 import yaml
 from harness import raw_copy
 from small_study import make
-from studies import Study, merged
+from studies import ALL_OUTPUTS, Study, merged
 
 HOSTILE = ("win_$5_$x^{", "<small>{x} <results>")
 """Trial types; the second of them would be replaced by Snakemake, too."""
@@ -69,6 +69,6 @@ def test_braces_in_what_the_config_and_derivatives_say_are_text(tmp_path):
     for run in (1, 2):
         table = folder / f"confounds{run}.tsv"
         table.write_text(table.read_text().replace("rot_y", "{y} <results> %s"))
-    changes = {"design": {"confounds": ["{y}*"]}, "report": True}
+    changes = {"design": {"confounds": ["{y}*"]}, "outputs": ALL_OUTPUTS}
     made = Study(folder, merged(yaml.safe_load((folder / "config.yaml").read_text()), changes))
     assert "make_design_matrix" in made.planned()

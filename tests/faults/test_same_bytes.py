@@ -124,7 +124,10 @@ WHOLE = {
     "one core, another folder, no network": (["--cores", "1"], ODD, PAGES),
     "four cores, greedy": (["--cores", "4", "--scheduler", "greedy"], {"PYTHONHASHSEED": "1"}, PAGES),
     "another order of jobs": (
-        ["--prioritize", "results/sub-01/sub-01_task-faces_contrast-effectsOfInterest_stat-z_statmap.nii.gz"],
+        [
+            "--prioritize",
+            "results/node-subject/sub-01/sub-01_task-faces_contrast-effectsOfInterest_stat-z_statmap.nii.gz",
+        ],
         {"PYTHONHASHSEED": "2"},
         MAPS,
     ),

@@ -14,6 +14,6 @@ def auditory(folder, real_data, model):
     config = {
         "study": {"source": "table", "table": str(folder / "runs.tsv"), "repetition_time": 7.0},
         "contrasts": {"listening": "listening"},
-        "report": False,
+        "outputs": ["maps", "figures"],
     }
     return Study(folder, merged(config, model), task="auditory")

@@ -502,7 +502,7 @@ IMAGES_REFUSED = [
     Refused(
         "a signal that never changes",
         series(lambda data: data[..., :1].repeat(N_SCANS, -1)),
-        "results/sub-01/sub-01_task-faces_run-2_bold.nii",
+        "results/sub-01/sub-01_task-faces_run-2_desc-resampled_bold.nii",
         "none of the mask's voxels changes over time",
     ),
     Refused("a truncated .img", cut("run-1/f005.img", 1000), "run-1/f005.img", "its data cannot be read"),
@@ -574,13 +574,13 @@ IMAGES_REFUSED = [
     Refused(
         "run scaled to a mean of 0.02",
         series(lambda data: data / 40000),
-        "results/sub-01/sub-01_task-faces_run-2_bold.nii",
+        "results/sub-01/sub-01_task-faces_run-2_desc-resampled_bold.nii",
         "the mean over time is below 1 or below the deviation over time",
     ),
     Refused(
         "run without its mean over time",
         series(lambda data: data - data.mean(axis=-1, keepdims=True)),
-        "results/sub-01/sub-01_task-faces_run-2_bold.nii",
+        "results/sub-01/sub-01_task-faces_run-2_desc-resampled_bold.nii",
         "the mean over time is below 1 or below the deviation over time",
     ),
     Refused("complex image", typed(np.complex64), "run-2.nii", "holds complex numbers"),
@@ -691,7 +691,7 @@ MODEL_REFUSED = [
     Refused(
         "too few scans for the regressors",
         config("design.high_pass", 0.24),
-        "results/sub-01/sub-01_task-faces_run-1_design.tsv",
+        "results/node-run/sub-01/sub-01_task-faces_run-1_design.tsv",
         "more scans than regressors",
     ),
     Refused(
@@ -795,7 +795,7 @@ MODEL_REFUSED = [
     Refused(
         "a key twice in the config",
         lambda folder: whole("config.yaml", (folder / "config.yaml").read_text() + "mask: epi\n")(folder),
-        "config.yaml, row 14",
+        "config.yaml, row 13",
         "has the key 'mask' twice, first in row",
     ),
     Refused("unknown key", config("desing", {}), "config", "did you mean 'design'?"),
@@ -961,7 +961,7 @@ LABELS_REFUSED = [
         lambda folder: whole(
             "config.yaml", (folder / "config.yaml").read_text() + "quality: &own {dvars: *own}\n"
         )(folder),
-        "config.yaml, row 14",
+        "config.yaml, row 13",
         "an alias holds itself",
     ),
     Refused(
@@ -1008,8 +1008,8 @@ SYSTEM_REFUSED = [
     Refused(
         "a file in place of the folder of results",
         whole("results", ""),
-        "results",
-        "a part of the path is no folder",
+        "config key pathvars.results",
+        "results is a file",
     ),
     Refused(
         "results that can only be read",

@@ -18,12 +18,12 @@ import nibabel as nib
 import numpy as np
 import scipy.io
 from PIL import Image
-from studies import Study, merged
+from studies import ALL_OUTPUTS, Study, merged
 
-MAPS = {"report": False, "figures": {"draw": False}}
+MAPS = {"outputs": ["maps"]}
 """Changes of the config: only what leads to maps, which takes seconds."""
-FIGURES = {"report": False}
-PAGES = {"report": True}
+FIGURES = {"outputs": ["maps", "figures"]}
+PAGES = {"outputs": ALL_OUTPUTS}
 PATIENCE = 300.0
 """Seconds until a run that should end counts as hanging."""
 

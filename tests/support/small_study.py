@@ -1,4 +1,4 @@
-"""A small study of known truth, and the chain of stages in one process, with the rules' parameters.
+"""A small study of known truth, and the chain of stages in one process, by the plan that the rules use.
 
 Two runs of 30 scans (one of 3D pairs, one 4D image), 10 x 11 x 9 voxels, two conditions, confounds, a mask.
 """
@@ -10,23 +10,19 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import yaml
-from checked_configs import SCHEMA
 
 from compute_contrast import compute_contrast
 from compute_mask import compute_mask
 from compute_mean_image import compute_mean_image
 from extract_events import extract_events
-from firstlevel import stage
-from firstlevel.io import given_fsl
-from firstlevel.plan import checks, model, schema, study, unlike
-from firstlevel.plan import config as configs
-from firstlevel.plan.runs import with_companions
+from firstlevel import names, stage
+from firstlevel.plan import start
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
 from resample_run import resample_run
 
-ROOT = Path(__file__).parents[2]
+FOLDERS = {name: name for name in start.FOLDERS}
 SHAPE, N_SCANS, REPETITION_TIME = (10, 11, 9), 30, 2.0
 AFFINE = np.array([[-4.0, 0, 0, 18], [0, 4, 0, -20], [0, 0, 4, -16], [0, 0, 0, 1]])
 CONFIG = {
@@ -35,7 +31,6 @@ CONFIG = {
     "design": {"hrf_model": "spm"},
     "glm": {"noise_model": "ols"},
     "contrasts": {"faces": "faces", "difference": "faces - scrambled"},
-    "report": False,
 }
 ONSETS = {
     1: {"faces": (2.5, 20, 38), "scrambled": (11, 29, 47.5)},
@@ -92,7 +87,7 @@ def contents(folder):
 def analyse(folder):
     """Go from the config to the maps of every contrast, in the folder; InputError where something stops it.
 
-    The checks of the start come first, then the jobs, as the rules call them.
+    The plan of the start comes first, then the jobs in the order of the rules.
     """
     with contextlib.chdir(folder):
         try:
@@ -102,123 +97,137 @@ def analyse(folder):
 
 
 def _analyse():
-    schema.check_keys(["config.yaml"])
     config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8"))
-    configs.check_config(config, SCHEMA)
-    runs, _ = unlike.settle(config, study.run_table(config, "data")[0])
-    checks.check_contrasts(config, runs)
-    subject = Path(f"results/sub-{runs[0].subject}")
-    subject.mkdir(parents=True)
-    names = [subject / "sub-{subject}{session}_task-{task}{run}".format(**run.wildcards) for run in runs]
-    for run, name in zip(runs, names, strict=True):
-        _events(config, run, name)
-    for run, name in zip(runs, names, strict=True):
-        resample_run(
-            bold=list(map(Path, run.bold)),
-            reference=list(map(Path, runs[0].first)),
-            resampled=Path(f"{name}_bold.nii"),
-            sidecar=Path(f"{name}_bold.json"),
-            field_of_view=Path(f"{name}_fov.nii.gz"),
-            repetition_time=run.repetition_time,
-            repetition_time_decides=config["study"]["repetition_time_decides"],
-            strategy=config["resample"]["strategy"],
-            smoothing_fwhm=config["resample"]["smoothing_fwhm"],
-        )
-        compute_mean_image(bold=[Path(f"{name}_bold.nii")], mean=Path(f"{name}_mean.nii.gz"))
-    for run, name in zip(runs, names, strict=True):
-        _design(config, run, name)
-    mask = subject / "mask.nii.gz"
-    compute_mask(
-        means=[Path(f"{name}_mean.nii.gz") for name in names],
-        mask=mask,
-        own_mask=[] if config["mask"] == "epi" else list(map(Path, with_companions(config["mask"]))),
-        sidecar=subject / "mask.json",
-        fields_of_view=[],
-    )
-    for name in names:
-        fit_glm(
-            bold=Path(f"{name}_bold.nii"),
-            design=Path(f"{name}_design.tsv"),
-            mask=mask,
-            sidecar=Path(f"{name}_glm.json"),
-            design_json=Path(f"{name}_design.json"),
-            noise_model=config["glm"]["noise_model"],
-            signal_scaling=config["glm"]["signal_scaling"],
-            **{kind: Path(f"{name}_{kind}.nii.gz") for kind in ("beta", "sigma2", "ar1", "rsquared")},
-        )
-    for label, expression in config["contrasts"].items():
-        statistic = "t" if isinstance(expression, str) else "F"
-        name = f"{subject}/contrast-{label}_stat-"
-        compute_contrast(
-            betas=[Path(f"{name}_beta.nii.gz") for name in names],
-            sigma2s=[Path(f"{name}_sigma2.nii.gz") for name in names],
-            ar1s=[Path(f"{name}_ar1.nii.gz") for name in names],
-            designs=[Path(f"{name}_design.tsv") for name in names],
-            design_jsons=[Path(f"{name}_design.json") for name in names],
-            fits=[Path(f"{name}_glm.json") for name in names],
-            mask=mask,
-            stat=Path(f"{name}{statistic}_statmap.nii.gz"),
-            sidecar=Path(f"{subject}/contrast-{label}_statmap.json"),
-            rows=checks.rows_of(expression),
-            statistic=statistic,
-            label=label,
-            weights=config["fixed_effects"]["weights"],
-            f_test=config["fixed_effects"]["f_test"],
-            coverage=config["fixed_effects"]["coverage"],
-            n_runs=Path(f"{name}nruns_statmap.nii.gz"),
-            **{kind: Path(f"{name}{kind}_statmap.nii.gz") for kind in ("effect", "variance", "p", "z")},
-        )
+    plan = start.plan(config, FOLDERS, ["config.yaml"])
+    for unit in plan.study.units.values():
+        for stages in (_bring_to_one_grid, _make_design):
+            for run in unit.runs:
+                stages(plan, run)
+        _fit(plan, unit)
+        for contrast in plan.model.contrasts.values():
+            _test(plan, unit, contrast)
 
 
-def _events(config, run, name):
+def result(pattern, **labels):
+    """Path of a result, in the working directory."""
+    return names.below(Path(FOLDERS["results"]), pattern, **labels)
+
+
+def _paths(files):
+    """Inputs as Snakemake gives them: paths below the results stand for their patterns."""
+    return [Path(str(file).replace(names.RESULTS, FOLDERS["results"])) for file in files]
+
+
+def _one(files):
+    return next(iter(_paths(files)), None)
+
+
+def _bring_to_one_grid(plan, run):
+    labels, model, inputs = run.wildcards, plan.model, plan.inputs
     extract_events(
-        source=[Path(run.events)] if run.events else [],
-        events=Path(f"{name}_events.tsv"),
+        source=_paths(inputs.events(run)),
+        events=result(names.EVENTS, **labels),
+        sidecar=result(names.EVENTS_JSON, **labels),
+        **model.run.events,
+        rules=inputs.event_rules(run),
         repetition_time=run.repetition_time,
-        event_duration=config["study"]["event_duration"],
         onset_unit=run.onset_unit,
-        conditions=config["study"]["conditions"],
-        rules={"needed": not run.design},
     )
-
-
-def _design(config, run, name):
-    options = (
-        "hrf_model",
-        "sampling",
-        "derivative_step",
-        "undershoot_ratio",
-        "fir_delays",
-        "fir_unit",
-        "drift_model",
-        "drift_order",
-        "high_pass",
-        "min_onset",
-        "oversampling",
-        "confounds_first_row",
-        "motion_regressors",
-        "censor",
-    )
-    make_design_matrix(
-        events=Path(f"{name}_events.tsv"),
-        bold=list(map(Path, run.first)),
-        design=Path(f"{name}_design.tsv"),
-        sidecar=Path(f"{name}_design.json"),
-        n_scans=len(run.images) if len(run.images) > 1 else None,
+    resample_run(
+        bold=_paths(run.bold),
+        reference=_paths(inputs.reference(run)),
+        sidecars=_paths(run.sidecars),
+        resampled=result(names.RESAMPLED, **labels),
+        sidecar=result(names.RESAMPLED_JSON, **labels),
+        field_of_view=result(names.FIELD_OF_VIEW, **labels),
+        **model.resampling,
         repetition_time=run.repetition_time,
-        repetition_time_decides=config["study"]["repetition_time_decides"],
-        slice_time_ref=model.slice_time_ref(config),
-        confound_columns=config["design"]["confounds"],
-        confounds=Path(run.confounds) if model.confounds_key(config) and not run.design else None,
-        given=[Path(run.design), *given_fsl.beside(Path(run.design))] if run.design else None,
+    )
+    compute_mean_image(bold=[result(names.RESAMPLED, **labels)], mean=result(names.MEAN_OF_RUN, **labels))
+
+
+def _make_design(plan, run):
+    labels, inputs = run.wildcards, plan.inputs
+    make_design_matrix(
+        events=result(names.EVENTS, **labels),
+        events_json=result(names.EVENTS_JSON, **labels),
+        bold=_paths(run.first),
+        confounds=_one(inputs.confounds(run)),
+        confounds_json=_one(inputs.confounds_json(run)),
+        motion=_one(inputs.motion(run)),
+        sidecars=_paths(run.sidecars),
+        given=_paths(inputs.given_design(run)) or None,
+        design=result(names.DESIGN, **labels),
+        sidecar=result(names.DESIGN_JSON, **labels),
+        **plan.model.run.design,
+        n_scans=inputs.n_scans(run),
+        repetition_time=run.repetition_time,
         given_part=run.design_part,
-        **{option: config["design"][option] for option in options},
+    )
+
+
+def _over_runs(unit, **patterns):
+    return {
+        name: [result(pattern, **run.wildcards) for run in unit.runs] for name, pattern in patterns.items()
+    }
+
+
+def _fit(plan, unit):
+    mask = result(names.MASK, **unit.wildcards)
+    compute_mask(
+        **_over_runs(unit, means=names.MEAN_OF_RUN),
+        own_mask=_paths(plan.inputs.own_mask(unit)),
+        fields_of_view=_paths(plan.inputs.fields_of_view(unit)),
+        mask=mask,
+        sidecar=result(names.MASK_JSON, **unit.wildcards),
+        coverage=plan.model.subject.coverage,
+    )
+    files = {
+        "bold": names.RESAMPLED,
+        "design": names.DESIGN,
+        "design_json": names.DESIGN_JSON,
+        "beta": names.BETA,
+        "sigma2": names.SIGMA2,
+        "ar1": names.AR1,
+        "rsquared": names.RSQUARED,
+        "sidecar": names.FIT_JSON,
+    }
+    for run in unit.runs:
+        fit_glm(
+            **{name: result(pattern, **run.wildcards) for name, pattern in files.items()},
+            mask=mask,
+            field_of_view=_one(plan.inputs.field_of_view(run)),
+            noise_model=plan.model.run.noise_model,
+            signal_scaling=plan.model.run.signal_scaling,
+        )
+
+
+def _test(plan, unit, contrast):
+    labels = {**unit.wildcards, "contrast": contrast.label}
+    compute_contrast(
+        **_over_runs(
+            unit,
+            betas=names.BETA,
+            sigma2s=names.SIGMA2,
+            ar1s=names.AR1,
+            designs=names.DESIGN,
+            design_jsons=names.DESIGN_JSON,
+            fits=names.FIT_JSON,
+        ),
+        mask=result(names.MASK, **unit.wildcards),
+        **{name: result(pattern, **labels) for name, pattern in names.maps_of(contrast.statistic).items()},
+        rows=list(contrast.rows),
+        statistic=contrast.statistic,
+        label=contrast.label,
+        weights=plan.model.subject.weights,
+        f_test=plan.model.subject.f_test,
+        coverage=plan.model.subject.coverage,
     )
 
 
 def maps(folder):
     """Every map of a contrast below the results."""
-    return sorted((folder / "results").rglob("contrast-*_statmap.*"))
+    return sorted((folder / "results").rglob("*_contrast-*_statmap.*"))
 
 
 def refusal(folder):

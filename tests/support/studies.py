@@ -24,9 +24,26 @@ SMALL = {
         "scrambledMinusFaces": "scrambled - faces",
         "effectsOfInterest": ["faces", "scrambled"],
     },
-    "report": False,
+    "outputs": ["maps", "figures"],
 }
 """A study that the whole workflow goes through in seconds, without the pages of its report."""
+
+
+ALL_OUTPUTS = ["maps", "figures", "inference", "quality", "report"]
+"""All outputs, as by default."""
+OF_RUN = re.compile(
+    r"(design\.(tsv|json)|glm\.json|stat-(beta|sigma2|ar1|rsquared|tsnr)_.*|desc-quality_.*)$"
+)
+OF_SUBJECT = re.compile(r"(contrasts\.tsv|quality\.\w+|desc-brain_mask.*|desc-mean_boldref\.nii\.gz)$")
+
+
+def folder_of(name):
+    """Folder below the results of a file whose name ends so, of one subject."""
+    if "contrast-" in name:
+        return "node-run/" if "run-" in name else "node-subject/"
+    if OF_RUN.search(name):
+        return "node-run/"
+    return "node-subject/" if OF_SUBJECT.match(name) else ""
 
 
 def merged(config, changes):
@@ -50,7 +67,8 @@ class Study:
         return self.folder / "results" / "sub-01"
 
     def result(self, name):
-        return self.results / f"sub-01_task-{self.task}_{name}"
+        """Path of a result of the one subject, by the end of its name."""
+        return self.folder / f"results/{folder_of(name)}sub-01/sub-01_task-{self.task}_{name}"
 
     def z_map(self, contrast):
         return nib.load(self.result(f"contrast-{contrast}_stat-z_statmap.nii.gz"))

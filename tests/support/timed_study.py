@@ -18,7 +18,7 @@ SIMULATED = {
     "event_duration": 1.0,
     "simulated": {"n_scans": 390},
 }
-PREFIX = "results/sub-01/sub-01_task-faces_contrast-"
+PREFIX = "results/node-subject/sub-01/sub-01_task-faces_contrast-"
 Z_MAPS = [f"{PREFIX}{name}_stat-z_statmap.nii.gz" for name in CONTRASTS]
 
 

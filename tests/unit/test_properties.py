@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from firstlevel import texts
 from firstlevel.glm import expressions
 from firstlevel.io import tables
+from firstlevel.names import entities_in
 from firstlevel.plan.config import check_config
-from firstlevel.plan.runs import entities_in
 from firstlevel.stage import InputError
 
 quick = settings(

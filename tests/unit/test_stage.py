@@ -37,7 +37,8 @@ def job(tmp_path, **changes):
         "params": {"model": "ar1", "fwhm": None, "code": "digest"},
     } | changes
     named = {name: Namedlist(**values) for name, values in parts.items()}
-    return SimpleNamespace(**named, log=[str(tmp_path / "logs" / "job.log")], threads=3)
+    labels = Namedlist(subject="01", run="sub-01_task-x")
+    return SimpleNamespace(**named, wildcards=labels, log=[str(tmp_path / "logs" / "job.log")], threads=3)
 
 
 @pytest.fixture(autouse=True)

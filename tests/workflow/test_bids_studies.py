@@ -11,7 +11,7 @@ import pytest
 from bids_study import CONTRASTS, true_difference, write_bids
 from nilearn.glm.first_level import compute_regressor
 from nilearn.glm.second_level import SecondLevelModel
-from studies import Study, merged
+from studies import ALL_OUTPUTS, Study, merged
 from validator import errors
 
 MAPS = "results/maps.tsv"
@@ -20,7 +20,7 @@ MAPS = "results/maps.tsv"
 def study_of(folder, root, **bids):
     study = {"source": "bids", "bids": {"path": str(root), "task": "faces"} | bids}
     contrasts = {"facesMinusScrambled": "faces - scrambled"}
-    return Study(folder, {"study": study, "contrasts": contrasts, "report": False})
+    return Study(folder, {"study": study, "contrasts": contrasts, "outputs": ["maps", "figures"]})
 
 
 def summary(study):
@@ -29,9 +29,7 @@ def summary(study):
 
 
 def z_of(study, subject):
-    name = (
-        f"results/sub-{subject}/sub-{subject}_task-faces_contrast-facesMinusScrambled_stat-z_statmap.nii.gz"
-    )
+    name = f"results/node-subject/sub-{subject}/sub-{subject}_task-faces_contrast-facesMinusScrambled_stat-z_statmap.nii.gz"
     return nib.load(study.folder / name).get_fdata()
 
 
@@ -42,7 +40,7 @@ def sessions(tmp_path_factory):
     root = write_bids(base / "raw", ["01", "02", "03"], ["pre", "post"], without_events=["03"])
     study = study_of(base / "work", root)
     study.config["contrasts"] = CONTRASTS
-    study.snakemake(MAPS, *(f"results/sub-0{n}/sub-0{n}_task-faces_contrast-anyFace_stat-z_statmap.nii.gz"
+    study.snakemake(MAPS, *(f"results/node-subject/sub-0{n}/sub-0{n}_task-faces_contrast-anyFace_stat-z_statmap.nii.gz"
                             for n in (1, 2)))  # fmt: skip
     return study
 
@@ -110,9 +108,9 @@ def test_derivatives_with_masks_and_confounds(tmp_path):
     study = study_of(tmp_path / "work", raw, derivatives=str(tmp_path / "derivatives"), space="MNI")
     study.config |= {"mask": "derivatives", "design": {"confounds": ["rot_x"]}}
     study.snakemake(MAPS)
-    used = nib.load(study.folder / "results/sub-01/sub-01_task-faces_desc-brain_mask.nii.gz")
+    used = nib.load(study.folder / "results/node-subject/sub-01/sub-01_task-faces_desc-brain_mask.nii.gz")
     np.testing.assert_array_equal(used.get_fdata(), mask)
-    design = (study.folder / "results/sub-01/sub-01_task-faces_run-02_design.tsv").read_text()
+    design = (study.folder / "results/node-run/sub-01/sub-01_task-faces_run-02_design.tsv").read_text()
     assert "rot_x" in design.splitlines()[0]
     assert z_of(study, "01").max() > 3
 
@@ -171,7 +169,7 @@ def dozen(tmp_path_factory):
     image = root / f"sub-{BROKEN}/func/sub-{BROKEN}_task-faces_bold.nii.gz"
     image.write_bytes(image.read_bytes()[:20_000])
     study = study_of(base / "work", root)
-    study.config["report"] = True  # no target of this run: only what failed makes a page
+    study.config["outputs"] = ALL_OUTPUTS  # no target of this run: only what failed makes a page
     done = study.snakemake("--keep-going", MAPS, check=False)
     return study, done
 

@@ -167,7 +167,7 @@ def test_maps_are_those_of_nilearn_on_the_same_runs(finished, root, subject):
     model = FirstLevelModel(mask_img=mask, noise_model="ar1", signal_scaling=0, minimize_memory=False)
     model.fit(list(images), design_matrices=list(designs))
     expected = model.compute_contrast("faces - houses", output_type="all")
-    start = study.folder / f"results/sub-{subject}/sub-{subject}_task-{TASK}_contrast-{CONTRAST}"
+    start = study.folder / f"results/node-subject/sub-{subject}/sub-{subject}_task-{TASK}_contrast-{CONTRAST}"
     for name, kind in (("effect", "effect_size"), ("z", "z_score")):
         own = nib.load(f"{start}_stat-{name}_statmap.nii.gz").get_fdata()[brain()]
         away = np.abs(own - expected[kind].get_fdata()[brain()])

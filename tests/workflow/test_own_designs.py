@@ -58,7 +58,7 @@ def test_changed_design_is_read_again(given):
 
 def test_quality_holds_the_columns_that_contrasts_name(given):
     """What is of interest is not known of a given column but by the contrasts."""
-    given.snakemake("results/sub-01/sub-01_task-faces_quality.tsv")
+    given.snakemake("results/node-subject/sub-01/sub-01_task-faces_quality.tsv")
     quality = pd.read_csv(given.result("quality.tsv"), sep="\t", keep_default_na=False)
     for measure in ("correlation", "vif"):
         judged = quality[quality["measure"] == measure]

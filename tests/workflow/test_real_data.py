@@ -89,7 +89,7 @@ def test_motion_of_real_volumes_is_spm_s(moae, real_data):
 def test_motion_regressors_of_real_volumes_are_spm_s(tmp_path, real_data):
     """Six regressors from the affines alone follow SPM's realignment parameters, which no header names."""
     study = auditory(tmp_path / "motion", real_data, {"design": {"hrf_model": "spm", "motion_regressors": 6}})
-    targets = [f"results/sub-01/sub-01_task-auditory_run-{run}_design.tsv" for run in (1, 2)]
+    targets = [f"results/node-run/sub-01/sub-01_task-auditory_run-{run}_design.tsv" for run in (1, 2)]
     study.snakemake(*targets)
     designs = [pd.read_csv(study.folder / target, sep="\t") for target in targets]
     spm = np.loadtxt(next(real_data.glob("rp_*.txt")))
@@ -127,7 +127,8 @@ def test_presets_side_by_side_on_real_volumes(tmp_path, real_data):
         preset = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
         study = auditory(tmp_path / name, real_data, preset)
         study.snakemake(
-            "results/maps.tsv", "results/sub-01/sub-01_task-auditory_contrast-listening_stat-z_statmap.nii.gz"
+            "results/maps.tsv",
+            "results/node-subject/sub-01/sub-01_task-auditory_contrast-listening_stat-z_statmap.nii.gz",
         )
         z = study.z_map("listening")
         x = nib.affines.apply_affine(z.affine, np.moveaxis(np.indices(z.shape), 0, -1))[..., 0]

@@ -59,7 +59,7 @@ CONFIG_EDITS = {
         {"measure_quality": 2, "plot_quality": 2} | JUDGED,
     ),
     "limit of quality": ({"quality": {"vif": 10.0}}, JUDGED),
-    "no report": ({"report": False}, {}),
+    "no report": ({"outputs": ["maps", "figures"]}, {}),
     "display mode": ({"figures": {"display_mode": "ortho"}}, FIGURES),
     "noise model": ({"glm": {"noise_model": "ols"}}, FIT),
     "corrected noise model": ({"glm": {"noise_model": "ar1_corrected"}}, FIT),

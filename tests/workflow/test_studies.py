@@ -59,7 +59,7 @@ def archives(tmp_path_factory, small_study):
 def spm_study(folder, root, **study):
     config = {
         "study": {"source": "spm_multimodal", "repetition_time": 2.0, "event_duration": 1.0} | study,
-        "report": False,
+        "outputs": ["maps", "figures"],
     }
     return Study(folder, config | {"contrasts": SMALL["contrasts"]}, root)
 
@@ -122,7 +122,7 @@ def table_study(tmp_path_factory, small_study):
     )
     config = {
         "study": {"source": "table", "table": str(folder / "runs.tsv"), "repetition_time": 2.0},
-        "report": False,
+        "outputs": ["maps", "figures"],
         "design": {"confounds": ["rot_x"]},
         "contrasts": {"faces": "faces", "anyFaces": ["faces"]},
         "mask": str(folder / "mask.img"),
@@ -197,7 +197,7 @@ def test_runs_that_are_not_kept_are_gone_after_the_fit(tmp_path, table_study):
     """keep: false frees the disk, and a new contrast needs no run again."""
     study = Study(tmp_path / "work", merged(table_study.config, {"resample": {"keep": False}}))
     results = study.folder / "results/sub-A1"
-    z = "results/sub-A1/sub-A1_task-faces_contrast-{}_stat-z_statmap.nii.gz"
+    z = "results/node-subject/sub-A1/sub-A1_task-faces_contrast-{}_stat-z_statmap.nii.gz"
     study.snakemake(z.format("faces"))
     assert not list(results.glob("*_desc-resampled_bold.nii"))
     assert study.planned(z.format("anyFaces")) == {"compute_contrast_f": 1}
@@ -325,7 +325,7 @@ def test_results_among_the_user_s_files_stop_before_any_job(tmp_path):
 
 def test_figures_are_left_out_where_nobody_looks(tmp_path):
     """figures.draw: false plans the maps alone."""
-    planned = Study(tmp_path / "study", SMALL).planned(changes={"figures": {"draw": False}})
+    planned = Study(tmp_path / "study", SMALL).planned(changes={"outputs": ["maps"]})
     assert planned["compute_contrast"] == 2
     assert not [rule for rule in planned if rule.startswith("plot_")]
 

@@ -49,7 +49,8 @@ def report_subject(
     software: str,
     engine: str,
     left_out: list[list[str]],
-    preprocessed_by: list[str] | None,
+    are_preprocessed: bool,
+    preprocessed_by: list[str],
 ) -> None:
     """Write the page of a subject.
 
@@ -61,15 +62,17 @@ def report_subject(
     config : with all defaults filled in.
     digests : of the code of each stage.
     software, engine : names with versions of the workflow and of what runs it.
-    preprocessed_by : names with versions of what made the images; None where they are not preprocessed.
+    are_preprocessed : whether the images are.
+    preprocessed_by : names with versions of what made them; none where their dataset does not tell.
     left_out : paths of the study that made no run of this subject, each with the reason.
     """
     files = {path.name: path for path in (*tsv, *json, *png, *html)}
     name, _, version = engine.partition(" ")
     versions = {name: version, **stage.versions(*PACKAGES)}
+    made_by = preprocessed_by if are_preprocessed else None
     values = {
         "subject": subject,
-        "tasks": [_unit_of_page(files, unit, config, versions, preprocessed_by) for unit in units],
+        "tasks": [_unit_of_page(files, unit, config, versions, made_by) for unit in units],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "versions": versions,
         "digests": digests,

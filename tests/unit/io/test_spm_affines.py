@@ -10,9 +10,9 @@ from checked_configs import CONTRASTS, SCHEMA
 from firstlevel.io import spm_affines
 from firstlevel.io.images import Grid, Series
 from firstlevel.plan import checks, study
-from firstlevel.plan.sources import bids
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import with_companions
+from firstlevel.plan.sources import bids
 from firstlevel.stage import InputError
 
 AFFINE = np.array([[-3.0, 0.1, 0, 90], [0, 3, 0.2, -126], [0, -0.2, 3.75, -72], [0, 0, 0, 1]])

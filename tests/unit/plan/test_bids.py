@@ -8,10 +8,11 @@ import pytest
 from checked_configs import SCHEMA
 
 from firstlevel import texts
-from firstlevel.plan import checks, model, study, summary
-from firstlevel.plan.sources import bids
+from firstlevel.names import entities_in
+from firstlevel.plan import checks, study, summary
 from firstlevel.plan import config as configs
-from firstlevel.plan.runs import LeftOut, entities_in
+from firstlevel.plan.runs import LeftOut
+from firstlevel.plan.sources import bids
 from firstlevel.stage import InputError
 
 
@@ -94,7 +95,7 @@ def test_labels_keep_their_form_and_order(raw):
     assert [(run.subject, run.run) for run in runs] == [
         ("01", "01"), ("01", "02"), ("01", "9"), ("01", "10"), ("02", "01"), ("02", "02"),
     ]  # fmt: skip
-    assert runs[0].wildcards == {"subject": "01", "session": "", "task": "faces", "run": "_run-01"}
+    assert runs[0].wildcards == {"subject": "01", "run": "sub-01_task-faces_run-01"}
 
 
 def test_events_are_those_of_the_nearest_folder_that_name_the_run_most_closely(raw):
@@ -419,8 +420,8 @@ def test_run_entities_tell_runs_apart(tmp_path):
         rows_of(root)
     runs, left_out = rows_of(root, run_entities=["run", "dir"])
     assert left_out == []
-    assert [run.wildcards["run"] for run in runs] == ["_dir-LR_run-1", "_dir-RL_run-1"]
-    assert [run.label for run in runs] == ["dir-LR_run-1", "dir-RL_run-1"]
+    assert [run.label.partition("_task-faces_")[2] for run in runs] == ["dir-LR_run-1", "dir-RL_run-1"]
+    assert [run.within_session for run in runs] == ["dir-LR_run-1", "dir-RL_run-1"]
     assert ["dir-LR" in run.events for run in runs] == [True, False]
     assert runs[0].name == "subject 01, task faces, dir LR, run 1"
 
@@ -436,7 +437,7 @@ def test_runs_of_unlike_acquisitions_are_not_joined_unasked(raw):
     runs, _ = found(raw, entities={"acq": None})
     assert len(runs) == 4
     runs, _ = found(raw, run_entities=["run", "acq"])
-    assert [run.label for run in runs][2:] == ["01", "02", "acq-slab_run-3"]
+    assert [run.within_session for run in runs][2:] == ["01", "02", "acq-slab_run-3"]
 
 
 def test_raw_runs_without_a_derivative_are_rows(raw, preprocessed):
@@ -667,10 +668,10 @@ def test_one_session_alone_stands_in_the_names_of_its_maps(tmp_path):
         for run in ("", "_run-1") if session == "V9" else ("",):
             put(tmp_path, f"sub-01/ses-{session}/func/sub-01_ses-{session}_task-faces{run}_bold.nii")
     put(tmp_path, "task-faces_events.tsv")
-    names = {None: "", ("V0",): "_ses-V0", ("V0", "V9"): ""}
+    names = {None: None, ("V0",): "V0", ("V0", "V9"): None}
     for sessions, name in names.items():
         config = {"study": {"source": "bids", "bids": {"sessions": sessions and list(sessions)}}}
-        assert model.session_in_names(config) == name
+        assert bids.session_of(config) == name
     assert len(rows_of(tmp_path)[0]) == 3
     runs, left_out = rows_of(tmp_path, sessions=["V9"])
     assert [run.run for run in runs] == ["1"]
@@ -678,7 +679,7 @@ def test_one_session_alone_stands_in_the_names_of_its_maps(tmp_path):
         "has no session or run label, as other runs of its subject have"
     ]
     runs, _ = rows_of(tmp_path, sessions=["V0"])
-    assert [run.is_labelled_beside("_ses-V0") for run in runs] == [False]
+    assert [run.is_labelled_beside("V0") for run in runs] == [False]
 
 
 def test_each_row_of_what_makes_no_run_has_the_labels_of_its_name(tmp_path):

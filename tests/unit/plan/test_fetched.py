@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from checked_configs import SCHEMA
 
-from firstlevel.plan import fetched, preprocessed, study
-from firstlevel.plan.sources import bids
 from firstlevel.plan import config as configs
+from firstlevel.plan import fetched, preprocessed, study
 from firstlevel.plan.runs import LEFT_OUT
+from firstlevel.plan.sources import bids
 from firstlevel.stage import InputError
 
 EVENTS = "onset\tduration\ttrial_type\n0\t1\tfaces\n"

@@ -80,7 +80,7 @@ def test_table_of_sources_has_every_file_with_the_digest_of_images(tmp_path, n_d
     sidecar = tmp_path / "bold.json"
     if n_digests:
         sidecar.write_text(json.dumps({"Inputs": [{"sha256": str(k)} for k in range(n_digests)]}))
-    rows = list(provenance.rows([run], {run.name: sidecar}, FOLDERS, {}, []))
+    rows = list(provenance.rows([run], {run.label: sidecar}, FOLDERS, {}, []))
     assert all(row[:4] == ("01", "n/a", "faces", "1") for row in rows)
     images = [*bold[:2], *bold[3:5], bold[2], bold[5]]
     digests = [str(k) for k in range(n_digests)] if n_digests >= 4 else []

@@ -1,15 +1,19 @@
 """The table of a study before its jobs and after them: what was found, what becomes of it, why not."""
 
+import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from firstlevel.plan import summary
+from firstlevel.plan import status, summary
 from firstlevel.plan.runs import NOT_SELECTED, LeftOut, Run, grouped
+from firstlevel.plan.status import State
+from firstlevel.plan.study import Study
 from firstlevel.reporting import study_page
 
-STUDY = {
+SOURCE = {
     "source": "bids",
     "bids": {
         "path": "raw",
@@ -44,7 +48,8 @@ def test_plan_counts_subjects_and_runs_apart(tmp_path):
     runs = [run_of(subject, run) for subject in ("01", "02") for run in ("1", "2")]
     done = tmp_path / "z.nii.gz"
     done.touch()
-    maps = {("01", "faces"): [done], ("02", "faces"): [done, tmp_path / "not there"]}
+    first, second = Study.of(runs).units
+    maps = {first: [done], second: [done, tmp_path / "not there"]}
     name = "out/sub-{0}_task-faces_run-{1}{2}_bold.nii.gz".format
     left_out = [
         LeftOut(name("03", "01", "_echo-1"), "r", "03", None, "faces", "01"),
@@ -54,7 +59,7 @@ def test_plan_counts_subjects_and_runs_apart(tmp_path):
         LeftOut("out/sub-04", "is excluded", "04", status=NOT_SELECTED),
         LeftOut("out/sub-05_pre", "no label"),
     ]
-    said = lines_of(summary.plan(runs, left_out, maps, STUDY))
+    said = lines_of(summary.plan(Study.of(runs, left_out), maps, SOURCE))
     assert said["found"] == ("5", "6")
     assert said["to do"] == ("1", "2")
     assert said["done"] == ("1", "2")
@@ -64,7 +69,9 @@ def test_plan_counts_subjects_and_runs_apart(tmp_path):
 
 def test_plan_says_what_was_chosen():
     """Folder, task, space, entities, and what tells runs apart."""
-    said = summary.plan([run_of("01", "1")], [], {("01", "faces"): [Path("none")]}, STUDY)
+    said = summary.plan(
+        study := Study.of([run_of("01", "1")]), dict.fromkeys(study.units, [Path("none")]), SOURCE
+    )
     assert said.splitlines()[0] == (
         "Study: out, task faces, space MNI, echo none, runs told apart by run, dir"
     )
@@ -73,9 +80,9 @@ def test_plan_says_what_was_chosen():
 def test_two_cohorts_of_one_space_are_told():
     """Their templates differ, so a second level does not put like to like."""
     runs = [run_of("01", "1", "_space-MNI_cohort-1"), run_of("02", "1", "_space-MNI_cohort-2")]
-    said = "\n".join(summary.chosen(runs, STUDY))
+    said = "\n".join(summary.chosen(runs, SOURCE))
     assert "2 cohorts, whose templates differ: cohort-1 (sub-01), cohort-2 (sub-02)" in said
-    assert "cohorts" not in "\n".join(summary.chosen(runs[:1], STUDY))
+    assert "cohorts" not in "\n".join(summary.chosen(runs[:1], SOURCE))
 
 
 def test_one_line_per_reason_with_the_first_examples():
@@ -94,18 +101,74 @@ def test_one_line_per_reason_with_the_first_examples():
     assert [len(group) for _, group in grouped(left_out, NOT_SELECTED)] == [1]
 
 
+def rows_of(study, state="unfinished"):
+    """Rows of the table where every unit has the same state."""
+    return summary.rows(study, dict.fromkeys(study.units, State(state)))
+
+
+def fail(logs, stage, problem, **labels):
+    """Leave what a failed job leaves beside its log."""
+    left = {
+        "Stage": stage,
+        "Labels": labels,
+        "Where": "a file",
+        "Problem": problem,
+        "Expected": "x",
+        "Remedy": "y",
+    }
+    path = logs / stage / f"{labels.get('run', labels.get('unit', labels['subject']))}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(left))
+    return path
+
+
+def states_of(study, maps, logs, *, ended_well=False):
+    return status.states(study, dict.fromkeys(study.units, maps), logs, ["faces"], ended_well=ended_well)
+
+
 @pytest.mark.parametrize("others", [(), (("dir", "LR"),)])
 def test_failure_of_one_run_is_that_run_s(tmp_path, others):
     """The others of its subject are blocked, also where direction tells runs apart."""
     second = (("dir", "RL"),) if others else ()
     runs = [run_of("01", "1", others=others), run_of("01", "1" if others else "2", others=second)]
-    (tmp_path / "fit_glm").mkdir()
-    label = "".join(f"_{entity}-{value}" for entity, value in others)
-    log = tmp_path / "fit_glm" / f"sub-01_task-faces{label}_run-1.log"
-    log.write_text("2026-01-01 00:00:00,1 ERROR fit_glm stopped. a\n")
-    table = summary.rows(runs, [], {("01", "faces"): [tmp_path / "none"]}, tmp_path, {})
+    study = Study.of(runs)
+    fail(tmp_path, "fit_glm", "is wrong", subject="01", run=runs[0].label)
+    table = summary.rows(study, states_of(study, [tmp_path / "none"], tmp_path))
     assert [row[6] for row in table] == ["failed", "blocked"]
+    assert table[0][7] == "fit_glm stopped. a file: is wrong; expected: x; to do: y"
     assert [row[3] for row in table] == (["dir-LR_run-1", "dir-RL_run-1"] if others else ["1", "2"])
+
+
+def test_failure_of_a_page_or_figure_is_one_though_all_maps_are_there(tmp_path):
+    """It is newer than the maps; where a later start ended well, it is of something not asked for any more."""
+    study = Study.of([run_of("01", "1")])
+    done = tmp_path / "z.nii.gz"
+    done.touch()
+    left = fail(tmp_path, "report_subject", "is wrong", subject="01")
+    os.utime(left, ns=(2 * done.stat().st_mtime_ns,) * 2)
+    [state] = states_of(study, [done], tmp_path).values()
+    assert (state.status, state.failed_run) == ("failed", None)
+    [state] = states_of(study, [done], tmp_path, ended_well=True).values()
+    assert state.status == "done"
+    os.utime(left, (0, 0))  # the maps were made since
+    [state] = states_of(study, [done], tmp_path).values()
+    assert state.status == "done"
+
+
+def test_failures_of_another_config_do_not_count(tmp_path):
+    """Of a session, a contrast, a subject that this study does not have; what is no JSON of ours is passed over."""
+    run = Run("01", "V9", "faces", None, ("b.nii",), "e.tsv", None, 2.0)
+    study = Study.of([run], session="V9")
+    fail(tmp_path, "fit_glm", "of the other", subject="01", run="sub-01_ses-V0_task-faces")
+    fail(tmp_path, "compute_contrast", "of old", subject="01", unit=run.label, contrast="gone")
+    fail(tmp_path, "report_subject", "of nobody", subject="99")
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "foreign.json").write_text("[]")
+    [state] = states_of(study, [tmp_path / "none"], tmp_path).values()
+    assert state.status == "unfinished"
+    fail(tmp_path, "fit_glm", "of this one", subject="01", run=run.label)
+    [state] = states_of(study, [tmp_path / "none"], tmp_path).values()
+    assert "of this one" in state.reason
 
 
 def test_end_tells_what_became_of_each(tmp_path):
@@ -115,7 +178,7 @@ def test_end_tells_what_became_of_each(tmp_path):
         LeftOut("raw/sub-02_task-faces_run-3_events.tsv", "no image", "02", None, "faces", "3"),
         LeftOut("raw/sub-03", "is excluded", "03", status=NOT_SELECTED),
     ]
-    table = summary.rows(runs, left_out, {("01", "faces"): [tmp_path / "none"]}, tmp_path, {})
+    table = rows_of(Study.of(runs, left_out))
     said = summary.write(tmp_path / "runs.tsv", table, left_out)
     assert said.startswith("Subjects: 1 unfinished, 1 left out; ")
     assert lines_of(said)["unfinished"] == ("1", "2")
@@ -128,30 +191,17 @@ def test_end_tells_what_became_of_each(tmp_path):
     ]
 
 
-def test_logs_of_another_session_do_not_count(tmp_path):
-    """Where the session stands in all names, those of another config's session are not of this study."""
-    run = Run("01", "V9", "faces", None, ("b.nii",), "e.tsv", None, 2.0)
-    (tmp_path / "fit_glm").mkdir()
-    for session, message in (("V9", "of this one"), ("V0", "of the other")):
-        log = tmp_path / "fit_glm" / f"sub-01_ses-{session}_task-faces.log"
-        log.write_text(f"2026-01-01 00:00:00,1 ERROR {message}\n")
-    maps = {("01", "faces"): [tmp_path / "none"]}
-    table = summary.rows([run], [], maps, tmp_path, {}, "V9")
-    assert [row[6:] for row in table] == [("failed", "of this one")]
-
-
 def test_runs_of_an_earlier_config_are_told_before_their_rows_go(tmp_path):
     """One config per session into one folder: V9's table has no rows of V0, whose maps stay."""
     path = tmp_path / "runs.tsv"
     assert summary.replaced(path, []) == []
     first = [replace(run_of(subject, run), session="V0") for subject in ("01", "02") for run in ("1", "2")]
     second = [replace(run, session="V9") for run in first]
-    maps = {(run.subject, "faces"): [tmp_path / "z.nii.gz"] for run in first}
     left_out = [
         LeftOut("sub-03", "has no BOLD image", "03"),
         LeftOut("x_task-faces", "r", status=NOT_SELECTED),
     ]
-    summary.write(path, summary.rows(first, left_out, maps, tmp_path, {"a"}))
+    summary.write(path, rows_of(Study.of(first, left_out)))
     assert summary.replaced(path, first) == []
     assert summary.replaced(path, [*first, *second]) == []
     [line] = summary.replaced(path, second)
@@ -166,7 +216,7 @@ def test_runs_of_an_earlier_config_are_told_before_their_rows_go(tmp_path):
     [line] = summary.replaced(path, [])
     assert "tells of 4 runs" in line
     by_direction = [replace(first[0], others=(("dir", "LR"),))]
-    summary.write(path, summary.rows(by_direction, [], maps, tmp_path, {"a"}))
+    summary.write(path, rows_of(Study.of(by_direction)))
     assert "(sub-01_ses-V0_task-faces_dir-LR_run-1)" in summary.replaced(path, first)[0]
     path.write_text("no table of ours\n")
     assert summary.replaced(path, second) == []
@@ -180,11 +230,10 @@ def test_thousands_of_rows_of_one_reason_are_one_line(tmp_path):
         )
         for n in range(3000)
     ]
-    run = run_of("01", "1")
-    maps = {("01", "faces"): []}
+    study = Study.of([run_of("01", "1")], left_out)
     said = [
-        summary.plan([run], left_out, maps, STUDY),
-        summary.write(tmp_path / "runs.tsv", summary.rows([run], left_out, maps, tmp_path, {}), left_out),
+        summary.plan(study, dict.fromkeys(study.units, []), SOURCE),
+        summary.write(tmp_path / "runs.tsv", rows_of(study), left_out),
     ]
     for text in said:
         assert text.count("is a link to nothing") == 1

