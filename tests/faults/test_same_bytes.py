@@ -68,7 +68,7 @@ def test_kernels_of_another_machine_give_the_same_design(tmp_path, small_study):
     study = raw_copy(small_study, tmp_path / "study", MAPS)
     names = ["run-1_design.tsv", "run-1_design.json"]
     study.snakemake(
-        *(f"results/sub-01/sub-01_task-faces_{name}" for name in names),
+        *(study.result(name).relative_to(study.folder) for name in names),
         under=surroundings(OPENBLAS_CORETYPE="Prescott"),
     )
     for name in names:
@@ -110,7 +110,7 @@ def test_study_goes_on_after_the_clock_went_back(long_tests, tmp_path, small_stu
     """Everything is from tomorrow, maps are missing: a plain start makes them, with the same bytes."""
     shutil.copytree(small_study.folder, tmp_path / "study", symlinks=True)
     study = Study(tmp_path / "study", small_study.config)
-    for path in study.results.glob("*_stat-z_statmap.nii.gz"):
+    for path in (study.folder / "results/node-subject/sub-01").glob("*_stat-z_statmap.nii.gz"):
         path.unlink()
     made = [path for part in ("results", "data") for path in files(study.folder / part)]
     for path in made:

@@ -66,9 +66,10 @@ class Study:
     def results(self):
         return self.folder / "results" / "sub-01"
 
-    def result(self, name):
-        """Path of a result of the one subject, by the end of its name."""
-        return self.folder / f"results/{folder_of(name)}sub-01/sub-01_task-{self.task}_{name}"
+    def result(self, name, subject="01", session=""):
+        """Path of a result of a subject, by the end of its name."""
+        folder = self.folder / f"results/{folder_of(name)}sub-{subject}"
+        return folder / f"sub-{subject}{session}_task-{self.task}_{name}"
 
     def z_map(self, contrast):
         return nib.load(self.result(f"contrast-{contrast}_stat-z_statmap.nii.gz"))

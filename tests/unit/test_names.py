@@ -1,4 +1,4 @@
-"""Names of files: labels have the entities in their order, levels have folders of their own, each name is one."""
+"""Names of files: entities in their order, a folder for each level, no name twice."""
 
 import re
 
@@ -38,11 +38,11 @@ def test_label_of_a_run_is_its_whole_prefix():
 def test_names_of_the_users_own_have_no_entities():
     """space-time.nii is no image in a space, nor has a BIDS name with an odd label one."""
     assert names.entities_of_image("/a/study_space-time_res-2.nii") == {}
-    assert names.entities_of_image("sub-01_space-a.b_bold.nii") == {}
+    assert names.entities_of_image("sub-01_space-a!b_bold.nii") == {}
 
 
 def test_unit_has_what_its_runs_share():
-    """Runs of two cohorts are one unit of their space; a session stands in it where the study is about one."""
+    """Runs of two cohorts are one unit of their space; a study of one session has it, too."""
     runs = [
         run_of(run=number, image=f"sub-01_run-{number}_space-MNI_cohort-{number}_res-2_bold.nii")
         for number in "12"
@@ -71,7 +71,7 @@ def test_no_two_files_of_a_run_and_its_unit_have_one_name():
     """Though both have the same label, as in a study of one run per subject."""
     labels = {"subject": "01", "run": "sub-01_task-x", "unit": "sub-01_task-x", "contrast": "c"}
     distinct = {}
-    for name, value in patterns().items():
+    for value in patterns().values():
         distinct.setdefault(value.format(**labels), set()).add(value)
     assert all(len(same) == 1 for same in distinct.values())
 

@@ -1,5 +1,6 @@
 """Binding of stages, whole files, errors, digests of code."""
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -108,6 +109,33 @@ def test_input_error_shows_its_message_and_logs_the_traceback(tmp_path, capsys):
     assert "Traceback" not in shown
     assert "Traceback" in logged
     assert "onset is -3" in logged
+
+
+def test_failure_is_left_as_data_until_the_job_succeeds(tmp_path, capsys):
+    """Beside the log: stage, labels and the message in its parts; a job that succeeds takes it away."""
+    left = tmp_path / "logs" / "job.json"
+
+    def stops():
+        raise InputError("runs.tsv", "is wrong", expected="right", remedy="correct it", row=3)
+
+    def breaks():
+        raise ZeroDivisionError("0")
+
+    calls = job(tmp_path, input={}, output={}, params={})
+    for function, parts in (
+        (
+            stops,
+            {"Where": "runs.tsv, row 3", "Problem": "is wrong", "Expected": "right", "Remedy": "correct it"},
+        ),
+        (breaks, {"Where": calls.log[0], "Problem": "ZeroDivisionError: 0"}),
+    ):
+        with pytest.raises(SystemExit):
+            stage.run(function, calls)
+        labels = {"subject": "01", "run": "sub-01_task-x"}
+        assert json.loads(left.read_text()) == {"Stage": function.__name__, "Labels": labels, **parts}
+    stage.run(lambda: None, calls)
+    assert not left.exists()
+    capsys.readouterr()
 
 
 def test_other_errors_point_to_the_log(tmp_path, capsys):

@@ -90,7 +90,7 @@ def test_messages_and_logs_show_no_command(tmp_path, capsys):
         raise InputError("e\x1b[31m.tsv", "y" * 10**6, expected="\udcff", remedy="-")
 
     class Called:
-        log, input, output, params, threads = [tmp_path / "log.txt"], {}, {}, {}, 1
+        log, input, output, params, wildcards, threads = [tmp_path / "log.txt"], {}, {}, {}, {}, 1
 
     with pytest.raises(SystemExit):
         stage.run(hostile, Called)

@@ -29,8 +29,8 @@ def summary(study):
 
 
 def z_of(study, subject):
-    name = f"results/node-subject/sub-{subject}/sub-{subject}_task-faces_contrast-facesMinusScrambled_stat-z_statmap.nii.gz"
-    return nib.load(study.folder / name).get_fdata()
+    path = study.result("contrast-facesMinusScrambled_stat-z_statmap.nii.gz", subject)
+    return nib.load(path).get_fdata()
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +40,8 @@ def sessions(tmp_path_factory):
     root = write_bids(base / "raw", ["01", "02", "03"], ["pre", "post"], without_events=["03"])
     study = study_of(base / "work", root)
     study.config["contrasts"] = CONTRASTS
-    study.snakemake(MAPS, *(f"results/node-subject/sub-0{n}/sub-0{n}_task-faces_contrast-anyFace_stat-z_statmap.nii.gz"
-                            for n in (1, 2)))  # fmt: skip
+    of_f = [study.result("contrast-anyFace_stat-z_statmap.nii.gz", f"0{n}") for n in (1, 2)]
+    study.snakemake(MAPS, *(path.relative_to(study.folder) for path in of_f))
     return study
 
 
@@ -49,15 +49,15 @@ def test_sessions_are_combined_and_labels_kept(sessions):
     """Four runs of each subject go into one map, and each run has files of its own name."""
     for subject in ("01", "02"):
         assert z_of(sessions, subject).max() > 4
-        folder = sessions.folder / f"results/sub-{subject}"
+        folder = sessions.folder / f"results/node-run/sub-{subject}"
         names = sorted(path.name for path in folder.glob("*_glm.json"))
         assert names == [
             f"sub-{subject}_ses-{session}_task-faces_run-{run}_glm.json"
             for session in ("post", "pre")
             for run in ("01", "02")
         ]
-    sidecar = "sub-01_task-faces_contrast-anyFace_statmap.json"
-    runs = json.loads((sessions.folder / "results/sub-01" / sidecar).read_text())["Runs"]
+    sidecar = sessions.result("contrast-anyFace_statmap.json")
+    runs = json.loads(sidecar.read_text())["Runs"]
     assert len(runs) == 4
 
 
@@ -108,11 +108,16 @@ def test_derivatives_with_masks_and_confounds(tmp_path):
     study = study_of(tmp_path / "work", raw, derivatives=str(tmp_path / "derivatives"), space="MNI")
     study.config |= {"mask": "derivatives", "design": {"confounds": ["rot_x"]}}
     study.snakemake(MAPS)
-    used = nib.load(study.folder / "results/node-subject/sub-01/sub-01_task-faces_desc-brain_mask.nii.gz")
+    used = nib.load(study.result("space-MNI_desc-brain_mask.nii.gz"))
     np.testing.assert_array_equal(used.get_fdata(), mask)
-    design = (study.folder / "results/node-run/sub-01/sub-01_task-faces_run-02_design.tsv").read_text()
+    design = (study.result("run-02_space-MNI_design.tsv")).read_text()
     assert "rot_x" in design.splitlines()[0]
-    assert z_of(study, "01").max() > 3
+    assert (
+        nib.load(study.result("space-MNI_contrast-facesMinusScrambled_stat-z_statmap.nii.gz"))
+        .get_fdata()
+        .max()
+        > 3
+    )
 
 
 EFFECT, RECOVERED = 4.0, 0.02
@@ -147,11 +152,11 @@ def test_start_time_of_a_derivative_is_where_its_model_is_sampled(tmp_path):
     )
     study.config |= {"mask": "derivatives", "design": {"hrf_model": "spm"}, "contrasts": {"faces": "faces"}}
     study.snakemake(MAPS)
-    effect = nib.load(study.results / "sub-01_task-faces_contrast-faces_stat-effect_statmap.nii.gz")
+    effect = nib.load(study.result("space-MNI_contrast-faces_stat-effect_statmap.nii.gz"))
     # in percent of the mean over time, which the response raises
     raised = 1 + EFFECT * regressor.mean() / 100
     assert effect.get_fdata()[:4, :, :3].mean() * raised == pytest.approx(EFFECT, rel=RECOVERED)
-    design = json.loads((study.results / "sub-01_task-faces_design.json").read_text())
+    design = json.loads((study.result("space-MNI_design.json")).read_text())
     assert design["SliceTimeSource"] == "StartTime of the sidecar"
     assert design["FrameTimes"][:2] == pytest.approx([2.4, 5.4], abs=1e-12)
 

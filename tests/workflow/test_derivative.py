@@ -30,7 +30,7 @@ def test_study_with_sessions_and_runs_that_are_not_kept(dataset):
     assert errors(dataset) == set()
     for image, path in zip(kept, images, strict=True):
         image.rename(path)
-    for path in dataset.glob("*/*_run-*"):
+    for path in dataset.glob("sub-*/*_run-*"):
         path.rename(path.with_name(path.name.replace("_task", "_ses-pre_task")))
     assert len(errors(dataset)) == 6  # image, field of view and events of both runs
     describe_dataset(**options, version="0", code_url=None, sessions=True, runs_kept=True)

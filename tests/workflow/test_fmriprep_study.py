@@ -72,7 +72,7 @@ def finished(root):
         "design": {"drift_model": "none", "fmriprep_confounds": of_fmriprep},
         "contrasts": {CONTRAST: "faces - houses"},
     }
-    study = Study(root.parent / "work", config)
+    study = Study(root.parent / "work", config, task=TASK)
     return study, study.snakemake("results/maps.tsv").stderr
 
 
@@ -167,7 +167,10 @@ def test_maps_are_those_of_nilearn_on_the_same_runs(finished, root, subject):
     model = FirstLevelModel(mask_img=mask, noise_model="ar1", signal_scaling=0, minimize_memory=False)
     model.fit(list(images), design_matrices=list(designs))
     expected = model.compute_contrast("faces - houses", output_type="all")
-    start = study.folder / f"results/node-subject/sub-{subject}/sub-{subject}_task-{TASK}_contrast-{CONTRAST}"
+    start = (
+        study.folder
+        / f"results/node-subject/sub-{subject}/sub-{subject}_task-{TASK}_space-{SPACE}_contrast-{CONTRAST}"
+    )
     for name, kind in (("effect", "effect_size"), ("z", "z_score")):
         own = nib.load(f"{start}_stat-{name}_statmap.nii.gz").get_fdata()[brain()]
         away = np.abs(own - expected[kind].get_fdata()[brain()])
@@ -182,8 +185,8 @@ def test_scans_that_moved_are_censored_in_the_run_that_moved(finished):
     study, _ = finished
     for subject, used in USED.items():
         for session, _, named in used:
-            start = f"results/sub-{subject}/sub-{subject}_ses-{session}_task-{TASK}_run-{named}"
-            said = json.loads((study.folder / f"{start}_design.json").read_text())
+            design = study.result(f"run-{named}_space-{SPACE}_design.json", subject, f"_ses-{session}")
+            said = json.loads(design.read_text())
             moved = list(MOVED) if (subject, session, named) == ("02", "post", "01") else []
             assert said["CensoredScans"] == [*range(NOT_STEADY), *moved]
             assert said["StartTime"] == START_TIME
@@ -261,7 +264,7 @@ def test_bright_volume_that_nobody_censors_leaks_into_the_map_and_is_told(tmp_pa
         "contrasts": {CONTRAST: "faces - houses"},
     }
     study = Study(tmp_path, config, task=TASK)
-    start = f"results/sub-01/sub-01_task-{TASK}"
+    start = f"results/node-subject/sub-01/sub-01_task-{TASK}"
     study.snakemake(f"{start}_contrast-{CONTRAST}_stat-z_statmap.nii.gz", f"{start}_quality.tsv")
     design = make_first_level_design_matrix(times, events, "spm + derivative", "cosine", high_pass=0.01)
     model = FirstLevelModel(mask_img=mask, noise_model="ar1", signal_scaling=0).fit(

@@ -98,17 +98,18 @@ def study(tmp_path_factory):
         "glm": {"noise_model": "ols"},
         "contrasts": {name: f"gambles_{name}" for name in MODULATORS} | {"gambles": "gambles"},
     }
-    made = Study(base / "work", config)
-    start = f"results/sub-{SUBJECT}/sub-{SUBJECT}_task-{TASK}"
-    made.snakemake(*(f"{start}_contrast-{name}_stat-effect_statmap.nii.gz" for name in TRUTH))
+    made = Study(base / "work", config, task=TASK)
+    made.snakemake(*(effect_of(made, name).relative_to(made.folder) for name in TRUTH))
     return made, raw, derived
 
 
+def effect_of(study, name):
+    """Path of the effect of a contrast."""
+    return study.result(f"space-{SPACE}_contrast-{name}_stat-effect_statmap.nii.gz", SUBJECT)
+
+
 def effect(study, name):
-    folder = study.folder / f"results/sub-{SUBJECT}"
-    return nib.load(
-        folder / f"sub-{SUBJECT}_task-{TASK}_contrast-{name}_stat-effect_statmap.nii.gz"
-    ).get_fdata()
+    return nib.load(effect_of(study, name)).get_fdata()
 
 
 def raised():
@@ -152,14 +153,14 @@ def test_betas_are_those_of_least_squares(study, name):
 
 def test_sidecars_tell_what_modulated_the_gambles(study):
     """Condition, columns and their means in the design; the plain condition stays beside them."""
-    folder = study[0].folder / f"results/sub-{SUBJECT}"
-    said = json.loads((folder / f"sub-{SUBJECT}_task-{TASK}_run-01_events.json").read_text())
+    run = f"run-01_space-{SPACE}"
+    said = json.loads(study[0].result(f"{run}_events.json", SUBJECT).read_text())
     assert said["ConditionOfEveryRow"] == "gambles"
-    design = json.loads((folder / f"sub-{SUBJECT}_task-{TASK}_run-01_design.json").read_text())
+    design = json.loads(study[0].result(f"{run}_design.json", SUBJECT).read_text())
     events = pd.read_csv(
         study[1] / f"sub-{SUBJECT}/func/sub-{SUBJECT}_task-{TASK}_run-01_events.tsv", sep="\t"
     )
-    gain = json.loads((folder / f"sub-{SUBJECT}_task-{TASK}_contrast-gain_statmap.json").read_text())
+    gain = json.loads(study[0].result(f"space-{SPACE}_contrast-gain_statmap.json", SUBJECT).read_text())
     assert gain["EffectUnit"].startswith("percent of each voxel's mean, for one unit of gain, at the plateau")
     assert [one["name"] for one in design["Modulators"]] == [f"gambles_{name}" for name in MODULATORS]
     assert [one["mean"] for one in design["Modulators"]] == pytest.approx(

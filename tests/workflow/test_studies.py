@@ -135,13 +135,13 @@ def table_study(tmp_path_factory, small_study):
 def test_table_study_with_sessions_confounds_and_blanks_in_its_paths(table_study):
     """A user's own runs, 3D or 4D, go the whole way."""
     table_study.snakemake()
-    results = table_study.folder / "results/sub-A1"
-    z = results / "sub-A1_task-faces_contrast-faces_stat-z_statmap.nii.gz"
+    z = table_study.result("contrast-faces_stat-z_statmap.nii.gz", "A1")
     assert nib.load(z).get_fdata().max() > 3
-    design = json.loads((results / "sub-A1_ses-pre_task-faces_run-2_design.json").read_text())
+    design = json.loads(table_study.result("run-2_design.json", "A1", "_ses-pre").read_text())
     assert {"name": "rot_x", "role": "confound"} in design["Columns"]
-    assert (results / "figures/sub-A1_ses-pre_task-faces_run-1_motion.png").is_file()
-    assert (results / "sub-A1_task-faces_contrast-anyFaces_stat-F_statmap.nii.gz").is_file()
+    figures = table_study.folder / "results/sub-A1/figures"
+    assert (figures / "sub-A1_ses-pre_task-faces_run-1_motion.png").is_file()
+    assert table_study.result("contrast-anyFaces_stat-F_statmap.nii.gz", "A1").is_file()
     assert table_study.planned() == {}
 
 
@@ -223,14 +223,12 @@ def test_run_without_a_condition_is_left_out_of_its_contrasts(tmp_path, table_st
         "both": ["faces", "scrambled"],
     }
     both = Study(tmp_path / "both", config)
-    results, start = both.folder / "results/sub-A1", "sub-A1_ses-pre_task-faces"
+    start = "sub-A1_ses-pre_task-faces"
     per_run = {"compute_run_contrast": 3, "compute_run_contrast_f": 1}
     planned = both.planned()
     assert {name: planned[name] for name in per_run} == per_run
     both.snakemake("--until", "list_contrasts", "compute_run_contrast", "compute_run_contrast_f")
-    rows = [
-        line.split("\t") for line in (results / "sub-A1_task-faces_contrasts.tsv").read_text().splitlines()
-    ]
+    rows = [line.split("\t") for line in both.result("contrasts.tsv", "A1").read_text().splitlines()]
     absent = "no regressor 'scrambled'"
     assert rows == [
         ["run", "contrast", "estimable", "used", "reason"],
@@ -244,16 +242,21 @@ def test_run_without_a_condition_is_left_out_of_its_contrasts(tmp_path, table_st
     for name, statistic in (("difference", "t"), ("both", "F")):
         for kind in ("effect", "variance", statistic, "p", "z"):
             end = f"contrast-{name}_stat-{kind}_statmap.nii.gz"
-            subject = (results / f"sub-A1_task-faces_{end}").read_bytes()
-            assert subject == (results / f"{start}_run-1_{end}").read_bytes()
+            of_run = both.result(f"run-1_{end}", "A1", "_ses-pre")
+            assert both.result(end, "A1").read_bytes() == of_run.read_bytes()
     end = "contrast-faces_stat-z_statmap.nii.gz"
     first, second, over = (
-        nib.load(results / f"{name}_{end}").get_fdata()
-        for name in (f"{start}_run-1", f"{start}_run-2", "sub-A1_task-faces")
+        nib.load(path).get_fdata()
+        for path in (
+            both.result(f"run-1_{end}", "A1", "_ses-pre"),
+            both.result(f"run-2_{end}", "A1", "_ses-pre"),
+            both.result(end, "A1"),
+        )
     )
     assert over.max() > max(first.max(), second.max()) > 3
-    assert not list(results.glob(f"{start}_run-2_contrast-difference*"))
-    logged = (both.folder / "logs/compute_contrast/sub-A1_task-faces_contrast-difference.log").read_text()
+    assert not list((both.folder / "results/node-run/sub-A1").glob("*_run-2_contrast-difference*"))
+    logs = both.folder / "logs/compute_contrast/sub-A1"
+    logged = (logs / "sub-A1_task-faces_contrast-difference.log").read_text()
     assert "run-2_design.tsv is left out of the contrast difference: no regressor 'scrambled'" in logged
     assert both.planned("--until", "list_contrasts", "compute_run_contrast") == {}
 
@@ -276,12 +279,15 @@ def test_run_that_repeats_a_regressor_fails_no_study(tmp_path, table_study):
     config["contrasts"] = {"faces": "faces"}
     study = Study(tmp_path / "work", config)
     study.snakemake()
-    start = study.folder / "results/sub-A1/sub-A1_ses-pre_task-faces_run-2"
-    assert Path(f"{start}_contrast-faces_stat-z_statmap.nii.gz").read_bytes() == b""
-    reason = json.loads(Path(f"{start}_contrast-faces_statmap.json").read_text())["RunsLeftOut"][0]["reason"]
+    own = [
+        study.result(f"run-2_{end}", "A1", "_ses-pre")
+        for end in ("contrast-faces_stat-z_statmap.nii.gz", "contrast-faces_statmap.json", "design.json")
+    ]
+    assert own[0].read_bytes() == b""
+    reason = json.loads(own[1].read_text())["RunsLeftOut"][0]["reason"]
     assert reason.startswith("dependent regressors: ")
     assert "again" in reason
-    assert json.loads(Path(f"{start}_design.json").read_text())["DependentColumns"]
+    assert json.loads(own[2].read_text())["DependentColumns"]
     assert study.planned() == {}
 
 

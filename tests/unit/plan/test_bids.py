@@ -1,5 +1,6 @@
 """A BIDS folder becomes rows of the run table: what is found, what is inherited, what is left out and why."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from checked_configs import SCHEMA
 
 from firstlevel import texts
 from firstlevel.names import entities_in
-from firstlevel.plan import checks, study, summary
+from firstlevel.plan import checks, status, study, summary
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import LeftOut
 from firstlevel.plan.sources import bids
@@ -60,9 +61,10 @@ def test_odd_name_leaves_its_run_out(raw, tmp_path, odd):
     runs, left_out = study.run_table(config, "data")
     assert [run.subject for run in runs] == ["01", "01", "02", "02"]
     assert image in [Path(one.path).name for one in left_out]
-    maps = {(run.subject, run.task): [] for run in runs}
-    rows = summary.rows(runs, left_out, maps, tmp_path, ["a"])
-    said = summary.plan(runs, left_out, maps, config["study"])
+    found = study.Study.of(runs, left_out)
+    maps = {label: [] for label in found.units}
+    rows = summary.rows(found, {label: status.State("done") for label in maps})
+    said = summary.plan(found, maps, config["study"])
     said += summary.write(tmp_path / "runs.tsv", rows, left_out)
     for text in (said, (tmp_path / "runs.tsv").read_text(encoding="utf-8")):
         assert not texts.UNSEEN.search(text)
@@ -328,33 +330,31 @@ def test_summary_tells_done_failed_unfinished_and_left_out(raw, tmp_path):
     """The last message of a failed stage is the reason; maps made after a failure count as done."""
     put(raw, "sub-03/func/sub-03_task-faces_run-01_bold.nii.gz")
     runs, _ = found(raw)
-    maps = {(subject, "faces"): [tmp_path / f"sub-{subject}_z.nii.gz"] for subject in ("01", "02", "03")}
-    put(
-        tmp_path / "logs/fit_glm",
-        "sub-02_task-faces_run-01.log",
-        text="2026-01-01 00:00:00,1 ERROR fit_glm stopped. a\n  b\n",
-    )
-    put(tmp_path / "logs/fit_glm", "sub-01_task-faces_run-01.log", text="2026-01-01 00:00:00,1 ERROR old\n")
+    study_of = study.Study.of(runs, [LeftOut("sub-09", "has no BOLD image")])
+    maps = {label: [tmp_path / f"{label}_z.nii.gz"] for label in study_of.units}
+    left = {"Stage": "fit_glm", "Where": "a", "Problem": "b"}
+
+    def fail(job, **labels):
+        put(tmp_path / "logs/fit_glm", f"{job}.json", text=json.dumps({**left, "Labels": labels}))
+
+    fail("second", subject="02", run="sub-02_task-faces_run-01")
+    fail("first", subject="01", run="sub-01_task-faces_run-01")
     time.sleep(0.02)
-    maps["01", "faces"][0].touch()
-    put(
-        tmp_path / "logs/compute_contrast",
-        "sub-01_task-faces_contrast-gone.log",
-        text="2026-01-01 00:00:00,1 ERROR of a contrast that the config has no more\n",
-    )
-    left_out = [LeftOut("sub-09", "has no BOLD image")]
-    table = summary.rows(runs, left_out, maps, tmp_path / "logs", {"kept"})
+    maps["sub-01_task-faces"][0].touch()
+    fail("of_a_contrast_of_old", subject="01", unit="sub-01_task-faces", contrast="gone")
+    states = status.states(study_of, maps, tmp_path / "logs", {"kept"}, ended_well=False)
+    table = summary.rows(study_of, states)
     assert [(row[0], row[3], *row[6:]) for row in table] == [
         ("01", "01", "done", ""),
         ("01", "02", "done", ""),
-        ("02", "01", "failed", "fit_glm stopped. a; b"),
-        ("02", "02", "blocked", "another run of this subject failed: fit_glm stopped. a; b"),
+        ("02", "01", "failed", "fit_glm stopped. a: b"),
+        ("02", "02", "blocked", "another run of this subject failed: fit_glm stopped. a: b"),
         ("03", "01", "unfinished", "1 of 1 maps are missing"),
         ("n/a", "n/a", "left out", "has no BOLD image"),
     ]
     said = summary.write(tmp_path / "runs.tsv", table)
     assert "1 done, 1 failed, 1 unfinished, 1 left out" in said
-    assert "sub-02: fit_glm stopped. a; b" in said
+    assert "sub-02: fit_glm stopped. a: b" in said
     assert len((tmp_path / "runs.tsv").read_text().splitlines()) == 7
 
 

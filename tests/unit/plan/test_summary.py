@@ -69,9 +69,8 @@ def test_plan_counts_subjects_and_runs_apart(tmp_path):
 
 def test_plan_says_what_was_chosen():
     """Folder, task, space, entities, and what tells runs apart."""
-    said = summary.plan(
-        study := Study.of([run_of("01", "1")]), dict.fromkeys(study.units, [Path("none")]), SOURCE
-    )
+    study = Study.of([run_of("01", "1")])
+    said = summary.plan(study, {label: [Path("none")] for label in study.units}, SOURCE)
     assert said.splitlines()[0] == (
         "Study: out, task faces, space MNI, echo none, runs told apart by run, dir"
     )
@@ -140,7 +139,7 @@ def test_failure_of_one_run_is_that_run_s(tmp_path, others):
 
 
 def test_failure_of_a_page_or_figure_is_one_though_all_maps_are_there(tmp_path):
-    """It is newer than the maps; where a later start ended well, it is of something not asked for any more."""
+    """It is newer than the maps; where a later start ended well, it is of what nobody asks for any more."""
     study = Study.of([run_of("01", "1")])
     done = tmp_path / "z.nii.gz"
     done.touch()
@@ -156,7 +155,7 @@ def test_failure_of_a_page_or_figure_is_one_though_all_maps_are_there(tmp_path):
 
 
 def test_failures_of_another_config_do_not_count(tmp_path):
-    """Of a session, a contrast, a subject that this study does not have; what is no JSON of ours is passed over."""
+    """Of a session, a contrast, a subject that this study does not have; nor does what is no JSON of ours."""
     run = Run("01", "V9", "faces", None, ("b.nii",), "e.tsv", None, 2.0)
     study = Study.of([run], session="V9")
     fail(tmp_path, "fit_glm", "of the other", subject="01", run="sub-01_ses-V0_task-faces")
@@ -232,7 +231,7 @@ def test_thousands_of_rows_of_one_reason_are_one_line(tmp_path):
     ]
     study = Study.of([run_of("01", "1")], left_out)
     said = [
-        summary.plan(study, dict.fromkeys(study.units, []), SOURCE),
+        summary.plan(study, {label: [] for label in study.units}, SOURCE),
         summary.write(tmp_path / "runs.tsv", rows_of(study), left_out),
     ]
     for text in said:

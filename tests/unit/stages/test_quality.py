@@ -419,8 +419,8 @@ def test_figures_have_content_and_are_the_same_twice(run):
 def test_rules_make_the_files_of_a_study(small_study, tmp_path):
     """Asked for by name, all three stages run on a finished study; another limit judges again and no more."""
     study = Study(Path(shutil.copytree(small_study.folder, tmp_path / "study", symlinks=True)), SMALL)
-    targets = ["sub-01_task-faces_quality.tsv", "figures/sub-01_task-faces_run-1_carpet.png"]
-    targets = [f"results/sub-01/{name}" for name in targets]
+    start = "sub-01/figures/sub-01_task-faces_run-1"
+    targets = ["results/node-subject/sub-01/sub-01_task-faces_quality.tsv", f"results/{start}_carpet.png"]
     study.snakemake(*targets)
     table = pd.read_csv(study.result("quality.tsv"), sep="\t", keep_default_na=False)
     assert list(table["run"].unique()) == ["sub-01_task-faces_run-1", "sub-01_task-faces_run-2", "n/a"]
