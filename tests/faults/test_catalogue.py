@@ -16,7 +16,7 @@ import pytest
 from catalogue import ACCEPTED, REFUSED, Accepted, Refused
 from small_study import CONFIG, ROOT, analyse, contents, make, maps, refusal
 
-DOCUMENT = ROOT / "config/WRONG_INPUTS.md"
+DOCUMENT = ROOT / "docs/wrong-inputs.md"
 INTRODUCTION = (ROOT / "tests/faults/introduction.md").read_text()
 
 
