@@ -9,10 +9,12 @@ from importlib.util import find_spec
 
 import pytest
 import yaml
-from checked_configs import SCHEMA, checked, keys
+from checked_configs import CONTRASTS, SCHEMA, checked, keys
 from studies import ROOT
 
 from firstlevel import stage
+from firstlevel.plan import study
+from firstlevel.stage import InputError
 
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
@@ -91,21 +93,16 @@ def test_default_config_uses_defaults_of_the_schema():
             assert shown[f"{section}.{key}"]["default"] == value
 
 
-def test_columns_of_the_run_table_are_documented():
-    """Each column that a run table may have is explained."""
+def test_columns_of_the_run_table_are_documented(tmp_path):
+    """Each column that a run table may have, as the message of an unknown one lists them, is explained."""
+    (tmp_path / "runs.tsv").write_text("subject\ttask\tbold\tevents\todd\n01\ta\tb.nii\te.tsv\tx\n")
+    with pytest.raises(InputError, match="unknown column 'odd'") as stop:
+        study.run_table(checked(f"{CONTRASTS}study: {{source: table, table: {tmp_path}/runs.tsv}}"), "data")
+    columns = re.search(r"columns of: (.*)", str(stop.value)).group(1).split(", ")
+    assert {"subject", "bold", "design"} <= set(columns)
     text = (ROOT / "config/README.md").read_text()
-    for column in (
-        "subject",
-        "session",
-        "task",
-        "run",
-        "bold",
-        "events",
-        "confounds",
-        "repetition_time",
-        "onset_unit",
-    ):
-        assert re.search(rf"^\| `{column}` \|[^|]+\|[^|]+\|[^|]+\|$", text, re.MULTILINE), column
+    documented = re.findall(r"^\| `(\w+)` \|[^|]+\|[^|]+\|[^|]+\|$", text, re.MULTILINE)
+    assert sorted(documented) == sorted(columns)
 
 
 @pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "workflow/scripts").glob("*.py")))
