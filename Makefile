@@ -64,7 +64,7 @@ screenshots: run  ## pictures of the default study's report for the README (need
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	cp $< $@
 
-catalogue: .venv/test.lock  ## config/WRONG_INPUTS.md, from the tests of wrong inputs
+catalogue: .venv/test.lock  ## docs/wrong-inputs.md, from the tests of wrong inputs
 	$(BIN)/pytest tests/faults/test_catalogue.py --write-catalogue
 
 lock:  ## resolve pyproject.toml anew into the lock files (needs uv)

@@ -16,7 +16,7 @@ def pytest_addoption(parser):
         "--full-size", action="store_true", help="2 x 390 volumes of 64 x 64 x 32 where it matters"
     )
     parser.addoption(
-        "--write-catalogue", action="store_true", help="write config/WRONG_INPUTS.md from tests/faults"
+        "--write-catalogue", action="store_true", help="write docs/wrong-inputs.md from tests/faults"
     )
     parser.addoption(
         "--draws", type=int, default=0, help="kill so many runs, and run all long tests of faults"

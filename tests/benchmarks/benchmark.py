@@ -1,6 +1,6 @@
 """The workflow against the script that it stands in for, on 2 x 390 volumes of 64 x 64 x 32.
 
-    make benchmark                   # prints the table of the README
+    make benchmark                   # prints the table of docs/performance.md
     python benchmark.py --repeats 5
 
 Script and workflow run in turn, on the same volumes, with all cores and two jobs at a time. The study is

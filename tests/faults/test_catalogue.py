@@ -17,7 +17,7 @@ from catalogue import ACCEPTED, REFUSED, Accepted, Refused
 from small_study import CONFIG, analyse, contents, make, maps, refusal
 from studies import ROOT
 
-DOCUMENT = ROOT / "config/WRONG_INPUTS.md"
+DOCUMENT = ROOT / "docs/wrong-inputs.md"
 INTRODUCTION = (ROOT / "tests/faults/introduction.md").read_text()
 
 

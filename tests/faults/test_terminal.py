@@ -56,7 +56,7 @@ def test_config_that_is_no_yaml_is_told_by_snakemake(tmp_path):
     command += ["--directory", str(tmp_path), "--configfile", str(path)]
     shown = told(subprocess.run(command, capture_output=True, text=True, check=False))
     assert "Config file is not valid JSON or YAML." in shown
-    assert "`Config file is not valid JSON or YAML.`" in (ROOT / "config/WRONG_INPUTS.md").read_text()
+    assert "`Config file is not valid JSON or YAML.`" in (ROOT / "docs/wrong-inputs.md").read_text()
     assert not (tmp_path / "results").exists()
 
 

@@ -274,24 +274,28 @@ VEST = "/NumWaves {}\n/NumPoints 2\n/Matrix\n1\n2\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("name", "text", "message"),
     [
-        ("d.csv", ",".join([*map("c{}".format, range(MANY)), "c5"]) + "\n" + "1," * MANY + "1\n"),
-        ("d.csv", 'a,b\n"1",' + "1" * MANY + "\n"),
-        ("d.mat", VEST.format(999_999_999)),
-        ("d.mat", VEST.format("1" * 5000)),
-        ("d.1D", HEAD.format('GoodList = "0..999999999"')),
-        ("d.1D", HEAD.format('RunStart = "0..999999999"')),
-        ("d.1D", HEAD.format('RunStart = "' + "1" * 5000 + '"')),
-        ("d.1D", HEAD.format('GoodList = "0..1(0)"')),
-        ("d.1D", HEAD.format('NRowFull = "999999999"')),
-        ("d.1D", HEAD.format('NRowFull = "all"')),
-        ("d.1D", HEAD.format('ColumnGroups = "x@y"')),
+        (
+            "d.csv",
+            ",".join([*map("c{}".format, range(MANY)), "c5"]) + "\n" + "1," * MANY + "1\n",
+            "two regressors have the name 'c5'",
+        ),
+        ("d.csv", 'a,b\n"1",' + "1" * MANY + "\n", "is no table"),
+        ("d.mat", VEST.format(999_999_999), "says that it has 999999999 columns"),
+        ("d.mat", VEST.format("1" * 5000), "lacks /NumWaves or /NumPoints"),
+        ("d.1D", HEAD.format('GoodList = "0..999999999"'), "a list of more than 1000000 scans"),
+        ("d.1D", HEAD.format('RunStart = "0..999999999"'), "a list of more than 1000000 scans"),
+        ("d.1D", HEAD.format('RunStart = "' + "1" * 5000 + '"'), "header cannot be read .*5000 digits"),
+        ("d.1D", HEAD.format('GoodList = "0..1(0)"'), "header cannot be read"),
+        ("d.1D", HEAD.format('NRowFull = "999999999"'), "NRowFull is 999999999"),
+        ("d.1D", HEAD.format('NRowFull = "all"'), "header cannot be read .*'all'"),
+        ("d.1D", HEAD.format('ColumnGroups = "x@y"'), "header cannot be read .*'x'"),
     ],
 )
-def test_designs_whose_headers_claim_the_impossible_are_refused(here, name, text):
+def test_designs_whose_headers_claim_the_impossible_are_refused(here, name, text, message):
     """Counts that would fill memory, numbers that are none, one name twice among many."""
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=message):
         given_designs.read(here(name, text))
 
 

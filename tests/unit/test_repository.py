@@ -9,11 +9,14 @@ from importlib.util import find_spec
 
 import pytest
 import yaml
-from checked_configs import SCHEMA, keys
+from checked_configs import CONTRASTS, SCHEMA, checked, keys
 from studies import ROOT
 
 from firstlevel import stage
+from firstlevel.plan import study
+from firstlevel.stage import InputError
 
+PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
 RULES = "\n".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
 
 
@@ -29,6 +32,43 @@ def test_every_key_of_the_schema_is_documented_with_its_default():
     expected = [table_row(key, part) for key, part in keys(SCHEMA)]
     text = (ROOT / "config/README.md").read_text()
     assert [line for line in text.splitlines() if line.startswith("| `") and line.count("|") == 4] == expected
+
+
+def test_example_of_the_documentation_is_a_config_of_the_ten_keys():
+    """What stands first in config/README.md: keys that there are, and a whole config that sets them alone."""
+    text = (ROOT / "config/README.md").read_text().partition("## All keys")[0]
+    ten = re.findall(r"^\| `(\S+)` \|", text, re.MULTILINE)
+    assert len(ten) == 10
+    assert set(ten) <= {key for key, _ in keys(SCHEMA)}
+    example = re.search(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL).group(1)
+    checked(example)
+    written = yaml.safe_load(example)
+    of_sections = {key for key, _ in keys(SCHEMA)}
+
+    def leaves(part, prefix=""):
+        for name, value in part.items():
+            nested = isinstance(value, dict) and f"{prefix}{name}" not in of_sections
+            yield from leaves(value, f"{prefix}{name}.") if nested else [f"{prefix}{name}"]
+
+    assert set(leaves(written)) == set(ten)
+
+
+@pytest.mark.parametrize("page", ["README.md", "config/README.md", *(f"docs/{p}" for p in PAGES)])
+def test_links_between_pages_lead_somewhere(page):
+    """To a file that there is, and to a heading of it."""
+    links = re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", (ROOT / page).read_text())
+    for path, heading in links:
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), path
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def test_start_page_of_the_documentation_names_every_page():
+    """A page that no link leads to is not read."""
+    text = (ROOT / "docs/README.md").read_text()
+    assert {page for page in PAGES if f"({page})" not in text} == {"README.md"}
 
 
 def test_schema_is_closed_and_described_at_every_level():
@@ -53,21 +93,16 @@ def test_default_config_uses_defaults_of_the_schema():
             assert shown[f"{section}.{key}"]["default"] == value
 
 
-def test_columns_of_the_run_table_are_documented():
-    """Each column that a run table may have is explained."""
+def test_columns_of_the_run_table_are_documented(tmp_path):
+    """Each column that a run table may have, as the message of an unknown one lists them, is explained."""
+    (tmp_path / "runs.tsv").write_text("subject\ttask\tbold\tevents\todd\n01\ta\tb.nii\te.tsv\tx\n")
+    with pytest.raises(InputError, match="unknown column 'odd'") as stop:
+        study.run_table(checked(f"{CONTRASTS}study: {{source: table, table: {tmp_path}/runs.tsv}}"), "data")
+    columns = re.search(r"columns of: (.*)", str(stop.value)).group(1).split(", ")
+    assert {"subject", "bold", "design"} <= set(columns)
     text = (ROOT / "config/README.md").read_text()
-    for column in (
-        "subject",
-        "session",
-        "task",
-        "run",
-        "bold",
-        "events",
-        "confounds",
-        "repetition_time",
-        "onset_unit",
-    ):
-        assert re.search(rf"^\| `{column}` \|[^|]+\|[^|]+\|[^|]+\|$", text, re.MULTILINE), column
+    documented = re.findall(r"^\| `(\w+)` \|[^|]+\|[^|]+\|[^|]+\|$", text, re.MULTILINE)
+    assert sorted(documented) == sorted(columns)
 
 
 @pytest.mark.parametrize("script", sorted(path.stem for path in (ROOT / "workflow/scripts").glob("*.py")))

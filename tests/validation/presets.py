@@ -1,6 +1,6 @@
 """What each difference between the presets does, on simulated studies with known truth.
 
-    make compare-presets     # prints the table of config/PRESETS.md and draws its picture
+    make compare-presets     # prints the table of docs/presets.md and draws its picture
 
 Every variant is the preset `reference` with one change; the last is `recommended`. Studies of several seeds;
 medians over them. Bias: slope of the estimated on the true effect of faces - scrambled, less 1. Sensitivity:

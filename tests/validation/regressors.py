@@ -1,6 +1,6 @@
 """How far regressors are from the exact response: nilearn's own, and those of each sampling.
 
-    make compare-regressors     # prints the table of config/PRESETS.md
+    make compare-regressors     # prints the table of docs/presets.md
 
 One event per run, at random onsets. The exact response is a sum over 1 ms (tests/support/exact_response.py).
 Lag and amplitude are those of the exact response that fit a regressor best: the largest lag in absolute

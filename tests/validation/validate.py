@@ -1,6 +1,6 @@
 """The statistics on known truth: false positives, z, bias, coverage and sensitivity.
 
-    make validate                # prints the tables of config/VALIDATION.md and draws its picture
+    make validate                # prints the tables of docs/validation.md and draws its picture
     python validate.py --quick   # a look, in a minute
     python validate.py --again   # the tables and the picture of the last run's numbers
 
@@ -353,7 +353,7 @@ def share(value: float, half: float, level: float) -> str:
 
 
 def tables(found: dict[Cell, Found], compared: list, detected: Detected) -> str:
-    """The four tables of config/VALIDATION.md."""
+    """The four tables of docs/validation.md."""
     blocks = [false_positives(found), known_truth(found), same_as_nilearn(compared), true_positives(detected)]
     studies, images = (
         len(next(iter(of))) for of in ([cell.error for cell in found.values()], detected.values())

@@ -124,7 +124,7 @@ def validate(monkeypatch):
 
 
 def test_page_shows_the_tables_that_the_command_prints(validate):
-    """config/VALIDATION.md has the header and the first columns of every row of every table, in order."""
+    """docs/validation.md has the header and the first columns of every row of every table, in order."""
     studies = {
         "rates": {test: np.array(LEVELS) for test in validate.TESTS},
         "below": scipy.stats.norm.cdf(validate.QUANTILES),
@@ -148,6 +148,6 @@ def test_page_shows_the_tables_that_the_command_prints(validate):
         named = [line if line[0] in ("| design, scans", "| motion (mm)") else line[:2] for line in rows]
         return list(zip(named, map(len, rows), strict=True))
 
-    page = (ROOT / "config/VALIDATION.md").read_text()
+    page = (ROOT / "docs/validation.md").read_text()
     assert len(shape(printed)) == 2 * (len(found) + 1) + len(validate.COMPARED) + len(detected) + 2
     assert shape(page) == shape(printed)

@@ -17,7 +17,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nilearn.glm.first_level import make_first_level_design_matrix
-from nilearn.glm.first_level.hemodynamic_models import spm_hrf
 from nilearn.signal import create_cosine_drift
 from studies import ROOT
 
@@ -144,23 +143,6 @@ def test_effect_times_peak_is_the_percent_signal_change_of_an_event(tmp_path, sa
             effect = np.linalg.lstsq(column[:, np.newaxis], signal, rcond=None)[0][0]
             peak = json.loads((tmp_path / "d.json").read_text())["Responses"]["a"]["Peak"]
             assert effect * peak == pytest.approx(1, rel=0.002 if sampling == "exact" else 0.02)
-
-
-def spm_response(t, ratio=1 / 6):
-    """SPM's canonical response at t >= 0 in s: gamma densities of 6 and 16 s, dispersion 1."""
-    return t**5 * np.exp(-t) / factorial(5) - ratio * t**15 * np.exp(-t) / factorial(15)
-
-
-@pytest.mark.parametrize(("repetition_time", "oversampling"), [(1.0, 50), (2.0, 50), (2.0, 16), (3.0, 10)])
-def test_spm_hrf_of_nilearn_is_the_closed_form(repetition_time, oversampling):
-    """Two gamma densities: exact with nilearn's ratio 0.167 and grid, within 0.05 % of the peak with 1/6."""
-    ours = spm_hrf(repetition_time, oversampling)
-    step = repetition_time / oversampling
-    times = np.clip(np.linspace(0, 32, round(32 / step)) - step, 0, None)
-    for ratio, rtol in ((0.167, 1e-12), (1 / 6, 5e-4)):
-        expected = spm_response(times, ratio)
-        expected /= expected.sum()
-        np.testing.assert_allclose(ours, expected, rtol=0, atol=rtol * expected.max())
 
 
 @pytest.mark.parametrize(("duration", "name"), [(0.0, "arr_0"), (10.0, "arr_1")])

@@ -63,9 +63,17 @@ def test_headers_listed_beside_their_images_are_no_volumes(tmp_path, data):
 
 
 @pytest.mark.parametrize(
-    "problem", ["missing", "empty folder", "truncated", "no image", "4D in a list", "5D"]
+    ("problem", "message"),
+    [
+        ("missing", r"run\.nii: there is no such file"),
+        ("empty folder", "holds no image"),
+        ("truncated", r"run\.nii: its data cannot be read .*asks for 1072 bytes, and the file has 600"),
+        ("no image", r"run\.nii: cannot be read"),
+        ("4D in a list", r"run\.nii: holds 6 volumes, in a list of several files"),
+        ("5D", r"run\.nii: has 5 dimensions"),
+    ],
 )
-def test_unreadable_images_are_input_errors(tmp_path, data, problem):
+def test_unreadable_images_are_input_errors(tmp_path, data, problem, message):
     """What cannot be read names the file and says what to do."""
     path = tmp_path / "run.nii"
     bold = [path]
@@ -81,7 +89,7 @@ def test_unreadable_images_are_input_errors(tmp_path, data, problem):
         bold = [path, path]
     elif problem == "5D":
         nib.Nifti1Image(data.reshape(5, 4, 3, 2, 3), AFFINE).to_filename(path)
-    with pytest.raises(InputError, match=tmp_path.name):
+    with pytest.raises(InputError, match=message):
         series = Series.of(bold)
         series.grids()
         list(series.volumes())

@@ -286,8 +286,12 @@ def test_clean_noise_has_no_dvars_spike(n_voxels, rho):
         dvars = np.append(np.nan, np.sqrt((change**2).mean(axis=1)))
         median, deviation, scores = quality.dvars_scores(dvars, np.ones(n, dtype=bool))
         expected = median_abs_deviation(dvars[1:], scale="normal")
-        assert deviation == pytest.approx(max(expected, 0.03 * np.median(dvars[1:]), 0.1), rel=1e-9)
-        np.testing.assert_allclose(scores[1:], (dvars[1:] - median) / deviation, rtol=1e-12, atol=0)
+        assert median == pytest.approx(np.median(dvars[1:]), rel=1e-12, abs=0)
+        expected = max(expected, 0.03 * np.median(dvars[1:]), 0.1)
+        assert deviation == pytest.approx(expected, rel=1e-9, abs=0)
+        np.testing.assert_allclose(
+            scores[1:], (dvars[1:] - np.median(dvars[1:])) / expected, rtol=1e-9, atol=1e-9
+        )
         largest.append(np.nanmax(scores))
     print(f"{n_voxels} voxels, AR(1) {rho}: largest score of 40 runs {max(largest):.2f}")
     assert max(largest) < 6

@@ -6,7 +6,7 @@ import typing
 from html.parser import HTMLParser
 
 import pytest
-from checked_configs import SCHEMA
+from checked_configs import SCHEMA, keys
 from studies import SMALL, merged
 
 import report_subject
@@ -28,44 +28,48 @@ def told(changes=None, runs=RUNS, preprocessed_by=None):
     )
 
 
-CHOICES = {
-    "resample": {"strategy": ["direct"], "smoothing_fwhm": [6.0], "field_of_view": ["masked"]},
-    "design": {
-        "hrf_model": SCHEMA["properties"]["design"]["properties"]["hrf_model"]["enum"],
-        "drift_model": SCHEMA["properties"]["design"]["properties"]["drift_model"]["enum"],
-        "high_pass": [0.02],
-        "sampling": ["exact", "spm"],
-        "oversampling": [16],
-        "derivative_step": [1.0],
-        "undershoot_ratio": [0.2],
-    },
-    "glm": {"noise_model": ["ar1_corrected", "ols"], "signal_scaling": ["grand_mean", "none"]},
-    "fixed_effects": {"weights": ["precision"], "f_test": ["exact"]},
-    "inference": {
-        "p": [0.01],
-        "alpha": [0.1],
-        "two_sided": [False],
-        "cluster_extent": [10],
-        "connectivity": [18, 26],
-    },
+OTHERS = {
+    "resample.smoothing_fwhm": [6.0, 8.0],
+    "design.high_pass": [0.02],
+    "design.oversampling": [16],
+    "design.derivative_step": [1.0],
+    "design.undershoot_ratio": [0.2],
+    "inference.p": [0.01],
+    "inference.alpha": [0.1],
+    "inference.cluster_extent": [10],
 }
-DEFAULTS = {"design": {"hrf_model": "spm + derivative", "drift_model": "cosine"}}
-EDITS = [
-    (section, key, value)
-    for section, keys in CHOICES.items()
-    for key, values in keys.items()
-    for value in values
-    if DEFAULTS.get(section, {}).get(key) != value
-]
+"""Values beside the default of keys that take any number."""
+SECTIONS = ("resample", "design", "glm", "fixed_effects", "inference")
+UNSAID = {
+    "resample.keep": "changes no number",
+    "design.fir_unit": "counts for hrf_model fir alone",
+    "design.motion_regressors": "stands in the design, which the runs tell of",
+    "design.confounds_first_row": "counts for confounds alone",
+    "fixed_effects.per_run": "changes no number",
+}
+"""Choices of the model that its methods need not name."""
+CHOICES = {
+    key: OTHERS.get(key, part.get("enum", [True, False]))
+    for key, part in keys(SCHEMA)
+    if key.partition(".")[0] in SECTIONS
+    and key.count(".") == 1
+    and key not in UNSAID
+    and (key in OTHERS or "enum" in part or part.get("type") == "boolean")
+}
 
 
-@pytest.mark.parametrize(("section", "key", "value"), EDITS)
-def test_methods_tell_of_every_choice(section, key, value):
-    """A config that differs from the default in one choice of the model reads differently."""
-    changes = {section: {key: value}}
-    if value == "precision":
-        changes[section]["f_test"] = "exact"
-    assert told(changes) != told()
+@pytest.mark.parametrize("key", CHOICES)
+def test_methods_tell_of_every_choice(key):
+    """Configs that differ in one choice of the model read differently, whatever two values it has."""
+    section, _, name = key.partition(".")
+    values = CHOICES[key] if key not in OTHERS else [None, *CHOICES[key]]
+    said = {}
+    for value in values:
+        changes = {section: {} if value is None and key in OTHERS else {name: value}}
+        if value == "precision":
+            changes[section]["f_test"] = "exact"
+        said[value] = told(changes)
+    assert len(set(said.values())) == len(values)
 
 
 def test_methods_say_what_the_model_was():

@@ -9,14 +9,12 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from checked_configs import SCHEMA, keys
 from quality_run import AFFINE, LIMITS, SHAPE, N, Run, fit, make_run, write_contrasts, write_design
 from scipy.spatial.transform import Rotation
 from scipy.stats import median_abs_deviation
 from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.stattools import acf
-from studies import ROOT, SMALL, Study
+from studies import SMALL, Study
 
 from firstlevel.glm import nuisance
 from firstlevel.io import confounds as fmriprep
@@ -426,15 +424,6 @@ def test_rules_make_the_files_of_a_study(small_study, tmp_path):
     assert list(table["run"].unique()) == ["sub-01_task-faces_run-1", "sub-01_task-faces_run-2", "n/a"]
     assert list(table["contrast"].unique()) == ["n/a", *SMALL["contrasts"]]
     assert study.planned(*targets, changes={"quality": {"tsnr": 50}}) == {"judge_quality": 1}
-
-
-def test_limits_are_one_section_of_the_config():
-    """The rule hands every key of the section to a stage."""
-    rules = (ROOT / "workflow/rules/quality.smk").read_text()
-    assert 'config["quality"]["lags"]' in rules
-    assert "LIMITS" in rules
-    assert set(LIMITS) <= {key.removeprefix("quality.") for key, _ in keys(SCHEMA)}
-    assert yaml.safe_load((ROOT / "config/config.yaml").read_text()).get("quality") is None
 
 
 def test_run_that_hardly_knows_a_contrast_is_named():
