@@ -8,7 +8,8 @@ import yaml
 from test_study import CONTRASTS, SCHEMA
 
 from firstlevel.io import spm_affines
-from firstlevel.io.images import Grid, Series
+from firstlevel.io.grids import Grid
+from firstlevel.io.series import Series
 from firstlevel.plan import bids, checks, study
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import with_companions

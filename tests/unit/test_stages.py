@@ -24,7 +24,8 @@ from compute_mean_image import compute_mean_image
 from extract_events import extract_events
 from firstlevel import stage
 from firstlevel.glm import fit as glm
-from firstlevel.io import images, tables
+from firstlevel.io import cells, event_table, image_writer, sidecars, table_writer, tables
+from firstlevel.io.masked import read_mask, read_masked
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from list_contrasts import list_contrasts
@@ -215,30 +216,30 @@ def test_voxels_that_a_volume_does_not_cover_leave_the_mask(tmp_path, runs):
     own, out = tmp_path / "own.nii.gz", tmp_path / "mask.nii"
     whole = np.zeros((20, 22, 12), np.uint8)
     whole[2:18, 2:20, :] = 1
-    images.write_image(own, whole, BASE)
+    image_writer.write_image(own, whole, BASE)
     values = [nib.load(path).get_fdata() for path in bold]
     of_runs = [np.asarray(nib.load(path).dataobj) > 0 for path in fields]
 
     masked([own], out, own_mask=[own])
-    np.testing.assert_array_equal(images.read_mask(out), whole > 0)
+    np.testing.assert_array_equal(read_mask(out), whole > 0)
     assert (values[1][whole > 0] == 0).any()
     said = json.loads(out.with_suffix(".json").read_text())
     assert (said["FieldOfView"], said["VoxelsLeftOutForFieldOfView"]) == ("zeros", 0)
 
     masked([own], out, own_mask=[own], fields_of_view=fields)
-    np.testing.assert_array_equal(images.read_mask(out), (whole > 0) & np.any(of_runs, axis=0))
+    np.testing.assert_array_equal(read_mask(out), (whole > 0) & np.any(of_runs, axis=0))
     masked([own], out, own_mask=[own], fields_of_view=fields, coverage="all")
-    inside = images.read_mask(out)
+    inside = read_mask(out)
     np.testing.assert_array_equal(inside, (whole > 0) & np.all(of_runs, axis=0))
     assert all((run[inside] > 300).all() for run in values)
     said = json.loads(out.with_suffix(".json").read_text())
     assert said["VoxelsLeftOutForFieldOfView"] == whole.sum() - inside.sum() > 16 * 18 * 3
     assert said["NumberOfVoxels"] == inside.sum()
 
-    images.write_image(fields[0], np.zeros((20, 22, 12), np.uint8), BASE)
+    image_writer.write_image(fields[0], np.zeros((20, 22, 12), np.uint8), BASE)
     with pytest.raises(InputError, match="no voxel that the volumes of a run all cover"):
         masked([own], out, own_mask=[own], fields_of_view=fields, coverage="all")
-    images.write_image(fields[1], np.zeros((20, 22, 12), np.uint8), BASE)
+    image_writer.write_image(fields[1], np.zeros((20, 22, 12), np.uint8), BASE)
     with pytest.raises(InputError, match="no voxel that the volumes of a run all cover"):
         masked([own], out, own_mask=[own], fields_of_view=fields)
 
@@ -543,21 +544,21 @@ def masked(means, out, own_mask=(), fields_of_view=(), coverage="any"):
 def test_own_mask_is_taken_as_it_is_or_by_nearest_neighbour(tmp_path):
     """A mask on the grid stays voxel by voxel; one of twice the voxel size is moved to the grid."""
     mean, own, out = (tmp_path / f"{name}.nii.gz" for name in ("mean", "own", "out"))
-    images.write_image(mean, np.ones((8, 8, 8), np.float32), np.eye(4))
+    image_writer.write_image(mean, np.ones((8, 8, 8), np.float32), np.eye(4))
     inside = np.random.default_rng(0).random((8, 8, 8)) > 0.5
-    images.write_image(own, inside[..., None].astype(np.float32) * 0.2, np.eye(4))
+    image_writer.write_image(own, inside[..., None].astype(np.float32) * 0.2, np.eye(4))
     masked([mean], out, own_mask=[own])
-    np.testing.assert_array_equal(images.read_mask(out), inside)
+    np.testing.assert_array_equal(read_mask(out), inside)
     said = json.loads(out.with_suffix(".json").read_text())
     assert (said["Source"], said["ResampledByNearestNeighbour"]) == ("given", [])
     assert said["Masks"] == [{"name": "mask", "sha256": hashlib.sha256(own.read_bytes()).hexdigest()}]
     assert said["NumberOfVoxels"] == inside.sum()
     coarse = np.zeros((4, 4, 4), np.uint8)
     coarse[1, 2, 3] = 1
-    images.write_image(own, coarse, np.diag([2.0, 2.0, 2.0, 1.0]) + np.eye(4)[:, [3, 3, 3, 3]] * 0)
+    image_writer.write_image(own, coarse, np.diag([2.0, 2.0, 2.0, 1.0]) + np.eye(4)[:, [3, 3, 3, 3]] * 0)
     masked([mean], out, own_mask=[own])
     assert json.loads(out.with_suffix(".json").read_text())["ResampledByNearestNeighbour"] == ["mask"]
-    found = np.argwhere(images.read_mask(out)).mean(axis=0)
+    found = np.argwhere(read_mask(out)).mean(axis=0)
     np.testing.assert_allclose(found, [2, 4, 6], rtol=0, atol=0.5)
 
 
@@ -565,7 +566,7 @@ def test_empty_mask_is_an_error(tmp_path):
     """No analysis of nothing: an empty mask, and a run without signal."""
     mean, own = tmp_path / "mean.nii.gz", tmp_path / "own.nii.gz"
     for path in (mean, own):
-        images.write_image(path, np.zeros((4, 4, 4), np.float32), np.eye(4))
+        image_writer.write_image(path, np.zeros((4, 4, 4), np.float32), np.eye(4))
     with pytest.raises(InputError, match="a mask without a voxel"):
         masked([mean], tmp_path / "m.nii.gz", own_mask=[own])
     with pytest.raises(InputError, match="the run has no signal"):
@@ -584,7 +585,7 @@ def extracted(tmp_path, source, repetition_time=2.0, event_duration=None):
     extract_events(
         source=[source], events=out, repetition_time=repetition_time, event_duration=event_duration
     )
-    return [(event.onset, event.duration, event.trial_type) for event in tables.read_events(out)]
+    return [(event.onset, event.duration, event.trial_type) for event in event_table.read_events(out)]
 
 
 def test_spm_conditions_in_scans_become_seconds(tmp_path):
@@ -645,11 +646,11 @@ def fitted(tmp_path):
     nib.Nifti1Image(rng.normal(800, 8, (4, 4, 4, n_scans)).astype(np.float32), BASE).to_filename(
         tmp_path / "b.nii"
     )
-    images.write_image(tmp_path / "mask.nii.gz", np.ones((4, 4, 4), np.uint8), BASE)
+    image_writer.write_image(tmp_path / "mask.nii.gz", np.ones((4, 4, 4), np.uint8), BASE)
     rows = [(4.0 * k, 1.0, "ab"[k % 2]) for k in range(18)]
-    tables.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)
+    table_writer.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)
     confounds = [(x, 2.0) for x in rng.standard_normal(n_scans)]
-    tables.write_table(tmp_path / "confounds.tsv", ("rot_x", "other"), confounds)
+    table_writer.write_table(tmp_path / "confounds.tsv", ("rot_x", "other"), confounds)
     design = tmp_path / "design.tsv"
     make_design_matrix(
         events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"],
@@ -743,8 +744,8 @@ def test_contrasts_that_make_no_sense_stop(fitted, rows, message):
 def test_contrast_that_the_design_cannot_tell_apart_stops(fitted):
     """Of two equal regressors only the sum can be tested."""
     path = fitted["designs"][0]
-    columns, values = tables.read_columns(path)
-    tables.write_table(path, [*columns, "again"], [[*row, row[0]] for row in values])
+    columns, values = cells.read_columns(path)
+    table_writer.write_table(path, [*columns, "again"], [[*row, row[0]] for row in values])
     with pytest.raises(InputError, match=r"design.tsv: dependent regressors: \w+ \(follows from \w+\)"):
         compute_contrast(rows=["a - again"], statistic="t", label="x", **fitted)
     assert not fitted["z"].exists()
@@ -761,10 +762,10 @@ def test_runs_that_cannot_estimate_are_left_out_and_listed(tmp_path, fitted, cap
     """A second run without the regressor, and a third in which it repeats, change no byte of the maps."""
     compute_contrast(rows=["a - b"], statistic="t", label="x", **fitted)
     alone = {name: fitted[name].read_bytes() for name in MAPS}
-    columns, values = tables.read_columns(fitted["designs"][0])
+    columns, values = cells.read_columns(fitted["designs"][0])
     without, repeated = tmp_path / "without.tsv", tmp_path / "repeated.tsv"
-    tables.write_table(without, ["a", "c", *columns[2:]], values)
-    tables.write_table(repeated, columns, [[row[0], row[0], *row[2:]] for row in values])
+    table_writer.write_table(without, ["a", "c", *columns[2:]], values)
+    table_writer.write_table(repeated, columns, [[row[0], row[0], *row[2:]] for row in values])
     fits = [tmp_path / f"{name}_glm.json" for name in ("one", "two", "three")]
     for fit in fits:
         shutil.copy(fitted["fits"][0], fit)
@@ -817,8 +818,8 @@ def test_design_with_dependent_columns_says_which(tmp_path, fitted, caplog):
     """A confound that is given twice under two names is in the log and in the sidecar."""
     assert "DependentColumns" not in json.loads((tmp_path / "design.json").read_text())
     path = tmp_path / "confounds.tsv"
-    values = [row[0] for row in tables.read_columns(path)[1]]
-    tables.write_table(path, ("rot_x", "twice"), [(x, 2 * x) for x in values])
+    values = [row[0] for row in cells.read_columns(path)[1]]
+    table_writer.write_table(path, ("rot_x", "twice"), [(x, 2 * x) for x in values])
     make_design_matrix(
         events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
         sidecar=tmp_path / "d.json", confound_columns=["rot_x", "twice"], confounds=path, **DESIGN_OPTIONS,
@@ -832,8 +833,8 @@ def test_design_with_dependent_columns_says_which(tmp_path, fitted, caplog):
 def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):
     """No degrees of freedom, no maps."""
     path = fitted["designs"][0]
-    columns, values = tables.read_columns(path)
-    tables.write_table(path, columns, values[:4])
+    columns, values = cells.read_columns(path)
+    table_writer.write_table(path, columns, values[:4])
     arguments = {name: tmp_path / f"n_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
     with pytest.raises(InputError, match="no degrees of freedom"):
         fit_glm(
@@ -859,16 +860,16 @@ def refit(tmp_path, fitted, **options):
 @pytest.mark.parametrize("noise_model", ["ols", "ar1"])
 def test_grand_mean_scaling_is_that_of_the_data_before_the_fit(tmp_path, fitted, monkeypatch, noise_model):
     """Y = 100 y / m, m the mean over scans and mask, over several blocks of voxels too; nilearn fits it."""
-    monkeypatch.setattr(images, "BLOCK_BYTES", 1)
+    monkeypatch.setattr("firstlevel.io.masked.BLOCK_BYTES", 1)
     inside = np.random.default_rng(0).random((4, 4, 4)) > 0.3
-    images.write_image(tmp_path / "mask.nii.gz", inside.astype(np.uint8), BASE)
+    image_writer.write_image(tmp_path / "mask.nii.gz", inside.astype(np.uint8), BASE)
     data = nib.load(tmp_path / "b.nii").get_fdata()
     data *= np.linspace(0.5, 1.5, 4)[:, None, None, None]
     nib.Nifti1Image(data.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
     series = nib.load(tmp_path / "b.nii").get_fdata()[inside].T
     maps, said = refit(tmp_path, fitted, noise_model=noise_model, signal_scaling="grand_mean")
     assert said["GrandMean"] == pytest.approx(series.mean(), rel=1e-12)
-    design = np.array(tables.read_columns(fitted["designs"][0])[1], dtype=float)
+    design = np.array(cells.read_columns(fitted["designs"][0])[1], dtype=float)
     labels, results = run_glm(100 * series / series.mean(), design, noise_model=noise_model)
     for label, result in results.items():
         at = labels == label
@@ -894,7 +895,7 @@ def test_spm_global_is_that_of_the_whole_volume(tmp_path, fitted):
     nib.Nifti1Image(series.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
     mask = np.zeros((4, 4, 4), np.uint8)
     mask[:2] = 1
-    images.write_image(tmp_path / "half.nii.gz", mask, BASE)
+    image_writer.write_image(tmp_path / "half.nii.gz", mask, BASE)
     options = {"noise_model": "ols", "mask": tmp_path / "half.nii.gz"}
     maps, said = refit(tmp_path, fitted, signal_scaling="spm_global", **options)
     plain, _ = refit(tmp_path, fitted, signal_scaling="none", **options)
@@ -909,7 +910,7 @@ def test_voxels_outside_of_the_field_of_view_are_missing_in_the_run(tmp_path, fi
     whole, _ = refit(tmp_path, fitted)
     covered = np.ones((4, 4, 4), np.uint8)
     covered[:, :, 3] = 0
-    images.write_image(tmp_path / "fov.nii.gz", covered, BASE)
+    image_writer.write_image(tmp_path / "fov.nii.gz", covered, BASE)
     parts, said = refit(tmp_path, fitted, field_of_view=tmp_path / "fov.nii.gz")
     assert said["MissingVoxels"] == 16
     for name, values in whole.items():
@@ -965,7 +966,7 @@ def test_corrected_noise_model_reaches_the_contrast_through_its_map(tmp_path, fi
     _, said = refit(tmp_path, fitted, noise_model="ar1_corrected")
     assert said["NoiseModel"] == "ar1_corrected"
     compute_contrast(rows=["a - b"], statistic="t", label="d", **(fitted | maps))
-    design = np.array(tables.read_columns(fitted["designs"][0])[1], dtype=float)
+    design = np.array(cells.read_columns(fitted["designs"][0])[1], dtype=float)
     series = nib.load(tmp_path / "b.nii").get_fdata().reshape(-1, 40).T
     exact = glm.fit(series, glm.Design.of(design), "ar1_corrected")
     c, t = np.array([1.0, -1.0, 0.0, 0.0]), []
@@ -1049,7 +1050,7 @@ def test_design_follows_every_option(tmp_path, fitted):
     """Cut-off, oversampling and earliest onset are those that were asked for."""
     events = tmp_path / "events.tsv"
     rows = [(-6.0, 1.0, "a"), (10.3, 1.0, "a"), (41.7, 1.0, "a")]
-    tables.write_table(events, ("onset", "duration", "trial_type"), rows)
+    table_writer.write_table(events, ("onset", "duration", "trial_type"), rows)
     options = {"hrf_model": "spm + derivative", "high_pass": 0.03, "min_onset": -4.0, "oversampling": 7}
     make_design_matrix(
         events=events, bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
@@ -1058,7 +1059,7 @@ def test_design_follows_every_option(tmp_path, fitted):
     )  # fmt: skip
     table = pd.DataFrame(rows[1:], columns=["onset", "duration", "trial_type"])  # -6 s is before min_onset
     expected = make_first_level_design_matrix(np.arange(40) * 2.0, table, drift_model="cosine", **options)
-    columns, values = tables.read_columns(tmp_path / "d.tsv")
+    columns, values = cells.read_columns(tmp_path / "d.tsv")
     assert columns == list(expected)
     np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
 
@@ -1082,7 +1083,7 @@ def test_events_after_the_end_of_the_run(tmp_path, fitted, caplog):
 def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows, statistic):
     """Effect, variance, statistic, p and z of two runs whose columns stand in another order."""
     rng, mask = np.random.default_rng(5), np.ones((4, 4, 4), bool)
-    images.write_image(tmp_path / "mask.nii.gz", mask.astype(np.uint8), BASE)
+    image_writer.write_image(tmp_path / "mask.nii.gz", mask.astype(np.uint8), BASE)
     given = {"betas": [], "sigma2s": [], "ar1s": [], "designs": [], "fits": [], "design_jsons": []}
     labels, results, weights = [], [], []
     for run, columns in enumerate((["a", "b", "constant"], ["b", "extra", "a", "constant"])):
@@ -1092,8 +1093,8 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
         volume = np.zeros((len(design), 4, 4, 4), np.float32)
         volume[:, mask.T] = data
         nib.Nifti1Image(volume.T, BASE).to_filename(tmp_path / f"{run}.nii")
-        tables.write_table(tmp_path / f"{run}.tsv", columns, design.tolist())
-        tables.write_json(tmp_path / f"{run}_design.json", {})
+        table_writer.write_table(tmp_path / f"{run}.tsv", columns, design.tolist())
+        sidecars.write_json(tmp_path / f"{run}_design.json", {})
         maps = {name: tmp_path / f"{run}_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
         fit_glm(
             bold=tmp_path / f"{run}.nii", design=tmp_path / f"{run}.tsv", mask=tmp_path / "mask.nii.gz",
@@ -1113,10 +1114,8 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
         rsquared = np.empty(64)
         for value, fit in result.items():
             rsquared[label == value] = fit.r_square[:]
-        np.testing.assert_allclose(images.read_masked(maps["rsquared"], mask), rsquared, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(
-            images.read_masked(maps["ar1"], mask), label.astype(float), rtol=0, atol=1e-6
-        )
+        np.testing.assert_allclose(read_masked(maps["rsquared"], mask), rsquared, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(read_masked(maps["ar1"], mask), label.astype(float), rtol=0, atol=1e-6)
     out = {name: tmp_path / f"c_{name}.nii.gz" for name in MAPS}
     compute_contrast(
         **given, **out, mask=tmp_path / "mask.nii.gz", sidecar=tmp_path / "c.json",
@@ -1125,7 +1124,7 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = compute_fixed_effect_contrast(labels, results, weights, stat_type=statistic)
-    read = {name: images.read_masked(path, mask) for name, path in out.items()}
+    read = {name: read_masked(path, mask) for name, path in out.items()}
     np.testing.assert_allclose(np.squeeze(read["effect"]), np.squeeze(expected.effect), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(read["variance"], expected.variance, rtol=1e-5, atol=0)
     np.testing.assert_allclose(read["stat"], expected.stat(), rtol=1e-4, atol=1e-4)

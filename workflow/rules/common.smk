@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from firstlevel.io import events, given_fsl, headers, tables
+from firstlevel.io import event_sources, given_fsl, headers, table_writer
 from firstlevel.plan import checks, clock, isolation, kernels, model, places, preprocessed, provenance
 from firstlevel.plan import config as configs
 from firstlevel.plan import runs, schema, study, summary, unlike
@@ -235,7 +235,7 @@ def of_run(attribute):
 
 def events_of_run(wildcards):
     """Files that hold the events of a run: one, or one per condition; none where the model needs none."""
-    return [str(file) for file in stop_on_input_error(events.files, row(wildcards).events)]
+    return [str(file) for file in stop_on_input_error(event_sources.files, row(wildcards).events)]
 
 
 def event_rules(wildcards):
@@ -530,7 +530,7 @@ def summarise(tell=True):
     if tell:
         print(lines, file=sys.stderr)
     sidecars = {run.name: folder / f"{RUN}_desc-resampled_bold.json".format(**run.wildcards) for run in RUNS}
-    tables.write_table(
+    table_writer.write_table(
         folder / provenance.NAME,
         provenance.COLUMNS,
         provenance.rows(RUNS, sidecars, FOLDERS, CONFIG_FILES, LEFT_OUT),

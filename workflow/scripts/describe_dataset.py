@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from firstlevel import stage
-from firstlevel.io import derivative, tables
+from firstlevel.io import derivative, sidecars
 
 
 def describe_dataset(
@@ -16,7 +16,7 @@ def describe_dataset(
     runs_kept: bool,
 ) -> None:
     """Write dataset_description.json, and .bidsignore for files that validators are to pass over."""
-    tables.write_json(description, derivative.description(version, code_url))
+    sidecars.write_json(description, derivative.description(version, code_url))
     patterns = derivative.ignored(sessions, runs_kept)
     with stage.atomic(bidsignore) as temporary:
         temporary.write_text("".join(f"{pattern}\n" for pattern in patterns), encoding="utf-8")

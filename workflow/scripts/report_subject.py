@@ -11,10 +11,10 @@ from typing import Any
 import yaml
 
 from firstlevel import stage
-from firstlevel.io import tables
+from firstlevel.io import sidecars
 from firstlevel.plan.runs import entities_in
 from firstlevel.quality import verdicts
-from firstlevel.reporting import methods, pages
+from firstlevel.reporting import methods, pages, references, run_facts
 from firstlevel.reporting.pages import Picture
 
 PACKAGES = ("nilearn", "numpy", "scipy", "nibabel", "numba", "pandas", "matplotlib")
@@ -115,13 +115,13 @@ def _task(
         "warnings": [row for row in quality if row["verdict"] == verdicts.LOOK],
         "n_unknown": sum(row["verdict"] == verdicts.UNKNOWN for row in quality),
         "left_out": [{**row, "run": _where({**row, "contrast": "n/a"})} for row in left_out],
-        "methods_text": methods.cited(text),
-        "references": [_reference(reference) for reference in methods.reference_list(text)],
+        "methods_text": references.cited(text),
+        "references": [_reference(reference) for reference in references.reference_list(text)],
     }
 
 
 def _contrast(files: dict[str, Path], start: str, label: str, title: str) -> dict[str, Any]:
-    sidecar = tables.read_json(files[f"{start}_statmap.json"])
+    sidecar = sidecars.read_json(files[f"{start}_statmap.json"])
     dof = sidecar["DegreesOfFreedom"]
     told = f"F({dof[0]}, {dof[1]})" if isinstance(dof, list) else f"t({dof})"
     table = files[f"{start}_clusters.tsv"]
@@ -186,9 +186,9 @@ def _coverage(sidecar: dict[str, Any]) -> str:
 
 
 def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
-    moved = tables.read_json(files[f"{name}_desc-resampled_bold.json"])
-    design = tables.read_json(files[f"{name}_design.json"])
-    fit = tables.read_json(files[f"{name}_glm.json"])
+    moved = sidecars.read_json(files[f"{name}_desc-resampled_bold.json"])
+    design = sidecars.read_json(files[f"{name}_design.json"])
+    fit = sidecars.read_json(files[f"{name}_glm.json"])
     roles = Counter(column["role"] for column in design["Columns"])
     inputs = moved["Inputs"]
     listed = "".join(f"{file['sha256']}\n" for file in inputs)
@@ -201,7 +201,7 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
         "dof": fit["DegreesOfFreedom"],
         "n_voxels": f"{fit['NumberOfVoxels']:,}",
         "warnings": design.get("Warnings", []),
-        "facts": methods.Run(
+        "facts": run_facts.Run(
             n_scans=fit["NumberOfVolumes"],
             repetition_time=design["RepetitionTime"],
             n_motion=roles["motion"],
@@ -214,7 +214,7 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
             has_events=roles["condition"] > 0,
             n_drift=roles["drift"],
             n_cosines=sum(
-                column["role"] == "confound" and methods.is_cosine(column["name"])
+                column["role"] == "confound" and run_facts.is_cosine(column["name"])
                 for column in design["Columns"]
             ),
             n_copied=moved.get("VolumesCopied"),
