@@ -25,11 +25,11 @@ from scipy.spatial.transform import Rotation
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
 from firstlevel.image import resampling
-from firstlevel.io import images
-from firstlevel.io.tables import Event
+from firstlevel.io import masked
+from firstlevel.io.event_table import Event
 
 N_SCANS, N_VOXELS, SHAPE = 390, 48_000, (64, 64, 32)
-BLOCK = images.BLOCK_BYTES // (4 * N_SCANS)
+BLOCK = masked.BLOCK_BYTES // (4 * N_SCANS)
 
 
 def seconds(function: Callable[[], object]) -> float:

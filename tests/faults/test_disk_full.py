@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from harness import MAPS, Running, different, leftovers, problem, raw_copy
 
-from firstlevel.io import images
+from firstlevel.io import grids, image_writer, series_writer
 
 
 @contextmanager
@@ -27,17 +27,17 @@ def test_image_that_does_not_fit_leaves_the_old_one(tmp_path):
     """The error is the system's own, the file under the final name the one before."""
     path, rng = tmp_path / "disk" / "map.nii.gz", np.random.default_rng(0)
     with small_disk(path.parent, 128):
-        images.write_image(path, np.zeros((8, 8, 8), np.float32), np.eye(4))
+        image_writer.write_image(path, np.zeros((8, 8, 8), np.float32), np.eye(4))
         before = path.read_bytes()
         with pytest.raises(OSError, match="No space left on device"):
-            images.write_image(path, rng.standard_normal((64, 64, 32)), np.eye(4))
+            image_writer.write_image(path, rng.standard_normal((64, 64, 32)), np.eye(4))
         assert path.read_bytes() == before
         assert problem(path) is None
         assert list(path.parent.iterdir()) == [path]
         writer = path.with_name("run.nii")
         with (
             pytest.raises(OSError, match="No space left on device"),
-            images.SeriesWriter(writer, images.Grid((32, 32, 16), np.eye(4)), 4, 2.0) as series,
+            series_writer.SeriesWriter(writer, grids.Grid((32, 32, 16), np.eye(4)), 4, 2.0) as series,
         ):
             for scan in range(4):
                 series.write(scan, np.ones((16, 32, 32), np.float32))

@@ -26,7 +26,7 @@ from harness import (
 from studies import Study, merged
 
 from firstlevel import stage
-from firstlevel.io import images
+from firstlevel.io import image_writer
 
 KINDS = {
     "maps": MAPS,
@@ -111,8 +111,8 @@ def test_runs_killed_at_random_moments_end_in_the_same_bytes(
 def test_half_files_are_seen(tmp_path):
     """Of each kind of file less than half is a problem, the whole is none."""
     volume = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    images.write_image(tmp_path / "a.nii.gz", volume, np.eye(4))
-    images.write_image(tmp_path / "b.nii", volume, np.eye(4))
+    image_writer.write_image(tmp_path / "a.nii.gz", volume, np.eye(4))
+    image_writer.write_image(tmp_path / "b.nii", volume, np.eye(4))
     (tmp_path / "c.json").write_text('{"a": 1}\n')
     (tmp_path / "d.tsv").write_text("a\tb\n1\t2\n")
     (tmp_path / "e.html").write_text("<html></html>\n")

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import yaml
 from catalogue import config, onsets, volume
-from small_study import ROOT, analyse, contents, make
-from studies import Study
+from small_study import analyse, contents, make
+from studies import ROOT, Study
 
 SUFFIXES = (".tsv", ".nii", ".img", ".hdr")
 

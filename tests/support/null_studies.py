@@ -12,7 +12,7 @@ import scipy.signal
 from firstlevel.glm import contrasts
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
-from firstlevel.io.tables import Event
+from firstlevel.io.event_table import Event
 
 OPTIONS = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
 CONDITIONS = ("faces", "scrambled")

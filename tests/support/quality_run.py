@@ -11,7 +11,7 @@ import pytest
 from checked_configs import SCHEMA, keys
 from nilearn.glm.first_level import make_first_level_design_matrix
 
-from firstlevel.io import images, tables
+from firstlevel.io import image_writer, table_writer
 from fit_glm import fit_glm
 from judge_quality import judge_quality
 from measure_quality import measure_quality
@@ -90,9 +90,9 @@ def make_run(folder, rho=0.0, model="ols", noise=1.0, design=None, censored=()):
         data[scan] += rho * data[scan - 1]
     values = 800 + 8 * noise * data
     values[:, 5] = 700  # a voxel that never changes
-    images.write_masked(run.file("bold.nii"), values.astype(np.float32), inside, AFFINE)
-    images.write_image(run.file("mask.nii.gz"), inside.astype(np.uint8), AFFINE)
-    images.write_image(run.file("fov.nii.gz"), np.ones(SHAPE, np.uint8), AFFINE)
+    image_writer.write_masked(run.file("bold.nii"), values.astype(np.float32), inside, AFFINE)
+    image_writer.write_image(run.file("mask.nii.gz"), inside.astype(np.uint8), AFFINE)
+    image_writer.write_image(run.file("fov.nii.gz"), np.ones(SHAPE, np.uint8), AFFINE)
     wobble = 0.05 * np.sin(np.arange(3 * N).reshape(N, 3))
     moved = {"translation_mm": wobble.tolist(), "rotation_deg": wobble.tolist()}
     run.file("bold.json").write_text(json.dumps(moved | {"voxels_outside_fov": [0] * N}))
@@ -101,7 +101,7 @@ def make_run(folder, rho=0.0, model="ols", noise=1.0, design=None, censored=()):
     write_contrasts(run, ("r", "ab", "true", "true", "n/a"))
     combined = {"Coverage": "any", "VoxelsByNumberOfRuns": {"0": 0, "1": int(inside.sum())}}
     run.file("contrast.json").write_text(json.dumps(combined))
-    images.write_masked(run.file("z.nii.gz"), rng.normal(size=inside.sum()), inside, AFFINE)
+    image_writer.write_masked(run.file("z.nii.gz"), rng.normal(size=inside.sum()), inside, AFFINE)
     return run
 
 
@@ -111,13 +111,15 @@ def role(name):
 
 
 def write_design(run, design):
-    tables.write_table(run.file("design.tsv"), list(design.columns), design.to_numpy().tolist())
+    table_writer.write_table(run.file("design.tsv"), list(design.columns), design.to_numpy().tolist())
     columns = [{"name": name, "role": role(name)} for name in design.columns]
     run.file("design.json").write_text(json.dumps({"Columns": columns}))
 
 
 def write_contrasts(run, *rows):
-    tables.write_table(run.file("contrasts.tsv"), ("run", "contrast", "estimable", "used", "reason"), rows)
+    table_writer.write_table(
+        run.file("contrasts.tsv"), ("run", "contrast", "estimable", "used", "reason"), rows
+    )
 
 
 def fit(run, model, scaling="voxel"):

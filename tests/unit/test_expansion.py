@@ -14,7 +14,19 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from firstlevel.io import confounds, contents, events, given_designs, headers, images, spm_affines, tables
+from firstlevel.io import (
+    confounds,
+    contents,
+    event_rules,
+    event_sources,
+    events,
+    given_designs,
+    headers,
+    images,
+    series,
+    spm_affines,
+    tables,
+)
 from firstlevel.io import spm_conditions as conditions
 from firstlevel.plan import config, places, schema
 from firstlevel.plan.sources import table
@@ -111,11 +123,11 @@ def test_volume_of_a_folder_that_cannot_be_read_does_not_go_missing(tmp_path):
     (folder / "f2.nii").unlink()
     os.mkfifo(folder / "f2.nii")
     with pytest.raises(InputError, match="f2.nii"):
-        images.Series.of([folder]).grids()
+        series.Series.of([folder]).grids()
     (folder / "f2.nii").unlink()
     (folder / "f2.nii").symlink_to("nowhere")
     with pytest.raises(InputError, match="f2.nii"):
-        images.Series.of([folder]).grids()
+        series.Series.of([folder]).grids()
     with pytest.raises(InputError, match="link to nothing"):
         table.files("v", tmp_path, "runs.tsv")
 
@@ -136,7 +148,7 @@ def test_condition_of_a_folder_that_cannot_be_read_does_not_go_missing(tmp_path,
     here("ev/faces.txt", "1 2 1\n")
     os.mkfifo("ev/houses.txt") if odd == "pipe" else Path("ev/houses.txt").symlink_to("nowhere")
     with pytest.raises(InputError, match=r"houses\.txt"):
-        events.find(events.files("ev"), events.Rules())
+        events.find(event_sources.files("ev"), event_rules.Rules())
 
 
 def test_extension_of_a_header_is_read_no_further_than_headers_go(here):
@@ -167,9 +179,9 @@ def test_memory_that_a_header_asks_for_and_nobody_has_is_told(here, monkeypatch)
     def none_left(*_):
         raise MemoryError
 
-    monkeypatch.setattr(images, "_volume", none_left)
+    monkeypatch.setattr(images, "volume_at", none_left)
     with pytest.raises(InputError, match="more memory than there is"):
-        next(images.Series.of([path]).volumes())
+        next(series.Series.of([path]).volumes())
 
 
 @pytest.mark.parametrize("reader", [conditions.read_spm_conditions, spm_affines.read])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from firstlevel import texts
 from firstlevel.glm import expressions
-from firstlevel.io import tables
+from firstlevel.io import event_table, table_writer, tables
+from firstlevel.io.cells import read_columns
 from firstlevel.names import entities_in
 from firstlevel.plan.config import check_config
 from firstlevel.stage import InputError
@@ -36,7 +37,7 @@ cells = st.text(st.characters(exclude_characters="\t\r\n", exclude_categories=["
 def test_any_text_survives_a_table(tmp_path, data, columns):
     """Quotes, commas, controls, other scripts: what is written is read, each value in its column and line."""
     rows = data.draw(st.lists(st.lists(cells, min_size=len(columns), max_size=len(columns)), max_size=4))
-    tables.write_table(tmp_path / "t.tsv", columns, rows)
+    table_writer.write_table(tmp_path / "t.tsv", columns, rows)
     read = tables.read_rows(tmp_path / "t.tsv")
     assert [list(row.values.items()) for row in read] == [
         list(zip(columns, row, strict=True)) for row in rows
@@ -48,8 +49,8 @@ def test_any_text_survives_a_table(tmp_path, data, columns):
 @given(st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=2)))
 def test_any_number_survives_a_table(tmp_path, rows):
     """To the last bit, the smallest and the largest, and the sign of zero."""
-    tables.write_table(tmp_path / "t.tsv", ["a", "b"], rows)
-    read = tables.read_columns(tmp_path / "t.tsv", ["a", "b"])[1]
+    table_writer.write_table(tmp_path / "t.tsv", ["a", "b"], rows)
+    read = read_columns(tmp_path / "t.tsv", ["a", "b"])[1]
     assert [list(map(float.hex, row)) for row in read] == [list(map(float.hex, row)) for row in rows]
 
 
@@ -65,10 +66,10 @@ def test_a_number_is_what_other_readers_of_tables_take_for_one(tmp_path, text):
     except ValueError:
         expected = math.nan
     if math.isfinite(expected):
-        assert tables.read_columns(tmp_path / "t.tsv")[1] == [[expected]]
+        assert read_columns(tmp_path / "t.tsv")[1] == [[expected]]
     else:
         with pytest.raises(InputError, match=r"t\.tsv, row 2: a is"):
-            tables.read_columns(tmp_path / "t.tsv")
+            read_columns(tmp_path / "t.tsv")
 
 
 @quick
@@ -83,8 +84,8 @@ def test_a_number_is_what_other_readers_of_tables_take_for_one(tmp_path, text):
 )
 def test_any_events_survive_a_table(tmp_path, events):
     """Onset, duration and name of each event, in their order."""
-    tables.write_table(tmp_path / "e.tsv", tables.EVENT_COLUMNS, events)
-    read = tables.read_events(tmp_path / "e.tsv")
+    table_writer.write_table(tmp_path / "e.tsv", event_table.EVENT_COLUMNS, events)
+    read = event_table.read_events(tmp_path / "e.tsv")
     assert [(event.onset, event.duration, event.trial_type) for event in read] == events
 
 

@@ -7,7 +7,7 @@ import pytest
 from nilearn.masking import compute_multi_epi_mask
 from studies import SMALL, Study, merged
 
-from firstlevel.image import resampling
+from firstlevel.image import alignment
 
 RESAMPLED = 1e-3
 """Absolute, at values near 850: single-precision spline coefficients."""
@@ -62,7 +62,7 @@ def hardly_moved(trunk, number):
     return {
         scan
         for scan, image in enumerate(others, start=1)
-        if resampling.same_grid(image.shape[:3], image.affine, first.shape[:3], first.affine)
+        if alignment.same_grid(image.shape[:3], image.affine, first.shape[:3], first.affine)
     }
 
 

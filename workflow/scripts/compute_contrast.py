@@ -11,12 +11,12 @@ from typing import Any, Literal
 import numpy as np
 
 from firstlevel import stage, texts
+from firstlevel.arrays import FloatArray
 from firstlevel.glm import contrasts, dependence, expressions
 from firstlevel.glm import fit as glm
 from firstlevel.glm.contrasts import RunFit
-from firstlevel.glm.fit import FloatArray
-from firstlevel.io import images, tables
-from firstlevel.io.images import Grid
+from firstlevel.io import cells, image_writer, masked, sidecars
+from firstlevel.io.grids import Grid
 from firstlevel.stage import InputError
 
 APPROXIMATE_UNIT = "standard deviations of the noise, averaged over runs; not percent signal change"
@@ -98,16 +98,16 @@ def compute_contrast(
         for path in (effect, variance, stat, p, z, n_runs):
             with stage.atomic(path):
                 pass
-        tables.write_json(sidecar, content | {"DegreesOfFreedom": None, "Runs": []})
+        sidecars.write_json(sidecar, content | {"DegreesOfFreedom": None, "Runs": []})
         return
-    inside, grid = images.read_mask(mask), Grid.of(mask)
+    inside, grid = masked.read_mask(mask), Grid.of(mask)
     runs, vectors, used = [], [], []
     for design, reason, beta, sigma2, ar1, fit in zip(
         saved, reasons, betas, sigma2s, ar1s, fits, strict=True
     ):
         if reason:
             continue
-        maps = [images.read_masked(path, inside) for path in (beta, sigma2, ar1)]
+        maps = [masked.read_masked(path, inside) for path in (beta, sigma2, ar1)]
         estimates = glm.Estimates(beta=maps[0], sigma2=maps[1], ar1=maps[2], rsquared=np.empty(0))
         runs.append(RunFit(design.model, estimates))
         vectors.append(_vectors(design, rows))
@@ -128,10 +128,10 @@ def compute_contrast(
     effects = result.effect[0] if len(rows) == 1 else result.effect
     variances = result.variance[0] if result.variance.shape[:-1] == (1,) else result.variance
     for path, values in ((effect, effects), (variance, variances), (stat, result.stat), (z, result.z)):
-        images.write_masked(path, values, inside, grid.affine)
+        image_writer.write_masked(path, values, inside, grid.affine)
     # single precision ends at 1e-45, where p of a strong effect has not; outside of the mask nothing is found
-    images.write_masked(p, result.p, inside, grid.affine, np.float64, outside=1.0)
-    images.write_masked(n_runs, result.n_runs.astype(np.uint8), inside, grid.affine, np.uint8)
+    image_writer.write_masked(p, result.p, inside, grid.affine, np.float64, outside=1.0)
+    image_writer.write_masked(n_runs, result.n_runs.astype(np.uint8), inside, grid.affine, np.uint8)
     counts = np.bincount(result.n_runs, minlength=len(runs) + 1)
     dof = sum(run.design.dof for run in runs)
     content |= {
@@ -139,7 +139,7 @@ def compute_contrast(
         "EffectUnit": _effect_unit(
             statistic,
             f_test,
-            tables.read_json(fits[0])["SignalScaling"],
+            sidecars.read_json(fits[0])["SignalScaling"],
             [
                 "DesignSource" in design.sidecar
                 for design, reason in zip(saved, reasons, strict=True)
@@ -151,7 +151,7 @@ def compute_contrast(
         "VoxelsByNumberOfRuns": {str(n): int(count) for n, count in enumerate(counts)},
         "Runs": used,
     }
-    tables.write_json(sidecar, content)
+    sidecars.write_json(sidecar, content)
     if fewer := int(counts[:-1].sum()):
         logging.warning(
             "%d of %d voxels are not in all %d runs: %s",
@@ -230,9 +230,9 @@ def _check_delays(designs: list[Design], rows: list[str], label: str) -> None:
 
 
 def _read_design(path: Path, sidecar: Path) -> Design:
-    columns, values = tables.read_columns(path)
+    columns, values = cells.read_columns(path)
     return Design(
-        path, columns, glm.Design.of(np.asarray(values, dtype=np.float64)), tables.read_json(sidecar)
+        path, columns, glm.Design.of(np.asarray(values, dtype=np.float64)), sidecars.read_json(sidecar)
     )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from firstlevel import stage
 from firstlevel.inference import thresholds as inference
-from firstlevel.io import images, tables
-from firstlevel.io.images import Grid
+from firstlevel.io import image_writer, masked, table_writer
+from firstlevel.io.grids import Grid
 from firstlevel.stage import InputError
 
 METHODS: tuple[inference.Method, ...] = ("uncorrected", "fdr", "bonferroni")
@@ -55,7 +55,7 @@ def compute_inference(
     are in one cluster that share faces (`connectivity` 6), edges (18) or corners (26). A voxel of the mask
     without data is no test.
     """
-    inside, grid = images.read_mask(mask), Grid.of(mask)
+    inside, grid = masked.read_mask(mask), Grid.of(mask)
     if not inside.any():
         raise InputError(
             mask,
@@ -65,7 +65,7 @@ def compute_inference(
         )
     values = np.zeros(inside.shape)
     values.T[inside.T] = np.nan_to_num(
-        images.read_masked(z, inside), nan=0.0, posinf=LARGEST, neginf=-LARGEST
+        masked.read_masked(z, inside), nan=0.0, posinf=LARGEST, neginf=-LARGEST
     )
     tests = inference.tested(values, inside)
     n_tests = int(np.count_nonzero(tests))
@@ -77,16 +77,16 @@ def compute_inference(
         passed[method], levels[method] = inference.thresholded(
             values, tests, method, level, two_sided, cluster_extent, connectivity
         )
-        images.write_image(path, passed[method].astype(np.float32), grid.affine)
+        image_writer.write_image(path, passed[method].astype(np.float32), grid.affine)
         bound = levels[method] if np.isfinite(levels[method]) else "n/a"
         counts = (np.count_nonzero(passed[method]), inference.n_clusters(passed[method], connectivity))
         rows.append((method, level, _text(two_sided), bound, cluster_extent, connectivity, n_tests, *counts))
-    tables.write_table(thresholds, COLUMNS, rows)
+    table_writer.write_table(thresholds, COLUMNS, rows)
 
     proportion = inference.true_discovery_proportion(
         values, tests, true_discovery_threshold, alpha, two_sided, connectivity
     )
-    images.write_image(tdp, proportion.astype(np.float32), grid.affine)
+    image_writer.write_image(tdp, proportion.astype(np.float32), grid.affine)
     threshold = levels["uncorrected"]
     own = inference.true_discovery_proportion(values, tests, [threshold], alpha, two_sided, connectivity)
     voxel_mm3 = abs(float(np.linalg.det(grid.affine[:3, :3])))
@@ -102,7 +102,7 @@ def compute_inference(
         survives = [_text(passed[method][peak.voxel] != 0) for method in METHODS[1:]]
         place = [round(mm, 3) + 0.0 for mm in peak.mm]  # + 0.0: no minus zero
         lines.append([peak.cluster_id, *place, np.float32(peak.z), *size, *survives, *truth])
-    tables.write_table(clusters, CLUSTER_COLUMNS, lines)
+    table_writer.write_table(clusters, CLUSTER_COLUMNS, lines)
     found = ", ".join(f"{row[-2]} voxels in {row[-1]} clusters ({row[0]} {row[1]:g})" for row in rows)
     count = sum(line[-1] != "n/a" for line in lines)
     certain = sum(int(str(line[-2])) for line in lines if line[-2] != "n/a")

@@ -12,9 +12,9 @@ import nibabel as nib
 import numpy as np
 
 from firstlevel import stage, texts
-from firstlevel.image import masks, resampling
-from firstlevel.io import headers, images, tables
-from firstlevel.io.images import Grid
+from firstlevel.image import alignment, masks
+from firstlevel.io import headers, image_writer, images, masked, sidecars
+from firstlevel.io.grids import Grid
 from firstlevel.stage import InputError
 
 RUNS_THRESHOLD = 0.5
@@ -54,7 +54,7 @@ def compute_mask(
         inside = _epi_mask(means)
     left_out = np.zeros_like(inside)
     if fields_of_view:
-        covered = [images.read_mask(path) for path in fields_of_view]
+        covered = [masked.read_mask(path) for path in fields_of_view]
         left_out = inside & ~(np.any(covered, axis=0) if coverage == "any" else np.all(covered, axis=0))
     found = inside.any()
     inside &= ~left_out
@@ -69,7 +69,7 @@ def compute_mask(
             if given
             else "look at the mean image, or set the config key mask to a mask of your own",
         )
-    images.write_image(mask, inside.astype(np.uint8), grid.affine)
+    image_writer.write_image(mask, inside.astype(np.uint8), grid.affine)
     content = {
         "Source": "given" if given else "epi",
         "Masks": [
@@ -83,7 +83,7 @@ def compute_mask(
         "FieldOfView": "masked" if fields_of_view else "zeros",
         "VoxelsLeftOutForFieldOfView": int(left_out.sum()),
     }
-    tables.write_json(sidecar, content)
+    sidecars.write_json(sidecar, content)
     logging.info("%d voxels of %d in the mask", int(inside.sum()), inside.size)
     if fields_of_view:
         runs = "no run covers" if coverage == "any" else "not every run covers"
@@ -128,7 +128,7 @@ def _on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> np.nd
     if _is_on(own_mask, grid):
         return given.inside
     logging.info("%s lies on another grid and is resampled by nearest neighbour", own_mask.name)
-    mapping = resampling.voxel_map(own.affine, grid.affine)
+    mapping = alignment.voxel_map(own.affine, grid.affine)
     moved, overlaps = masks.nearest(given.inside, mapping, grid.shape)
     if not overlaps:
         raise InputError(
@@ -142,7 +142,7 @@ def _on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> np.nd
 
 def _is_on(own_mask: Path, grid: Grid) -> bool:
     own = Grid.of(own_mask)
-    return resampling.same_grid(own.shape, own.affine, grid.shape, grid.affine)
+    return alignment.same_grid(own.shape, own.affine, grid.shape, grid.affine)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from firstlevel import stage
-from firstlevel.io import images
-from firstlevel.io.images import Grid, Series
+from firstlevel.io import image_writer
+from firstlevel.io.grids import Grid
+from firstlevel.io.series import Series
 
 
 def compute_mean_image(*, bold: list[Path], mean: Path) -> None:
@@ -20,7 +21,7 @@ def compute_mean_image(*, bold: list[Path], mean: Path) -> None:
             over_time += volume
         total += over_time / series.n_scans
         logging.info("%s: %d volumes", path.name, series.n_scans)
-    images.write_image(mean, (total / len(bold)).astype(np.float32).T, Grid.of(bold[0]).affine)
+    image_writer.write_image(mean, (total / len(bold)).astype(np.float32).T, Grid.of(bold[0]).affine)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import stage
-from firstlevel.io import derivative, tables
+from firstlevel.io import derivative
 
 
 def describe_dataset(
@@ -19,8 +19,8 @@ def describe_dataset(
     content: dict[str, Any],
 ) -> None:
     """Write the dataset's description, the model (`content`), and .bidsignore for what validators skip."""
-    tables.write_json(model, content)
-    tables.write_json(description, derivative.description(version, code_url))
+    sidecars.write_json(model, content)
+    sidecars.write_json(description, derivative.description(version, code_url))
     patterns = derivative.ignored(sessions, runs_kept)
     with stage.atomic(bidsignore) as temporary:
         temporary.write_text("".join(f"{pattern}\n" for pattern in patterns), encoding="utf-8")

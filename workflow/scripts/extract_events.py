@@ -14,10 +14,12 @@ from typing import Any, Literal
 
 from firstlevel import stage
 from firstlevel.glm import regressors
+from firstlevel.io import cells, event_table, sidecars, spelling, table_writer, tables
 from firstlevel.io import events as rules_of_events
-from firstlevel.io import tables
-from firstlevel.io.events import Found, Modulator, Rules
-from firstlevel.io.tables import Event
+from firstlevel.io.event_rules import Rules
+from firstlevel.io.event_table import Event
+from firstlevel.io.events import Found
+from firstlevel.io.modulators import Modulator
 from firstlevel.stage import InputError
 from firstlevel.texts import suggestion
 
@@ -70,9 +72,12 @@ def extract_events(
         logging.info("%s: not used, though they look like modulators: %s", path, ", ".join(unused))
     _warn_of_sums(path, rows)
     rows.sort(key=lambda row: (row.onset, row.trial_type))
-    columns = [*tables.EVENT_COLUMNS, *([MODULATION] if any(r.modulation is not None for r in rows) else [])]
+    columns = [
+        *event_table.EVENT_COLUMNS,
+        *([MODULATION] if any(r.modulation is not None for r in rows) else []),
+    ]
     names = _columns(found)
-    tables.write_table(
+    table_writer.write_table(
         events,
         [*columns, *names.values()],
         [
@@ -93,7 +98,7 @@ def extract_events(
                 ]
                 for condition, own in found.modulators.items()
             }
-        tables.write_json(sidecar, content)
+        sidecars.write_json(sidecar, content)
     for name in sorted({row.trial_type for row in rows}):
         logging.info("%s: %d events", name, sum(row.trial_type == name for row in rows))
 
@@ -104,7 +109,7 @@ def _all(found: Found) -> list[Modulator]:
 
 def _columns(found: Found) -> dict[str, str]:
     """Columns of modulators by their name in the source; those that the table has anyway bear another."""
-    taken = (*tables.EVENT_COLUMNS, MODULATION)
+    taken = (*event_table.EVENT_COLUMNS, MODULATION)
     return {how.column: f"{how.column}_value" if how.column in taken else how.column for how in _all(found)}
 
 
@@ -123,11 +128,11 @@ def _check_names(source: Path, found: Found, rules: Rules) -> None:
                 remedy="rename the trial type, or give the condition another name in study.conditions",
                 row=found.present[reserved],
             )
-        if alike := tables.spelled_alike(found.present):
-            raise tables.two_spellings(source, found.present[alike[0]], alike[0], repr(alike[1]))
+        if alike := spelling.spelled_alike(found.present):
+            raise spelling.two_spellings(source, found.present[alike[0]], alike[0], repr(alike[1]))
     for name in found.not_listed:
         for other in sorted(listed or ()):
-            if tables.spelled_alike([other, name]):
+            if spelling.spelled_alike([other, name]):
                 logging.warning(
                     "%s, row %d: %r differs from %r, which study.conditions lists, in case or blanks only",
                     *(source, found.present[name], name, other),
@@ -167,16 +172,16 @@ def _event(
     condition = trial_type
     if rules.conditions is not None:
         condition = next(name for name, own in rules.conditions.items() if trial_type in own)
-    onset = tables.number(source, row, "onset") * scan
+    onset = cells.number(source, row, "onset") * scan
     seconds = event_duration
     if seconds is None:
         seconds = _duration(source, row, found, trial_type) * scan
     height = None
-    if MODULATION in row.values and not tables.is_missing(row.values[MODULATION]):
-        height = tables.number(source, row, MODULATION)
+    if MODULATION in row.values and not cells.is_missing(row.values[MODULATION]):
+        height = cells.number(source, row, MODULATION)
     own = found.modulators.get(condition, {})
     values = {
-        how.column: tables.number_or_nan(source, row, how.column) if how.column in row.values else math.nan
+        how.column: cells.number_or_nan(source, row, how.column) if how.column in row.values else math.nan
         for how in own.values()
     }
     return Event(
@@ -197,7 +202,7 @@ def _duration(source: Path, row: tables.Row, found: Found, trial_type: str) -> f
             expected="study.event_duration in seconds, or a column duration",
             remedy="set it in the config",
         )
-    if tables.is_missing(row.values["duration"]):
+    if cells.is_missing(row.values["duration"]):
         raise InputError(
             source,
             f"duration is {row.values['duration']!r}, of an event of {trial_type!r}",
@@ -205,7 +210,7 @@ def _duration(source: Path, row: tables.Row, found: Found, trial_type: str) -> f
             remedy="set study.event_duration, or list the trial types of the model in study.conditions",
             row=row.number,
         )
-    seconds = tables.number(source, row, "duration")
+    seconds = cells.number(source, row, "duration")
     if seconds < 0:
         raise InputError(
             source,

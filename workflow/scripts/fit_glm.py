@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel import stage
+from firstlevel.arrays import Float32Array, FloatArray
 from firstlevel.glm import fit as glm
 from firstlevel.glm import noise
 from firstlevel.glm.sums import sums_over_time
-from firstlevel.io import images, tables
-from firstlevel.io.images import Grid, Series
+from firstlevel.io import cells, image_writer, images, masked, sidecars
+from firstlevel.io.grids import Grid
+from firstlevel.io.series import Series
 from firstlevel.stage import InputError
 
 Scaling = Literal["voxel", "grand_mean", "spm_global", "none"]
@@ -47,7 +49,7 @@ def fit_glm(
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
     """
-    columns, rows = tables.read_columns(design)
+    columns, rows = cells.read_columns(design)
     matrix = np.asarray(rows, dtype=np.float64)
     model = glm.Design.of(matrix)
     _check_steps(design_json, noise_model)
@@ -58,7 +60,7 @@ def fit_glm(
             expected="more scans than regressors",
             remedy="use a simpler HRF model, a lower high_pass, or fewer confounds",
         )
-    inside, grid = images.read_mask(mask), Grid.of(mask)
+    inside, grid = masked.read_mask(mask), Grid.of(mask)
     _check_shape(bold, matrix, inside, design, mask)
     n_voxels = int(inside.sum())
     maps = glm.Estimates(
@@ -69,11 +71,11 @@ def fit_glm(
     )
     covered = np.ones(n_voxels, dtype=bool)
     if field_of_view:
-        covered = images.read_mask(field_of_view).T[inside.T]
+        covered = masked.read_mask(field_of_view).T[inside.T]
     basis = model.factors.basis
     run = noise.prepare(noise_model, basis, lambda: _autocorrelation(bold, inside, covered, basis))
     total, n_had, n_constant, centred = 0.0, 0, 0, np.zeros(0, dtype=bool)
-    for voxels, raw in images.blocks(bold, inside):
+    for voxels, raw in masked.blocks(bold, inside):
         block = raw.astype(np.float64)
         scaled = glm.percent_signal_change(block) if signal_scaling == "voxel" else block
         fitted = glm.fit(scaled, model, noise_model, run)
@@ -115,7 +117,7 @@ def fit_glm(
         (ar1, maps.ar1),
         (rsquared, maps.rsquared),
     ):
-        images.write_masked(path, values, inside, grid.affine)
+        image_writer.write_masked(path, values, inside, grid.affine)
     content: dict[str, Any] = {
         "Columns": columns,
         "DegreesOfFreedom": model.dof,
@@ -130,10 +132,10 @@ def fit_glm(
     }
     if grand_mean is not None:
         content["GrandMean"] = grand_mean
-    tables.write_json(sidecar, content)
+    sidecars.write_json(sidecar, content)
 
 
-def _check_shape(bold: Path, matrix: glm.FloatArray, inside: np.ndarray, design: Path, mask: Path) -> None:
+def _check_shape(bold: Path, matrix: FloatArray, inside: np.ndarray, design: Path, mask: Path) -> None:
     n_scans = images.n_volumes(images.load(bold))
     if n_scans != len(matrix):
         raise InputError(
@@ -152,11 +154,11 @@ def _check_shape(bold: Path, matrix: glm.FloatArray, inside: np.ndarray, design:
 
 
 def _autocorrelation(
-    bold: Path, inside: np.ndarray, covered: npt.NDArray[np.bool_], basis: glm.FloatArray
+    bold: Path, inside: np.ndarray, covered: npt.NDArray[np.bool_], basis: FloatArray
 ) -> float:
     """Mean over the voxels that the run has of the lag-1 autocorrelation of their residuals."""
     total, count = 0.0, 0
-    for voxels, raw in images.blocks(bold, inside):
+    for voxels, raw in masked.blocks(bold, inside):
         has = covered[voxels] & ~_is_constant(raw)
         observed = noise.observed_autocorrelation(sums_over_time(basis, raw[:, has].astype(np.float64)))
         total, count = total + float(observed.sum()), count + observed.size
@@ -165,7 +167,7 @@ def _autocorrelation(
 
 def _check_steps(design_json: Path, noise_model: str) -> None:
     """AR(1) noise takes one step between any two scans."""
-    if noise.MODELS[noise_model].whitens and not tables.read_json(design_json).get("EqualSteps", True):
+    if noise.MODELS[noise_model].whitens and not sidecars.read_json(design_json).get("EqualSteps", True):
         raise InputError(
             design_json,
             f"the scans come at unequal steps, and the noise model {noise_model} takes equal ones",
@@ -174,14 +176,14 @@ def _check_steps(design_json: Path, noise_model: str) -> None:
         )
 
 
-def _is_constant(block: images.Float32Array) -> npt.NDArray[np.bool_]:
+def _is_constant(block: Float32Array) -> npt.NDArray[np.bool_]:
     """Voxels of a block (n, v) that never change; three scans rule most of them out."""
     alike: npt.NDArray[np.bool_] = (block[0] == block[-1]) & (block[0] == block[len(block) // 2])
     alike[alike] = np.ptp(block[:, alike], axis=0) == 0
     return alike
 
 
-def _is_centred(block: glm.FloatArray, least: float) -> npt.NDArray[np.bool_]:
+def _is_centred(block: FloatArray, least: float) -> npt.NDArray[np.bool_]:
     """Voxels of a block (n, v) whose mean is below their deviation over time, or below `least`."""
     mean = block.mean(axis=0)
     below: npt.NDArray[np.bool_] = mean < np.maximum(block.std(axis=0), least)

@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from firstlevel import stage
+from firstlevel.arrays import FloatArray
 from firstlevel.glm import expressions
 from firstlevel.glm import fit as glm
-from firstlevel.glm.fit import FloatArray
-from firstlevel.io import images, tables
-from firstlevel.quality import measures as quality
-from firstlevel.quality import verdicts
+from firstlevel.io import cells, masked, sidecars, table_writer, tables
+from firstlevel.quality import collinearity, contrast_verdicts, run_verdicts, temporal, verdicts, z_spread
 
 INFLATED = ("condition", "derivative", "confound", "motion", "given")
 """Roles of the columns that have a variance inflation factor: not drift, constant and censored scans."""
@@ -63,27 +62,27 @@ def judge_quality(
             "DvarsSpikes": spikes,
             "LargestDvarsScore": score,
         }
-        judged += verdicts.of_run(run, tables.read_json(found), n_above, of_runs[run], limits)
+        judged += run_verdicts.of_run(run, sidecars.read_json(found), n_above, of_runs[run], limits)
         judged += [
-            verdicts.of_contrast_in_run(
+            contrast_verdicts.of_contrast_in_run(
                 run, values["contrast"], values["estimable"] == "true", values["reason"]
             )
             for values in of_this
         ]
     judged += of_efficiencies({run: of_runs[run]["Efficiency"] for run in runs}, limits["efficiency"])
-    inside = images.read_mask(mask)
+    inside = masked.read_mask(mask)
     of_contrasts: dict[str, Any] = {}
     for label, path, contrast_json in zip(rows, zs, contrast_jsons, strict=True):
-        centre = quality.centre_and_width(images.read_masked(path, inside))
+        centre = z_spread.centre_and_width(masked.read_masked(path, inside))
         median, width = centre or (None, None)
         of_contrasts[label] = {"Median": median, "Width": width}
-        judged.append(verdicts.of_contrast(label, centre, limits))
-        combined = tables.read_json(contrast_json)
+        judged.append(contrast_verdicts.of_contrast(label, centre, limits))
+        combined = sidecars.read_json(contrast_json)
         by_runs, coverage = combined["VoxelsByNumberOfRuns"], combined["Coverage"]
-        judged.append(verdicts.of_coverage(label, by_runs, coverage, limits["missing"]))
+        judged.append(contrast_verdicts.of_coverage(label, by_runs, coverage, limits["missing"]))
     counts = {word: sum(verdict.verdict == word for verdict in judged) for word in verdicts.WORDS}
-    tables.write_table(table, verdicts.COLUMNS, judged)
-    tables.write_json(
+    table_writer.write_table(table, verdicts.COLUMNS, judged)
+    sidecars.write_json(
         sidecar,
         {
             "Runs": of_runs,
@@ -107,7 +106,7 @@ def of_efficiencies(efficiencies: dict[str, dict[str, float | None]], limit: flo
             others = [value for other, of in efficiencies.items() if other != run and (value := of[label])]
             if own is not None and others:
                 share = own / float(np.median(others))
-                judged.append(verdicts.of_efficiency(run, label, share, limit))
+                judged.append(contrast_verdicts.of_efficiency(run, label, share, limit))
     return judged
 
 
@@ -122,13 +121,13 @@ def _spikes(
     timeseries: Path, design: Path, design_json: Path, limit: float
 ) -> tuple[list[int], float | None]:
     """Volumes, counted from 0, whose DVARS is beyond the limit, and the largest score; None of none."""
-    columns, values = tables.read_columns(design)
-    roles = {column["name"]: column["role"] for column in tables.read_json(design_json)["Columns"]}
+    columns, values = cells.read_columns(design)
+    roles = {column["name"]: column["role"] for column in sidecars.read_json(design_json)["Columns"]}
     censors = [k for k, name in enumerate(columns) if roles[name] == "censor"]
     kept = np.array([not any(row[k] for k in censors) for row in values], dtype=bool)
     said = [row.values["dvars"] for row in tables.read_rows(timeseries)]
     dvars = np.array([math.nan if value in tables.MISSING else float(value) for value in said])
-    *_, scores = quality.dvars_scores(dvars, kept)
+    *_, scores = temporal.dvars_scores(dvars, kept)
     known = scores[np.isfinite(scores)]
     spikes = [int(scan) for scan in np.flatnonzero(np.nan_to_num(scores, nan=-np.inf) > limit)]
     return spikes, float(known.max()) if known.size else None
@@ -141,9 +140,9 @@ def _of_design(
 
     Of interest are the conditions, and of a given design the columns that a contrast of `rows` names.
     """
-    columns, values = tables.read_columns(design)
+    columns, values = cells.read_columns(design)
     matrix: FloatArray = np.asarray(values, dtype=np.float64)
-    roles = {column["name"]: column["role"] for column in tables.read_json(design_json)["Columns"]}
+    roles = {column["name"]: column["role"] for column in sidecars.read_json(design_json)["Columns"]}
     named = {
         name for row in rows.values() for name in expressions.names([row] if isinstance(row, str) else row)
     }
@@ -152,9 +151,9 @@ def _of_design(
         for k, name in enumerate(columns)
         if roles[name] == "condition" or (roles[name] == "given" and name in named)
     ]
-    pair = quality.largest_correlation(matrix, of_interest)
+    pair = collinearity.largest_correlation(matrix, of_interest)
     inflation = {
-        name: quality.variance_inflation(matrix, k)
+        name: collinearity.variance_inflation(matrix, k)
         for k, name in enumerate(columns)
         if roles[name] in INFLATED
     }
@@ -162,7 +161,7 @@ def _of_design(
     model = glm.Design.of(matrix)
     covariance = model.covariance(0.0)
     efficiency = {
-        label: quality.efficiency(covariance, _weights(expression, columns))
+        label: collinearity.efficiency(covariance, _weights(expression, columns))
         for label, expression in estimable.items()
     }
     return {
@@ -170,7 +169,7 @@ def _of_design(
         "LargestVarianceInflation": worst and {"Value": _finite(inflation[worst]), "Regressor": worst},
         "VarianceInflation": {name: _finite(value) for name, value in inflation.items()},
         "ConditionNumber": _finite(model.factors.condition_number),
-        "ConditionNumberOfInterest": _finite(quality.condition_of_interest(matrix, of_interest)),
+        "ConditionNumberOfInterest": _finite(collinearity.condition_of_interest(matrix, of_interest)),
         "Efficiency": {label: efficiency.get(label) for label in rows},
     }
 

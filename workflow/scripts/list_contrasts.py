@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from firstlevel import names, stage
-from firstlevel.io import tables
+from firstlevel.io import table_writer
+from firstlevel.io.sidecars import read_json
 
 COLUMNS = ("run", "contrast", "estimable", "used", "reason")
 
@@ -15,7 +16,7 @@ def list_contrasts(*, sidecars: list[Path], table: Path, runs: list[str]) -> Non
     """
     rows = []
     for path in sidecars:
-        content = tables.read_json(path)
+        content = read_json(path)
         used = {run["fit"] for run in content["Runs"]}
         reasons = {run["fit"]: run["reason"] for run in content.get("RunsLeftOut", [])}
         for run in runs:
@@ -30,7 +31,7 @@ def list_contrasts(*, sidecars: list[Path], table: Path, runs: list[str]) -> Non
                     reasons.get(fit, "n/a"),
                 )
             )
-    tables.write_table(table, COLUMNS, rows)
+    table_writer.write_table(table, COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from firstlevel import stage
-from firstlevel.io import derivative, tables
+from firstlevel.io import derivative, table_writer
+from firstlevel.io.sidecars import read_json
 
 
 def list_maps(
@@ -28,10 +29,10 @@ def list_maps(
         subjects, tasks, contrasts, effects, variances, masks, sidecars, strict=True
     ):
         paths = [os.path.relpath(path, table.parent) for path in (effect, variance, mask)]
-        of_contrast = tables.read_json(sidecar)
+        of_contrast = read_json(sidecar)
         n_runs = [len(of_contrast.get(key, ())) for key in ("Runs", "RunsLeftOut")]
         rows.append((*labels, *paths, *n_runs))
-    tables.write_table(table, derivative.MAPS_COLUMNS, rows)
+    table_writer.write_table(table, derivative.MAPS_COLUMNS, rows)
 
 
 if __name__ == "__main__":

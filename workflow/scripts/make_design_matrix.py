@@ -13,14 +13,17 @@ from typing import Any, Literal
 import numpy as np
 
 from firstlevel import stage, texts
-from firstlevel.glm import dependence, design_checks, emptiness, nuisance, timing
+from firstlevel.arrays import FloatArray
+from firstlevel.glm import censoring, dependence, design_checks, emptiness, nuisance, timing
 from firstlevel.glm import design as designs
 from firstlevel.glm.sampling import steps
-from firstlevel.io import given_designs, images, repetition, tables
-from firstlevel.io.events import Modulator
+from firstlevel.glm.selection import Modulation, Selection, select
+from firstlevel.io import event_table, given_designs, header_time, repetition, table_writer
+from firstlevel.io.event_table import Event
 from firstlevel.io.given import CENSOR, Part
-from firstlevel.io.images import Series
-from firstlevel.io.tables import Event
+from firstlevel.io.modulators import Modulator
+from firstlevel.io.series import Series
+from firstlevel.io.sidecars import read_json, write_json
 from firstlevel.stage import InputError
 
 SAID = {
@@ -77,7 +80,7 @@ def make_design_matrix(
     n_scans = n_scans or series.n_scans
     series.check_length(n_scans)
     fields = repetition.read_fields(sidecars or ())
-    header = images.header_time(series.files[0])
+    header = header_time.read(series.files[0])
     volumes = repetition.volume_times(
         series.files[0], n_scans, header, fields, repetition_time, repetition_time_decides
     )
@@ -89,7 +92,7 @@ def make_design_matrix(
     scans.tell(series.files[0])
     modulators = _modulators(events_json)
     columns = dict.fromkeys(how.column for own in modulators.values() for how in own.values())
-    rows = tables.read_events(events, list(columns), needed=False)
+    rows = event_table.read_events(events, list(columns), needed=False)
     warnings = [
         *scans.warnings,
         *(design_checks.check_onsets(events, rows, n_scans, scans.end) if rows else []),
@@ -120,7 +123,7 @@ def make_design_matrix(
     )
     design_checks.check_bins(options, steps(times)[0])
     design_checks.check_modulators(design, rows, modulators)
-    selection = designs.select(rows, times, min_onset, modulators)
+    selection = select(rows, times, min_onset, modulators)
     responses = designs.response_columns(list(selection.events), options)
     made = [name for condition in selection.events for name in designs.of_condition(condition, options)]
     design_checks.check_names(design, [*made, *extra.names])
@@ -156,8 +159,8 @@ def make_design_matrix(
         for name, why in empty.items():
             logging.warning("%s: %s is empty, and not estimable in this run: %s", design, name, why.reason)
     content |= _rank(design, names, values)
-    tables.write_table(design, names, values.tolist())
-    tables.write_json(sidecar, content)
+    table_writer.write_table(design, names, values.tolist())
+    write_json(sidecar, content)
     logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
 
 
@@ -222,8 +225,8 @@ def _take(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path,
     if empty := [name for name, column in zip(names, values.T, strict=True) if not column.any()]:
         why = emptiness.Empty(None, "it is 0 at every scan")
         content["EmptyRegressors"] = [{"name": name, **why._asdict()} for name in empty]
-    tables.write_table(design, names, values.tolist())
-    tables.write_json(sidecar, content)
+    table_writer.write_table(design, names, values.tolist())
+    write_json(sidecar, content)
     logging.info("%s is taken as it is: events and the keys of design add nothing to it", path)
     for note in notes:
         logging.info("%s: %s", path, note)
@@ -232,9 +235,7 @@ def _take(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path,
     logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
 
 
-def _explained(
-    selection: designs.Selection, times: designs.FloatArray, options: designs.DesignOptions
-) -> dict[str, Any]:
+def _explained(selection: Selection, times: FloatArray, options: designs.DesignOptions) -> dict[str, Any]:
     """What the sidecar tells of responses: the model, which events count, and what one unit of beta is."""
     content: dict[str, Any] = {"HrfModel": options.hrf_model}
     if selection.after:
@@ -282,7 +283,7 @@ def _explained(
     }
 
 
-def _tell_of(one: designs.Modulation) -> None:
+def _tell_of(one: Modulation) -> None:
     """Say in the log how events were modulated, and which of them had no value."""
     if one.name == one.condition:
         logging.info("%s: each event is as high as its modulation, as it stands in the table", one.name)
@@ -297,7 +298,7 @@ def _tell_of(one: designs.Modulation) -> None:
         logging.warning("%s: %d events have no %s, and got the mean", one.name, one.missing, one.column)
 
 
-def _rank(design: Path, names: list[str], values: designs.FloatArray) -> dict[str, Any]:
+def _rank(design: Path, names: list[str], values: FloatArray) -> dict[str, Any]:
     """Rank, condition number and dependent columns of the design (n, p), for the sidecar."""
     factors = dependence.factorise(values)
     content: dict[str, Any] = {
@@ -314,9 +315,9 @@ def _rank(design: Path, names: list[str], values: designs.FloatArray) -> dict[st
 
 def _loss(
     names: list[str],
-    values: designs.FloatArray,
+    values: FloatArray,
     rows: list[Event],
-    selection: designs.Selection,
+    selection: Selection,
     responses: dict[str, list[str]],
     censored: list[int],
     scans: timing.ScanTimes,
@@ -327,7 +328,7 @@ def _loss(
     for condition, columns in responses.items():
         onsets = [row.onset for row in rows if row.trial_type == whose.get(condition, condition)]
         begun = sum(scans.scan_of(onset) in censored for onset in onsets)
-        share = nuisance.energy_share(values[:, [names.index(name) for name in columns]], censored)
+        share = censoring.energy_share(values[:, [names.index(name) for name in columns]], censored)
         loss[condition] = {"Events": len(onsets), "EventsInCensoredScans": begun, "EnergyShare": share}
         logging.info(
             "%s: %d of %d events begin in censored scans, with %.1f %% of its regressor's energy",
@@ -339,7 +340,7 @@ def _loss(
 
 def _modulators(path: Path | None) -> dict[str, dict[str, Modulator]]:
     """Modulators by condition and name, as the stage before has written them beside the events."""
-    said = {} if path is None else tables.read_json(path).get("Modulators", {})
+    said = {} if path is None else read_json(path).get("Modulators", {})
     return {
         condition: {how["name"]: Modulator(how["column"], how["centre"], how["orthogonalise"]) for how in own}
         for condition, own in said.items()

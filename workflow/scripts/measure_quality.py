@@ -6,7 +6,7 @@ volumes share one affine; the mean over the mask (global signal), and DVARS: roo
 the change from the volume before, in percent of the run's mean over mask and volumes. Each voxel: temporal
 signal to noise ratio, the mean over the standard deviation that is left without drift and censored scans,
 which the model takes out, too. Residuals: as ordinary least squares leaves them, and whitened as the fit has
-done; see ``firstlevel.quality.measures``.
+done; see ``firstlevel.quality.whiteness``.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,12 @@ from typing import Any, Literal
 import numpy as np
 
 from firstlevel import stage
+from firstlevel.arrays import BoolArray, Float32Array, FloatArray
 from firstlevel.glm import dependence, noise
-from firstlevel.image import motion
-from firstlevel.io import images, tables
-from firstlevel.io.images import Float32Array, FloatArray, Grid
-from firstlevel.quality import measures as quality
+from firstlevel.image import motion, rigid
+from firstlevel.io import cells, image_writer, images, masked, sidecars, table_writer
+from firstlevel.io.grids import Grid
+from firstlevel.quality import head_motion, temporal, whiteness
 from firstlevel.stage import InputError
 
 COLUMNS = (
@@ -40,9 +41,9 @@ class Gathered:
     total: FloatArray
     changed: FloatArray
     tsnr: FloatArray
-    constant: quality.BoolArray
-    before: quality.Whiteness
-    after: quality.Whiteness
+    constant: BoolArray
+    before: whiteness.Whiteness
+    after: whiteness.Whiteness
 
 
 def measure_quality(
@@ -68,11 +69,11 @@ def measure_quality(
     What is not known is n/a and null: motion where neither the affines nor the table of `confounds` tell of
     it, anything of no voxel.
     """
-    columns, rows = tables.read_columns(design)
+    columns, rows = cells.read_columns(design)
     matrix = np.asarray(rows, dtype=np.float64)
-    roles = np.array([column["role"] for column in tables.read_json(design_json)["Columns"]])
+    roles = np.array([column["role"] for column in sidecars.read_json(design_json)["Columns"]])
     kept = np.asarray(~matrix[:, roles == "censor"].any(axis=1), dtype=bool)
-    inside, grid, fitted = images.read_mask(mask), Grid.of(mask), tables.read_json(fit)
+    inside, grid, fitted = masked.read_mask(mask), Grid.of(mask), sidecars.read_json(fit)
     if images.n_volumes(images.load(bold)) != len(matrix):
         raise InputError(
             bold,
@@ -80,16 +81,16 @@ def measure_quality(
             expected="one row of the design per volume",
             remedy="make the design matrix of this run again",
         )
-    whole = images.read_masked(beta, inside).reshape(len(columns), -1)
-    rho, explained = images.read_masked(ar1, inside), images.read_masked(rsquared, inside)
+    whole = masked.read_masked(beta, inside).reshape(len(columns), -1)
+    rho, explained = masked.read_masked(ar1, inside), masked.read_masked(rsquared, inside)
     slow = matrix[:, np.isin(roles, ("constant", "drift", "censor"))]
     if "constant" not in roles:  # a given design may have it as a sum of others
         slow = np.hstack([slow, np.ones((len(matrix), 1))])
     unfitted = dependence.factorise(slow).basis
     found = _gather(bold, inside, matrix, whole, rho, unfitted, kept, lags, _scaling(fitted))
-    images.write_masked(tsnr, found.tsnr, inside, grid.affine)
+    image_writer.write_masked(tsnr, found.tsnr, inside, grid.affine)
 
-    resampled = tables.read_json(bold_json)
+    resampled = sidecars.read_json(bold_json)
     known = motion.of_run(resampled, confounds)
     moved = _moved(known, inside, grid, len(matrix))
     outside = resampled["voxels_outside_fov"]
@@ -99,11 +100,11 @@ def measure_quality(
     dvars = 100 / mean * np.sqrt(found.changed / n_voxels) if mean > 0 else np.full(len(matrix), np.nan)
     dvars[0] = np.nan
     per_scan = (*moved, np.asarray(outside), signal, dvars)
-    tables.write_table(
+    table_writer.write_table(
         timeseries, COLUMNS, zip(*(map(_cell, values.tolist()) for values in per_scan), strict=True)
     )
 
-    varies, covered = ~found.constant, images.read_mask(field_of_view)[inside.nonzero()]
+    varies, covered = ~found.constant, masked.read_mask(field_of_view)[inside.nonzero()]
     content: dict[str, Any] = {
         "NumberOfVolumes": len(matrix),
         "CensoredVolumes": int((~kept).sum()),
@@ -118,19 +119,19 @@ def measure_quality(
     content["MotionSource"], content["MotionFrom"] = known.source, known.said
     for name, values in zip(("Displacement", "FramewiseDisplacement", "Rotation"), moved, strict=True):
         content[name] = _mean_and_largest(values)
-    median, deviation, _ = quality.dvars_scores(dvars, kept)
+    median, deviation, _ = temporal.dvars_scores(dvars, kept)
     content["Dvars"] = {**_mean_and_largest(dvars), "Median": median, "RobustDeviation": deviation}
-    tables.write_json(measures, content)
+    sidecars.write_json(measures, content)
 
 
 def _gather(
     bold: Path,
-    inside: quality.BoolArray,
+    inside: BoolArray,
     design: FloatArray,
     beta: FloatArray,
     rho: FloatArray,
     unfitted: FloatArray,
-    kept: quality.BoolArray,
+    kept: BoolArray,
     lags: int,
     scaling: float | Literal["voxel"],
 ) -> Gathered:
@@ -140,27 +141,27 @@ def _gather(
     total, changed = np.zeros((2, len(design)))
     ratio, *of_residuals = np.empty((5, n_voxels))
     constant = np.zeros(n_voxels, dtype=bool)
-    before, after = quality.Whiteness(*of_residuals[:2]), quality.Whiteness(*of_residuals[2:])
-    for voxels, block in images.blocks(bold, inside):
-        for start in range(voxels.start, voxels.stop, quality.CHUNK):
-            chunk = slice(start, min(start + quality.CHUNK, voxels.stop))
+    before, after = whiteness.Whiteness(*of_residuals[:2]), whiteness.Whiteness(*of_residuals[2:])
+    for voxels, block in masked.blocks(bold, inside):
+        for start in range(voxels.start, voxels.stop, whiteness.CHUNK):
+            chunk = slice(start, min(start + whiteness.CHUNK, voxels.stop))
             raw: Float32Array = block[:, chunk.start - voxels.start : chunk.stop - voxels.start]
             y = raw.astype(np.float64)
             total += y.sum(axis=1)
             change = y[1:] - y[:-1]
             changed[1:] += np.einsum("tv,tv->t", change, change)
             constant[chunk] = np.ptp(raw[kept], axis=0) == 0
-            ratio[chunk] = quality.tsnr(y, unfitted, kept)
+            ratio[chunk] = temporal.tsnr(y, unfitted, kept)
             size = np.einsum("tv,tv->v", y, y)
-            _store(before, chunk, quality.whiteness(y - basis @ (basis.T @ y), kept, lags, size))
+            _store(before, chunk, whiteness.measure_whiteness(y - basis @ (basis.T @ y), kept, lags, size))
             factor = 100.0 / np.maximum(y.mean(axis=0), 1.0) if scaling == "voxel" else scaling
             scaled = factor * y - (100.0 if scaling == "voxel" else 0.0)
-            residuals = quality.whitened(scaled - design @ beta[:, chunk], rho[chunk])
-            _store(after, chunk, quality.whiteness(residuals, kept, lags, factor**2 * size))
+            residuals = whiteness.whitened(scaled - design @ beta[:, chunk], rho[chunk])
+            _store(after, chunk, whiteness.measure_whiteness(residuals, kept, lags, factor**2 * size))
     return Gathered(total, changed, ratio, constant, before, after)
 
 
-def _store(into: quality.Whiteness, chunk: slice, found: quality.Whiteness) -> None:
+def _store(into: whiteness.Whiteness, chunk: slice, found: whiteness.Whiteness) -> None:
     into.lag1[chunk], into.p[chunk] = found.lag1, found.p
 
 
@@ -172,7 +173,7 @@ def _scaling(fitted: dict[str, Any]) -> float | Literal["voxel"]:
 
 
 def _moved(
-    known: motion.Motion, inside: quality.BoolArray, grid: Grid, n_scans: int
+    known: motion.Motion, inside: BoolArray, grid: Grid, n_scans: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Displacement, framewise displacement (mm) and rotation (degrees) of each volume; NaN where unknown.
 
@@ -183,35 +184,35 @@ def _moved(
     framewise = nothing if known.framewise is None else known.framewise
     if known.parameters is None:
         return nothing, framewise, nothing
-    ends = quality.outermost(inside)
+    ends = head_motion.outermost(inside)
     points = np.column_stack([ends, np.ones(len(ends))]) @ grid.affine[:3].T
-    moves = quality.rigid_motion(known.parameters[:, :3], known.parameters[:, 3:])
+    moves = rigid.rigid_motion(known.parameters[:, :3], known.parameters[:, 3:])
     if known.source == motion.TABLE:
         points = points - (np.argwhere(inside).mean(axis=0) @ grid.affine[:3, :3].T + grid.affine[:3, 3])
-    return quality.displacements(moves, points), framewise, quality.rotation_angles(moves)
+    return head_motion.displacements(moves, points), framewise, head_motion.rotation_angles(moves)
 
 
 def _residuals(
     found: Gathered,
     design: FloatArray,
     rho: FloatArray,
-    kept: quality.BoolArray,
+    kept: BoolArray,
     lags: int,
     noise_model: str,
 ) -> dict[str, Any]:
     """Whiteness before and after whitening, each beside what white noise shows after the same design."""
     whitened = noise.MODELS[noise_model].whitens
     content: dict[str, Any] = {"NoiseModel": noise_model, "Whitened": whitened, "Lags": lags}
-    content["Level"] = quality.LEVEL
-    content["HistogramEdges"] = quality.EDGES.round(6).tolist()
+    content["Level"] = whiteness.LEVEL
+    content["HistogramEdges"] = whiteness.EDGES.round(6).tolist()
     typical = float(np.median(rho)) if rho.size else 0.0
     parts = {"Before": (found.before, 0.0), **({"After": (found.after, typical)} if whitened else {})}
     for name, (series, coefficient) in parts.items():
-        clean = quality.summary(quality.white_noise_through(design, coefficient, kept, lags))
+        clean = whiteness.summary(whiteness.white_noise_through(design, coefficient, kept, lags))
         content[name] = {
-            **quality.summary(series),
+            **whiteness.summary(series),
             "OfWhiteNoise": clean,
-            "Histogram": quality.histogram(series),
+            "Histogram": whiteness.histogram(series),
         }
     return content
 

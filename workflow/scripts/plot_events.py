@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 
 from firstlevel import stage, texts
-from firstlevel.io import tables
+from firstlevel.io import event_table
 from firstlevel.plotting import figures
 
 
@@ -14,10 +14,10 @@ def plot_events(*, events: Path, figure: Path, title: str) -> None:
     from matplotlib.colors import ListedColormap
     from nilearn.plotting import plot_event
 
-    found = tables.read_events(events, needed=False)
-    shown = found or [tables.Event(0.0, 0.0, "no events")]
+    found = event_table.read_events(events, needed=False)
+    shown = found or [event_table.Event(0.0, 0.0, "no events")]
     table = pd.DataFrame(
-        [(row.onset, row.duration, row.trial_type) for row in shown], columns=list(tables.EVENT_COLUMNS)
+        [(row.onset, row.duration, row.trial_type) for row in shown], columns=list(event_table.EVENT_COLUMNS)
     )
     trial_types = sorted(table["trial_type"].unique(), reverse=True)  # rows are drawn from below
     n_types = len(trial_types)

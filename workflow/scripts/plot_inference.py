@@ -12,10 +12,10 @@ import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage as Image
 
 from firstlevel import stage
-from firstlevel.io import images, tables
+from firstlevel.io import images, masked, tables
 from firstlevel.plotting import figures, overlay, sections
 from firstlevel.plotting.viewer import page
-from firstlevel.quality import measures as quality
+from firstlevel.quality import z_spread
 
 N_CUTS = 6
 LABEL = 0.46  # inches above each row of cuts
@@ -51,7 +51,7 @@ def plot_inference(
     if not signed:
         zmap = sections.like(zmap, np.maximum(sections.finite(zmap), 0))
     _draw_thresholds(thresholds, title, rows, maps, zmap, mean, signed)
-    _draw_histogram(histogram, title, images.read_masked(z, images.read_mask(mask)))
+    _draw_histogram(histogram, title, masked.read_masked(z, masked.read_mask(mask)))
     with stage.atomic(viewer) as temporary:
         temporary.write_text(page(zmap, mean, title, threshold, signed), encoding="utf-8")
 
@@ -149,7 +149,7 @@ def _draw_histogram(figure: Path, title: str, z: npt.NDArray[np.float64]) -> Non
     """Draw the density of z of the tested voxels beside the one that it has where nothing is active."""
     from matplotlib import pyplot as plt
 
-    found = quality.centre_and_width(z)
+    found = z_spread.centre_and_width(z)
     z = z[(z != 0) & ~np.isnan(z)]
     end = min(max(5.0, float(np.abs(z).max(initial=0.0))), WIDEST)
     edges = np.linspace(-end, end, 121)

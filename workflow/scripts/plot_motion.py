@@ -4,7 +4,7 @@ from pathlib import Path
 
 from firstlevel import stage
 from firstlevel.image import motion
-from firstlevel.io import tables
+from firstlevel.io import sidecars
 from firstlevel.plotting import figures
 
 SMALLEST_RANGE = 0.1  # mm or degrees to each side: less is not blown up to look like motion
@@ -15,7 +15,7 @@ def plot_motion(*, sidecar: Path, figure: Path, title: str, confounds: Path | No
     """Draw six curves in two panels: by the affines, or by the table of confounds where they tell nothing."""
     from matplotlib import pyplot as plt
 
-    moved = tables.read_json(sidecar)
+    moved = sidecars.read_json(sidecar)
     known = motion.of_run(moved, confounds)
     n_scans = len(moved["translation_mm"])
     picture, panels = plt.subplots(2, 1, sharex=True, figsize=(11, 5.2), layout="constrained")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from firstlevel import stage, texts
-from firstlevel.io import images, tables
+from firstlevel.io import cells, images, masked, sidecars, tables
 from firstlevel.plotting import figures, sections
 
 ROWS = 3000
@@ -43,8 +43,8 @@ def plot_quality(
     import nilearn.plotting  # noqa: F401  one import, which takes seconds, for all of them
 
     gc.freeze()  # nilearn collects garbage at every read of an image: 0.1 s each over what the imports left
-    measured = tables.read_json(measures)
-    inside = images.read_mask(mask)
+    measured = sidecars.read_json(measures)
+    inside = masked.read_mask(mask)
     _carpet(bold, inside, timeseries, measured, carpet_figure, title)
     median = measured["MedianTsnr"]
     said = f"median over the mask {median:.0f}" if median is not None else "nothing varies"
@@ -66,7 +66,7 @@ def _carpet(
     from nilearn.plotting import plot_carpet
 
     step = max(1, int(inside.sum()) // ROWS)
-    taken = [block[:, (-voxels.start) % step :: step] for voxels, block in images.blocks(bold, inside)]
+    taken = [block[:, (-voxels.start) % step :: step] for voxels, block in masked.blocks(bold, inside)]
     series = np.hstack(taken)
     series = series[:, np.ptp(series, axis=0) > 0].T
     said = tables.read_rows(timeseries)
@@ -179,9 +179,9 @@ def _correlation(design: Path, design_json: Path, figure: Path, title: str) -> N
     from matplotlib import pyplot as plt
     from nilearn.plotting import plot_design_matrix_correlation
 
-    columns, rows = tables.read_columns(design)
+    columns, rows = cells.read_columns(design)
     matrix = pd.DataFrame(rows, columns=columns)
-    roles = {column["name"]: column["role"] for column in tables.read_json(design_json)["Columns"]}
+    roles = {column["name"]: column["role"] for column in sidecars.read_json(design_json)["Columns"]}
     shown = [name for name in columns if roles[name] not in ("drift", "constant", "censor")]
     shown = [name for name in shown if np.ptp(matrix[name]) > 0]
     side = 2.2 + max(min(0.9 * len(shown), 2.8), min(0.42 * len(shown), 11.0))

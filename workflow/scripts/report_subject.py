@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 from firstlevel import names, stage
-from firstlevel.io import tables
+from firstlevel.io import sidecars
 from firstlevel.quality import verdicts
-from firstlevel.reporting import methods, pages
+from firstlevel.reporting import methods, pages, references, run_facts
 from firstlevel.reporting.pages import Picture
 
 PACKAGES = ("nilearn", "numpy", "scipy", "nibabel", "numba", "pandas", "matplotlib")
@@ -113,8 +113,8 @@ def _unit_of_page(
         "warnings": [row for row in quality if row["verdict"] == verdicts.LOOK],
         "n_unknown": sum(row["verdict"] == verdicts.UNKNOWN for row in quality),
         "left_out": [{**row, "run": _where({**row, "contrast": "n/a"})} for row in left_out],
-        "methods_text": methods.cited(text),
-        "references": [_reference(reference) for reference in methods.reference_list(text)],
+        "methods_text": references.cited(text),
+        "references": [_reference(reference) for reference in references.reference_list(text)],
     }
 
 
@@ -122,7 +122,7 @@ def _contrast(files: dict[str, Path], labels: dict[str, str], title: str) -> dic
     def file(pattern: str) -> Path:
         return files[names.last(pattern, **labels)]
 
-    sidecar = tables.read_json(file(names.CONTRAST_JSON))
+    sidecar = sidecars.read_json(file(names.CONTRAST_JSON))
     dof = sidecar["DegreesOfFreedom"]
     told = f"F({dof[0]}, {dof[1]})" if isinstance(dof, list) else f"t({dof})"
     table = file(names.CLUSTERS)
@@ -187,9 +187,9 @@ def _coverage(sidecar: dict[str, Any]) -> str:
 
 
 def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
-    moved = tables.read_json(files[names.last(names.RESAMPLED_JSON, run=name)])
-    design = tables.read_json(files[names.last(names.DESIGN_JSON, run=name)])
-    fit = tables.read_json(files[names.last(names.FIT_JSON, run=name)])
+    moved = sidecars.read_json(files[names.last(names.RESAMPLED_JSON, run=name)])
+    design = sidecars.read_json(files[names.last(names.DESIGN_JSON, run=name)])
+    fit = sidecars.read_json(files[names.last(names.FIT_JSON, run=name)])
     roles = Counter(column["role"] for column in design["Columns"])
     inputs = moved["Inputs"]
     listed = "".join(f"{file['sha256']}\n" for file in inputs)
@@ -202,7 +202,7 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
         "dof": fit["DegreesOfFreedom"],
         "n_voxels": f"{fit['NumberOfVoxels']:,}",
         "warnings": design.get("Warnings", []),
-        "facts": methods.Run(
+        "facts": run_facts.Run(
             n_scans=fit["NumberOfVolumes"],
             repetition_time=design["RepetitionTime"],
             n_motion=roles["motion"],
@@ -215,7 +215,7 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
             has_events=roles["condition"] > 0,
             n_drift=roles["drift"],
             n_cosines=sum(
-                column["role"] == "confound" and methods.is_cosine(column["name"])
+                column["role"] == "confound" and run_facts.is_cosine(column["name"])
                 for column in design["Columns"]
             ),
             n_copied=moved.get("VolumesCopied"),

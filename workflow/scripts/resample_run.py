@@ -25,10 +25,13 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel import stage, texts
-from firstlevel.image import motion, resampling
-from firstlevel.image.resampling import UInt8Array
-from firstlevel.io import images, repetition, tables
-from firstlevel.io.images import Float32Array, FloatArray, Grid, Series, SeriesWriter
+from firstlevel.arrays import Float32Array, FloatArray, UInt8Array
+from firstlevel.image import alignment, resampling, rigid, smoothing, splines
+from firstlevel.io import header_time, image_writer, repetition
+from firstlevel.io.grids import Grid
+from firstlevel.io.series import Series, header_of, images_in
+from firstlevel.io.series_writer import SeriesWriter
+from firstlevel.io.sidecars import write_json
 from firstlevel.stage import InputError
 
 Range = tuple[float, float]
@@ -63,13 +66,13 @@ def resample_run(
     volumes = repetition.volume_times(
         series.files[0],
         series.n_scans,
-        images.header_time(series.files[0]),
+        header_time.read(series.files[0]),
         repetition.read_fields(sidecars or ()),
         repetition_time,
         repetition_time_decides,
     )
     seconds = volumes.repetition_time
-    if not resampling.IS_CACHED:
+    if not splines.IS_CACHED:
         logging.info(
             "kernels are compiled anew: no folder for them can be written (NUMBA_CACHE_DIR names one)"
         )
@@ -87,7 +90,7 @@ def resample_run(
     ):
         run_range, overshoots = _interpolate(series, grids, steps, background, writer, threads)
         _finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
-    parameters = [motion.rigid_parameters(grid.affine, target.affine) for grid in grids]
+    parameters = [rigid.rigid_parameters(grid.affine, target.affine) for grid in grids]
     content = {
         "translation_mm": [translation.round(6).tolist() for translation, _ in parameters],
         "rotation_deg": [rotation.round(6).tolist() for _, rotation in parameters],
@@ -99,8 +102,8 @@ def resample_run(
         "Reference": _digests(reference[:1], [target]),
         "Inputs": _digests(list(series.files), grids),
     }
-    tables.write_json(sidecar, content)
-    images.write_image(field_of_view, covered.T, target.affine)
+    write_json(sidecar, content)
+    image_writer.write_image(field_of_view, covered.T, target.affine)
 
 
 def _steps(first: Grid, target: Grid, strategy: str) -> list[Grid]:
@@ -108,16 +111,16 @@ def _steps(first: Grid, target: Grid, strategy: str) -> list[Grid]:
 
     Where the run lies on the reference grid, as near as makes no difference, its own stands for that one.
     """
-    if resampling.same_grid(first.shape, first.affine, target.shape, target.affine):
+    if alignment.same_grid(first.shape, first.affine, target.shape, target.affine):
         return [first]
     return [first, target] if strategy == "sequential" else [target]
 
 
 def _way(grid: Grid, target: Grid) -> FloatArray | None:
     """Map by which a volume gets from its grid to another one; None where nilearn takes both as one."""
-    if grid.shape == target.shape and resampling.equal_affines(grid.affine, target.affine):
+    if grid.shape == target.shape and alignment.equal_affines(grid.affine, target.affine):
         return None
-    return resampling.voxel_map(grid.affine, target.affine)
+    return alignment.voxel_map(grid.affine, target.affine)
 
 
 def _decided(
@@ -129,7 +132,7 @@ def _decided(
         named = next(iter(sources)).name if len(sources) == 1 else f"{len(sources)} files"
         logging.info("the affines of the volumes are SPM's, from %s", named)
     on_grid = len(steps) == 1 and steps[0] is grids[0]
-    apart = resampling.displacement(resampling.voxel_map(steps[0].affine, target.affine), target.shape)
+    apart = alignment.displacement(alignment.voxel_map(steps[0].affine, target.affine), target.shape)
     if on_grid and _way(steps[0], target) is not None:
         logging.info("the run lies %.2g voxels from the reference grid, and is taken to lie on it", apart)
     if background is not None:
@@ -198,7 +201,7 @@ def _finish(
     if smoothing_fwhm:
         logging.info("smoothing with %g mm FWHM", smoothing_fwhm)
         for scan in range(n_scans):
-            writer.write(scan, images.smoothed(writer.read(scan), writer.grid.affine, smoothing_fwhm))
+            writer.write(scan, smoothing.smoothed(writer.read(scan), writer.grid.affine, smoothing_fwhm))
 
 
 def _background(series: Series) -> BoolArray | None:
@@ -335,7 +338,7 @@ def _coverage(
                 remedy="check that the run is this subject's, and the headers",
             )
     if len(steps) > 1:
-        mapping = resampling.voxel_map(first.affine, target.affine)
+        mapping = alignment.voxel_map(first.affine, target.affine)
         covered = resampling.carried_coverage(covered, mapping, target.shape)
     return counts, covered
 
@@ -355,10 +358,8 @@ def _digests(paths: list[Path], grids: list[Grid]) -> list[dict[str, str]]:
 
     Names that are not of BIDS stand in sourcedata.tsv alone.
     """
-    images_of = [
-        image for path in paths for image in (images.images_in(path)[:1] if path.is_dir() else [path])
-    ]
-    files = [file for image in images_of for file in (image, images.header_of(image)) if file]
+    images_of = [image for path in paths for image in (images_in(path)[:1] if path.is_dir() else [path])]
+    files = [file for image in images_of for file in (image, header_of(image)) if file]
     files += dict.fromkeys(grid.source for grid in grids if grid.source)
     return [
         {"sha256": stage.sha256(file)} | ({"name": name} if (name := texts.public(file)) else {})

@@ -24,7 +24,7 @@ from nilearn import datasets
 from scipy.io import savemat
 
 from firstlevel import simulation, stage
-from firstlevel.io import images
+from firstlevel.io import image_writer
 from firstlevel.simulation import Float32Array, FloatArray
 
 SLOPE = 0.125  # signal per stored unit: fine against the noise at values near 850
@@ -95,7 +95,7 @@ def simulate_dataset(
         _write_pair(image, header, T1_MAX * t1, template)
     responses = simulation.true_responses(head, scanner, shape)
     for path, response in zip((truth_faces, truth_scrambled), responses, strict=True):
-        images.write_image(path, response, scanner)
+        image_writer.write_image(path, response, scanner)
     with stage.atomic(truth) as temporary:
         content = {"parameters": given, "regions": _regions(activation), "motion": movements}
         content["motion_columns"] = ["x mm", "y mm", "z mm", "x degrees", "y degrees", "z degrees"]

@@ -10,7 +10,7 @@ from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
 from firstlevel.glm import noise
 from firstlevel.glm.dependence import factorise
-from firstlevel.io.tables import Event
+from firstlevel.io.event_table import Event
 
 SAME_ARITHMETIC = 1e-8
 """Relative to the noise: the same formula in another order of double-precision operations."""

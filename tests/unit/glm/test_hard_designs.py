@@ -12,8 +12,8 @@ from firstlevel.glm import contrasts, noise
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
 from firstlevel.glm.dependence import factorise
-from firstlevel.io import images, tables
-from firstlevel.io.tables import Event
+from firstlevel.io import cells, image_writer, sidecars, table_writer
+from firstlevel.io.event_table import Event
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
 
@@ -238,12 +238,12 @@ def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_mo
     task = of_task()
     data = (noisy(rng, 18) + 4 * task[:, :1]).astype(np.float32)
     nib.Nifti1Image(data.T.reshape(*shape, N_SCANS), affine).to_filename(tmp_path / "b.nii")
-    images.write_image(tmp_path / "mask.nii", np.ones(shape, np.uint8), affine)
+    image_writer.write_image(tmp_path / "mask.nii", np.ones(shape, np.uint8), affine)
     confounds = np.hstack([thirty_six_parameters(rng), fmriprep_cosines()])
     names = [f"p{k:02}" for k in range(36)] + [f"cosine{k:02}" for k in range(fmriprep_cosines().shape[1])]
-    tables.write_table(tmp_path / "confounds.tsv", names, confounds.tolist())
+    table_writer.write_table(tmp_path / "confounds.tsv", names, confounds.tolist())
     rows = [(7.3 * k + 3, 1.0, "ab"[k % 2]) for k in range(38)]
-    tables.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)
+    table_writer.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)
     files = {name: tmp_path / name for name in ("design.tsv", "design.json", "glm.json", "c.json")}
     make_design_matrix(
         events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=files["design.tsv"],
@@ -251,8 +251,8 @@ def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_mo
         hrf_model="spm + derivative", drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50,
         confound_columns=names, confounds=tmp_path / "confounds.tsv",
     )  # fmt: skip
-    said = tables.read_json(files["design.json"])
-    columns, values = tables.read_columns(files["design.tsv"])
+    said = sidecars.read_json(files["design.json"])
+    columns, values = cells.read_columns(files["design.tsv"])
     matrix = np.array(values)
     repeated = {column["name"] for column in said["DependentColumns"]}
     assert repeated
@@ -275,7 +275,7 @@ def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_mo
     )  # fmt: skip
     unit = matrix / np.linalg.norm(matrix, axis=0)
     spanned = np.linalg.matrix_rank(unit, tol=1e-7)
-    assert tables.read_json(files["c.json"])["DegreesOfFreedom"] == N_SCANS - spanned
+    assert sidecars.read_json(files["c.json"])["DegreesOfFreedom"] == N_SCANS - spanned
     rho = nib.load(maps["ar1"]).get_fdata().ravel()
     stat = nib.load(outputs["stat"]).get_fdata().ravel()
     assert (nib.load(maps["sigma2"]).get_fdata() > 1).all()

@@ -12,7 +12,8 @@ from scipy.special import gammainc
 
 from extract_events import extract_events
 from firstlevel.glm import timing
-from firstlevel.io import images, repetition, tables
+from firstlevel.io import cells, event_table, header_time, repetition, table_writer
+from firstlevel.io.sidecars import read_json
 from firstlevel.stage import InputError
 from make_design_matrix import make_design_matrix
 from resample_run import resample_run
@@ -307,7 +308,7 @@ def make_run(folder, times, events, zoom, **effects):
     image.header.set_zooms((1, 1, 1, zoom))
     image.header.set_xyzt_units("mm", "sec")
     image.to_filename(folder / "bold.nii.gz")
-    tables.write_table(folder / "events.tsv", ("onset", "duration", "trial_type"), events)
+    table_writer.write_table(folder / "events.tsv", ("onset", "duration", "trial_type"), events)
     return course
 
 
@@ -317,9 +318,9 @@ def fitted(folder, course, **options):
         events=folder / "events.tsv", bold=[folder / "bold.nii.gz"], design=folder / "design.tsv",
         sidecar=folder / "design.json", **DESIGN | options,
     )  # fmt: skip
-    names, rows = tables.read_columns(folder / "design.tsv")
+    names, rows = cells.read_columns(folder / "design.tsv")
     estimates = np.linalg.lstsq(np.array(rows), course, rcond=None)[0]
-    return dict(zip(names, estimates, strict=True)), tables.read_json(folder / "design.json")
+    return dict(zip(names, estimates, strict=True)), read_json(folder / "design.json")
 
 
 def resampled(folder, **options):
@@ -328,7 +329,7 @@ def resampled(folder, **options):
         bold=[folder / "bold.nii.gz"], reference=[folder / "bold.nii.gz"], resampled=folder / "resampled.nii",
         sidecar=folder / "resampled.json", field_of_view=folder / "fov.nii.gz", **given,
     )  # fmt: skip
-    return tables.read_json(folder / "resampled.json")["RepetitionTime"]
+    return read_json(folder / "resampled.json")["RepetitionTime"]
 
 
 def events_every(seconds, n, rng, names=("faces",)):
@@ -418,7 +419,7 @@ def test_volumes_at_unequal_times_are_modelled_where_they_are(tmp_path, caplog):
     assert "after the end of the run" not in caplog.text
     assert len(sidecar["Warnings"]) == 1  # the header's repetition time of 1 s
     assert resampled(tmp_path, sidecars=paths) == 2.0
-    assert images.header_time(tmp_path / "resampled.nii") == 2.0
+    assert header_time.read(tmp_path / "resampled.nii") == 2.0
 
 
 def test_event_after_the_last_acquisition_is_late(tmp_path, caplog):
@@ -441,7 +442,7 @@ def test_censored_scans_lose_the_events_that_begin_in_them(tmp_path):
     events = [(4.5, 1.0, "a"), (21.0, 1.0, "a"), (22.5, 1.0, "a")]
     course = make_run(tmp_path, np.array(starts), events, 2.0, a=1)
     rows = [[int(scan == 3)] for scan in range(20)]  # the scan at 20 s
-    tables.write_table(tmp_path / "confounds.tsv", ["bad"], rows)
+    table_writer.write_table(tmp_path / "confounds.tsv", ["bad"], rows)
     _, sidecar = fitted(
         tmp_path, course, slice_time_ref="auto", drift_model="none", confounds=tmp_path / "confounds.tsv",
         censor={"framewise_displacement": None, "source": "affines", "column": "bad"},
@@ -479,4 +480,4 @@ def test_number_that_decides_holds_in_every_stage(tmp_path, caplog, of_bids):
         source=[tmp_path / "scans.tsv"], events=tmp_path / "seconds.tsv", repetition_time=2.5,
         event_duration=None, onset_unit="scans",
     )  # fmt: skip
-    assert tables.read_events(tmp_path / "seconds.tsv") == [tables.Event(10.0, 5.0, "faces")]
+    assert event_table.read_events(tmp_path / "seconds.tsv") == [event_table.Event(10.0, 5.0, "faces")]

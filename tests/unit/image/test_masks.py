@@ -14,8 +14,9 @@ from scipy.spatial.transform import Rotation
 from studies import ROOT
 
 from compute_mask import compute_mask
-from firstlevel.image import masks, resampling
-from firstlevel.io import images
+from firstlevel.image import alignment, masks
+from firstlevel.io import image_writer
+from firstlevel.io.masked import read_mask
 from firstlevel.stage import InputError
 
 SHAPE = (10, 12, 8)
@@ -162,7 +163,7 @@ def turned(angles, shift, zooms):
 def test_mask_on_another_grid_is_nilearns_nearest_neighbour_away_from_the_rim(own):
     """Every voxel of the runs whose point lies a voxel or more within the mask's image."""
     inside = np.random.default_rng(1).random((14, 15, 11)) > 0.5
-    mapping = resampling.voxel_map(own, AFFINE)
+    mapping = alignment.voxel_map(own, AFFINE)
     ours, overlaps = masks.nearest(inside, mapping, SHAPE)
     expected = resample_to_img(
         nib.Nifti1Image(inside.astype(np.uint8), own),
@@ -205,7 +206,7 @@ def test_half_way_between_two_voxels_one_side_wins_whatever_rounding_says():
 def mean_image(path, shape=SHAPE, affine=AFFINE, seed=0):
     """A bright head in weak noise."""
     rng, inside = np.random.default_rng(seed), head(shape, 0.6)
-    images.write_image(
+    image_writer.write_image(
         path, (800 * inside + rng.normal(30, 5, shape) + 40 * rng.random(shape)).astype(np.float32), affine
     )
     return path
@@ -215,7 +216,7 @@ def masked(tmp_path, means, own_mask=()):
     """Call compute_mask; return the mask and its sidecar."""
     out, sidecar = tmp_path / "out.nii.gz", tmp_path / "out.json"
     compute_mask(means=means, mask=out, own_mask=list(own_mask), sidecar=sidecar, fields_of_view=[])
-    return images.read_mask(out), json.loads(sidecar.read_text())
+    return read_mask(out), json.loads(sidecar.read_text())
 
 
 def test_threshold_stands_in_the_sidecar(tmp_path):
@@ -320,7 +321,7 @@ def test_brain_in_the_middle_slices_of_a_thin_volume_is_found(tmp_path, n_slices
     inside = np.repeat(head((26, 24, 1), 0.6), n_slices, axis=2)
     inside[:, :, [0, -1]] = False
     values = 800 * inside + rng.normal(30, 5, shape) + 40 * rng.random(shape)
-    images.write_image(tmp_path / "mean.nii.gz", values.astype(np.float32), AFFINE)
+    image_writer.write_image(tmp_path / "mean.nii.gz", values.astype(np.float32), AFFINE)
     ours, _ = masked(tmp_path, [tmp_path / "mean.nii.gz"])
     assert not ours[:, :, [0, -1]].any()
     assert (ours & inside).sum() > 0.95 * inside.sum()

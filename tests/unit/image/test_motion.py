@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from firstlevel.image import motion
+from firstlevel.image import motion, rigid
 from firstlevel.stage import InputError
 
 
@@ -27,7 +27,7 @@ def test_six_parameters_come_back_from_the_affine(signs):
     degrees = np.array([1.0, 2.5, 4.0]) * signs
     reference = np.array([[-3.0, 0.2, 0, 90], [0.1, 2.5, 0.3, -120], [0, -0.3, 4, -70], [0, 0, 0, 1]])
     moved = spm_matrix(0.5, -1.5, 2.5, *np.radians(degrees)) @ reference
-    translation, rotation = motion.rigid_parameters(moved, reference)
+    translation, rotation = rigid.rigid_parameters(moved, reference)
     np.testing.assert_allclose(translation, [0.5, -1.5, 2.5], rtol=0, atol=1e-9)
     np.testing.assert_allclose(rotation, degrees, rtol=0, atol=1e-9)
 

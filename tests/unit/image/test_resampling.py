@@ -8,7 +8,7 @@ import pytest
 from scipy.ndimage import affine_transform, map_coordinates
 from scipy.spatial.transform import Rotation
 
-from firstlevel.image import resampling
+from firstlevel.image import alignment, resampling
 from firstlevel.stage import SCRIPTS
 
 SINGLE_PRECISION = 1e-3
@@ -98,7 +98,7 @@ def test_displacement_is_that_of_the_voxel_that_moves_farthest(seed):
     rng, shape = np.random.default_rng(seed), (7, 1, 5)
     matrix = mapping(rng.normal(0, 2, 3), rng.normal(0, 1, 3), rng.uniform(0.8, 1.2, 3))
     farthest = np.abs(points(matrix, shape) - np.indices(shape)).max()
-    assert resampling.displacement(matrix, shape) == pytest.approx(farthest, rel=1e-12)
+    assert alignment.displacement(matrix, shape) == pytest.approx(farthest, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,8 @@ def test_displacement_is_that_of_the_voxel_that_moves_farthest(seed):
 def test_grids_are_the_same_below_a_hundredth_of_a_voxel(change, same):
     """Shifts, turns and zooms, of the whole or of the far corner; of another shape they never are."""
     affine, shape = mapping((5, -3, 8), (-90, -120, -70), (3, 3, 4)), (16, 18, 16)
-    assert resampling.same_grid(shape, affine, shape, affine @ change) == same
-    assert not resampling.same_grid(shape, affine, (16, 18, 15), affine @ change)
+    assert alignment.same_grid(shape, affine, shape, affine @ change) == same
+    assert not alignment.same_grid(shape, affine, (16, 18, 15), affine @ change)
 
 
 NEAR = {
@@ -196,7 +196,7 @@ def test_voxel_map_goes_through_millimetres():
     affine, target = mapping((5, 0, 0), (1, 2, 3), (3, 3, 4)), mapping((0, 8, 0), (0, 1, 0), (2, 2, 2))
     at = np.array([3.0, 1.0, 2.0, 1.0])
     np.testing.assert_allclose(
-        affine @ resampling.voxel_map(affine, target) @ at, target @ at, rtol=1e-12, atol=1e-12
+        affine @ alignment.voxel_map(affine, target) @ at, target @ at, rtol=1e-12, atol=1e-12
     )
 
 
@@ -204,7 +204,7 @@ def test_kernels_are_compiled_without_a_cache_where_none_can_be_written():
     """As in a read-only checkout of a user without a home, where numba raises an error."""
     code = (
         "from numba.core import caching; caching.CacheImpl._locator_classes = []\n"
-        "import numpy as np; from firstlevel.image import resampling; assert not resampling.IS_CACHED\n"
+        "import numpy as np; from firstlevel.image import resampling, splines; assert not splines.IS_CACHED\n"
         "volume = np.arange(60, dtype=np.float32).reshape(3, 4, 5)\n"
         "assert np.allclose(resampling.resample(volume, np.eye(4), (5, 4, 3)), volume, atol=1e-3)"
     )

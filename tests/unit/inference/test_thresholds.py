@@ -24,7 +24,7 @@ from firstlevel.io import tables
 from firstlevel.plan import config as configs
 from firstlevel.plotting import figures, sections, viewer
 from firstlevel.plotting.viewer import POLICY
-from firstlevel.quality import measures as quality
+from firstlevel.quality import z_spread
 from firstlevel.stage import InputError
 from plot_inference import WIDEST, plot_inference
 
@@ -793,7 +793,7 @@ def test_the_histogram_tells_of_the_voxels_that_were_tested(drawing, shown):
     (written,) = shown["histogram"].axes[0].texts
     beyond = np.count_nonzero(np.abs(there) > WIDEST)
     assert written.get_text() == f"{said} · {beyond} beyond the axis".replace("-", "\N{MINUS SIGN}")
-    assert quality.centre_and_width(z[inside]) == pytest.approx((np.median(there), width), rel=1e-6, abs=0)
+    assert z_spread.centre_and_width(z[inside]) == pytest.approx((np.median(there), width), rel=1e-6, abs=0)
     heights, edges, _ = shown["histogram"].axes[0].patches[0].get_data()
     assert heights @ np.diff(edges) == pytest.approx(1 - beyond / there.size, rel=1e-12, abs=0)
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from firstlevel.io import confounds, contents, events, images, spm_affines, tables
+from firstlevel.io import confounds, contents, event_sources, images, sidecars, spm_affines, tables
 from firstlevel.io import spm_conditions as conditions
 from firstlevel.stage import InputError
 
 READERS = {
     "table": (tables.read_rows, "e.tsv"),
     "compressed table": (tables.read_rows, "e.tsv.gz"),
-    "sidecar": (tables.read_json, "e.json"),
+    "sidecar": (sidecars.read_json, "e.json"),
     "confounds": (confounds.read_rows, "c.tsv"),
     "names of confounds": (confounds.columns, "c.tsv"),
-    "times": (events._holds_times, "faces.txt"),
+    "times": (event_sources._holds_times, "faces.txt"),
     "conditions": (conditions.read_spm_conditions, "c.mat"),
     "affines": (spm_affines.read, "run.mat"),
     "image": (images.load, "run.nii"),

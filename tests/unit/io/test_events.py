@@ -10,11 +10,12 @@ import pytest
 import scipy.io
 
 from extract_events import extract_events
-from firstlevel.glm import design as designs
-from firstlevel.io import events, tables
-from firstlevel.io.events import Modulator, Rules
+from firstlevel.glm import selection
+from firstlevel.io import event_sources, event_table
+from firstlevel.io.event_rules import Rules
+from firstlevel.io.event_table import Event
+from firstlevel.io.modulators import Modulator
 from firstlevel.io.spm_conditions import read_spm_conditions
-from firstlevel.io.tables import Event
 from firstlevel.plan import checks
 from firstlevel.plan.runs import Run
 from firstlevel.stage import InputError
@@ -44,7 +45,7 @@ def extracted(tmp_path, source, **options):
     given = {"repetition_time": None, "event_duration": None} | options
     out, sidecar = tmp_path / "events.tsv", tmp_path / "events.json"
     extract_events(source=source, events=out, sidecar=sidecar, **given)
-    rows = tables.read_events(out, needed=False)
+    rows = event_table.read_events(out, needed=False)
     return [(row.onset, row.duration, row.trial_type) for row in rows], json.loads(sidecar.read_text())
 
 
@@ -252,8 +253,8 @@ def selected(tmp_path, text, modulators, **options):
     written(tmp_path, text, modulators=modulators, **options)
     specified = _modulators(tmp_path / "events.json")
     columns = [how.column for own in specified.values() for how in own.values()]
-    rows = tables.read_events(tmp_path / "events.tsv", columns)
-    return designs.select(rows, np.arange(20.0), -24, specified)
+    rows = event_table.read_events(tmp_path / "events.tsv", columns)
+    return selection.select(rows, np.arange(20.0), -24, specified)
 
 
 def test_modulators_are_centred_over_the_events_of_the_run(tmp_path, caplog):
@@ -290,11 +291,11 @@ def test_orthogonal_modulators_are_those_of_a_serial_regression(tmp_path):
     values = rng.normal(5, 2, (2, 30))
     values[1] += values[0]
     how = [Modulator("a", "run", True), Modulator("b", "run", True)]
-    first, second = designs.modulated(values, how)
+    first, second = selection.modulated(values, how)
     q, r = np.linalg.qr(np.column_stack([np.ones(30), *values]))
     np.testing.assert_allclose(first, q[:, 1] * r[1, 1], rtol=1e-9, atol=EXACT)
     np.testing.assert_allclose(second, q[:, 2] * r[2, 2], rtol=1e-9, atol=EXACT)
-    plain = designs.modulated(values, [Modulator("a"), Modulator("b")])
+    plain = selection.modulated(values, [Modulator("a"), Modulator("b")])
     np.testing.assert_allclose(plain[1], values[1] - values[1].mean(), rtol=1e-9, atol=EXACT)
 
 
@@ -304,14 +305,14 @@ def test_orthogonal_modulators_are_those_of_a_serial_regression(tmp_path):
 )
 def test_constant_modulator_has_a_height_of_exactly_nothing(values, orthogonalise):
     """So that it is an empty regressor, not one of rounding that a fit scales up."""
-    [heights] = designs.modulated([np.array(values)], [Modulator("a", "run", orthogonalise)])
+    [heights] = selection.modulated([np.array(values)], [Modulator("a", "run", orthogonalise)])
     assert not heights.any()
 
 
 def test_modulator_that_follows_from_another_is_nothing_once_orthogonal():
     """Its second copy has nothing of its own."""
     values = np.array([0.3, 1.7, 2.9, 4.4]) + 1e3
-    _, second = designs.modulated([values, 3 * values - 1], [Modulator("a", "run", True)] * 2)
+    _, second = selection.modulated([values, 3 * values - 1], [Modulator("a", "run", True)] * 2)
     assert not second.any()
 
 
@@ -351,9 +352,9 @@ def test_old_modulation_of_plain_rows_may_be_missing(tmp_path):
     """n/a of a condition without any modulation is nothing; of a modulated one it stops with advice."""
     text = "onset\tduration\ttrial_type\tmodulation\n1\t1\ta\tn/a\n2\t1\tb\t0.5\n3\t1\ta\tNA\n4\t1\tb\t-2\n"
     written(tmp_path, text)
-    rows = tables.read_events(tmp_path / "events.tsv")
+    rows = event_table.read_events(tmp_path / "events.tsv")
     assert [row.modulation for row in rows] == [None, 0.5, None, -2.0]
-    found = designs.select(rows, np.arange(20.0), -24)
+    found = selection.select(rows, np.arange(20.0), -24)
     np.testing.assert_array_equal(found.events["a"].heights, [1, 1])
     assert [one.name for one in found.modulations] == ["b"]
     with pytest.raises(InputError, match=r"(?s)row 3: modulation is 'n/a'.*design\.modulators"):
@@ -364,7 +365,7 @@ def test_modulators_of_two_names_alike_are_refused():
     """A condition and a modulator must not become one regressor."""
     rows = [Event(1.0, 1.0, "a", None, (("b", 1.0),)), Event(2.0, 1.0, "a_b", None, (("b", 2.0),))]
     with pytest.raises(ValueError, match="a_b"):
-        designs.select(rows, np.arange(20.0), -24, {"a": {"b": Modulator("b")}})
+        selection.select(rows, np.arange(20.0), -24, {"a": {"b": Modulator("b")}})
 
 
 # ------------------------------------------------------------------------------------------ SPM, FSL, AFNI
@@ -404,8 +405,8 @@ def test_spm_modulators_are_spm_orth_of_their_powers(tmp_path):
     assert list(said["Modulators"]) == ["go"]
     own = _modulators(tmp_path / "events.json")["go"]
     assert list(own) == ["time", "rt", "rt_2"] == planned_modulators(path)
-    rows = tables.read_events(tmp_path / "events.tsv", list(own))
-    found = designs.select(rows, np.arange(40.0), -24, {"go": own})
+    rows = event_table.read_events(tmp_path / "events.tsv", list(own))
+    found = selection.select(rows, np.arange(40.0), -24, {"go": own})
     t, p = np.array([1.0, 3.0, 4.0, 8.0]), np.array(values)
     q, r = np.linalg.qr(np.column_stack([np.ones(4), t, p, p**2]))
     for k, name in enumerate(own, start=1):
@@ -429,7 +430,7 @@ def test_spm_modulators_without_orth_are_as_they_stand(tmp_path):
         "name": "size", "column": "size", "centre": "none", "orthogonalise": False,
     }  # fmt: skip
     assert said["Modulators"]["stop"][0]["orthogonalise"] is True
-    rows = tables.read_events(tmp_path / "events.tsv", ["rt", "size"])
+    rows = event_table.read_events(tmp_path / "events.tsv", ["rt", "size"])
     assert [dict(row.values)["rt"] for row in rows] == [3.0, 7.0, 1.0, 5.0, 9.0, 2.0]
 
 
@@ -470,9 +471,9 @@ def test_fsl_columns_are_one_condition_per_file(tmp_path, pattern):
     (folder / "missed.txt").write_text("0 0 0\n")
     (folder / "none.txt").write_text("")
     where = f"{folder}{pattern}"
-    rows, _ = extracted(tmp_path, events.files(where))
+    rows, _ = extracted(tmp_path, event_sources.files(where))
     assert rows == [(10.0, 5.0, "faces"), (12.0, 1.0, "reward"), (30.0, 5.0, "faces"), (32.0, 1.0, "reward")]
-    heights = [row.modulation for row in tables.read_events(tmp_path / "events.tsv")]
+    heights = [row.modulation for row in event_table.read_events(tmp_path / "events.tsv")]
     assert heights == [None, 0.5, None, 1.0]
     assert planned(where) == ["faces", "reward"]
 
@@ -482,7 +483,7 @@ def test_afni_times_of_one_run_are_read_and_others_are_told(tmp_path):
     path = tmp_path / "faces.1D"
     path.write_text("11.0*2.5 86.5*1.5:12 *\n")
     assert extracted(tmp_path, [path], event_duration=1.0)[0] == [(11.0, 1.0, "faces"), (86.5, 1.0, "faces")]
-    assert [row.modulation for row in tables.read_events(tmp_path / "events.tsv")] == [2.5, 1.5]
+    assert [row.modulation for row in event_table.read_events(tmp_path / "events.tsv")] == [2.5, 1.5]
     with pytest.raises(InputError, match="has no durations"):
         extracted(tmp_path, [path])
     path.write_text("11.0 86.5 120.25\n30 60\n*\n")

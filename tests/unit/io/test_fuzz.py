@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from firstlevel.io import images, repetition, tables
+from firstlevel.io import cells, event_table, grids, images, masked, repetition, series, table_writer
 from firstlevel.stage import InputError
 
 SHAPE = (5, 4, 3, 6)
@@ -65,15 +65,15 @@ def by_nibabel(path):
 def same_or_refused(path, seen):
     """Read an image in each way that stages do; what is read is what nibabel reads."""
     try:
-        volumes = list(images.Series.of([path]).volumes())
-        images.Grid.of(path)
+        volumes = list(series.Series.of([path]).volumes())
+        grids.Grid.of(path)
         mask = np.ones(volumes[0].shape[::-1], dtype=bool)
         read = [
             np.stack([volume.ravel() for volume in volumes]),
-            np.atleast_2d(images.read_masked(path, mask)),
+            np.atleast_2d(masked.read_masked(path, mask)),
         ]
         if len(images.load(path).shape) == 4:  # as every run that the fit reads in blocks
-            read.append(np.concatenate([block for _, block in images.blocks(path, mask)], axis=1))
+            read.append(np.concatenate([block for _, block in masked.blocks(path, mask)], axis=1))
     except InputError as error:
         seen["refused"] += 1
         return str(error)
@@ -119,10 +119,10 @@ def test_header_that_claims_more_than_its_file_holds_takes_no_memory(tmp_path, n
     tracemalloc.start()
     try:
         for read in (
-            lambda: list(images.Series.of([path]).volumes()),
-            lambda: images.read_mask(path),
-            lambda: images.read_masked(path, np.ones(SHAPE[:3], bool)),
-            lambda: list(images.blocks(path, np.ones(SHAPE[:3], bool))),
+            lambda: list(series.Series.of([path]).volumes()),
+            lambda: masked.read_mask(path),
+            lambda: masked.read_masked(path, np.ones(SHAPE[:3], bool)),
+            lambda: list(masked.blocks(path, np.ones(SHAPE[:3], bool))),
         ):
             with pytest.raises(InputError, match="run"):
                 read()
@@ -141,12 +141,12 @@ def test_damaged_table_is_read_or_refused_by_name(tmp_path):
     """Of a table of numbers: the numbers that stand there, or a message with its name."""
     path, rng, read = tmp_path / "confounds.tsv", np.random.default_rng(21), 0
     named = 0
-    tables.write_table(path, ["a", "b"], rng.standard_normal((20, 2)).tolist())
+    table_writer.write_table(path, ["a", "b"], rng.standard_normal((20, 2)).tolist())
     whole = path.read_bytes()
     for _ in range(600):
         path.write_bytes(damaged(whole, rng))
         try:
-            rows = tables.read_columns(path)[1]
+            rows = cells.read_columns(path)[1]
         except InputError as error:
             named += str(path) in str(error)
         else:
@@ -154,7 +154,7 @@ def test_damaged_table_is_read_or_refused_by_name(tmp_path):
             assert all(math.isfinite(value) for row in rows for value in row)
             assert rows == plain_numbers(path)
         with pytest.raises(InputError, match="confounds"):
-            tables.read_events(path)
+            event_table.read_events(path)
     assert read + named == 600
     assert read > 50
 
@@ -206,7 +206,7 @@ def test_zeros_behind_the_data_are_not_read_to_their_end(tmp_path, caplog, beyon
     nib.Nifti1Image(data, np.eye(4)).to_filename(tmp_path / "run.nii")
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write((tmp_path / "run.nii").read_bytes() + bytes(beyond))
-    read = np.stack(list(images.Series.of([path]).volumes()))
+    read = np.stack(list(series.Series.of([path]).volumes()))
     np.testing.assert_array_equal(read, np.moveaxis(data, 3, 0).transpose(0, 3, 2, 1))
     assert ("was not tested" in caplog.text) == (beyond > images.BEYOND)
 

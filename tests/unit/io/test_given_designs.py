@@ -13,10 +13,10 @@ from checked_configs import checked
 from quality_run import make_run
 
 import report_subject
-from firstlevel.io import given_fsl, tables
+from firstlevel.io import event_table, given_fsl, sidecars, table_writer
 from firstlevel.io.given_designs import located, read
 from firstlevel.plan import checks, model, study
-from firstlevel.reporting import methods
+from firstlevel.reporting import methods, run_facts
 from firstlevel.stage import InputError
 from make_design_matrix import make_design_matrix
 
@@ -669,8 +669,8 @@ def test_run_of_a_design_that_is_not_there_is_told_by_row(folder):
 
 def test_designs_made_and_given_stand_beside_each_other(folder):
     """What the config adds is added to the run that has events; the other one's is as it is."""
-    tables.write_table(folder / "e.tsv", tables.EVENT_COLUMNS, [(4.0, 1.0, "faces")])
-    tables.write_table(folder / "c.tsv", ["rot_x"], [[float(k % 5)] for k in range(N)])
+    table_writer.write_table(folder / "e.tsv", event_table.EVENT_COLUMNS, [(4.0, 1.0, "faces")])
+    table_writer.write_table(folder / "c.tsv", ["rot_x"], [[float(k % 5)] for k in range(N)])
     rows = [(*BOTH[0], "no-such-events.tsv", "c.tsv"), (*BOTH[1][:4], "n/a", "e.tsv", "c.tsv")]
     header = "subject\ttask\trun\tbold\tdesign\tevents\tconfounds"
     config, runs = runs_of(rows, "|design: {confounds: [rot_x]}", header=header)
@@ -709,12 +709,12 @@ def test_session_behind_a_file_is_no_part_of_a_name_that_is_there(tmp_path):
 def test_methods_say_of_a_given_design_only_what_is_known():
     """No word of responses, drift or confounds that the config would have added."""
     config = checked("study: {source: table, table: runs.tsv}\ncontrasts: {a: faces}")
-    run = methods.Run(N, SECONDS, 0, 0, 2, given="table", given_notes=["a constant is added"], n_columns=7)
+    run = run_facts.Run(N, SECONDS, 0, 0, 2, given="table", given_notes=["a constant is added"], n_columns=7)
     text = " ".join(one.text for one in methods.sentences(config, [run, run], {}))
     assert "The design matrix of each run was given (table; 7 regressors) and taken as it was (a con" in text
     for word in ("haemodynamic", "convolved", "drift", "cosine", "onfounds", "No events"):
         assert word not in text
-    made = methods.Run(N, SECONDS, 0, 0, 0)
+    made = run_facts.Run(N, SECONDS, 0, 0, 0)
     text = " ".join(one.text for one in methods.sentences(config, [run, made], {}))
     assert "of 1 of 2 runs was given" in text
     assert "convolved" in text
@@ -735,7 +735,7 @@ def test_page_takes_the_form_of_a_design_and_its_notes_from_the_sidecar(tmp_path
     name, files = "sub-01_task-x_run-1", {}
     for kind, content in (("desc-resampled_bold", {"Inputs": []}), ("design", sidecar), ("glm", fit)):
         files[f"{name}_{kind}.json"] = tmp_path / f"{kind}.json"
-        tables.write_json(tmp_path / f"{kind}.json", content)
+        sidecars.write_json(tmp_path / f"{kind}.json", content)
     facts = report_subject._run(files, name)["facts"]
     assert (facts.given, facts.n_columns, len(facts.given_notes)) == ("table", 4, 2)
 

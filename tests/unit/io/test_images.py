@@ -6,8 +6,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from firstlevel.io import images
-from firstlevel.io.images import Grid, Series, SeriesWriter
+from firstlevel.io import header_time, image_writer, images, masked
+from firstlevel.io.grids import Grid
+from firstlevel.io.series import Series
+from firstlevel.io.series_writer import SeriesWriter
 from firstlevel.stage import InputError
 
 AFFINE = np.array([[-3.0, 0.1, 0, 90], [0, 3, 0.2, -126], [0, -0.2, 3.75, -72], [0, 0, 0, 1]])
@@ -113,18 +115,18 @@ def test_series_writer_makes_what_nibabel_reads(tmp_path, data):
 @pytest.mark.parametrize("block_bytes", [1, 5 * 4 * 6 * 4 * 2, 2**30])
 def test_blocks_hold_every_voxel_of_the_mask_once(tmp_path, data, monkeypatch, block_bytes):
     """Blocks together are the masked data, for any size of block."""
-    monkeypatch.setattr(images, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(masked, "BLOCK_BYTES", block_bytes)
     nib.Nifti1Image(data, AFFINE).to_filename(tmp_path / "run.nii")
     mask = np.random.default_rng(1).random((5, 4, 3)) > 0.4
     mask[:, :, 1] = False
-    images.write_image(tmp_path / "mask.nii.gz", mask.astype(np.uint8), AFFINE)
-    inside = images.read_mask(tmp_path / "mask.nii.gz")
+    image_writer.write_image(tmp_path / "mask.nii.gz", mask.astype(np.uint8), AFFINE)
+    inside = masked.read_mask(tmp_path / "mask.nii.gz")
     whole = np.full((6, int(mask.sum())), np.nan)
-    for voxels, block in images.blocks(tmp_path / "run.nii", inside):
+    for voxels, block in masked.blocks(tmp_path / "run.nii", inside):
         assert np.isnan(whole[:, voxels]).all()
         whole[:, voxels] = block
-    np.testing.assert_array_equal(whole, images.read_masked(tmp_path / "run.nii", inside))
-    images.write_masked(tmp_path / "back.nii.gz", whole, inside, AFFINE)
+    np.testing.assert_array_equal(whole, masked.read_masked(tmp_path / "run.nii", inside))
+    image_writer.write_masked(tmp_path / "back.nii.gz", whole, inside, AFFINE)
     np.testing.assert_array_equal(
         np.asarray(nib.load(tmp_path / "back.nii.gz").dataobj), data * mask[..., None]
     )
@@ -133,7 +135,7 @@ def test_blocks_hold_every_voxel_of_the_mask_once(tmp_path, data, monkeypatch, b
 def test_same_data_same_bytes(tmp_path, data):
     """Images carry no time stamp and no name."""
     for name in ("a.nii.gz", "b.nii.gz"):
-        images.write_image(tmp_path / name, data, AFFINE)
+        image_writer.write_image(tmp_path / name, data, AFFINE)
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
 
 
@@ -158,9 +160,9 @@ def test_axes_of_length_one_do_not_count(tmp_path, data, name, suffix):
     np.testing.assert_array_equal(np.stack([v.T for v in series.volumes()], axis=-1), flat)
     inside = np.ones(grid, bool)
     expected = flat.T.reshape(6, -1)
-    np.testing.assert_array_equal(images.read_masked(path, inside), expected)
+    np.testing.assert_array_equal(masked.read_masked(path, inside), expected)
     np.testing.assert_array_equal(
-        np.concatenate([block for _, block in images.blocks(path, inside)], axis=1), expected
+        np.concatenate([block for _, block in masked.blocks(path, inside)], axis=1), expected
     )
 
 
@@ -206,7 +208,7 @@ def test_repetition_time_is_that_of_the_axis_of_time(tmp_path, data, shape, zoom
     image.header["pixdim"][4:6] = zooms
     image.header.set_xyzt_units("mm", "sec")
     image.to_filename(tmp_path / "run.nii")
-    found = images.header_time(tmp_path / "run.nii")
+    found = header_time.read(tmp_path / "run.nii")
     assert found == (None if seconds is None else pytest.approx(seconds))  # nothing but fillers
 
 
@@ -229,7 +231,7 @@ def test_values_that_are_no_signal_are_refused(tmp_path, data, dtype, message, s
     path = tmp_path / f"run{suffix}"
     kind = nib.Nifti1Pair if suffix == ".img" else nib.Nifti1Image
     kind(np.zeros(data.shape, dtype), AFFINE).to_filename(path)
-    for read in (lambda: Series.of([path]), lambda: images.read_mask(path), lambda: Grid.of(path)):
+    for read in (lambda: Series.of([path]), lambda: masked.read_mask(path), lambda: Grid.of(path)):
         with pytest.raises(InputError, match=message) as stop:
             read()
         assert "to do: save" in str(stop.value)
@@ -305,10 +307,10 @@ def test_blocks_of_few_large_slices_are_rows_of_them(tmp_path, monkeypatch):
     mask = np.random.default_rng(0).random((5, 7, 2)) > 0.3
     path = tmp_path / "bold.nii"
     nib.save(nib.Nifti1Image(values, np.eye(4)), path)
-    ((whole, expected),) = images.blocks(path, mask)
+    ((whole, expected),) = masked.blocks(path, mask)
     np.testing.assert_array_equal(expected, values.transpose(3, 2, 1, 0)[:, mask.T])
-    monkeypatch.setattr(images, "BLOCK_BYTES", 2 * 5 * 6 * 4)  # two rows of a slice
-    parts = list(images.blocks(path, mask))
+    monkeypatch.setattr(masked, "BLOCK_BYTES", 2 * 5 * 6 * 4)  # two rows of a slice
+    parts = list(masked.blocks(path, mask))
     assert len(parts) == 8
     assert [part.start for part, _ in parts[1:]] == [part.stop for part, _ in parts[:-1]]
     assert parts[-1][0].stop == whole.stop

@@ -8,7 +8,8 @@ import yaml
 from checked_configs import CONTRASTS, SCHEMA
 
 from firstlevel.io import spm_affines
-from firstlevel.io.images import Grid, Series
+from firstlevel.io.grids import Grid
+from firstlevel.io.series import Series
 from firstlevel.plan import checks, study
 from firstlevel.plan import config as configs
 from firstlevel.plan.runs import with_companions

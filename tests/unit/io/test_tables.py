@@ -2,8 +2,8 @@
 
 import pytest
 
-from firstlevel.io import tables
-from firstlevel.io.tables import Event
+from firstlevel.io import cells, event_table, sidecars, table_writer
+from firstlevel.io.event_table import Event
 from firstlevel.stage import InputError
 
 HEADER = "onset\tduration\ttrial_type\n"
@@ -12,7 +12,7 @@ HEADER = "onset\tduration\ttrial_type\n"
 def events(tmp_path, text, encoding="utf-8"):
     path = tmp_path / "events.tsv"
     path.write_bytes(text.encode(encoding))
-    return tables.read_events(path)
+    return event_table.read_events(path)
 
 
 def test_events_are_read_with_other_columns_and_other_line_ends(tmp_path):
@@ -50,19 +50,19 @@ def test_wrong_events_name_file_row_and_reason(tmp_path, text, encoding, message
 def test_numbers_survive_a_table(tmp_path):
     """A table of numbers is read back as it was, to the last bit."""
     path, rows = tmp_path / "t.tsv", [[0.1, -1e-17], [2 / 3, 1e300]]
-    tables.write_table(path, ["a", "b c"], rows)
-    assert tables.read_columns(path) == (["a", "b c"], rows)
-    assert tables.read_columns(path, ["b c"]) == (["b c"], [[-1e-17], [1e300]])
+    table_writer.write_table(path, ["a", "b c"], rows)
+    assert cells.read_columns(path) == (["a", "b c"], rows)
+    assert cells.read_columns(path, ["b c"]) == (["b c"], [[-1e-17], [1e300]])
     with pytest.raises(InputError, match="lacks the column d"):
-        tables.read_columns(path, ["d"])
+        cells.read_columns(path, ["d"])
 
 
 def test_json_has_sorted_keys(tmp_path):
     """The same content gives the same bytes, whatever its order."""
-    tables.write_json(tmp_path / "a.json", {"b": 1, "a": [1.5]})
-    tables.write_json(tmp_path / "b.json", {"a": [1.5], "b": 1})
+    sidecars.write_json(tmp_path / "a.json", {"b": 1, "a": [1.5]})
+    sidecars.write_json(tmp_path / "b.json", {"a": [1.5], "b": 1})
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-    assert tables.read_json(tmp_path / "a.json") == {"a": [1.5], "b": 1}
+    assert sidecars.read_json(tmp_path / "a.json") == {"a": [1.5], "b": 1}
 
 
 def test_quotes_are_characters_like_others(tmp_path):
@@ -74,5 +74,5 @@ def test_quotes_are_characters_like_others(tmp_path):
 def test_names_with_tabs_are_not_written(tmp_path):
     """A name cannot break a table apart."""
     with pytest.raises(InputError, match="holds a tab or a line break"):
-        tables.write_table(tmp_path / "t.tsv", ["a"], [["b\tc"]])
+        table_writer.write_table(tmp_path / "t.tsv", ["a"], [["b\tc"]])
     assert not list(tmp_path.iterdir())

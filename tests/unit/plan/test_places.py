@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firstlevel import texts
-from firstlevel.io import derivative, tables
+from firstlevel.io import derivative, table_writer
 from firstlevel.plan import places, summary
 from firstlevel.stage import InputError
 
@@ -17,11 +17,11 @@ OURS = json.dumps(derivative.description("1.0", None))
 def test_results_may_lie_in_a_new_folder_and_in_their_own(tmp_path):
     """The first start, one after a kill that left the table of runs alone, and every later one."""
     places.check_folder(tmp_path / "new")
-    tables.write_table(tmp_path / "runs.tsv", summary.COLUMNS, [])
+    table_writer.write_table(tmp_path / "runs.tsv", summary.COLUMNS, [])
     (tmp_path / "report.html").write_text("ours")
     places.check_folder(tmp_path)
     (tmp_path / "dataset_description.json").write_text(OURS)
-    tables.write_table(tmp_path / "maps.tsv", derivative.MAPS_COLUMNS, [])
+    table_writer.write_table(tmp_path / "maps.tsv", derivative.MAPS_COLUMNS, [])
     (tmp_path / ".bidsignore").write_text("".join(f"{line}\n" for line in derivative.ignored(True, False)))
     places.check_folder(tmp_path)
 

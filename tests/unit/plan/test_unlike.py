@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from checked_configs import SCHEMA
 
-from firstlevel.io import headers, images
+from firstlevel.io import header_time, headers
 from firstlevel.plan import config as configs
 from firstlevel.plan import study, unlike
 from firstlevel.plan.runs import LEFT_OUT, grouped
@@ -245,7 +245,7 @@ def test_headers_are_read_as_nibabel_reads_them(tmp_path, suffix, order, kind, c
     found, expected = headers.read(str(path)), nib.load(path)
     assert found.shape == SHAPE
     assert (found.n_values, found.n_bytes) == (4032, 4032 * expected.dataobj.dtype.itemsize)
-    np.testing.assert_allclose(found.time, images.header_time(path), rtol=1e-6, atol=0)
+    np.testing.assert_allclose(found.time, header_time.read(path), rtol=1e-6, atol=0)
     if code == "none":
         assert found.axes is None
         np.testing.assert_allclose(found.zooms, expected.header.get_zooms()[:3], rtol=1e-6, atol=0)
@@ -265,7 +265,7 @@ def test_the_time_axis_is_that_of_the_stages(tmp_path, shape):
     image.header.set_xyzt_units("mm", "sec")
     path = tmp_path / "run.nii.gz"
     image.to_filename(path)
-    assert headers.read(str(path)).time == images.header_time(path)
+    assert headers.read(str(path)).time == header_time.read(path)
 
 
 def test_a_header_behind_a_long_name_is_read(tmp_path):

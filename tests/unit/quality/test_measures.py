@@ -17,8 +17,8 @@ from statsmodels.tsa.stattools import acf
 from firstlevel.glm import fit as glm
 from firstlevel.glm import noise
 from firstlevel.glm.dependence import factorise
-from firstlevel.image import motion
-from firstlevel.quality import measures as quality
+from firstlevel.image import rigid
+from firstlevel.quality import collinearity, head_motion, temporal, whiteness, z_spread
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-12}
 LAGS = 10
@@ -63,8 +63,8 @@ def series():
 def test_movement_follows_from_its_parameters(moves):
     """Parameters of an affine give back the movement that they are of."""
     reference = np.array([[3.0, 0.2, 0, -20], [-0.2, 3, 0.1, -25], [0, -0.1, 4, -15], [0, 0, 0, 1]])
-    parameters = [motion.rigid_parameters(move @ reference, reference) for move in moves]
-    found = quality.rigid_motion(*(np.array(values) for values in zip(*parameters, strict=True)))
+    parameters = [rigid.rigid_parameters(move @ reference, reference) for move in moves]
+    found = rigid.rigid_motion(*(np.array(values) for values in zip(*parameters, strict=True)))
     np.testing.assert_allclose(found, moves, rtol=0, atol=1e-12)
 
 
@@ -75,19 +75,19 @@ def test_displacement_is_the_largest_of_all_voxels(brain, moves):
     at = nib.affines.apply_affine(affine, voxels)
     scanned = np.array([nib.affines.apply_affine(np.linalg.inv(move), at) for move in moves])
     expected = np.linalg.norm(scanned - scanned[0], axis=2).max(axis=1)
-    points = nib.affines.apply_affine(affine, quality.outermost(mask))
-    np.testing.assert_allclose(quality.displacements(moves, points), expected, **ROUNDING)
+    points = nib.affines.apply_affine(affine, head_motion.outermost(mask))
+    np.testing.assert_allclose(head_motion.displacements(moves, points), expected, **ROUNDING)
     assert expected.max() > 5
     shifted = np.tile(np.eye(4), (2, 1, 1))
     shifted[1, :3, 3] = (3.0, 0.0, 4.0)
-    np.testing.assert_allclose(quality.displacements(shifted, points), [0, 5], **ROUNDING)
+    np.testing.assert_allclose(head_motion.displacements(shifted, points), [0, 5], **ROUNDING)
 
 
 def test_outermost_voxels_hold_the_hull_and_are_few(brain):
     """No vertex of the convex hull is left out."""
     mask, _ = brain
     voxels = np.argwhere(mask)
-    outermost = {tuple(voxel) for voxel in quality.outermost(mask).tolist()}
+    outermost = {tuple(voxel) for voxel in head_motion.outermost(mask).tolist()}
     assert {tuple(voxel) for voxel in voxels[ConvexHull(voxels).vertices].tolist()} <= outermost
     assert len(outermost) < len(voxels) / 4
 
@@ -98,10 +98,10 @@ def test_rotation_is_that_of_scipy(moves):
     expected = [
         (Rotation.from_matrix(move[:3, :3]) * first.inv()).magnitude() * 180 / np.pi for move in moves
     ]
-    np.testing.assert_allclose(quality.rotation_angles(moves), expected, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(head_motion.rotation_angles(moves), expected, rtol=1e-9, atol=1e-10)
     tiny = np.tile(np.eye(4), (2, 1, 1))
     tiny[1, :3, :3] = Rotation.from_euler("y", 1e-7, degrees=True).as_matrix()
-    np.testing.assert_allclose(quality.rotation_angles(tiny)[1], 1e-7, rtol=1e-6)
+    np.testing.assert_allclose(head_motion.rotation_angles(tiny)[1], 1e-7, rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:From release 0.14.0")  # how nilearn scales confounds changes nothing here
@@ -115,10 +115,10 @@ def test_tsnr_is_that_of_nilearn_once_drift_is_out(design):
     left = clean(data, confounds=drift, detrend=False, standardize=None)
     deviation = left.std(axis=0) * np.sqrt(100 / (100 - drift.shape[1] - 1))
     expected = data.mean(axis=0) / deviation
-    np.testing.assert_allclose(quality.tsnr(data, basis, everything), expected, rtol=1e-6)
-    plain = quality.tsnr(data, factorise(np.ones((100, 1))).basis, everything)
+    np.testing.assert_allclose(temporal.tsnr(data, basis, everything), expected, rtol=1e-6)
+    plain = temporal.tsnr(data, factorise(np.ones((100, 1))).basis, everything)
     np.testing.assert_allclose(plain, data.mean(axis=0) / data.std(axis=0, ddof=1), rtol=1e-9)
-    assert np.median(quality.tsnr(data, basis, everything)) > 1.5 * np.median(plain)
+    assert np.median(temporal.tsnr(data, basis, everything)) > 1.5 * np.median(plain)
 
 
 def test_tsnr_leaves_censored_scans_out(design):
@@ -130,7 +130,7 @@ def test_tsnr_leaves_censored_scans_out(design):
     kept[[7, 8]] = False
     spikes = np.eye(100)[:, [7, 8]]
     basis = factorise(np.column_stack([np.ones(100), spikes])).basis
-    found = quality.tsnr(np.where(kept[:, None], data, 9000.0), basis, kept)
+    found = temporal.tsnr(np.where(kept[:, None], data, 9000.0), basis, kept)
     expected = data[kept, :3].mean(axis=0) / data[kept, :3].std(axis=0, ddof=1)
     np.testing.assert_allclose(found[:3], expected, rtol=1e-9)
     assert found[3] == 0
@@ -138,7 +138,7 @@ def test_tsnr_leaves_censored_scans_out(design):
 
 def test_whiteness_is_that_of_statsmodels(series):
     """Lag-1 autocorrelation and p of the Ljung-Box test, voxel by voxel."""
-    found = quality.whiteness(series, np.ones(100, dtype=bool), LAGS)
+    found = whiteness.measure_whiteness(series, np.ones(100, dtype=bool), LAGS)
     for voxel, values in enumerate(series.T):
         np.testing.assert_allclose(found.lag1[voxel], acf(values, nlags=1)[1], rtol=1e-9)
         expected = acorr_ljungbox(values, lags=[LAGS])["lb_pvalue"].item()
@@ -150,7 +150,7 @@ def test_whiteness_of_censored_series_counts_pairs_that_are_there(series):
     """Sums over pairs of kept scans, written as loops; white noise is rejected as often as it should be."""
     kept = np.ones(100, dtype=bool)
     kept[[0, 10, 11, 40, 77]] = False
-    found = quality.whiteness(series, kept, LAGS)
+    found = whiteness.measure_whiteness(series, kept, LAGS)
     for voxel in (0, 20, 39):
         e = series[:, voxel] - series[kept, voxel].mean()
         squares, statistic = (e[kept] ** 2).sum(), 0.0
@@ -163,7 +163,7 @@ def test_whiteness_of_censored_series_counts_pairs_that_are_there(series):
         np.testing.assert_allclose(found.p[voxel], chi2.sf(statistic, LAGS), rtol=1e-9)
     kept[np.random.default_rng(6).choice(100, 30, replace=False)] = False
     noise = np.random.default_rng(7).normal(size=(100, 4000))
-    share = (quality.whiteness(noise, kept, LAGS).p < 0.05).mean()
+    share = (whiteness.measure_whiteness(noise, kept, LAGS).p < 0.05).mean()
     print(f"white noise with {np.sum(~kept)} of 100 scans censored: {share:.3f} rejected at 5 %")
     assert 0.035 < share < 0.065
 
@@ -173,16 +173,16 @@ def test_constant_voxels_are_not_known_and_are_silent():
     data = np.full((50, 2), 850.0)
     rest = np.zeros((50, 2))
     rest[:, 1] = 1e-6 * np.random.default_rng(0).normal(size=50)
-    found = quality.whiteness(rest, np.ones(50, dtype=bool), LAGS, (data**2).sum(axis=0))
+    found = whiteness.measure_whiteness(rest, np.ones(50, dtype=bool), LAGS, (data**2).sum(axis=0))
     assert not found.known.any()
-    assert quality.summary(found)["Rejected"] is None
-    assert sum(quality.histogram(found)) == 0
+    assert whiteness.summary(found)["Rejected"] is None
+    assert sum(whiteness.histogram(found)) == 0
 
 
 def test_whitening_is_that_of_statsmodels(series):
     """GLSAR's whitening drops the first sample and is the same elsewhere, for each column's coefficient."""
     rho = np.linspace(-0.4, 0.6, 40)
-    found = quality.whitened(series, rho)
+    found = whiteness.whitened(series, rho)
     for voxel in range(40):
         model = sm.GLSAR(series[:, voxel], np.ones(100), rho=[rho[voxel]])
         np.testing.assert_allclose(found[1:, voxel], model.whiten(series[:, voxel]), rtol=1e-9)
@@ -193,14 +193,14 @@ def test_clean_level_is_what_the_design_leaves_of_white_noise(design):
     """Mean lag-1 autocorrelation as the traces say; without a design 5 % are rejected, with drift more."""
     everything = np.ones(100, dtype=bool)
     matrix = design.to_numpy()
-    found = quality.white_noise_through(matrix, 0.0, everything, LAGS)
+    found = whiteness.white_noise_through(matrix, 0.0, everything, LAGS)
     expected = noise.expected_autocorrelation(factorise(matrix).basis)[len(noise.RHOS) // 2]
     # a ratio of sums against the ratio of their expectations, over 2000 series: 0.01
     print(f"lag-1 of white noise after the design {found.lag1.mean():.4f}, by traces {expected:.4f}")
     assert abs(found.lag1.mean() - expected) < 0.01
     assert expected < -0.03
-    bare = quality.white_noise_through(np.ones((100, 1)), 0.0, everything, LAGS)
-    shares = [quality.summary(each)["Rejected"] for each in (bare, found)]
+    bare = whiteness.white_noise_through(np.ones((100, 1)), 0.0, everything, LAGS)
+    shares = [whiteness.summary(each)["Rejected"] for each in (bare, found)]
     print(f"rejected at 5 %: {shares[0]:.3f} of white noise, {shares[1]:.3f} after the design")
     assert 0.035 < shares[0] < 0.07 < shares[1]
 
@@ -210,15 +210,19 @@ def test_variance_inflation_is_that_of_statsmodels(design):
     matrix = design.to_numpy()
     for k, name in enumerate(design.columns[:-1]):
         expected = variance_inflation_factor(matrix, k)
-        np.testing.assert_allclose(quality.variance_inflation(matrix, k), expected, rtol=1e-9, err_msg=name)
+        np.testing.assert_allclose(
+            collinearity.variance_inflation(matrix, k), expected, rtol=1e-9, err_msg=name
+        )
     moved = matrix * 1e6
     moved[:, 0] += 1e8  # about the mean: an offset is the constant's
     np.testing.assert_allclose(
-        quality.variance_inflation(moved, 0), variance_inflation_factor(matrix, 0), rtol=1e-6
+        collinearity.variance_inflation(moved, 0), variance_inflation_factor(matrix, 0), rtol=1e-6
     )
     again = np.column_stack([matrix, matrix[:, 0] - 2 * matrix[:, 1]])
-    assert quality.variance_inflation(again, 0) == np.inf
-    assert quality.variance_inflation(np.column_stack([matrix, np.zeros(100)]), matrix.shape[1]) == np.inf
+    assert collinearity.variance_inflation(again, 0) == np.inf
+    assert (
+        collinearity.variance_inflation(np.column_stack([matrix, np.zeros(100)]), matrix.shape[1]) == np.inf
+    )
 
 
 def test_condition_number_is_numpys_of_columns_at_unit_length(design):
@@ -242,21 +246,21 @@ def test_condition_of_interest_does_not_depend_on_how_confounds_are_written():
     expected = np.linalg.cond(np.hstack([wanted / np.linalg.norm(wanted, axis=0), basis]))
     for mixing in (np.eye(6), rng.normal(size=(6, 6)), np.vander(np.linspace(0.5, 1, 6))):
         matrix = np.hstack([others @ mixing, wanted])
-        assert quality.condition_of_interest(matrix, [6, 7, 8]) == pytest.approx(expected, rel=1e-8)
+        assert collinearity.condition_of_interest(matrix, [6, 7, 8]) == pytest.approx(expected, rel=1e-8)
     follows = np.hstack([wanted, others, others[:, :1] + wanted[:, :1]])
-    assert quality.condition_of_interest(follows, [0, 1, 2]) == np.inf
+    assert collinearity.condition_of_interest(follows, [0, 1, 2]) == np.inf
 
 
 def test_largest_correlation_is_that_of_numpy(design):
     """Sign and pair of the largest; constant columns correlate with none, and one column with nothing."""
     columns = [0, 1, 2, 3]
     matrix = np.corrcoef(design.to_numpy()[:, columns].T) - np.eye(4)
-    value, i, j = quality.largest_correlation(design.to_numpy(), columns)
+    value, i, j = collinearity.largest_correlation(design.to_numpy(), columns)
     np.testing.assert_allclose(value, matrix[i, j], rtol=1e-9)
     assert abs(value) == pytest.approx(np.abs(matrix).max())
-    assert quality.largest_correlation(design.to_numpy(), [0]) is None
+    assert collinearity.largest_correlation(design.to_numpy(), [0]) is None
     with_zeros = np.column_stack([design.to_numpy()[:, 0], np.zeros(100)])
-    assert quality.largest_correlation(with_zeros, [0, 1])[0] == 0
+    assert collinearity.largest_correlation(with_zeros, [0, 1])[0] == 0
 
 
 def test_efficiency_is_that_of_statsmodels(design):
@@ -266,7 +270,7 @@ def test_efficiency_is_that_of_statsmodels(design):
     for rows in ([[1, 0, -1, 0]], [[1, 0, 0, 0], [0, 0, 1, 0]]):
         weights = np.pad(np.array(rows, dtype=float), ((0, 0), (0, matrix.shape[1] - 4)))
         expected = fitted.scale / np.trace(np.atleast_2d(fitted.cov_params(r_matrix=weights)))
-        found = quality.efficiency(glm.Design.of(matrix).covariance(0.0), weights)
+        found = collinearity.efficiency(glm.Design.of(matrix).covariance(0.0), weights)
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
@@ -284,7 +288,7 @@ def test_clean_noise_has_no_dvars_spike(n_voxels, rho):
         active = 2.0 * blocks[:, None] * (np.arange(n_voxels) % 5 == 0)
         change = np.diff(100 + noise + drift + active, axis=0)
         dvars = np.append(np.nan, np.sqrt((change**2).mean(axis=1)))
-        median, deviation, scores = quality.dvars_scores(dvars, np.ones(n, dtype=bool))
+        median, deviation, scores = temporal.dvars_scores(dvars, np.ones(n, dtype=bool))
         expected = median_abs_deviation(dvars[1:], scale="normal")
         assert median == pytest.approx(np.median(dvars[1:]), rel=1e-12, abs=0)
         expected = max(expected, 0.03 * np.median(dvars[1:]), 0.1)
@@ -300,16 +304,16 @@ def test_clean_noise_has_no_dvars_spike(n_voxels, rho):
 def test_dvars_of_nothing_has_no_score():
     """One volume, a mean of 0, or every second scan censored: nothing is known."""
     kept = np.ones(4, dtype=bool)
-    assert quality.dvars_scores(np.full(4, np.nan), kept)[:2] == (None, None)
+    assert temporal.dvars_scores(np.full(4, np.nan), kept)[:2] == (None, None)
     kept[::2] = False
-    assert quality.dvars_scores(np.array([np.nan, 1.0, 2.0, 1.0]), kept)[:2] == (None, None)
+    assert temporal.dvars_scores(np.array([np.nan, 1.0, 2.0, 1.0]), kept)[:2] == (None, None)
 
 
 def test_width_of_z_is_scipys_and_leaves_untested_voxels_out():
     """0 and 1 for the normal distribution; outliers and voxels that never change do not count."""
     z = np.random.default_rng(9).normal(0.1, 1.3, 5000)
-    median, width = quality.centre_and_width(np.concatenate([z, np.zeros(4000), np.full(3000, np.nan)]))
+    median, width = z_spread.centre_and_width(np.concatenate([z, np.zeros(4000), np.full(3000, np.nan)]))
     np.testing.assert_allclose(median, np.median(z), rtol=1e-9)
     np.testing.assert_allclose(width, median_abs_deviation(z, scale="normal"), rtol=1e-9)
     assert abs(width - 1.3) < 0.05
-    assert quality.centre_and_width(np.zeros(10)) is None
+    assert z_spread.centre_and_width(np.zeros(10)) is None

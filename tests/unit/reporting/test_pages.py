@@ -13,9 +13,9 @@ import report_subject
 from firstlevel import stage
 from firstlevel.plan import config as configs
 from firstlevel.plan import preprocessed
-from firstlevel.reporting import methods, pages, study_page
+from firstlevel.reporting import methods, pages, references, run_facts, study_page
 
-RUNS = [methods.Run(128, 2.0, 0, 0, 0), methods.Run(120, 2.0, 0, 0, 0)]
+RUNS = [run_facts.Run(128, 2.0, 0, 0, 0), run_facts.Run(120, 2.0, 0, 0, 0)]
 MALICIOUS = "<script>alert('x')</script> & \"quotes\" \N{GRINNING FACE} " + 200 * "x"
 
 
@@ -81,7 +81,7 @@ def test_methods_say_what_the_model_was():
     assert "truncated to 0.01" in text
     assert "p < 0.001 uncorrected" in text
     assert "the regressors were sampled at the start of each volume." in text
-    motion = told(runs=[methods.Run(128, 2.0, 24, 3, 5)])
+    motion = told(runs=[run_facts.Run(128, 2.0, 24, 3, 5)])
     assert "24 motion regressors" in motion
     assert "3 confounds" in motion
     assert "5 volumes were censored" in motion
@@ -258,8 +258,8 @@ def test_what_made_a_dataset_is_what_its_description_says(tmp_path, content, nam
 @pytest.mark.parametrize("name", ["cosine00", "cosine_00", "Cosine01"])
 def test_cosines_of_confounds_are_known_by_name(name):
     """New and old names; a confound of another name is none."""
-    assert methods.is_cosine(name)
-    assert not methods.is_cosine(f"a_{name}")
+    assert run_facts.is_cosine(name)
+    assert not run_facts.is_cosine(f"a_{name}")
 
 
 def test_citations_are_numbered_in_order_and_every_one_is_listed():
@@ -269,11 +269,11 @@ def test_citations_are_numbered_in_order_and_every_one_is_listed():
     text = methods.sentences(
         config, RUNS, {"snakemake": "9", "nilearn": "0.13.1", "numpy": "2", "scipy": "1"}
     )
-    numbers = [number for _, found in methods.cited(text) for number in found]
-    listed = methods.reference_list(text)
+    numbers = [number for _, found in references.cited(text) for number in found]
+    listed = references.reference_list(text)
     assert list(dict.fromkeys(numbers)) == list(range(1, len(listed) + 1))
     assert len(set(listed)) == len(listed) >= 6
-    for reference in methods.REFERENCES.values():
+    for reference in references.REFERENCES.values():
         assert re.search(r" https://doi\.org/10\.\d{4,9}/\S+\Z", reference)
 
 

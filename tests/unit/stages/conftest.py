@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from stage_calls import BASE, DESIGN_OPTIONS, MAPS, moved
 
-from firstlevel.io import images, tables
+from firstlevel.io import image_writer, table_writer
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
 
@@ -35,11 +35,11 @@ def fitted(tmp_path):
     nib.Nifti1Image(rng.normal(800, 8, (4, 4, 4, n_scans)).astype(np.float32), BASE).to_filename(
         tmp_path / "b.nii"
     )
-    images.write_image(tmp_path / "mask.nii.gz", np.ones((4, 4, 4), np.uint8), BASE)
+    image_writer.write_image(tmp_path / "mask.nii.gz", np.ones((4, 4, 4), np.uint8), BASE)
     rows = [(4.0 * k, 1.0, "ab"[k % 2]) for k in range(18)]
-    tables.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)
+    table_writer.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)
     confounds = [(x, 2.0) for x in rng.standard_normal(n_scans)]
-    tables.write_table(tmp_path / "confounds.tsv", ("rot_x", "other"), confounds)
+    table_writer.write_table(tmp_path / "confounds.tsv", ("rot_x", "other"), confounds)
     design = tmp_path / "design.tsv"
     make_design_matrix(
         events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"],

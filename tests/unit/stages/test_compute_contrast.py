@@ -13,7 +13,7 @@ from stage_calls import BASE, MAPS, refit
 
 from compute_contrast import compute_contrast
 from firstlevel.glm import fit as glm
-from firstlevel.io import images, tables
+from firstlevel.io import cells, image_writer, masked, sidecars, table_writer, tables
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from list_contrasts import list_contrasts
@@ -71,8 +71,8 @@ def test_contrasts_that_make_no_sense_stop(fitted, rows, message):
 def test_contrast_that_the_design_cannot_tell_apart_stops(fitted):
     """Of two equal regressors only the sum can be tested."""
     path = fitted["designs"][0]
-    columns, values = tables.read_columns(path)
-    tables.write_table(path, [*columns, "again"], [[*row, row[0]] for row in values])
+    columns, values = cells.read_columns(path)
+    table_writer.write_table(path, [*columns, "again"], [[*row, row[0]] for row in values])
     with pytest.raises(InputError, match=r"design.tsv: dependent regressors: \w+ \(follows from \w+\)"):
         compute_contrast(rows=["a - again"], statistic="t", label="x", **fitted)
     assert not fitted["z"].exists()
@@ -89,10 +89,10 @@ def test_runs_that_cannot_estimate_are_left_out_and_listed(tmp_path, fitted, cap
     """A second run without the regressor, and a third in which it repeats, change no byte of the maps."""
     compute_contrast(rows=["a - b"], statistic="t", label="x", **fitted)
     alone = {name: fitted[name].read_bytes() for name in MAPS}
-    columns, values = tables.read_columns(fitted["designs"][0])
+    columns, values = cells.read_columns(fitted["designs"][0])
     without, repeated = tmp_path / "without.tsv", tmp_path / "repeated.tsv"
-    tables.write_table(without, ["a", "c", *columns[2:]], values)
-    tables.write_table(repeated, columns, [[row[0], row[0], *row[2:]] for row in values])
+    table_writer.write_table(without, ["a", "c", *columns[2:]], values)
+    table_writer.write_table(repeated, columns, [[row[0], row[0], *row[2:]] for row in values])
     fits = [tmp_path / f"{name}_glm.json" for name in ("one", "two", "three")]
     for fit in fits:
         shutil.copy(fitted["fits"][0], fit)
@@ -179,7 +179,7 @@ def test_corrected_noise_model_reaches_the_contrast_through_its_map(tmp_path, fi
     _, said = refit(tmp_path, fitted, noise_model="ar1_corrected")
     assert said["NoiseModel"] == "ar1_corrected"
     compute_contrast(rows=["a - b"], statistic="t", label="d", **(fitted | maps))
-    design = np.array(tables.read_columns(fitted["designs"][0])[1], dtype=float)
+    design = np.array(cells.read_columns(fitted["designs"][0])[1], dtype=float)
     series = nib.load(tmp_path / "b.nii").get_fdata().reshape(-1, 40).T
     exact = glm.fit(series, glm.Design.of(design), "ar1_corrected")
     c, t = np.array([1.0, -1.0, 0.0, 0.0]), []
@@ -217,7 +217,7 @@ def test_voxels_that_never_change_are_counted_and_no_effect_is_found_there(
 def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows, statistic):
     """Effect, variance, statistic, p and z of two runs whose columns stand in another order."""
     rng, mask = np.random.default_rng(5), np.ones((4, 4, 4), bool)
-    images.write_image(tmp_path / "mask.nii.gz", mask.astype(np.uint8), BASE)
+    image_writer.write_image(tmp_path / "mask.nii.gz", mask.astype(np.uint8), BASE)
     given = {"betas": [], "sigma2s": [], "ar1s": [], "designs": [], "fits": [], "design_jsons": []}
     labels, results, weights = [], [], []
     for run, columns in enumerate((["a", "b", "constant"], ["b", "extra", "a", "constant"])):
@@ -227,8 +227,8 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
         volume = np.zeros((len(design), 4, 4, 4), np.float32)
         volume[:, mask.T] = data
         nib.Nifti1Image(volume.T, BASE).to_filename(tmp_path / f"{run}.nii")
-        tables.write_table(tmp_path / f"{run}.tsv", columns, design.tolist())
-        tables.write_json(tmp_path / f"{run}_design.json", {})
+        table_writer.write_table(tmp_path / f"{run}.tsv", columns, design.tolist())
+        sidecars.write_json(tmp_path / f"{run}_design.json", {})
         maps = {name: tmp_path / f"{run}_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
         fit_glm(
             bold=tmp_path / f"{run}.nii", design=tmp_path / f"{run}.tsv", mask=tmp_path / "mask.nii.gz",
@@ -248,9 +248,9 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
         rsquared = np.empty(64)
         for value, fit in result.items():
             rsquared[label == value] = fit.r_square[:]
-        np.testing.assert_allclose(images.read_masked(maps["rsquared"], mask), rsquared, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(masked.read_masked(maps["rsquared"], mask), rsquared, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(
-            images.read_masked(maps["ar1"], mask), label.astype(float), rtol=0, atol=1e-6
+            masked.read_masked(maps["ar1"], mask), label.astype(float), rtol=0, atol=1e-6
         )
     out = {name: tmp_path / f"c_{name}.nii.gz" for name in MAPS}
     compute_contrast(
@@ -260,7 +260,7 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = compute_fixed_effect_contrast(labels, results, weights, stat_type=statistic)
-    read = {name: images.read_masked(path, mask) for name, path in out.items()}
+    read = {name: masked.read_masked(path, mask) for name, path in out.items()}
     np.testing.assert_allclose(np.squeeze(read["effect"]), np.squeeze(expected.effect), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(read["variance"], expected.variance, rtol=1e-5, atol=0)
     np.testing.assert_allclose(read["stat"], expected.stat(), rtol=1e-4, atol=1e-4)

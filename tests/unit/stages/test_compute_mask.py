@@ -9,7 +9,7 @@ import pytest
 from stage_calls import BASE, resample
 
 from compute_mask import compute_mask
-from firstlevel.io import images
+from firstlevel.io import image_writer
 from firstlevel.stage import InputError
 
 
@@ -29,30 +29,30 @@ def test_voxels_that_a_volume_does_not_cover_leave_the_mask(tmp_path, runs):
     own, out = tmp_path / "own.nii.gz", tmp_path / "mask.nii"
     whole = np.zeros((20, 22, 12), np.uint8)
     whole[2:18, 2:20, :] = 1
-    images.write_image(own, whole, BASE)
+    image_writer.write_image(own, whole, BASE)
     values = [nib.load(path).get_fdata() for path in bold]
     of_runs = [np.asarray(nib.load(path).dataobj) > 0 for path in fields]
 
     masked([own], out, own_mask=[own])
-    np.testing.assert_array_equal(images.read_mask(out), whole > 0)
+    np.testing.assert_array_equal(masked.read_mask(out), whole > 0)
     assert (values[1][whole > 0] == 0).any()
     said = json.loads(out.with_suffix(".json").read_text())
     assert (said["FieldOfView"], said["VoxelsLeftOutForFieldOfView"]) == ("zeros", 0)
 
     masked([own], out, own_mask=[own], fields_of_view=fields)
-    np.testing.assert_array_equal(images.read_mask(out), (whole > 0) & np.any(of_runs, axis=0))
+    np.testing.assert_array_equal(masked.read_mask(out), (whole > 0) & np.any(of_runs, axis=0))
     masked([own], out, own_mask=[own], fields_of_view=fields, coverage="all")
-    inside = images.read_mask(out)
+    inside = masked.read_mask(out)
     np.testing.assert_array_equal(inside, (whole > 0) & np.all(of_runs, axis=0))
     assert all((run[inside] > 300).all() for run in values)
     said = json.loads(out.with_suffix(".json").read_text())
     assert said["VoxelsLeftOutForFieldOfView"] == whole.sum() - inside.sum() > 16 * 18 * 3
     assert said["NumberOfVoxels"] == inside.sum()
 
-    images.write_image(fields[0], np.zeros((20, 22, 12), np.uint8), BASE)
+    image_writer.write_image(fields[0], np.zeros((20, 22, 12), np.uint8), BASE)
     with pytest.raises(InputError, match="no voxel that the volumes of a run all cover"):
         masked([own], out, own_mask=[own], fields_of_view=fields, coverage="all")
-    images.write_image(fields[1], np.zeros((20, 22, 12), np.uint8), BASE)
+    image_writer.write_image(fields[1], np.zeros((20, 22, 12), np.uint8), BASE)
     with pytest.raises(InputError, match="no voxel that the volumes of a run all cover"):
         masked([own], out, own_mask=[own], fields_of_view=fields)
 
@@ -68,21 +68,21 @@ def masked(means, out, own_mask=(), fields_of_view=(), coverage="any"):
 def test_own_mask_is_taken_as_it_is_or_by_nearest_neighbour(tmp_path):
     """A mask on the grid stays voxel by voxel; one of twice the voxel size is moved to the grid."""
     mean, own, out = (tmp_path / f"{name}.nii.gz" for name in ("mean", "own", "out"))
-    images.write_image(mean, np.ones((8, 8, 8), np.float32), np.eye(4))
+    image_writer.write_image(mean, np.ones((8, 8, 8), np.float32), np.eye(4))
     inside = np.random.default_rng(0).random((8, 8, 8)) > 0.5
-    images.write_image(own, inside[..., None].astype(np.float32) * 0.2, np.eye(4))
+    image_writer.write_image(own, inside[..., None].astype(np.float32) * 0.2, np.eye(4))
     masked([mean], out, own_mask=[own])
-    np.testing.assert_array_equal(images.read_mask(out), inside)
+    np.testing.assert_array_equal(masked.read_mask(out), inside)
     said = json.loads(out.with_suffix(".json").read_text())
     assert (said["Source"], said["ResampledByNearestNeighbour"]) == ("given", [])
     assert said["Masks"] == [{"name": "mask", "sha256": hashlib.sha256(own.read_bytes()).hexdigest()}]
     assert said["NumberOfVoxels"] == inside.sum()
     coarse = np.zeros((4, 4, 4), np.uint8)
     coarse[1, 2, 3] = 1
-    images.write_image(own, coarse, np.diag([2.0, 2.0, 2.0, 1.0]) + np.eye(4)[:, [3, 3, 3, 3]] * 0)
+    image_writer.write_image(own, coarse, np.diag([2.0, 2.0, 2.0, 1.0]) + np.eye(4)[:, [3, 3, 3, 3]] * 0)
     masked([mean], out, own_mask=[own])
     assert json.loads(out.with_suffix(".json").read_text())["ResampledByNearestNeighbour"] == ["mask"]
-    found = np.argwhere(images.read_mask(out)).mean(axis=0)
+    found = np.argwhere(masked.read_mask(out)).mean(axis=0)
     np.testing.assert_allclose(found, [2, 4, 6], rtol=0, atol=0.5)
 
 
@@ -90,7 +90,7 @@ def test_empty_mask_is_an_error(tmp_path):
     """No analysis of nothing: an empty mask, and a run without signal."""
     mean, own = tmp_path / "mean.nii.gz", tmp_path / "own.nii.gz"
     for path in (mean, own):
-        images.write_image(path, np.zeros((4, 4, 4), np.float32), np.eye(4))
+        image_writer.write_image(path, np.zeros((4, 4, 4), np.float32), np.eye(4))
     with pytest.raises(InputError, match="a mask without a voxel"):
         masked([mean], tmp_path / "m.nii.gz", own_mask=[own])
     with pytest.raises(InputError, match="the run has no signal"):

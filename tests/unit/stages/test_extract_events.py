@@ -5,7 +5,7 @@ import pytest
 import scipy.io
 
 from extract_events import extract_events
-from firstlevel.io import tables
+from firstlevel.io import event_table
 from firstlevel.stage import InputError
 
 
@@ -21,7 +21,7 @@ def extracted(tmp_path, source, repetition_time=2.0, event_duration=None):
     extract_events(
         source=[source], events=out, repetition_time=repetition_time, event_duration=event_duration
     )
-    return [(event.onset, event.duration, event.trial_type) for event in tables.read_events(out)]
+    return [(event.onset, event.duration, event.trial_type) for event in event_table.read_events(out)]
 
 
 def test_spm_conditions_in_scans_become_seconds(tmp_path):

@@ -9,7 +9,7 @@ from nilearn.glm.first_level.first_level import run_glm
 from stage_calls import BASE, refit
 
 from firstlevel import stage
-from firstlevel.io import images, tables
+from firstlevel.io import cells, image_writer, images, table_writer
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 
@@ -17,8 +17,8 @@ from fit_glm import fit_glm
 def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):
     """No degrees of freedom, no maps."""
     path = fitted["designs"][0]
-    columns, values = tables.read_columns(path)
-    tables.write_table(path, columns, values[:4])
+    columns, values = cells.read_columns(path)
+    table_writer.write_table(path, columns, values[:4])
     arguments = {name: tmp_path / f"n_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
     with pytest.raises(InputError, match="no degrees of freedom"):
         fit_glm(
@@ -33,14 +33,14 @@ def test_grand_mean_scaling_is_that_of_the_data_before_the_fit(tmp_path, fitted,
     """Y = 100 y / m, m the mean over scans and mask, over several blocks of voxels too; nilearn fits it."""
     monkeypatch.setattr(images, "BLOCK_BYTES", 1)
     inside = np.random.default_rng(0).random((4, 4, 4)) > 0.3
-    images.write_image(tmp_path / "mask.nii.gz", inside.astype(np.uint8), BASE)
+    image_writer.write_image(tmp_path / "mask.nii.gz", inside.astype(np.uint8), BASE)
     data = nib.load(tmp_path / "b.nii").get_fdata()
     data *= np.linspace(0.5, 1.5, 4)[:, None, None, None]
     nib.Nifti1Image(data.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
     series = nib.load(tmp_path / "b.nii").get_fdata()[inside].T
     maps, said = refit(tmp_path, fitted, noise_model=noise_model, signal_scaling="grand_mean")
     assert said["GrandMean"] == pytest.approx(series.mean(), rel=1e-12)
-    design = np.array(tables.read_columns(fitted["designs"][0])[1], dtype=float)
+    design = np.array(cells.read_columns(fitted["designs"][0])[1], dtype=float)
     labels, results = run_glm(100 * series / series.mean(), design, noise_model=noise_model)
     for label, result in results.items():
         at = labels == label
@@ -66,7 +66,7 @@ def test_spm_global_is_that_of_the_whole_volume(tmp_path, fitted):
     nib.Nifti1Image(series.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
     mask = np.zeros((4, 4, 4), np.uint8)
     mask[:2] = 1
-    images.write_image(tmp_path / "half.nii.gz", mask, BASE)
+    image_writer.write_image(tmp_path / "half.nii.gz", mask, BASE)
     options = {"noise_model": "ols", "mask": tmp_path / "half.nii.gz"}
     maps, said = refit(tmp_path, fitted, signal_scaling="spm_global", **options)
     plain, _ = refit(tmp_path, fitted, signal_scaling="none", **options)
@@ -81,7 +81,7 @@ def test_voxels_outside_of_the_field_of_view_are_missing_in_the_run(tmp_path, fi
     whole, _ = refit(tmp_path, fitted)
     covered = np.ones((4, 4, 4), np.uint8)
     covered[:, :, 3] = 0
-    images.write_image(tmp_path / "fov.nii.gz", covered, BASE)
+    image_writer.write_image(tmp_path / "fov.nii.gz", covered, BASE)
     parts, said = refit(tmp_path, fitted, field_of_view=tmp_path / "fov.nii.gz")
     assert said["MissingVoxels"] == 16
     for name, values in whole.items():

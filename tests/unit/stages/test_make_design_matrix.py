@@ -8,7 +8,7 @@ import pytest
 from nilearn.glm.first_level import make_first_level_design_matrix
 from stage_calls import DESIGN_OPTIONS
 
-from firstlevel.io import tables
+from firstlevel.io import cells, table_writer
 from firstlevel.stage import InputError
 from make_design_matrix import make_design_matrix
 
@@ -39,8 +39,8 @@ def test_design_with_dependent_columns_says_which(tmp_path, fitted, caplog):
     """A confound that is given twice under two names is in the log and in the sidecar."""
     assert "DependentColumns" not in json.loads((tmp_path / "design.json").read_text())
     path = tmp_path / "confounds.tsv"
-    values = [row[0] for row in tables.read_columns(path)[1]]
-    tables.write_table(path, ("rot_x", "twice"), [(x, 2 * x) for x in values])
+    values = [row[0] for row in cells.read_columns(path)[1]]
+    table_writer.write_table(path, ("rot_x", "twice"), [(x, 2 * x) for x in values])
     make_design_matrix(
         events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
         sidecar=tmp_path / "d.json", confound_columns=["rot_x", "twice"], confounds=path, **DESIGN_OPTIONS,
@@ -55,7 +55,7 @@ def test_design_follows_every_option(tmp_path, fitted):
     """Cut-off, oversampling and earliest onset are those that were asked for."""
     events = tmp_path / "events.tsv"
     rows = [(-6.0, 1.0, "a"), (10.3, 1.0, "a"), (41.7, 1.0, "a")]
-    tables.write_table(events, ("onset", "duration", "trial_type"), rows)
+    table_writer.write_table(events, ("onset", "duration", "trial_type"), rows)
     options = {"hrf_model": "spm + derivative", "high_pass": 0.03, "min_onset": -4.0, "oversampling": 7}
     make_design_matrix(
         events=events, bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
@@ -64,7 +64,7 @@ def test_design_follows_every_option(tmp_path, fitted):
     )  # fmt: skip
     table = pd.DataFrame(rows[1:], columns=["onset", "duration", "trial_type"])  # -6 s is before min_onset
     expected = make_first_level_design_matrix(np.arange(40) * 2.0, table, drift_model="cosine", **options)
-    columns, values = tables.read_columns(tmp_path / "d.tsv")
+    columns, values = cells.read_columns(tmp_path / "d.tsv")
     assert columns == list(expected)
     np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
 

@@ -16,10 +16,10 @@ from statsmodels.stats.diagnostic import acorr_ljungbox
 from statsmodels.tsa.stattools import acf
 from studies import SMALL, Study
 
-from firstlevel.glm import nuisance
+from firstlevel.image import motion
 from firstlevel.io import confounds as fmriprep
-from firstlevel.io import images
-from firstlevel.quality import verdicts
+from firstlevel.io import image_writer, images, masked
+from firstlevel.quality import contrast_verdicts
 from firstlevel.stage import InputError
 from judge_quality import of_efficiencies
 from plot_quality import plot_quality
@@ -43,7 +43,7 @@ def run(clean_run, tmp_path):
 
 def series_of(run, name="bold.nii"):
     """Series of the mask's voxels, (n, v), in double precision."""
-    return images.read_masked(run.file(name), images.read_mask(run.file("mask.nii.gz")))
+    return masked.read_masked(run.file(name), masked.read_mask(run.file("mask.nii.gz")))
 
 
 def test_clean_run_is_fine_in_every_measure(run):
@@ -66,7 +66,7 @@ def test_rows_per_volume_are_what_they_say(run):
     parameters = np.hstack([moved["translation_mm"], moved["rotation_deg"]])
     steps = np.abs(np.diff(parameters, axis=0)) * [1, 1, 1, *[50 * np.pi / 180] * 3]
     np.testing.assert_allclose(table["framewise_displacement"][1:], steps.sum(axis=1), rtol=1e-9)
-    np.testing.assert_allclose(nuisance.framewise_displacement(parameters)[1:], steps.sum(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(motion.framewise_displacement(parameters)[1:], steps.sum(axis=1), rtol=1e-9)
     y = series_of(run)
     np.testing.assert_allclose(table["global_signal"], y.mean(axis=1), rtol=1e-9)
     change = np.sqrt((np.diff(y, axis=0) ** 2).mean(axis=1))
@@ -185,7 +185,7 @@ def test_motion_is_of_the_table_where_all_volumes_share_one_affine(run, names, d
     table = pd.read_csv(run.file("ts.tsv"), sep="\t")
     np.testing.assert_allclose(table["framewise_displacement"][1:], steps, rtol=1e-9, atol=0)
     assert np.isnan(table["framewise_displacement"][0])
-    voxels = np.argwhere(images.read_mask(run.file("mask.nii.gz")))
+    voxels = np.argwhere(masked.read_mask(run.file("mask.nii.gz")))
     points = nib.affines.apply_affine(AFFINE, voxels - voxels.mean(axis=0)) - AFFINE[:3, 3]
     turns = Rotation.from_euler("XYZ", values[:, 3:] * [-1, 1, -1])  # SPM's signs
     scanned = np.array([turn.inv().apply(points - t) for turn, t in zip(turns, values[:, :3], strict=True)])
@@ -241,7 +241,7 @@ def brighten(run, scan, factor):
     image = nib.load(run.file("bold.nii"))
     data = np.asarray(image.dataobj).copy()
     data[..., scan] *= factor
-    images.write_image(run.file("bold.nii"), data, AFFINE)
+    image_writer.write_image(run.file("bold.nii"), data, AFFINE)
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.0, 3.0, 9.0])
@@ -272,7 +272,7 @@ def test_voxels_outside_of_the_field_of_view_are_seen(run):
     """One of six slices of the brain that some volume does not cover."""
     covered = np.ones(SHAPE, np.uint8)
     covered[:, :, 6:] = 0
-    images.write_image(run.file("fov.nii.gz"), covered, AFFINE)
+    image_writer.write_image(run.file("fov.nii.gz"), covered, AFFINE)
     assert run.measure()["OutsideFieldOfView"] == pytest.approx(1 / 6)
     assert run.looks() == {"outside"}
 
@@ -325,9 +325,9 @@ def test_a_run_that_cannot_estimate_a_contrast_is_seen(run):
 @pytest.mark.parametrize(("factor", "word"), [(2.0, "wider"), (0.5, "narrower")])
 def test_a_wrong_width_of_z_is_seen(run, factor, word):
     """Twice or half the normal distribution."""
-    inside = images.read_mask(run.file("mask.nii.gz"))
-    z = factor * images.read_masked(run.file("z.nii.gz"), inside)
-    images.write_masked(run.file("z.nii.gz"), z, inside, AFFINE)
+    inside = masked.read_mask(run.file("mask.nii.gz"))
+    z = factor * masked.read_masked(run.file("z.nii.gz"), inside)
+    image_writer.write_masked(run.file("z.nii.gz"), z, inside, AFFINE)
     assert run.looks() == {"z_width"}
     assert word in run.judge().set_index("measure").loc["z_width", "sentence"]
     found = json.loads(run.file("quality.json").read_text())["Contrasts"]["ab"]["Width"]
@@ -357,7 +357,7 @@ def test_censored_scans_do_not_count(tmp_path):
     image = nib.load(made.file("bold.nii"))
     data = np.asarray(image.dataobj)
     data[..., [20, 21, 90]] += 500 * (data[..., [20, 21, 90]] > 0)
-    images.write_image(made.file("bold.nii"), data, AFFINE)
+    image_writer.write_image(made.file("bold.nii"), data, AFFINE)
     # scaled by another mean: the fit is made again
     fit(made, "ar1")
     spiked = made.measure()
@@ -373,8 +373,8 @@ def test_censored_scans_do_not_count(tmp_path):
 def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
     """Nothing is known of them: null in the sidecar, and the verdict says where to look."""
     data = np.full((*SHAPE, N), 700, np.float32)
-    images.write_image(run.file("bold.nii"), data, AFFINE)
-    images.write_image(run.file("z.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
+    image_writer.write_image(run.file("bold.nii"), data, AFFINE)
+    image_writer.write_image(run.file("z.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
     run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
     found = run.measure()
     assert found["MedianTsnr"] is None
@@ -452,6 +452,6 @@ def test_run_that_hardly_knows_a_contrast_is_named():
 )
 def test_voxels_that_some_run_lacks_are_counted(by_runs, coverage, verdict, words):
     """The sentence says how many, and what became of them."""
-    found = verdicts.of_coverage("c", by_runs, coverage, 0.05)
+    found = contrast_verdicts.of_coverage("c", by_runs, coverage, 0.05)
     assert found.verdict == verdict
     assert words in found.sentence

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from firstlevel.arrays import FloatArray
 from firstlevel.glm import fit as glm
-from firstlevel.glm.fit import FloatArray
 from firstlevel.inference.tails import f_to_z, t_to_z
 
 RunWeights = Literal["equal", "precision"]

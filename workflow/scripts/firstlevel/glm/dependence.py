@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from firstlevel.arrays import FloatArray
 
 SMALLEST = 1e-8
 """Singular value of the columns at unit length, relative to the largest, up to which a direction is none.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from firstlevel.glm import regressors
 from firstlevel.glm.design import DesignOptions
-from firstlevel.io.events import Modulator
-from firstlevel.io.tables import Event
+from firstlevel.io.event_table import Event
+from firstlevel.io.modulators import Modulator
 from firstlevel.stage import InputError
 
 MILLISECONDS = 10

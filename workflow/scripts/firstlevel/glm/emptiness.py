@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from firstlevel.arrays import FloatArray
 from firstlevel.glm import design as designs
-from firstlevel.glm.design import FloatArray
+from firstlevel.glm import fir
 from firstlevel.glm.hrf import LENGTH
 from firstlevel.glm.sampling import Events, steps
+from firstlevel.glm.selection import Selection
 
 NOTHING_LEFT = 0.05
 """Norm of a regressor, relative to the full response to its events, below which it tests next to nothing."""
@@ -30,7 +32,7 @@ def empty_regressors(
     names: Sequence[str],
     values: FloatArray,
     times: FloatArray,
-    selection: designs.Selection,
+    selection: Selection,
     options: designs.DesignOptions,
     censored: Sequence[int] = (),
 ) -> dict[str, Empty]:
@@ -86,7 +88,7 @@ def _without_response(
 def _window(times: FloatArray, options: designs.DesignOptions) -> tuple[float, float]:
     """Begin and end of the response to an event, in s after its onset and its end."""
     if options.hrf_model == "fir":
-        bins = designs.fir_bins(options.fir_seconds(times), steps(times)[0])
+        bins = fir.fir_bins(options.fir_seconds(times), steps(times)[0])
         return float(bins.min()), float(bins.max())
     return 0.0, LENGTH + options.basis.derivative_step
 

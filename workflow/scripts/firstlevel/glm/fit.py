@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from firstlevel.arrays import FloatArray
 from firstlevel.glm import noise
 from firstlevel.glm.dependence import Factorisation, factorise
 from firstlevel.glm.sums import Sums, dot, sums_over_time
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

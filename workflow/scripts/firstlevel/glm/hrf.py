@@ -9,9 +9,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from firstlevel.arrays import FloatArray
 
 LENGTH = 32.0
 """s, length of the response in SPM and nilearn, which is cut off there."""

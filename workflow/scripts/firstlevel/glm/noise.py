@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from firstlevel.glm.sums import FloatArray, Sums
-
-BoolArray = npt.NDArray[np.bool_]
+from firstlevel.arrays import BoolArray, FloatArray
+from firstlevel.glm.sums import Sums
 
 AR1_STEP = 0.01
 """AR(1) coefficients are truncated toward zero to this step, as nilearn's ``run_glm`` does."""

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from firstlevel.arrays import FloatArray
 from firstlevel.glm.hrf import LENGTH, Response
-
-FloatArray = npt.NDArray[np.float64]
 
 DISPERSION_STEP = 0.01
 """Difference of the dispersion that makes the dispersion derivative in SPM and nilearn."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from firstlevel.arrays import FloatArray
 
 CHUNK = 512
 """Voxels whose data a processor's cache holds while they are summed up in three ways."""

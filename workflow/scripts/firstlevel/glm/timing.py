@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from firstlevel.arrays import FloatArray
 from firstlevel.io.repetition import (
     LONGEST_TIME,
     SAME_SHARE,
@@ -29,7 +29,6 @@ from firstlevel.io.repetition import (
 )
 from firstlevel.stage import InputError
 
-FloatArray = npt.NDArray[np.float64]
 SliceTimeReference = float | Literal["auto"]
 """Fraction of the acquisition of a volume, or auto for what the sidecars say."""
 MIDDLE = 0.5

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel.image.resampling import HALF, RIM
+from firstlevel.arrays import BoolArray
+from firstlevel.image.alignment import HALF, RIM
 from firstlevel.io import images
 from firstlevel.stage import InputError
-
-BoolArray = npt.NDArray[np.bool_]
 
 THRESHOLD = 0.5
 """Probabilities from it on are inside."""

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from firstlevel import texts
-from firstlevel.io import confounds, tables
+from firstlevel.arrays import FloatArray
+from firstlevel.io import cells, confounds, tables
 from firstlevel.stage import InputError
-
-FloatArray = npt.NDArray[np.float64]
 
 HEAD_RADIUS = 50.0
 """mm, the sphere on which a rotation becomes a displacement (Power et al. 2012)."""
@@ -44,28 +42,6 @@ class Motion:
     source: str
     said: str
     unit: str = ""
-
-
-def rigid_parameters(affine: FloatArray, reference: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Displacement of a volume against a reference, from their affines (4, 4).
-
-    Returns
-    -------
-    translation : (3,), mm along x, y, z, of the origin of the reference's space.
-    rotation : (3,), degrees: pitch, roll, yaw, about x, y, z.
-
-    Notes
-    -----
-    ``affine @ inv(reference)`` is the movement in mm space, a translation after the rotations about
-    x, y and z: SPM's parameters (``spm_imatrix``), with the signs of its ``rp_*.txt``. Zooms are taken
-    out, so that rounding in the headers does not enter the angles.
-    """
-    move = affine @ np.linalg.inv(reference)
-    rotation = move[:3, :3] / np.linalg.norm(move[:3, :3], axis=0)
-    roll = np.arcsin(np.clip(rotation[0, 2], -1.0, 1.0))
-    pitch = np.arctan2(rotation[1, 2], rotation[2, 2])
-    yaw = np.arctan2(rotation[0, 1], rotation[0, 0])
-    return move[:3, 3].copy(), np.degrees([pitch, roll, yaw])
 
 
 def framewise_displacement(parameters: FloatArray) -> FloatArray:
@@ -146,7 +122,7 @@ def of_table(table: Path, n_scans: int) -> Motion:
         own[:1] = np.nan
     if not chosen:
         return Motion(None, own, TABLE, f"{column} of {_named(table)}")
-    raw = np.array(tables.numbers(table, rows, chosen), dtype=np.float64).reshape(-1, 6)
+    raw = np.array(cells.numbers(table, rows, chosen), dtype=np.float64).reshape(-1, 6)
     unit, parameters = _in_degrees(raw, own)
     said = f"{chosen[0]} to {chosen[-1]} of {_named(table)} (rotations in {unit})"
     if own is not None:
@@ -175,7 +151,7 @@ def _in_degrees(raw: FloatArray, own: FloatArray | None) -> tuple[str, FloatArra
 def _number(table: Path, row: tables.Row, column: str) -> float:
     if row.values[column] in tables.MISSING:
         return float("nan")
-    return tables.numbers(table, [row], [column])[0][0]
+    return cells.numbers(table, [row], [column])[0][0]
 
 
 def _first_unknown(framewise: FloatArray) -> FloatArray:

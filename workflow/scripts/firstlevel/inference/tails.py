@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-FloatArray = npt.NDArray[np.float64]
+from firstlevel.arrays import FloatArray
 
 SMALLEST_P = 1e-300
 LARGEST_P = 1 - 1e-16

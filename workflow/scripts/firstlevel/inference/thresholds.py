@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, special
 
-FloatArray = npt.NDArray[np.float64]
+from firstlevel.arrays import FloatArray
+
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 Method = Literal["uncorrected", "fdr", "bonferroni"]

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.io import loadmat
 
+from firstlevel.arrays import FloatArray
 from firstlevel.io import contents
 from firstlevel.io.given import CONSTANT, DRIFT, Given, Part, place
 from firstlevel.stage import InputError
 
-FloatArray = npt.NDArray[np.float64]
 BASIS = {
     "hrf": ("",),
     "hrf (with time derivative)": ("", "_derivative"),

@@ -191,7 +191,7 @@ def _rotation(b: float, c: float, d: float) -> list[Vector]:
 
 
 def _time(sizes: Sequence[int], zooms: Sequence[float], unit: float | None) -> float | None:
-    """Repetition time (s) along the one axis longer than one, as ``images.header_time`` has it."""
+    """Repetition time (s) along the one axis longer than one, as :mod:`firstlevel.io.header_time` has it."""
     if unit is None or max(sizes) == 1:
         return None
     zoom = zooms[sizes.index(max(sizes))]

@@ -1,20 +1,17 @@
-"""NIfTI in and out: series of volumes, blocks of a 4D file, maps inside a mask.
+"""Images as files: opened, checked and read; what is damaged is an InputError.
 
-Knows files and grids, no statistics.
+Arrays of a volume are [z, y, x] in :func:`read_scan` and (nx, ny, nz) elsewhere.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gzip
-import itertools
 import logging
 import math
-import os
 import re
 import zlib
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +19,10 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from firstlevel.arrays import Float32Array
 from firstlevel.io import contents, spm_affines
-from firstlevel.io.headers import COMPANIONS, DEFLATED, SUFFIXES
-from firstlevel.stage import InputError, atomic
-
-BLOCK_BYTES = 32 * 2**20
-"""Size of a block of a 4D file, in single precision as read; the memory of a stage follows it."""
+from firstlevel.io.headers import DEFLATED
+from firstlevel.stage import InputError
 
 UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error)
 """What a damaged file raises, in its compression, its header or its data."""
@@ -39,121 +34,6 @@ LONGEST_HEADER = 100 * 10**6
 """Bytes before the data of an image, with all extensions that a scanner's records fill."""
 MOST_EXTENSIONS = 20_000
 """Steps in which the extensions of a header are read, two for each."""
-FARTHEST = 1e6
-"""mm, how far from the origin of its space no voxel of a head is."""
-
-FloatArray = npt.NDArray[np.float64]
-Float32Array = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where the voxels are: shape (nx, ny, nz) and affine (4, 4), voxel indices to mm.
-
-    `source` is the ``.mat`` that the affine is from, None where it is the header's.
-    """
-
-    shape: tuple[int, int, int]
-    affine: FloatArray
-    source: Path | None = field(default=None, compare=False)
-
-    @classmethod
-    def of(cls, path: Path) -> Grid:
-        """Return the grid of an image, of several volumes that of the first."""
-        return cls.of_volumes(path)[0]
-
-    @classmethod
-    def of_volumes(cls, path: Path) -> list[Grid]:
-        """Return the grid of each volume of an image; the header's is one for all of them.
-
-        Raises
-        ------
-        InputError : an affine that is no place in mm, and not as many in SPM's ``.mat`` as there are volumes.
-        """
-        image = load(path)
-        n_scans, shape = n_volumes(image), _shape3(image)
-        header, source = np.asarray(image.affine, dtype=np.float64), spm_affines.beside(path)
-        is_nifti = isinstance(image.header, nib.Nifti1Header)  # of Analyze, nibabel reads the .mat itself
-        matrices = spm_affines.read(source) if source and is_nifti else None
-        if source is None or matrices is None:
-            _check_affine(header, shape, path, "")
-            return [cls(shape, header)] * n_scans
-        if len(matrices) != n_scans:
-            raise InputError(
-                source,
-                f"holds the affines of {len(matrices)} volumes, and {path.name} has {n_scans}",
-                expected="one affine per volume: SPM takes them before the header's",
-                remedy="restore the .mat of this image, or remove it where the header's affine holds for all",
-            )
-        affines = [matrix if matrix.any() else header for matrix in matrices]
-        for scan, affine in enumerate(affines):
-            _check_affine(affine, shape, source if matrices[scan].any() else path, f" (volume {scan + 1})")
-        return [cls(shape, affine, source) for affine in affines]
-
-
-@dataclass(frozen=True)
-class Series:
-    """The volumes of one run in time order: 3D images, or one 4D image.
-
-    Attributes
-    ----------
-    files : one file per volume, or a single 4D file.
-    n_scans : number of volumes.
-    """
-
-    files: tuple[Path, ...]
-    n_scans: int
-
-    @classmethod
-    def of(cls, bold: list[Path]) -> Series:
-        """Take a 4D image, 3D images in time order (with what lies beside them), or one folder of 3D images.
-
-        Raises
-        ------
-        InputError : where there is no image, or a list of 3D images holds a 4D one.
-        """
-        paths = images_in(bold[0]) if len(bold) == 1 and bold[0].is_dir() else bold
-        files = tuple(path for path in paths if path.suffix not in COMPANIONS)
-        if not files:
-            raise InputError(
-                bold[0] if bold else "bold",
-                "holds no image",
-                expected=f"files that end with {', '.join(SUFFIXES)}",
-                remedy="check the path of the run",
-            )
-        if len(files) > 1:
-            return cls(files, len(files))
-        return cls(files, n_volumes(load(files[0])))
-
-    def check_length(self, n_scans: int) -> None:
-        """InputError where a run is a single volume."""
-        if n_scans < 2:
-            raise InputError(
-                self.files[0],
-                "holds one volume",
-                expected="a run: a 4D image, or a pattern of 3D images",
-                remedy="give all volumes of the run, such as run-1/f*.img",
-            )
-
-    def file_of(self, scan: int) -> Path:
-        """Return the file that holds a volume."""
-        return self.files[scan if len(self.files) > 1 else 0]
-
-    def grids(self) -> list[Grid]:
-        """Return the grid of each volume, from headers and SPM's ``.mat`` alone."""
-        if len(self.files) == 1:
-            return Grid.of_volumes(self.files[0])
-        return [Grid.of(file) for file in self.files]
-
-    def volumes(self) -> Generator[Float32Array, None, None]:
-        """Yield each volume as [z, y, x], single precision, with slope and intercept applied."""
-        if len(self.files) > 1:
-            for file in self.files:
-                yield _read(load(file), file)
-        else:
-            with _opened(self.files[0]) as image:
-                for scan in range(self.n_scans):
-                    yield _read(image, self.files[0], scan)
 
 
 def load(path: Path) -> nib.spatialimages.SpatialImage:
@@ -278,38 +158,18 @@ def _misplaced(path: Path, offset: int) -> InputError:
     )
 
 
-def _check_affine(affine: FloatArray, shape: tuple[int, int, int], path: Path, volume: str) -> None:
-    """Each voxel has a place of its own, and none is a kilometre away."""
-    flat = not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9
-    if flat or not np.array_equal(affine[3], (0, 0, 0, 1)):
-        raise InputError(
-            path,
-            f"its affine cannot be inverted{volume}",
-            expected="an affine that gives each voxel a place of its own, in mm",
-            remedy="restore the header (sform or qform)",
-        )
-    reach = float((np.abs(affine[:3, :3]) @ (np.array(shape) - 1) + np.abs(affine[:3, 3])).max())
-    if reach >= FARTHEST:
-        raise InputError(
-            path,
-            f"its affine puts voxels up to {reach:.3g} mm from the origin{volume}",
-            expected=f"places in mm, below {FARTHEST:g}",
-            remedy="restore the header (sform or qform)",
-        )
-
-
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[nib.spatialimages.SpatialImage]:
+def opened(path: Path) -> Iterator[nib.spatialimages.SpatialImage]:
     """Open an image to read its volumes in order; of a compressed one, the checksum is tested at the end."""
     image = load(path)
     if path.suffix != ".gz" or not isinstance(image, nib.filebasedimages.SerializableImage):
         yield image
         return
     with gzip.open(path) as stream:
-        with _reading(path):
+        with reading(path):
             opened = type(image).from_stream(stream)
         yield opened
-        with _reading(path):
+        with reading(path):
             for _ in range(BEYOND // 2**20):
                 if not stream.read(2**20):
                     return
@@ -317,7 +177,7 @@ def _opened(path: Path) -> Iterator[nib.spatialimages.SpatialImage]:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     """Data that cannot be read are an InputError."""
     try:
         yield
@@ -332,119 +192,9 @@ def _reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def images_in(folder: Path) -> list[Path]:
-    """Images of a folder in name order; of a pair only the ``.img``.
-
-    Links to nothing and pipes are among them: whoever reads them tells, and no volume goes missing.
-    """
-    return sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and not file.is_dir())
-
-
-def header_of(image: Path) -> Path | None:
-    """The ``.hdr`` that belongs to an ``.img``, None for the formats of one file."""
-    return image.with_suffix(".hdr") if image.suffix == ".img" else None
-
-
 def n_volumes(image: nib.spatialimages.SpatialImage) -> int:
     """Number of volumes of an image, along its one axis longer than one beyond the third."""
     return int(max(image.shape[3:], default=1))
-
-
-def header_time(bold: Path) -> float | None:
-    """Return the repetition time (s) of a 4D header that names its unit."""
-    image = load(bold)
-    if n_volumes(image) == 1 or not isinstance(image.header, nib.Nifti1Header):
-        return None
-    try:
-        unit = image.header.get_xyzt_units()[1]
-    except KeyError:  # a code that stands for no unit
-        return None
-    factor = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}.get(unit)
-    zooms = [float(zoom) for zoom in image.header.get_zooms()[3:]]
-    zoom = zooms.pop(int(np.argmax(image.shape[3:])))
-    if image.shape[3] == 1 and zoom in (0, 1):
-        # of (x, y, z, 1, t) what writers fill in, beside the time in the fourth place, or none
-        zoom = next((other for other in zooms if other not in (0, 1)), 0.0)
-    return zoom * factor if factor and zoom > 0 else None
-
-
-class SeriesWriter:
-    """A 4D single-precision NIfTI-1 file, uncompressed, written a volume at a time in any order."""
-
-    def __init__(self, path: Path, grid: Grid, n_scans: int, repetition_time: float) -> None:
-        header = nib.Nifti1Header()
-        header.set_data_dtype("<f4")
-        header.set_data_shape((*grid.shape, n_scans))
-        header.set_sform(grid.affine, code=1)
-        header.set_qform(grid.affine, code=1, strip_shears=True)
-        header["pixdim"][4] = repetition_time
-        header.set_xyzt_units("mm", "sec")
-        header.set_data_offset(352)
-        header["magic"] = b"n+1"
-        self.grid = grid
-        self._shape = grid.shape[::-1]
-        self._stride = int(np.prod(grid.shape)) * 4
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
-        self._put(header.binaryblock + b"\0\0\0\0", 0)
-        os.truncate(self._file, 352 + self._stride * n_scans)
-
-    def __enter__(self) -> SeriesWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._file)
-
-    def write(self, scan: int, volume: Float32Array) -> None:
-        """Write one volume, [z, y, x]. Safe from several threads."""
-        data = np.ascontiguousarray(volume, dtype="<f4")
-        self._put(data.tobytes(), 352 + scan * self._stride)
-
-    def read(self, scan: int) -> Float32Array:
-        """Read back one volume, [z, y, x]."""
-        raw = os.pread(self._file, self._stride, 352 + scan * self._stride)
-        return np.frombuffer(raw, dtype="<f4").reshape(self._shape).copy()
-
-    def _put(self, content: bytes, offset: int) -> None:
-        """Write all of it: one call may write less, on a disk that is nearly full or over a network."""
-        while len(content):
-            written = os.pwrite(self._file, content, offset)
-            content, offset = content[written:], offset + written
-
-
-def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Float32Array]]:
-    """Read a 4D image as blocks of voxels inside a mask, each over all scans.
-
-    Yields
-    ------
-    The slice of the mask's voxels that the block holds, and their data (n, v) in single precision.
-
-    Notes
-    -----
-    A block is a stack of whole slices of at most 32 MiB, or of rows of a slice that has more, so memory does
-    not grow with a run's length.
-    """
-    image = load(path)
-    n_scans = n_volumes(image)
-    further = tuple(slice(None) for _ in image.shape[3:])
-    per_slice = mask.shape[0] * mask.shape[1] * n_scans * 4
-    step = max(1, BLOCK_BYTES // per_slice)
-    rows = mask.shape[1] if per_slice <= BLOCK_BYTES else max(1, BLOCK_BYTES // (mask.shape[0] * n_scans * 4))
-    start = 0
-    for low, near in itertools.product(range(0, mask.shape[2], step), range(0, mask.shape[1], rows)):
-        inside = mask[:, near : near + rows, low : low + step]
-        count = int(inside.sum())
-        if count:
-            # [scan, z, y, x], so that the inner axis is the file's
-            with _reading(path):
-                at = (slice(None), slice(near, near + rows), slice(low, low + step), *further)
-                slab = np.asarray(image.dataobj[at], dtype=np.float32)
-            yield slice(start, start + count), slab.reshape((*inside.shape, n_scans)).T[:, inside.T]
-        start += count
-
-
-def read_mask(path: Path) -> npt.NDArray[np.bool_]:
-    """Mask that a stage has written, as a boolean array (nx, ny, nz)."""
-    return read_volume(path) > 0
 
 
 def read_volume(path: Path) -> Float32Array:
@@ -457,70 +207,25 @@ def read_volume(path: Path) -> Float32Array:
             expected="an image of one volume",
             remedy="take one volume of it",
         )
-    return _read(image, path).T
+    return read_scan(image, path).T
 
 
-def read_masked(path: Path, mask: npt.NDArray[np.bool_]) -> FloatArray:
-    """Values of a 3D or 4D image inside a mask, (v,) or (k, v), in the order of :func:`blocks`."""
-    with _opened(path) as image, _reading(path):
-        if len(image.shape) < 4:
-            return np.asarray(image.dataobj, dtype=np.float64).reshape(_shape3(image)).T[mask.T]
-        values = np.empty((n_volumes(image), int(mask.sum())))
-        for k in range(len(values)):
-            values[k] = _volume(image, k).T[mask.T]
-    return values
-
-
-def write_masked(
-    path: Path,
-    values: npt.NDArray[np.floating],
-    mask: npt.NDArray[np.bool_],
-    affine: FloatArray,
-    dtype: npt.DTypeLike = np.float32,
-    outside: float = 0.0,
-) -> None:
-    """Write values of voxels inside a mask, (v,) as 3D or (k, v) as 4D, and one value outside."""
-    volume = np.full((*values.shape[:-1], *mask.shape[::-1]), outside, dtype=dtype)
-    volume[..., mask.T] = values
-    write_image(path, volume.T, affine)
-
-
-def write_image(path: Path, data: npt.NDArray[np.generic], affine: FloatArray) -> None:
-    """Write an image, whole or not at all; same data, same bytes."""
-    image = nib.Nifti1Image(data, affine)
-    image.set_sform(affine, code=1)
-    image.set_qform(affine, code=1, strip_shears=True)
-    image.header.set_xyzt_units("mm")
-    payload = image.to_bytes()
-    with atomic(path) as temporary:
-        if path.suffix == ".gz":
-            payload = gzip.compress(payload, compresslevel=1, mtime=0)
-        temporary.write_bytes(payload)
-
-
-def smoothed(volume: Float32Array, affine: FloatArray, fwhm: float) -> Float32Array:
-    """Smooth one volume, [z, y, x], with a Gaussian of `fwhm` mm (nilearn's)."""
-    from nilearn.image import smooth_img
-
-    data = smooth_img(nib.Nifti1Image(volume.T, affine), fwhm).get_fdata(dtype=np.float32)
-    return np.ascontiguousarray(data.T)
-
-
-def _shape3(image: nib.spatialimages.SpatialImage) -> tuple[int, int, int]:
+def spatial_shape(image: nib.spatialimages.SpatialImage) -> tuple[int, int, int]:
     """Voxels along x, y and z; an image of two dimensions is one slice."""
     nx, ny, nz = (*image.shape, 1)[:3]
     return int(nx), int(ny), int(nz)
 
 
-def _volume(image: nib.spatialimages.SpatialImage, scan: int) -> npt.NDArray[np.generic]:
+def volume_at(image: nib.spatialimages.SpatialImage, scan: int) -> npt.NDArray[np.generic]:
     """One volume of an image, (nx, ny, nz), whatever axes of length one it has beside that of time."""
     if n_volumes(image) == 1:
-        return np.asarray(image.dataobj).reshape(_shape3(image))
+        return np.asarray(image.dataobj).reshape(spatial_shape(image))
     at = tuple(scan if size > 1 else 0 for size in image.shape[3:])
     return np.asarray(image.dataobj[(..., *at)])
 
 
-def _read(image: nib.spatialimages.SpatialImage, path: Path, scan: int | None = None) -> Float32Array:
+def read_scan(image: nib.spatialimages.SpatialImage, path: Path, scan: int | None = None) -> Float32Array:
+    """Volume `scan` of an open image, [z, y, x]; where that is None, of an image of one volume."""
     if scan is None and n_volumes(image) > 1:
         raise InputError(
             path,
@@ -528,8 +233,8 @@ def _read(image: nib.spatialimages.SpatialImage, path: Path, scan: int | None = 
             expected="one volume per file, or a single 4D file",
             remedy="give one 4D file per run, or only 3D files",
         )
-    with _reading(path):
-        data = _volume(image, scan or 0)
+    with reading(path):
+        data = volume_at(image, scan or 0)
     return np.ascontiguousarray(data.T, dtype=np.float32)
 
 

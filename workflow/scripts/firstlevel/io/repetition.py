@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from firstlevel.io import tables
+from firstlevel.arrays import FloatArray
+from firstlevel.io.sidecars import read_json
 from firstlevel.stage import InputError
 
-FloatArray = npt.NDArray[np.float64]
 RepetitionTime = float | Literal["header", "sidecar"] | None
 """Seconds, who is to say them, or None where header, sidecars and study must agree."""
 FIELDS = (
@@ -76,7 +75,7 @@ def read_fields(sidecars: Iterable[Path]) -> dict[str, Field]:
     """Fields on time of a run's sidecars by name; the nearest sidecar, which comes last, counts."""
     found: dict[str, Field] = {}
     for path in sidecars:
-        content = tables.read_json(path)
+        content = read_json(path)
         found |= {name: Field(content[name], path) for name in FIELDS if content.get(name) not in NOT_SAID}
     return found
 

@@ -10,7 +10,15 @@ from typing import Any
 from firstlevel import texts
 from firstlevel.glm import expressions, regressors
 from firstlevel.glm.regressors import DRIFT
-from firstlevel.io import confounds, events, given_designs, spm_affines, tables
+from firstlevel.io import (
+    confounds,
+    event_rules,
+    event_sources,
+    events,
+    given_designs,
+    spelling,
+    spm_affines,
+)
 from firstlevel.plan.model import confounds_key, needs_motion, rows_of
 from firstlevel.plan.runs import Run
 from firstlevel.plan.sources.named import FACES
@@ -206,8 +214,8 @@ def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
 def events_of(config: Mapping[str, Any], run: Run) -> events.Found:
     """Events of a run by the rules of the config, as the stage that writes them finds them."""
     study = config["study"]
-    rules = events.Rules.of(study["events"], study["conditions"], config["design"]["modulators"])
-    return events.find(events.files(run.events), rules)
+    rules = event_rules.Rules.of(study["events"], study["conditions"], config["design"]["modulators"])
+    return events.find(event_sources.files(run.events), rules)
 
 
 def _conditions(config: Mapping[str, Any], run: Run) -> list[str]:
@@ -259,11 +267,13 @@ def _check_spelling(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     for run in runs:
         for name in trial_types_of(config, run):
             first.setdefault(name, run)
-    if alike := tables.spelled_alike(first):
+    if alike := spelling.spelled_alike(first):
         name, other = alike
         place = f"{first[other].events}, row {row}" if (row := _row_of(config, first[other], other)) else ""
         beside = f"{other!r} ({place})" if first[other] is not first[name] and place else repr(other)
-        raise tables.two_spellings(Path(first[name].events), _row_of(config, first[name], name), name, beside)
+        raise spelling.two_spellings(
+            Path(first[name].events), _row_of(config, first[name], name), name, beside
+        )
 
 
 def _row_of(config: Mapping[str, Any], run: Run, trial_type: str) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel.glm import expressions
-from firstlevel.io import tables
+from firstlevel.io import spelling
 from firstlevel.plan import fetched
 from firstlevel.plan.model import rows_of
 from firstlevel.plan.runs import plain
@@ -75,7 +75,7 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
                     remedy="correct it; names that are no plain words stand in quotes: 'go/no-go'",
                 ) from None
     _check_fixed_effects(config)
-    if alike := tables.spelled_alike(config["contrasts"]):
+    if alike := spelling.spelled_alike(config["contrasts"]):
         raise InputError(
             f"config key contrasts.{alike[0]}",
             f"differs from {alike[1]!r} in case only",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names
-from firstlevel.io import events, given_fsl
+from firstlevel.io import event_sources, given_fsl
 from firstlevel.plan import model, preprocessed
 from firstlevel.plan.runs import Run, with_companions
 from firstlevel.plan.study import Study, Unit
@@ -27,7 +27,7 @@ class Inputs:
 
     def events(self, run: Run) -> list[str]:
         """Files that hold the events of a run: one, or one per condition; none where the model needs none."""
-        return [str(file) for file in events.files(run.events)]
+        return [str(file) for file in event_sources.files(run.events)]
 
     def event_rules(self, run: Run) -> dict[str, Any]:
         """What of a run's events counts; a run with a design of its own needs none."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names
-from firstlevel.io import tables
+from firstlevel.io import table_writer
 from firstlevel.plan import checks, preprocessed, provenance, runs, summary
 from firstlevel.plan import status as states_of
 from firstlevel.plan.inputs import Inputs
@@ -201,7 +201,7 @@ class Plan:
             run.label: names.below(self.results, names.RESAMPLED_JSON, **run.wildcards)
             for run in self.study.runs
         }
-        tables.write_table(
+        table_writer.write_table(
             names.below(self.results, names.SOURCES),
             provenance.COLUMNS,
             provenance.rows(self.study.runs, sidecars, self.folders, self._config_files, self.study.left_out),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names, texts
-from firstlevel.io import tables
+from firstlevel.io import sidecars
 from firstlevel.plan import fetched
 from firstlevel.plan.runs import Run
 from firstlevel.stage import InputError
@@ -32,7 +32,7 @@ def generated_by(folder: Path) -> list[str]:
     BIDS 1.4 and later have ``GeneratedBy``, older fMRIPrep ``PipelineDescription``.
     """
     try:
-        said = tables.read_json(folder / "dataset_description.json")
+        said = sidecars.read_json(folder / "dataset_description.json")
     except (OSError, InputError):
         return []
     listed = said.get("GeneratedBy", said.get("PipelineDescription")) if isinstance(said, dict) else None

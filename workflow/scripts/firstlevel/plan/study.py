@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names, texts
-from firstlevel.io import events as events_of
+from firstlevel.io import event_sources
 from firstlevel.plan.model import WORDS
 from firstlevel.plan.runs import LeftOut, Run, nothing_missing
 from firstlevel.plan.sources.named import runs_of
@@ -171,7 +171,7 @@ def made(config: Mapping[str, Any], runs: Iterable[Run]) -> list[Run]:
 
 def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
     """Runs but for those whose table of events is a header alone, and these with the reason."""
-    bare = {events for events in {run.events for run in runs} if events_of.only_header(events)}
+    bare = {events for events in {run.events for run in runs} if event_sources.only_header(events)}
     kept = [run for run in runs if run.events not in bare]
     reason = "has no events: {} is a header alone (study.events.needed: false makes models without events)"
     without = [

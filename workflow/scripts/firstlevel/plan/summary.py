@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names
-from firstlevel.io import tables
+from firstlevel.io import table_writer, tables
 from firstlevel.plan import provenance
 from firstlevel.plan.runs import LEFT_OUT, NOT_SELECTED, LeftOut, Run, grouped
 from firstlevel.plan.status import State
@@ -75,7 +75,7 @@ def _left_out(one: LeftOut, folders: Sequence[str] = ()) -> tuple[str, ...]:
 def write(path: Path, table: Sequence[Sequence[str]], left_out: Sequence[LeftOut] = ()) -> str:
     """Write the table, and return it as a few lines: what failed, and how many runs became what."""
     table = [[" ".join(cell.split()) for cell in row] for row in table]  # a cell is one line
-    tables.write_table(path, COLUMNS, table)
+    table_writer.write_table(path, COLUMNS, table)
     states = {(row[0], row[6]): row[7] for row in table if row[6] not in ("blocked", *MAKES_NO_RUN)}
     counts = Counter(status for _, status in states)
     parts = [f"{count} {status}" for status, count in sorted(counts.items())]

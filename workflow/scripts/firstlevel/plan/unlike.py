@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firstlevel.io import headers, spm_affines, tables
+from firstlevel.io import headers, spm_affines
 from firstlevel.io.headers import Header, Vector
+from firstlevel.io.sidecars import read_json
 from firstlevel.plan.runs import LeftOut, Run, nothing_missing
 from firstlevel.stage import InputError
 
@@ -258,7 +259,7 @@ def _said(sidecars: Sequence[str]) -> float | None:
 def _timing(sidecar: str) -> dict[str, Any]:
     """Fields of one sidecar; nothing of one that cannot be read."""
     try:
-        said = tables.read_json(Path(sidecar))
+        said = read_json(Path(sidecar))
     except (InputError, OSError):
         return {}
     fields = {name: said.get(name) for name in ("RepetitionTime", "VolumeTiming")}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firstlevel import texts
-from firstlevel.io import given_designs, spm_affines, tables
+from firstlevel.io import given_designs, spelling, spm_affines, tables
 from firstlevel.io.headers import COMPANIONS, SUFFIXES
 from firstlevel.plan import fetched
 from firstlevel.plan.runs import Run, plain
@@ -244,7 +244,7 @@ def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -
                 row=row.number,
             )
         seen[run.name] = row.number
-    if alike := tables.spelled_alike(seen):
+    if alike := spelling.spelled_alike(seen):
         name, earlier = alike
         raise InputError(
             path,

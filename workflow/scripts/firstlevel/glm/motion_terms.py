@@ -1,0 +1,47 @@
+"""Motion as regressors: the parameters of the affines, their squares and differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from firstlevel.arrays import FloatArray
+from firstlevel.io import sidecars
+from firstlevel.stage import InputError
+
+
+def read_motion(path: Path, n_scans: int) -> FloatArray:
+    """Displacement of each volume by its affine, (n, 6): mm along x, y, z, then degrees about them.
+
+    Raises
+    ------
+    InputError : another length than the run, or one affine for all volumes, which says nothing of motion.
+    """
+    moved = sidecars.read_json(path)
+    parameters = np.hstack([np.reshape(moved[key], (-1, 3)) for key in ("translation_mm", "rotation_deg")])
+    if len(parameters) != n_scans:
+        raise InputError(
+            path,
+            f"has {len(parameters)} volumes for a run of {n_scans} scans",
+            expected="one per scan",
+            remedy="let the workflow resample the run again",
+        )
+    if not np.ptp(parameters, axis=0).any():
+        raise InputError(
+            path,
+            "every volume has the same affine, so that nothing is known of motion",
+            expected="3D volumes with the affines of a realignment",
+            remedy="take motion from a confounds table: design.confounds, or design.censor.source",
+        )
+    return parameters.astype(np.float64)
+
+
+def motion_regressors(parameters: FloatArray, count: int) -> FloatArray:
+    """The six parameters (n, 6), or with their squares, backward differences and squares of these (n, 24).
+
+    The first row of the differences is 0.
+    """
+    difference = np.diff(parameters, axis=0, prepend=parameters[:1])
+    terms = [parameters, parameters**2, difference, difference**2]
+    return np.hstack(terms[: count // 6])

@@ -1,0 +1,28 @@
+"""Sidecars in and out: JSON objects. Standard library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from firstlevel.io import contents
+from firstlevel.stage import InputError, atomic
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a sidecar with sorted keys, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a sidecar, a JSON object."""
+    try:
+        content = json.loads(contents.read(path).decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(path, f"is no JSON ({error})", expected="JSON", remedy="correct it") from None
+    if not isinstance(content, dict):
+        raise InputError(path, "is no JSON object", expected="names with values", remedy="correct it")
+    return content

@@ -1,0 +1,227 @@
+"""Verdicts on a run, its fit and its design: each measure against its limit, in a plain sentence.
+
+Standard library, no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from firstlevel.glm import noise
+from firstlevel.quality.verdicts import FINE, LOOK, NOTHING, UNKNOWN, Limits, Verdict, percent, word_of
+
+SHOWN_SPIKES = 5
+UNKNOWN_MOTION = "unknown"
+
+
+def of_run(
+    run: str, measured: Mapping[str, Any], n_above: int | None, design: Mapping[str, Any], limits: Limits
+) -> list[Verdict]:
+    """Verdicts on one run.
+
+    Parameters
+    ----------
+    run : beginning of the names of the run's files.
+    measured : what ``measure_quality`` found.
+    n_above : volumes of a framewise displacement above its limit, None where it is not known.
+    design : DvarsSpikes (volumes), LargestDvarsScore (None where it is not known), LargestCorrelation
+        (Value and two Regressors, or None), LargestVarianceInflation (Value and Regressor, or None) and
+        ConditionNumber, ConditionNumberOfInterest; a Value of None is infinite.
+    limits : the config's section quality.
+    """
+    residuals = measured["Residuals"]
+    return [
+        _displacement(run, measured, limits["displacement"]),
+        _framewise(run, n_above, measured, limits),
+        _dvars(run, design, measured, limits["dvars"]),
+        _outside(run, measured["OutsideFieldOfView"], limits["outside"]),
+        _tsnr(run, measured["MedianTsnr"], limits["tsnr"]),
+        _autocorrelation(run, residuals, limits["autocorrelation"]),
+        _ljung_box(run, residuals, limits["ljung_box"]),
+        _correlation(run, design["LargestCorrelation"], limits["correlation"]),
+        _variance_inflation(run, design["LargestVarianceInflation"], limits["vif"]),
+        _condition(run, design, limits["condition_number"]),
+    ]
+
+
+def _nothing_varies(run: str, measure: str, limit: float) -> Verdict:
+    said = "No voxel of the mask changes over time: look at the run and at the mask."
+    return Verdict(run, NOTHING, measure, NOTHING, limit, "look", said)
+
+
+def _displacement(run: str, measured: Mapping[str, Any], limit: float) -> Verdict:
+    largest = measured["Displacement"]["Largest"]
+    if largest is None:
+        return Verdict(run, NOTHING, "displacement", NOTHING, limit, UNKNOWN, _unknown(measured, "moved"))
+    fine = largest <= limit
+    where = _by_table(measured)
+    said = (
+        f"No part of the brain moved more than {largest:.2g} mm from where it was in the first volume{where}."
+    )
+    if not fine:
+        said = (
+            f"Some part of the brain moved {largest:.2g} mm from where it was in the first volume{where}, "
+            f"more than {limit:g} mm: look at the motion and at the first and last volumes."
+        )
+    return Verdict(run, NOTHING, "displacement", largest, limit, word_of(fine), said)
+
+
+def _framewise(run: str, n_above: int | None, measured: Mapping[str, Any], limits: Limits) -> Verdict:
+    threshold, limit = limits["framewise_displacement"], limits["framewise_displacement_share"]
+    if n_above is None:
+        said = _unknown(measured, "moved from volume to volume")
+        return Verdict(run, NOTHING, "framewise_displacement", NOTHING, limit, UNKNOWN, said)
+    n_volumes = measured["NumberOfVolumes"]
+    share = n_above / n_volumes
+    said = f"{n_above} of {n_volumes} volumes moved more than {threshold:g} mm against the one before"
+    said += _by_table(measured)
+    fine = share <= limit
+    said += "." if fine else f", more than {percent(limit)}: look at the motion, and consider censoring."
+    return Verdict(run, NOTHING, "framewise_displacement", share, limit, word_of(fine), said)
+
+
+def _unknown(measured: Mapping[str, Any], what: str) -> str:
+    """Why nothing is known of motion; a table may tell one measure of it and not the other."""
+    if measured["MotionSource"] == UNKNOWN_MOTION:
+        return f"{measured['MotionFrom']}: how the head {what} is not known."
+    return f"The table of confounds does not tell how the head {what} ({measured['MotionFrom']})."
+
+
+def _by_table(measured: Mapping[str, Any]) -> str:
+    return " (by the table of confounds)" if measured["MotionSource"] == "confounds" else ""
+
+
+def _dvars(run: str, found: Mapping[str, Any], measured: Mapping[str, Any], limit: float) -> Verdict:
+    spikes, score = found["DvarsSpikes"], found["LargestDvarsScore"]
+    if score is None:
+        said = (
+            "The change from volume to volume is not known: the run is too short, or its mean is not above 0."
+        )
+        return Verdict(run, NOTHING, "dvars", NOTHING, limit, UNKNOWN, said)
+    usual = f"the median of {measured['Dvars']['Median']:.2g} %"
+    if not spikes:
+        n_censored = measured["CensoredVolumes"]
+        but = f", but for censored ones ({n_censored}) and those right after them," if n_censored else ""
+        said = (
+            f"No volume{but} changed more than {score:.2g} robust standard deviations above {usual} (DVARS)."
+        )
+        return Verdict(run, NOTHING, "dvars", score, limit, FINE, said)
+    named = ", ".join(map(str, spikes[:SHOWN_SPIKES])) + (", ..." if len(spikes) > SHOWN_SPIKES else "")
+    counted = f"{len(spikes)} volume{'' if len(spikes) == 1 else 's'} ({named}; the first is 0)"
+    said = (
+        f"{counted} changed far more than the others: DVARS up to {score:.2g} robust standard deviations "
+        f"above {usual}, more than {limit:g}: look at the "
+        "carpet, and consider censoring."
+    )
+    return Verdict(run, NOTHING, "dvars", score, limit, LOOK, said)
+
+
+def _outside(run: str, share: float, limit: float) -> Verdict:
+    fine = share <= limit
+    said = f"{percent(share)} of the brain's voxels lie outside of the field of view of some volume"
+    said += (
+        "."
+        if fine
+        else f", more than {percent(limit)}: look at the mask there, and at resample.field_of_view: masked."
+    )
+    return Verdict(run, NOTHING, "outside", share, limit, word_of(fine), said)
+
+
+def _tsnr(run: str, median: float | None, limit: float) -> Verdict:
+    if median is None:
+        return _nothing_varies(run, "tsnr", limit)
+    fine = median >= limit
+    said = f"The signal is {median:.0f} times its noise in half of the brain's voxels or more"
+    said += "." if fine else f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
+    return Verdict(run, NOTHING, "tsnr", median, limit, word_of(fine), said)
+
+
+def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
+    """Residuals that the tests rest on, what they are called, and what to do where they are not white."""
+    model = residuals["NoiseModel"]
+    if residuals["Whitened"]:
+        better = (
+            "an AR(1) model does not hold there"
+            if noise.MODELS[model].is_corrected
+            else "consider glm.noise_model: ar1_corrected"
+        )
+        return residuals["After"], "whitened residuals", better
+    return residuals["Before"], "residuals (not whitened)", "consider glm.noise_model: ar1_corrected"
+
+
+def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
+    found, name, remedy = _modelled(residuals)
+    median, clean = found["MedianAutocorrelation"], found["OfWhiteNoise"]["MedianAutocorrelation"]
+    if median is None or clean is None:
+        return _nothing_varies(run, "autocorrelation", limit)
+    excess = median - clean
+    fine = abs(excess) <= limit
+    said = (
+        f"The {name} of neighbouring volumes correlate by {median:.2f} in the middle voxel; "
+        f"white noise would by {clean:.2f} under this design"
+    )
+    said += (
+        "."
+        if fine
+        else f", more than {limit:g} away: p values are too {'small' if excess > 0 else 'large'}, {remedy}."
+    )
+    return Verdict(run, NOTHING, "autocorrelation", excess, limit, word_of(fine), said)
+
+
+def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
+    found, name, remedy = _modelled(residuals)
+    share, clean = found["Rejected"], found["OfWhiteNoise"]["Rejected"]
+    if share is None or clean is None:
+        return _nothing_varies(run, "ljung_box", limit)
+    fine = share - clean <= limit
+    said = (
+        f"A test over {residuals['Lags']} lags finds correlation in the {name} of {percent(share)} of the "
+        f"voxels; of white noise it would in {percent(clean)} under this design"
+    )
+    said += "." if fine else f", and {percent(limit)} more are tolerated: look at the residuals, {remedy}."
+    return Verdict(run, NOTHING, "ljung_box", share - clean, limit, word_of(fine), said)
+
+
+def _correlation(run: str, found: Mapping[str, Any] | None, limit: float) -> Verdict:
+    if found is None:
+        said = "There is one regressor of interest or none, so that no two can correlate."
+        return Verdict(run, NOTHING, "correlation", NOTHING, limit, UNKNOWN, said)
+    value, (first, second) = found["Value"], found["Regressors"]
+    fine = abs(value) <= limit
+    said = f"The regressors {first} and {second} correlate by {value:.2f}, the most of all pairs of interest"
+    said += "." if fine else f" and beyond {limit:g}: the data hardly tell them apart, look at the events."
+    return Verdict(run, NOTHING, "correlation", value, limit, word_of(fine), said)
+
+
+def _variance_inflation(run: str, found: Mapping[str, Any] | None, limit: float) -> Verdict:
+    if found is None:
+        said = "There is no regressor of interest."
+        return Verdict(run, NOTHING, "vif", NOTHING, limit, UNKNOWN, said)
+    value, name = found["Value"], found["Regressor"]
+    if value is None:
+        said = f"The regressor {name} follows from the others and cannot be estimated: look at the design."
+        return Verdict(run, NOTHING, "vif", "inf", limit, "look", said)
+    fine = value <= limit
+    said = (
+        f"The other regressors raise the variance of the effect of {name} {value:.2g} times, the most of all"
+    )
+    said += "." if fine else f" and more than {limit:g} times: look at the correlations in the design."
+    return Verdict(run, NOTHING, "vif", value, limit, word_of(fine), said)
+
+
+def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
+    """Hold what concerns the conditions against the limit; confounds may nearly follow from each other."""
+    whole, value = design["ConditionNumber"], design["ConditionNumberOfInterest"]
+    if whole is None or value is None:
+        said = (
+            "The design's columns depend on each other: look at the dependent columns that its sidecar names."
+        )
+        return Verdict(run, NOTHING, "condition_number", "inf", limit, "look", said)
+    fine = value <= limit
+    said = (
+        f"The condition number of the design is {value:.3g}, regressors of no interest made orthogonal to "
+        f"each other, which changes no effect ({whole:.3g} as they stand)"
+    )
+    said += "." if fine else f", above {limit:g}: some columns nearly follow from others, look at the design."
+    return Verdict(run, NOTHING, "condition_number", value, limit, word_of(fine), said)

@@ -1,0 +1,60 @@
+"""How much signal a run has, and how much it changes from volume to volume. Arrays only.
+
+n scans, v voxels. Scans that are censored are no part of any sum over time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+from firstlevel.arrays import BoolArray, FloatArray
+
+NO_VARIANCE = 1e-12
+"""Share of a sum of squares below which residuals are rounding: betas are stored in single precision."""
+LEAST_OF_MEDIAN, LEAST_DEVIATION = 0.03, 0.1
+"""Of the DVARS' median, and percent: the deviation that DVARS are held against is not smaller."""
+
+
+def tsnr(data: FloatArray, basis: FloatArray, kept: BoolArray) -> FloatArray:
+    """Mean over time over standard deviation, without the share that `basis` explains, (v,).
+
+    `data` is (n, v), `basis` (n, k) an orthonormal basis of drift, constant and censored scans. The deviation
+    has n - k degrees of freedom. 0 where nothing varies.
+    """
+    rest = data - basis @ (basis.T @ data)
+    squares = np.einsum("tv,tv->v", rest, rest)
+    deviation = np.sqrt(squares / max(len(data) - basis.shape[1], 1))
+    mean = data[kept].mean(axis=0)
+    varies = squares > NO_VARIANCE * np.einsum("tv,tv->v", data, data)
+    ratio: FloatArray = np.zeros_like(mean)
+    np.divide(mean, deviation, out=ratio, where=varies)
+    return ratio
+
+
+def dvars_scores(dvars: FloatArray, kept: BoolArray) -> tuple[float | None, float | None, FloatArray]:
+    """Median of a run's DVARS, its robust deviation, and how many of these each volume lies above the median.
+
+    Parameters
+    ----------
+    dvars : (n,), percent of the mean; NaN where there is none, as for the first volume.
+    kept : (n,), volumes that are not censored. A volume that is, or that follows one that is, does not count.
+
+    Returns
+    -------
+    Median and deviation (percent), None where nothing is known; the scores (n,), NaN of what does not count.
+
+    Notes
+    -----
+    The deviation is 1.4826 times the median absolute deviation, and at least 3 % of the median and 0.1 %:
+    the DVARS of many voxels of independent noise hardly varies, and any change of the signal would stand out.
+    A volume that is 10 % too bright raises the DVARS of two from sqrt(2) s to sqrt(2 s^2 + 100), s the noise
+    in percent: with s = 10, by 22 %, or 7 such deviations.
+    """
+    counts = kept & np.append(True, kept[:-1]) & np.isfinite(dvars)
+    if not counts.any():
+        return None, None, np.full(len(dvars), np.nan)
+    median = float(np.median(dvars[counts]))
+    spread = float(np.median(np.abs(dvars[counts] - median)) / special.ndtri(0.75))
+    deviation = max(spread, LEAST_OF_MEDIAN * median, LEAST_DEVIATION)
+    return median, deviation, np.where(counts, (dvars - median) / deviation, np.nan)
