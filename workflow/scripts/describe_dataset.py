@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import stage
-from firstlevel.io import derivative
+from firstlevel.io import derivative, sidecars
 
 
 def describe_dataset(

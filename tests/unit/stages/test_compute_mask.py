@@ -10,6 +10,7 @@ from stage_calls import BASE, resample
 
 from compute_mask import compute_mask
 from firstlevel.io import image_writer
+from firstlevel.io.masked import read_mask
 from firstlevel.stage import InputError
 
 
@@ -34,15 +35,15 @@ def test_voxels_that_a_volume_does_not_cover_leave_the_mask(tmp_path, runs):
     of_runs = [np.asarray(nib.load(path).dataobj) > 0 for path in fields]
 
     masked([own], out, own_mask=[own])
-    np.testing.assert_array_equal(masked.read_mask(out), whole > 0)
+    np.testing.assert_array_equal(read_mask(out), whole > 0)
     assert (values[1][whole > 0] == 0).any()
     said = json.loads(out.with_suffix(".json").read_text())
     assert (said["FieldOfView"], said["VoxelsLeftOutForFieldOfView"]) == ("zeros", 0)
 
     masked([own], out, own_mask=[own], fields_of_view=fields)
-    np.testing.assert_array_equal(masked.read_mask(out), (whole > 0) & np.any(of_runs, axis=0))
+    np.testing.assert_array_equal(read_mask(out), (whole > 0) & np.any(of_runs, axis=0))
     masked([own], out, own_mask=[own], fields_of_view=fields, coverage="all")
-    inside = masked.read_mask(out)
+    inside = read_mask(out)
     np.testing.assert_array_equal(inside, (whole > 0) & np.all(of_runs, axis=0))
     assert all((run[inside] > 300).all() for run in values)
     said = json.loads(out.with_suffix(".json").read_text())
@@ -72,7 +73,7 @@ def test_own_mask_is_taken_as_it_is_or_by_nearest_neighbour(tmp_path):
     inside = np.random.default_rng(0).random((8, 8, 8)) > 0.5
     image_writer.write_image(own, inside[..., None].astype(np.float32) * 0.2, np.eye(4))
     masked([mean], out, own_mask=[own])
-    np.testing.assert_array_equal(masked.read_mask(out), inside)
+    np.testing.assert_array_equal(read_mask(out), inside)
     said = json.loads(out.with_suffix(".json").read_text())
     assert (said["Source"], said["ResampledByNearestNeighbour"]) == ("given", [])
     assert said["Masks"] == [{"name": "mask", "sha256": hashlib.sha256(own.read_bytes()).hexdigest()}]
@@ -82,7 +83,7 @@ def test_own_mask_is_taken_as_it_is_or_by_nearest_neighbour(tmp_path):
     image_writer.write_image(own, coarse, np.diag([2.0, 2.0, 2.0, 1.0]) + np.eye(4)[:, [3, 3, 3, 3]] * 0)
     masked([mean], out, own_mask=[own])
     assert json.loads(out.with_suffix(".json").read_text())["ResampledByNearestNeighbour"] == ["mask"]
-    found = np.argwhere(masked.read_mask(out)).mean(axis=0)
+    found = np.argwhere(read_mask(out)).mean(axis=0)
     np.testing.assert_allclose(found, [2, 4, 6], rtol=0, atol=0.5)
 
 
