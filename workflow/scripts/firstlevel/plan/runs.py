@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from firstlevel import texts
 from firstlevel.io import spm_affines
-from firstlevel.io.headers import COMPANIONS
+from firstlevel.io.suffixes import COMPANIONS
 from firstlevel.stage import InputError
 
 NAME = re.compile(r"\bsub-[^\s,;:()]+")
