@@ -13,7 +13,7 @@ import numpy as np
 
 from firstlevel import stage, texts
 from firstlevel.image import alignment, masks
-from firstlevel.io import headers, image_writer, images, masked, sidecars
+from firstlevel.io import image_writer, images, masked, sidecars, suffixes
 from firstlevel.io.grids import Grid
 from firstlevel.stage import InputError
 
@@ -44,7 +44,7 @@ def compute_mask(
     voxel that is covered in some run, all one that is covered in every run.
     """
     grid = Grid.of(means[0])
-    given = [path for path in own_mask if path.suffix not in headers.COMPANIONS]
+    given = [path for path in own_mask if path.suffix not in suffixes.COMPANIONS]
     moved = [path for path in given if not _is_on(path, grid)]
     thresholds: dict[Path, float] = {}
     if given:

@@ -44,24 +44,24 @@ def displacement_of(
     if table is None:
         assert motion is not None
         return framewise_displacement(read_motion(motion, n_scans)), ""  # raises: it tells nothing
-    found = of_table(table, n_scans)
-    if found.framewise is None:
+    table_motion = of_table(table, n_scans)
+    if table_motion.framewise is None:
         raise InputError(
             table,
             "says nothing of motion, nor do the affines of the volumes",
             expected="framewise_displacement, or trans_x to rot_z (mm, radians)",
             remedy="name another column in design.censor.source, or set framewise_displacement: null",
         )
-    known = found.framewise.copy()
-    known[:1] = 0.0
-    if not np.isfinite(known).all():
+    displacement = table_motion.framewise.copy()
+    displacement[:1] = 0.0
+    if not np.isfinite(displacement).all():
         raise InputError(
             table,
-            f"does not say how far scan {int(np.flatnonzero(~np.isfinite(known))[0])} moved",
+            f"does not say how far scan {int(np.flatnonzero(~np.isfinite(displacement))[0])} moved",
             expected="a number for each scan but the first",
             remedy="complete the column, or name another one in design.censor.source",
         )
-    return known, found.said
+    return displacement, table_motion.said
 
 
 def censored_scans(

@@ -33,13 +33,13 @@ def read_confounds(
     present = list(rows[0].values) if rows else []
     chosen: set[str] = set()
     for name in patterns:
-        found = regressors.matching(name, present)
-        if not found and not regressors.is_pattern(name):
+        matching = regressors.matching(name, present)
+        if not matching and not regressors.is_pattern(name):
             raise confounds.no_column(path, name, present, key)
-        if not found:
+        if not matching:
             logging.info("%s has no column that matches %r: it adds nothing to this run", path, name)
-        chosen |= found
-    _check_length(path, len(rows), n_scans)
+        chosen |= matching
+    confounds.check_length(path, len(rows), n_scans)
     names = [name for name in present if name in chosen]
     if not names:
         return [], np.empty((n_scans, 0))
@@ -55,16 +55,6 @@ def read_confounds(
             )
         first[name] = "0" if first_row == "zero" or n_scans == 1 else rows[1].values[name]
     return names, np.array(cells.numbers(path, rows, names), dtype=np.float64).reshape(n_scans, len(names))
-
-
-def _check_length(table: Path, n_rows: int, n_scans: int) -> None:
-    if n_rows != n_scans:
-        raise InputError(
-            table,
-            f"has {n_rows} rows for a run of {n_scans} scans",
-            expected="one row per scan",
-            remedy="take the confounds of this run",
-        )
 
 
 def fmriprep_confounds(
@@ -90,7 +80,7 @@ def fmriprep_confounds(
             expected="fMRIPrep's confounds table (for compcor its JSON) beside a desc-preproc_bold.nii.gz",
             remedy="correct design.fmriprep_confounds, or name columns in design.confounds",
         ) from error
-    _check_length(table, len(frame), n_scans)
+    confounds.check_length(table, len(frame), n_scans)
     names = [str(name) for name in frame.columns]
     censored = [] if kept is None else sorted(set(range(n_scans)) - {int(scan) for scan in kept})
     return names, frame.to_numpy(dtype=np.float64).reshape(n_scans, len(names)), censored

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from firstlevel.arrays import FloatArray
+from firstlevel.image.motion import parameters_of
 from firstlevel.io import sidecars
 from firstlevel.stage import InputError
 
@@ -18,8 +19,7 @@ def read_motion(path: Path, n_scans: int) -> FloatArray:
     ------
     InputError : another length than the run, or one affine for all volumes, which says nothing of motion.
     """
-    moved = sidecars.read_json(path)
-    parameters = np.hstack([np.reshape(moved[key], (-1, 3)) for key in ("translation_mm", "rotation_deg")])
+    parameters = parameters_of(sidecars.read_json(path))
     if len(parameters) != n_scans:
         raise InputError(
             path,
@@ -34,7 +34,7 @@ def read_motion(path: Path, n_scans: int) -> FloatArray:
             expected="3D volumes with the affines of a realignment",
             remedy="take motion from a confounds table: design.confounds, or design.censor.source",
         )
-    return parameters.astype(np.float64)
+    return parameters
 
 
 def motion_regressors(parameters: FloatArray, count: int) -> FloatArray:

@@ -59,31 +59,31 @@ def collect(
     motion_count : 0, 6 or 24.
     censor : see :func:`censored_scans`.
     """
-    parts: list[tuple[str, list[str], FloatArray]] = []
+    groups: list[tuple[str, list[str], FloatArray]] = []
     censored: set[int] = set()
     if table and columns:
-        parts.append(("confound", *read_confounds(table, columns, n_scans, first_row)))
+        groups.append(("confound", *read_confounds(table, columns, n_scans, first_row)))
     if table and fmriprep.get("strategy"):
         names, values, marked = fmriprep_confounds(image, table, fmriprep, n_scans)
-        parts.append(("confound", names, values))
+        groups.append(("confound", names, values))
         censored.update(marked)
     if motion and motion_count:
         values = motion_regressors(read_motion(motion, n_scans), motion_count)
-        parts.append(("motion", regressors.of_motion(motion_count), values))
-    displacement, said = None, ""
+        groups.append(("motion", regressors.of_motion(motion_count), values))
+    displacement, displacement_source = None, ""
     if (limit := censor.get("framewise_displacement")) is not None:
-        displacement, said = displacement_of(censor["source"], table, motion, n_scans)
+        displacement, displacement_source = displacement_of(censor["source"], table, motion, n_scans)
     if censor.get("column") is not None or limit is not None:
         censored.update(censored_scans(censor, table, displacement, n_scans))
     if censored:
-        parts.append(("censor", *spikes(sorted(censored), n_scans)))
+        groups.append(("censor", *spikes(sorted(censored), n_scans)))
     return Nuisance(
-        names=[name for _, names, _ in parts for name in names],
-        values=np.hstack([values for _, _, values in parts]) if parts else None,
-        roles={name: role for role, names, _ in parts for name in names},
+        names=[name for _, names, _ in groups for name in names],
+        values=np.hstack([values for _, _, values in groups]) if groups else None,
+        roles={name: role for role, names, _ in groups for name in names},
         censored=sorted(censored),
         may_censor=displacement is not None
         or censor.get("column") is not None
         or bool(fmriprep.get("strategy")),
-        displacement_from=said,
+        displacement_from=displacement_source,
     )

@@ -60,51 +60,55 @@ class Modulation(NamedTuple):
 
 
 def select(
-    rows: Sequence[Event], times: FloatArray, min_onset: float, modulators: Modulators | None = None
+    events: Sequence[Event], times: FloatArray, min_onset: float, modulators: Modulators | None = None
 ) -> Selection:
     """Events of a run by condition; those before `min_onset` (s from the first scan) do not count.
 
     A condition is followed by its modulators: the same events, of the heights that :func:`modulated` gives.
     """
     begin = float(times[0]) + min_onset
-    found = Selection({}, {}, {}, {}, [])
+    selection = Selection({}, {}, {}, {}, [])
     by_condition: dict[str, list[Event]] = {}
-    for row in rows:
+    for row in events:
         by_condition.setdefault(row.trial_type, []).append(row)
-    for condition, own in sorted(by_condition.items()):
-        kept = [row for row in own if row.onset >= begin or row.onset + row.duration > begin]
+    for condition, of_condition in sorted(by_condition.items()):
+        kept = [row for row in of_condition if row.onset >= begin or row.onset + row.duration > begin]
         onsets, durations, heights = np.array(
             [(row.onset, row.duration, 1.0 if row.modulation is None else row.modulation) for row in kept],
             dtype=np.float64,
         ).reshape(-1, 3).T  # fmt: skip
         ends, early = onsets + durations, onsets < begin
         onsets, durations = np.where(early, begin, onsets), np.where(early, ends - begin, durations)
-        found.events[condition] = Events(onsets, durations, ends, heights)
+        selection.events[condition] = Events(onsets, durations, ends, heights)
         if any(row.modulation is not None for row in kept):
             mean = float(heights.mean())
-            found.modulations.append(Modulation(condition, condition, "modulation", "none", False, mean, 0))
-        specified = (modulators or {}).get(condition, {})
-        values = [np.array([dict(row.values)[how.column] for row in kept]) for how in specified.values()]
-        for (name, how), own_values, high in zip(
-            specified.items(), values, modulated(values, list(specified.values())), strict=True
+            selection.modulations.append(
+                Modulation(condition, condition, "modulation", "none", False, mean, 0)
+            )
+        its_modulators = (modulators or {}).get(condition, {})
+        values = [np.array([dict(row.values)[how.column] for row in kept]) for how in its_modulators.values()]
+        for (name, how), own_values, its_heights in zip(
+            its_modulators.items(), values, modulated(values, list(its_modulators.values())), strict=True
         ):
             regressor = regressors.of_modulator(condition, name)
-            if regressor in by_condition or regressor in found.events:
+            if regressor in by_condition or regressor in selection.events:
                 raise ValueError(f"two conditions or modulators have the name {regressor!r}")
-            found.events[regressor] = Events(onsets, durations, ends, high)
+            selection.events[regressor] = Events(onsets, durations, ends, its_heights)
             known = own_values[np.isfinite(own_values)]
             mean_value = float(known.mean()) if known.size else None
-            found.modulations.append(
+            selection.modulations.append(
                 Modulation(
                     regressor, condition, how.column, how.centre, how.orthogonalise, mean_value,
                     len(own_values) - len(known),
                 )
             )  # fmt: skip
-        counts = (len(own) - len(kept), int(early.sum()), int((onsets > times[-1]).sum()))
-        for counted, count in zip((found.before, found.clipped, found.after), counts, strict=True):
+        counts = (len(of_condition) - len(kept), int(early.sum()), int((onsets > times[-1]).sum()))
+        for counted, count in zip(
+            (selection.before, selection.clipped, selection.after), counts, strict=True
+        ):
             if count:
                 counted[condition] = count
-    return found
+    return selection
 
 
 def modulated(values: Sequence[FloatArray], how: Sequence[Modulator]) -> list[FloatArray]:
@@ -122,7 +126,7 @@ def modulated(values: Sequence[FloatArray], how: Sequence[Modulator]) -> list[Fl
     constant, or follows from the modulators before, has a height of exactly 0.
     """
     before: list[FloatArray] = []
-    found = []
+    heights_of_each = []
     for own, spec in zip(values, how, strict=True):
         known = np.isfinite(own)
         mean = float(own[known].mean()) if known.any() else 0.0
@@ -137,5 +141,5 @@ def modulated(values: Sequence[FloatArray], how: Sequence[Modulator]) -> list[Fl
             follows = np.linalg.norm(left) <= FOLLOWS * np.linalg.norm(centred)
             heights = np.zeros_like(left) if follows else left
         before.append(heights)
-        found.append(heights)
-    return found
+        heights_of_each.append(heights)
+    return heights_of_each

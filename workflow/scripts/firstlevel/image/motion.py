@@ -57,10 +57,15 @@ def framewise_displacement(parameters: FloatArray) -> FloatArray:
     return moved
 
 
+def parameters_of(moved: Mapping[str, Any]) -> FloatArray:
+    """Parameters (n, 6), mm and degrees, in the sidecar of a resampled run."""
+    parameters = np.hstack([np.reshape(moved[key], (-1, 3)) for key in ("translation_mm", "rotation_deg")])
+    return parameters.astype(np.float64)
+
+
 def of_affines(moved: Mapping[str, Any]) -> Motion | None:
     """Motion by the affines that the sidecar of a resampled run tells; None where all volumes share one."""
-    parameters = np.hstack([np.reshape(moved[key], (-1, 3)) for key in ("translation_mm", "rotation_deg")])
-    parameters = parameters.astype(np.float64)
+    parameters = parameters_of(moved)
     if len(parameters) > 1 and not np.ptp(parameters, axis=0).any():
         return None
     return Motion(parameters, _first_unknown(framewise_displacement(parameters)), AFFINES, "the affines")
@@ -104,13 +109,7 @@ def of_table(table: Path, n_scans: int) -> Motion:
     InputError : no such table, another length than the run, a value that is no number.
     """
     rows = confounds.read_rows(table)
-    if len(rows) != n_scans:
-        raise InputError(
-            table,
-            f"has {len(rows)} rows for a run of {n_scans} scans",
-            expected="one row per scan",
-            remedy="take the confounds of this run",
-        )
+    confounds.check_length(table, len(rows), n_scans)
     names = [*rows[0].values] if rows else []
     chosen, column = confounds.of_motion(table, names)
     if not (chosen or column):

@@ -93,6 +93,17 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
+def check_length(table: Path, n_rows: int, n_scans: int) -> None:
+    """InputError where a table has not one row per scan."""
+    if n_rows != n_scans:
+        raise InputError(
+            table,
+            f"has {n_rows} rows for a run of {n_scans} scans",
+            expected="one row per scan",
+            remedy="take the confounds of this run",
+        )
+
+
 def _has_values(line: str) -> bool:
     return bool(line.strip()) and not line.startswith("#")
 

@@ -28,6 +28,8 @@ MOST_OF_DESIGN = 2000 * MB
 MOST_VARIABLES = 10_000
 DEEPEST = 100
 """How deep the parts of a variable lie in each other; those of SPM.mat some ten."""
+DEFLATED = 1032
+"""How many bytes one byte of a compressed file can hold at most. Source: zlib, technical details."""
 MATLAB_MATRIX, MATLAB_PACKED = 14, 15
 """Kinds of elements of a MAT-file of version 5. Source: MAT-File Format, MathWorks."""
 

@@ -30,19 +30,19 @@ def files(where: str) -> list[Path]:
         return []
     path = Path(where)
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if not (file.is_dir() or file.name.startswith(".")))
+        paths = sorted(file for file in path.iterdir() if not (file.is_dir() or file.name.startswith(".")))
     elif path.exists() or not glob.has_magic(where):
         return [path]
     else:
-        found = sorted(Path(file) for file in glob.glob(where))  # noqa: PTH207, it may be absolute
-    if not found:
+        paths = sorted(Path(file) for file in glob.glob(where))  # noqa: PTH207, it may be absolute
+    if not paths:
         raise InputError(
             path,
             "holds no file of events",
             expected="an events table, or a folder or pattern of one file per condition",
             remedy="correct the path",
         )
-    for file in found:
+    for file in paths:
         if file.is_symlink() and not file.exists():  # left out, its condition would go missing
             raise InputError(
                 file,
@@ -57,7 +57,7 @@ def files(where: str) -> list[Path]:
                 expected="names of UTF-8 text, without {names} or <names>",
                 remedy="rename the file",
             )
-    return found
+    return paths
 
 
 def only_header(where: str) -> bool:

@@ -67,7 +67,7 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     ------
     InputError : a file that cannot be read, a column that is missing.
     """
-    source, form, columns, rows, own = read(sources)
+    source, form, columns, rows, of_source = read(sources)
     if form in ("spm", "times") and rules.condition is not None:
         raise InputError(
             source,
@@ -84,16 +84,16 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     not_listed: Counter[str] = Counter()
     present: dict[str, int] = {}
     kept: list[tuple[Row, str]] = []
-    named: dict[tuple[str, ...], str] = {}  # trial types by their cells: few, of many rows
+    trial_types: dict[tuple[str, ...], str] = {}  # trial types by their cells: few, of many rows
     for row in rows:
         if rules.where and (refused := _refused(row, rules)):
             left_out[refused] += 1
             continue
-        of_name = tuple([row.values.get(name, "n/a") for name in rules.naming])
-        if of_name not in named:
-            parts = [p for p in of_name if form != "table" or (p not in MISSING and _is_name(p, listed))]
-            named[of_name] = rules.condition or composed(rules.separator.join(parts))
-        trial_type = named[of_name]
+        naming_cells = tuple([row.values.get(name, "n/a") for name in rules.naming])
+        if naming_cells not in trial_types:
+            parts = [p for p in naming_cells if form != "table" or (p not in MISSING and _is_name(p, listed))]
+            trial_types[naming_cells] = rules.condition or composed(rules.separator.join(parts))
+        trial_type = trial_types[naming_cells]
         if not trial_type:
             left_out[f"{' and '.join(rules.column)} n/a"] += 1
             continue
@@ -107,8 +107,8 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
         kept.append((row, trial_type))
     names = [trial_type if listed is None else listed[trial_type] for _, trial_type in kept]
     if rules.conditions is not None:
-        found = set(names)
-        names = [name for name in rules.conditions if name in found]
+        with_events = set(names)
+        names = [name for name in rules.conditions if name in with_events]
     return Found(
         rows=[row for row, _ in kept],
         trial_types=[trial_type for _, trial_type in kept],
@@ -117,20 +117,20 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
         not_listed=dict(not_listed),
         present=present,
         conditions=list(dict.fromkeys(names)),
-        modulators=_of_conditions(source, rules, own, listed, names, columns, form),
+        modulators=_of_conditions(source, rules, of_source, listed, names, columns, form),
         form=form,
     )
 
 
-def like_modulators(found: Found, used: Iterable[str]) -> list[str]:
+def like_modulators(events: Found, used: Iterable[str]) -> list[str]:
     """Columns of numbers whose names say that they modulate events, and that are not used."""
     taken = {*used, *EVENT_COLUMNS, "modulation"}
     return [
         column
-        for column in found.columns
+        for column in events.columns
         if column not in taken
         and any(fnmatchcase(column.casefold(), pattern) for pattern in LIKE_MODULATORS)
-        and any(as_number(row.values[column]) is not None for row in found.rows)
+        and any(as_number(row.values[column]) is not None for row in events.rows)
     ]
 
 
@@ -141,33 +141,37 @@ def _check_columns(source: Path, columns: Sequence[str], rows: Sequence[Row], ru
             continue
         if name == "onset" or len(columns) < 2:
             tables.read_table(source, required=("onset", *rules.naming))  # tells of commas, too
-        near = tables.nearest(name, columns)
+        nearest_name = tables.nearest(name, columns)
         of_column = name in rules.naming
-        like = _like_conditions(columns, rows) if of_column else ""
+        candidates = _like_conditions(columns, rows) if of_column else ""
         key = "study.events.column" if of_column else "study.events.where"
-        one = ", or name one condition for every row in study.events.condition" if of_column else ""
+        or_one_condition = (
+            ", or name one condition for every row in study.events.condition" if of_column else ""
+        )
         raise InputError(
             source,
             f"lacks the column {name} (it has: {', '.join(columns)})",
             expected=f"the columns of {key}",
-            remedy=f"{near}{like}correct {key}, or the table{one}",
+            remedy=f"{nearest_name}{candidates}correct {key}, or the table{or_one_condition}",
         )
 
 
 def _like_conditions(columns: Sequence[str], rows: Sequence[Row]) -> str:
     """Sentence on the columns of few different values: text, or whole numbers."""
-    found = []
+    candidates = []
     for column in columns:
         values = dict.fromkeys(row.values[column] for row in rows if not cells.is_missing(row.values[column]))
         numbers = [number for value in values if (number := as_number(value)) is not None]
-        codes = len(values) <= 10 and all(number.is_integer() for number in numbers)
-        if column in ("onset", "duration", "sample") or (numbers and not codes):
+        are_codes = len(values) <= 10 and all(number.is_integer() for number in numbers)
+        if column in ("onset", "duration", "sample") or (numbers and not are_codes):
             continue
         if 1 < len(values) <= min(FEW, max(len(rows) - 1, 2)):
             shown = ", ".join([*values][:3]) + (" ..." if len(values) > 3 else "")
-            found.append(f"{column} ({shown})")
+            candidates.append(f"{column} ({shown})")
     return (
-        f"columns that look like conditions, for study.events.column: {'; '.join(found)}; " if found else ""
+        f"columns that look like conditions, for study.events.column: {'; '.join(candidates)}; "
+        if candidates
+        else ""
     )
 
 
@@ -195,19 +199,19 @@ def _is_name(part: str, listed: Mapping[str, str] | None) -> bool:
 def _of_conditions(
     source: Path,
     rules: Rules,
-    own: Mapping[str, Mapping[str, Modulator]],
+    of_source: Mapping[str, Mapping[str, Modulator]],
     listed: Mapping[str, str] | None,
     present: Iterable[str],
     columns: Sequence[str],
     form: str,
 ) -> Modulators:
     """Modulators of the conditions of a run: those of the config, or those of SPM's trial types."""
-    found: dict[str, dict[str, Modulator]] = {}
-    for trial_type, modulators in own.items():
+    by_condition: dict[str, dict[str, Modulator]] = {}
+    for trial_type, modulators in of_source.items():
         name = trial_type if listed is None else listed.get(trial_type)
         if name is None or not modulators:
             continue
-        before = found.setdefault(name, {})
+        before = by_condition.setdefault(name, {})
         if any(before.get(one, how) != how for one, how in modulators.items()):
             raise InputError(
                 source,
@@ -215,11 +219,11 @@ def _of_conditions(
                 expected="one way to orthogonalise a condition",
                 remedy="set orth alike, or keep the trial types apart",
             )
-        found[name] = before | dict(modulators)
-    for name, asked in rules.modulators.items():
+        by_condition[name] = before | dict(modulators)
+    for name, of_config in rules.modulators.items():
         if name not in present:
             continue
-        for one in asked.values():
+        for one in of_config.values():
             if one.column not in columns or form != "table":
                 near = suggestion(one.column, columns)
                 what = "has no columns of modulators" if form != "table" else f"lacks the column {one.column}"
@@ -229,5 +233,5 @@ def _of_conditions(
                     expected=f"an events table with it (it has: {', '.join(columns)})",
                     remedy=f"{near}correct design.modulators, or add the column",
                 )
-        found[name] = found.get(name, {}) | dict(asked)
-    return found
+        by_condition[name] = by_condition.get(name, {}) | dict(of_config)
+    return by_condition

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import nibabel as nib
-import numpy as np
 
 from firstlevel.io.images import load, n_volumes
+from firstlevel.io.time_axis import repetition_time
+
+SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+"""In a unit of time, by nibabel's names."""
 
 
 def read(bold: Path) -> float | None:
@@ -19,10 +22,5 @@ def read(bold: Path) -> float | None:
         unit = image.header.get_xyzt_units()[1]
     except KeyError:  # a code that stands for no unit
         return None
-    factor = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}.get(unit)
     zooms = [float(zoom) for zoom in image.header.get_zooms()[3:]]
-    zoom = zooms.pop(int(np.argmax(image.shape[3:])))
-    if image.shape[3] == 1 and zoom in (0, 1):
-        # of (x, y, z, 1, t) what writers fill in, beside the time in the fourth place, or none
-        zoom = next((other for other in zooms if other not in (0, 1)), 0.0)
-    return zoom * factor if factor and zoom > 0 else None
+    return repetition_time(image.shape[3:], zooms, SECONDS.get(unit))

@@ -15,24 +15,19 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from firstlevel.io import spm_affines
+from firstlevel.io import time_axis
+from firstlevel.io.contents import DEFLATED
 
-SUFFIXES = (".nii", ".nii.gz", ".img")
-"""How the names of volumes end."""
-COMPANIONS = (".hdr", spm_affines.SUFFIX)
-"""What lies beside an image: the header of a pair, SPM's affines."""
 N_BYTES = 2048
 """Of a compressed file, in which its header of at most 544 bytes is, whatever the compression."""
 MOST_BYTES = 2**17
 """Of a compressed file whose first bytes do not hold its header."""
 SURE = 10**9
 """Bytes of volumes that are believed without a look at the size of the file."""
-DEFLATED = 1032
-"""How many bytes one byte of a compressed file can hold at most. Source: zlib, technical details."""
 UNITS_OF_TIME = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """Seconds in a unit of the fourth axis, by bits 4 to 6 of xyzt_units."""
 
@@ -168,7 +163,11 @@ def _header(content: bytes, form: Form, order: str) -> Header | None:
             for k, start in enumerate(origin)
         )
     (units,) = field(form.units)
-    time = _time(sizes[3:], pixdim[3:], UNITS_OF_TIME.get(units & 0x38)) if is_nifti else None
+    time = (
+        time_axis.repetition_time(sizes[3:], pixdim[3:], UNITS_OF_TIME.get(units & 0x38))
+        if is_nifti
+        else None
+    )
     (bits,) = field(form.bits)
     n_values = math.prod(sizes)
     n_bytes = n_values * max(bits, 8) // 8
@@ -188,13 +187,3 @@ def _rotation(b: float, c: float, d: float) -> list[Vector]:
         (2 * (b * c - a * d), a * a + c * c - b * b - d * d, 2 * (c * d + a * b)),
         (2 * (b * d + a * c), 2 * (c * d - a * b), a * a + d * d - b * b - c * c),
     ]
-
-
-def _time(sizes: Sequence[int], zooms: Sequence[float], unit: float | None) -> float | None:
-    """Repetition time (s) along the one axis longer than one, as :mod:`firstlevel.io.header_time` has it."""
-    if unit is None or max(sizes) == 1:
-        return None
-    zoom = zooms[sizes.index(max(sizes))]
-    if sizes[0] == 1 and zoom in (0, 1):
-        zoom = next((other for other in zooms if other not in (0, 1)), 0.0)
-    return zoom * unit if zoom > 0 else None

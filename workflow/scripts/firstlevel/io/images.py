@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from firstlevel.arrays import Float32Array
 from firstlevel.io import contents, spm_affines
-from firstlevel.io.headers import DEFLATED
+from firstlevel.io.contents import DEFLATED
 from firstlevel.stage import InputError
 
 UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error)
@@ -46,10 +46,10 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
             path, "there is no such file", expected="an image", remedy="check the path in the study"
         ) from None
     except Exception as error:  # whatever a damaged header makes of the reader
-        if found := re.search(r"vox offset (-?\d+) too low", str(error)):
-            raise _misplaced(path, int(found[1])) from None
-        known = isinstance(error, KeyError)
-        why = f"its header has the unknown code {error.args[0]}" if known else _one_line(error)
+        if offset := re.search(r"vox offset (-?\d+) too low", str(error)):
+            raise _misplaced(path, int(offset[1])) from None
+        unknown_code = isinstance(error, KeyError)
+        why = f"its header has the unknown code {error.args[0]}" if unknown_code else _one_line(error)
         raise InputError(
             path,
             f"cannot be read ({why})",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from firstlevel.arrays import Float32Array
 from firstlevel.io.grids import Grid
-from firstlevel.io.headers import COMPANIONS, SUFFIXES
 from firstlevel.io.images import load, n_volumes, opened, read_scan
+from firstlevel.io.suffixes import COMPANIONS, SUFFIXES
 from firstlevel.stage import InputError
 
 

@@ -159,7 +159,12 @@ def _separated(columns: Sequence[str]) -> str:
     """What stands between columns in place of tabs, where a header is one cell."""
     if len(columns) != 1:
         return ""
-    found = {",": "commas", ";": "semicolons", " ": "blanks"}
+    names_of_separators = {",": "commas", ";": "semicolons", " ": "blanks"}
     return next(
-        (f"its columns are separated by {word}; " for mark, word in found.items() if mark in columns[0]), ""
+        (
+            f"its columns are separated by {word}; "
+            for mark, word in names_of_separators.items()
+            if mark in columns[0]
+        ),
+        "",
     )

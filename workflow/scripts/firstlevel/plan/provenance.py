@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import texts
-from firstlevel.io.headers import COMPANIONS, SUFFIXES
+from firstlevel.io.suffixes import COMPANIONS, SUFFIXES
 from firstlevel.plan.model import WORDS
 from firstlevel.plan.runs import LeftOut, Run
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from firstlevel import names, texts
 from firstlevel.io import spm_affines
-from firstlevel.io.headers import COMPANIONS
+from firstlevel.io.suffixes import COMPANIONS
 from firstlevel.stage import InputError
 
 NAME = re.compile(r"\bsub-[^\s,;:()]+")

@@ -47,12 +47,12 @@ def variance_inflation(design: FloatArray, column: int) -> float:
     return total / unexplained if unexplained > 1e-12 * float(x @ x) else float("inf")
 
 
-def efficiency(covariance: FloatArray, weights: FloatArray) -> float:
-    """1 / trace(C (X'X)^-1 C') of a contrast, `weights` (q, p), in squared units of the noise over the beta.
+def efficiency(covariance: FloatArray, contrast: FloatArray) -> float:
+    """1 / trace(C (X'X)^-1 C') of a `contrast` (q, p), in squared units of the noise over the beta.
 
     `covariance` is (X'X)^-1, (p, p) (Dale 1999, Hum Brain Mapp 8:109-114).
     """
-    return float(1.0 / np.trace(weights @ covariance @ weights.T))
+    return float(1.0 / np.trace(contrast @ covariance @ contrast.T))
 
 
 def condition_of_interest(design: FloatArray, of_interest: Sequence[int]) -> float:

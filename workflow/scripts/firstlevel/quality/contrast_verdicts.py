@@ -12,25 +12,25 @@ from firstlevel.quality.verdicts import NOTHING, Limits, Verdict, percent, word_
 
 def of_contrast_in_run(run: str, contrast: str, estimable: bool, reason: str) -> Verdict:
     """Verdict on whether a run can estimate a contrast."""
-    said = (
+    sentence = (
         "The design of the run can estimate the contrast."
         if estimable
         else f"The run is left out of the contrast ({reason}): look at its events and its design."
     )
-    return Verdict(run, contrast, "estimable", str(estimable).lower(), NOTHING, word_of(estimable), said)
+    return Verdict(run, contrast, "estimable", str(estimable).lower(), NOTHING, word_of(estimable), sentence)
 
 
 def of_efficiency(run: str, contrast: str, share: float, limit: float) -> Verdict:
     """Verdict on a run's efficiency for a contrast, as a share of the median of the other runs'."""
     fine = share >= limit
-    said = f"The run knows the contrast with {share:.2g} times the efficiency of the other runs (median)"
-    said += (
+    sentence = f"The run knows the contrast with {share:.2g} times the efficiency of the other runs (median)"
+    sentence += (
         "."
         if fine
         else f", below {limit:g}: with equal weights its noise dominates the mean over runs; look at its "
         "events, and consider leaving the run out or fixed_effects.weights: precision."
     )
-    return Verdict(run, contrast, "efficiency", share, limit, word_of(fine), said)
+    return Verdict(run, contrast, "efficiency", share, limit, word_of(fine), sentence)
 
 
 def of_coverage(contrast: str, by_runs: Mapping[str, int], coverage: str, limit: float) -> Verdict:
@@ -39,36 +39,36 @@ def of_coverage(contrast: str, by_runs: Mapping[str, int], coverage: str, limit:
     share = (total - everywhere) / total if total else 1.0
     fine = share <= limit
     if share == 0:
-        said = "Every voxel of the mask is in every run of the contrast."
+        sentence = "Every voxel of the mask is in every run of the contrast."
     else:
         what = "combined over the runs that have them" if coverage == "any" else "not tested"
         counts = ", ".join(f"{count:,} in {n}" for n, count in by_runs.items() if count)
-        said = (
+        sentence = (
             f"{total - everywhere:,} of {total:,} voxels of the mask are not in every run ({counts}): {what}"
         )
-        said += "." if fine else f"; more than {percent(limit)}: look at the field of view of each run."
-    return Verdict(NOTHING, contrast, "missing", share, limit, word_of(fine), said)
+        sentence += "." if fine else f"; more than {percent(limit)}: look at the field of view of each run."
+    return Verdict(NOTHING, contrast, "missing", share, limit, word_of(fine), sentence)
 
 
-def of_contrast(contrast: str, found: tuple[float, float] | None, limits: Limits) -> Verdict:
+def of_contrast(contrast: str, centre_and_width: tuple[float, float] | None, limits: Limits) -> Verdict:
     """Verdict on the centre and width of a contrast's z, None where no voxel was tested."""
     low, high = limits["z_narrow"], limits["z_wide"]
     limit = f"{low:g} to {high:g}"
-    if found is None:
-        said = "No voxel of the mask was tested: look at the run and at the mask."
-        return Verdict(NOTHING, contrast, "z_width", NOTHING, limit, "look", said)
-    median, width = found
-    said = f"Most z values spread like a normal distribution of width {width:.2f} about {median:.2f}"
+    if centre_and_width is None:
+        sentence = "No voxel of the mask was tested: look at the run and at the mask."
+        return Verdict(NOTHING, contrast, "z_width", NOTHING, limit, "look", sentence)
+    median, width = centre_and_width
+    sentence = f"Most z values spread like a normal distribution of width {width:.2f} about {median:.2f}"
     if width > high:
-        said += (
+        sentence += (
             f", wider than {high:g}; noise alone has 1: either much of the brain responds, or the model "
             "underestimates the noise: look at the residuals and at motion."
         )
     elif width < low:
-        said += (
+        sentence += (
             f", narrower than {low:g}; noise alone has 1: the model overestimates the noise: look at the "
             "design and at the residuals."
         )
     else:
-        said += "; noise alone has 1."
-    return Verdict(NOTHING, contrast, "z_width", width, limit, word_of(low <= width <= high), said)
+        sentence += "; noise alone has 1."
+    return Verdict(NOTHING, contrast, "z_width", width, limit, word_of(low <= width <= high), sentence)

@@ -46,8 +46,8 @@ def of_run(
 
 
 def _nothing_varies(run: str, measure: str, limit: float) -> Verdict:
-    said = "No voxel of the mask changes over time: look at the run and at the mask."
-    return Verdict(run, NOTHING, measure, NOTHING, limit, "look", said)
+    sentence = "No voxel of the mask changes over time: look at the run and at the mask."
+    return Verdict(run, NOTHING, measure, NOTHING, limit, "look", sentence)
 
 
 def _displacement(run: str, measured: Mapping[str, Any], limit: float) -> Verdict:
@@ -56,29 +56,29 @@ def _displacement(run: str, measured: Mapping[str, Any], limit: float) -> Verdic
         return Verdict(run, NOTHING, "displacement", NOTHING, limit, UNKNOWN, _unknown(measured, "moved"))
     fine = largest <= limit
     where = _by_table(measured)
-    said = (
+    sentence = (
         f"No part of the brain moved more than {largest:.2g} mm from where it was in the first volume{where}."
     )
     if not fine:
-        said = (
+        sentence = (
             f"Some part of the brain moved {largest:.2g} mm from where it was in the first volume{where}, "
             f"more than {limit:g} mm: look at the motion and at the first and last volumes."
         )
-    return Verdict(run, NOTHING, "displacement", largest, limit, word_of(fine), said)
+    return Verdict(run, NOTHING, "displacement", largest, limit, word_of(fine), sentence)
 
 
 def _framewise(run: str, n_above: int | None, measured: Mapping[str, Any], limits: Limits) -> Verdict:
     threshold, limit = limits["framewise_displacement"], limits["framewise_displacement_share"]
     if n_above is None:
-        said = _unknown(measured, "moved from volume to volume")
-        return Verdict(run, NOTHING, "framewise_displacement", NOTHING, limit, UNKNOWN, said)
+        sentence = _unknown(measured, "moved from volume to volume")
+        return Verdict(run, NOTHING, "framewise_displacement", NOTHING, limit, UNKNOWN, sentence)
     n_volumes = measured["NumberOfVolumes"]
     share = n_above / n_volumes
-    said = f"{n_above} of {n_volumes} volumes moved more than {threshold:g} mm against the one before"
-    said += _by_table(measured)
+    sentence = f"{n_above} of {n_volumes} volumes moved more than {threshold:g} mm against the one before"
+    sentence += _by_table(measured)
     fine = share <= limit
-    said += "." if fine else f", more than {percent(limit)}: look at the motion, and consider censoring."
-    return Verdict(run, NOTHING, "framewise_displacement", share, limit, word_of(fine), said)
+    sentence += "." if fine else f", more than {percent(limit)}: look at the motion, and consider censoring."
+    return Verdict(run, NOTHING, "framewise_displacement", share, limit, word_of(fine), sentence)
 
 
 def _unknown(measured: Mapping[str, Any], what: str) -> str:
@@ -92,49 +92,51 @@ def _by_table(measured: Mapping[str, Any]) -> str:
     return " (by the table of confounds)" if measured["MotionSource"] == "confounds" else ""
 
 
-def _dvars(run: str, found: Mapping[str, Any], measured: Mapping[str, Any], limit: float) -> Verdict:
-    spikes, score = found["DvarsSpikes"], found["LargestDvarsScore"]
+def _dvars(run: str, of_dvars: Mapping[str, Any], measured: Mapping[str, Any], limit: float) -> Verdict:
+    spikes, score = of_dvars["DvarsSpikes"], of_dvars["LargestDvarsScore"]
     if score is None:
-        said = (
+        sentence = (
             "The change from volume to volume is not known: the run is too short, or its mean is not above 0."
         )
-        return Verdict(run, NOTHING, "dvars", NOTHING, limit, UNKNOWN, said)
+        return Verdict(run, NOTHING, "dvars", NOTHING, limit, UNKNOWN, sentence)
     usual = f"the median of {measured['Dvars']['Median']:.2g} %"
     if not spikes:
         n_censored = measured["CensoredVolumes"]
         but = f", but for censored ones ({n_censored}) and those right after them," if n_censored else ""
-        said = (
+        sentence = (
             f"No volume{but} changed more than {score:.2g} robust standard deviations above {usual} (DVARS)."
         )
-        return Verdict(run, NOTHING, "dvars", score, limit, FINE, said)
+        return Verdict(run, NOTHING, "dvars", score, limit, FINE, sentence)
     named = ", ".join(map(str, spikes[:SHOWN_SPIKES])) + (", ..." if len(spikes) > SHOWN_SPIKES else "")
     counted = f"{len(spikes)} volume{'' if len(spikes) == 1 else 's'} ({named}; the first is 0)"
-    said = (
+    sentence = (
         f"{counted} changed far more than the others: DVARS up to {score:.2g} robust standard deviations "
         f"above {usual}, more than {limit:g}: look at the "
         "carpet, and consider censoring."
     )
-    return Verdict(run, NOTHING, "dvars", score, limit, LOOK, said)
+    return Verdict(run, NOTHING, "dvars", score, limit, LOOK, sentence)
 
 
 def _outside(run: str, share: float, limit: float) -> Verdict:
     fine = share <= limit
-    said = f"{percent(share)} of the brain's voxels lie outside of the field of view of some volume"
-    said += (
+    sentence = f"{percent(share)} of the brain's voxels lie outside of the field of view of some volume"
+    sentence += (
         "."
         if fine
         else f", more than {percent(limit)}: look at the mask there, and at resample.field_of_view: masked."
     )
-    return Verdict(run, NOTHING, "outside", share, limit, word_of(fine), said)
+    return Verdict(run, NOTHING, "outside", share, limit, word_of(fine), sentence)
 
 
 def _tsnr(run: str, median: float | None, limit: float) -> Verdict:
     if median is None:
         return _nothing_varies(run, "tsnr", limit)
     fine = median >= limit
-    said = f"The signal is {median:.0f} times its noise in half of the brain's voxels or more"
-    said += "." if fine else f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
-    return Verdict(run, NOTHING, "tsnr", median, limit, word_of(fine), said)
+    sentence = f"The signal is {median:.0f} times its noise in half of the brain's voxels or more"
+    sentence += (
+        "." if fine else f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
+    )
+    return Verdict(run, NOTHING, "tsnr", median, limit, word_of(fine), sentence)
 
 
 def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
@@ -151,77 +153,87 @@ def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str
 
 
 def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
-    found, name, remedy = _modelled(residuals)
-    median, clean = found["MedianAutocorrelation"], found["OfWhiteNoise"]["MedianAutocorrelation"]
+    whiteness, name, remedy = _modelled(residuals)
+    median, clean = whiteness["MedianAutocorrelation"], whiteness["OfWhiteNoise"]["MedianAutocorrelation"]
     if median is None or clean is None:
         return _nothing_varies(run, "autocorrelation", limit)
     excess = median - clean
     fine = abs(excess) <= limit
-    said = (
+    sentence = (
         f"The {name} of neighbouring volumes correlate by {median:.2f} in the middle voxel; "
         f"white noise would by {clean:.2f} under this design"
     )
-    said += (
+    sentence += (
         "."
         if fine
         else f", more than {limit:g} away: p values are too {'small' if excess > 0 else 'large'}, {remedy}."
     )
-    return Verdict(run, NOTHING, "autocorrelation", excess, limit, word_of(fine), said)
+    return Verdict(run, NOTHING, "autocorrelation", excess, limit, word_of(fine), sentence)
 
 
 def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
-    found, name, remedy = _modelled(residuals)
-    share, clean = found["Rejected"], found["OfWhiteNoise"]["Rejected"]
+    whiteness, name, remedy = _modelled(residuals)
+    share, clean = whiteness["Rejected"], whiteness["OfWhiteNoise"]["Rejected"]
     if share is None or clean is None:
         return _nothing_varies(run, "ljung_box", limit)
     fine = share - clean <= limit
-    said = (
+    sentence = (
         f"A test over {residuals['Lags']} lags finds correlation in the {name} of {percent(share)} of the "
         f"voxels; of white noise it would in {percent(clean)} under this design"
     )
-    said += "." if fine else f", and {percent(limit)} more are tolerated: look at the residuals, {remedy}."
-    return Verdict(run, NOTHING, "ljung_box", share - clean, limit, word_of(fine), said)
+    sentence += (
+        "." if fine else f", and {percent(limit)} more are tolerated: look at the residuals, {remedy}."
+    )
+    return Verdict(run, NOTHING, "ljung_box", share - clean, limit, word_of(fine), sentence)
 
 
-def _correlation(run: str, found: Mapping[str, Any] | None, limit: float) -> Verdict:
-    if found is None:
-        said = "There is one regressor of interest or none, so that no two can correlate."
-        return Verdict(run, NOTHING, "correlation", NOTHING, limit, UNKNOWN, said)
-    value, (first, second) = found["Value"], found["Regressors"]
+def _correlation(run: str, pair: Mapping[str, Any] | None, limit: float) -> Verdict:
+    if pair is None:
+        sentence = "There is one regressor of interest or none, so that no two can correlate."
+        return Verdict(run, NOTHING, "correlation", NOTHING, limit, UNKNOWN, sentence)
+    value, (first, second) = pair["Value"], pair["Regressors"]
     fine = abs(value) <= limit
-    said = f"The regressors {first} and {second} correlate by {value:.2f}, the most of all pairs of interest"
-    said += "." if fine else f" and beyond {limit:g}: the data hardly tell them apart, look at the events."
-    return Verdict(run, NOTHING, "correlation", value, limit, word_of(fine), said)
+    sentence = (
+        f"The regressors {first} and {second} correlate by {value:.2f}, the most of all pairs of interest"
+    )
+    sentence += (
+        "." if fine else f" and beyond {limit:g}: the data hardly tell them apart, look at the events."
+    )
+    return Verdict(run, NOTHING, "correlation", value, limit, word_of(fine), sentence)
 
 
-def _variance_inflation(run: str, found: Mapping[str, Any] | None, limit: float) -> Verdict:
-    if found is None:
-        said = "There is no regressor of interest."
-        return Verdict(run, NOTHING, "vif", NOTHING, limit, UNKNOWN, said)
-    value, name = found["Value"], found["Regressor"]
+def _variance_inflation(run: str, worst: Mapping[str, Any] | None, limit: float) -> Verdict:
+    if worst is None:
+        sentence = "There is no regressor of interest."
+        return Verdict(run, NOTHING, "vif", NOTHING, limit, UNKNOWN, sentence)
+    value, name = worst["Value"], worst["Regressor"]
     if value is None:
-        said = f"The regressor {name} follows from the others and cannot be estimated: look at the design."
-        return Verdict(run, NOTHING, "vif", "inf", limit, "look", said)
+        sentence = (
+            f"The regressor {name} follows from the others and cannot be estimated: look at the design."
+        )
+        return Verdict(run, NOTHING, "vif", "inf", limit, "look", sentence)
     fine = value <= limit
-    said = (
+    sentence = (
         f"The other regressors raise the variance of the effect of {name} {value:.2g} times, the most of all"
     )
-    said += "." if fine else f" and more than {limit:g} times: look at the correlations in the design."
-    return Verdict(run, NOTHING, "vif", value, limit, word_of(fine), said)
+    sentence += "." if fine else f" and more than {limit:g} times: look at the correlations in the design."
+    return Verdict(run, NOTHING, "vif", value, limit, word_of(fine), sentence)
 
 
 def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
     """Hold what concerns the conditions against the limit; confounds may nearly follow from each other."""
     whole, value = design["ConditionNumber"], design["ConditionNumberOfInterest"]
     if whole is None or value is None:
-        said = (
+        sentence = (
             "The design's columns depend on each other: look at the dependent columns that its sidecar names."
         )
-        return Verdict(run, NOTHING, "condition_number", "inf", limit, "look", said)
+        return Verdict(run, NOTHING, "condition_number", "inf", limit, "look", sentence)
     fine = value <= limit
-    said = (
+    sentence = (
         f"The condition number of the design is {value:.3g}, regressors of no interest made orthogonal to "
         f"each other, which changes no effect ({whole:.3g} as they stand)"
     )
-    said += "." if fine else f", above {limit:g}: some columns nearly follow from others, look at the design."
-    return Verdict(run, NOTHING, "condition_number", value, limit, word_of(fine), said)
+    sentence += (
+        "." if fine else f", above {limit:g}: some columns nearly follow from others, look at the design."
+    )
+    return Verdict(run, NOTHING, "condition_number", value, limit, word_of(fine), sentence)

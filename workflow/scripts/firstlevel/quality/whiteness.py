@@ -102,9 +102,9 @@ def white_noise_through(design: FloatArray, rho: float, kept: BoolArray, n_lags:
     return measure_whiteness(noise - basis @ (basis.T @ noise), kept, n_lags)
 
 
-def summary(found: Whiteness) -> dict[str, float | None]:
+def summary(measured: Whiteness) -> dict[str, float | None]:
     """Median and mean lag-1 autocorrelation, and the share that the test rejects; None of no voxel."""
-    lag1, p = found.lag1[found.known], found.p[found.known]
+    lag1, p = measured.lag1[measured.known], measured.p[measured.known]
     if not lag1.size:
         return {"MedianAutocorrelation": None, "MeanAutocorrelation": None, "Rejected": None}
     return {
@@ -114,7 +114,7 @@ def summary(found: Whiteness) -> dict[str, float | None]:
     }
 
 
-def histogram(found: Whiteness) -> list[int]:
+def histogram(measured: Whiteness) -> list[int]:
     """Voxels in each bin of EDGES by their lag-1 autocorrelation."""
-    counts: list[int] = np.histogram(found.lag1[found.known], EDGES)[0].tolist()
+    counts: list[int] = np.histogram(measured.lag1[measured.known], EDGES)[0].tolist()
     return counts

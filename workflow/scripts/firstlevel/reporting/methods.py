@@ -76,19 +76,19 @@ def _preprocessing(config: Mapping[str, Any], preprocessed_by: Sequence[str] | N
 
 def _images(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     resample = config["resample"]
-    how = {
+    steps = {
         "sequential": "each volume to the grid of its run's first volume, then each run to the first run's",
         "direct": "each volume to the grid of the first run's first volume, in one interpolation",
     }[resample["strategy"]]
     text = (
-        f"Volumes whose headers place them elsewhere were resampled by cubic B-splines, {how}; "
+        f"Volumes whose headers place them elsewhere were resampled by cubic B-splines, {steps}; "
         "volumes that share the grid were copied."
     )
     if all(run.n_copied == run.n_scans for run in runs):
         text = "All volumes share one grid and were not resampled."
-    found = [Sentence(text)]
+    sentences = [Sentence(text)]
     if resample["smoothing_fwhm"]:
-        found.append(
+        sentences.append(
             Sentence(f"Volumes were smoothed with a Gaussian of {resample['smoothing_fwhm']:g} mm (FWHM).")
         )
     mask = {
@@ -98,7 +98,7 @@ def _images(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     only = "; runs are without the voxels that some volume of theirs does not cover" * (
         resample["field_of_view"] == "masked"
     )
-    return [*found, Sentence(f"{mask}{only}.", ("nilearn",) if config["mask"] == "epi" else ())]
+    return [*sentences, Sentence(f"{mask}{only}.", ("nilearn",) if config["mask"] == "epi" else ())]
 
 
 def _fit(config: Mapping[str, Any], n_runs: int) -> list[Sentence]:
@@ -110,28 +110,28 @@ def _fit(config: Mapping[str, Any], n_runs: int) -> list[Sentence]:
         "none": "in the units of the images",
     }[glm["signal_scaling"]]
     model = noise.MODELS[glm["noise_model"]]
-    found = [
+    sentences = [
         Sentence(
             f"A general linear model was fitted to each run and voxel, {scaling}, with {model.sentence}.",
             ("glm", "ar1") if model.whitens else ("glm",),
         )
     ]
     if n_runs > 1:
-        weights = {"equal": "with equal weights", "precision": "weighted by their precision"}[
+        weighting = {"equal": "with equal weights", "precision": "weighted by their precision"}[
             fixed["weights"]
         ]
         voxels = {
             "any": "each voxel over the runs that cover it",
             "all": "at voxels that all runs cover",
         }[fixed["coverage"]]
-        found.append(Sentence(f"Runs were combined as fixed effects, {weights}, {voxels}."))
+        sentences.append(Sentence(f"Runs were combined as fixed effects, {weighting}, {voxels}."))
     if any(not isinstance(expression, str) for expression in config["contrasts"].values()):
         test = {
             "approximate": "from standardised effects averaged over runs",
             "exact": "from the combined effects and their covariance",
         }[fixed["f_test"]]
-        found.append(Sentence(f"F contrasts were tested {test}."))
-    return found
+        sentences.append(Sentence(f"F contrasts were tested {test}."))
+    return sentences
 
 
 def _inference(inference: Mapping[str, Any]) -> list[Sentence]:

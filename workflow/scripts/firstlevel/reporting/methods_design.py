@@ -41,9 +41,9 @@ def _given(runs: Sequence[Run], n_runs: int) -> list[Sentence]:
     forms = " or ".join(dict.fromkeys(run.given for run in runs))
     whose = "each run" if len(runs) == n_runs else f"{len(runs)} of {n_runs} runs"
     columns = value_range([run.n_columns for run in runs])
-    told = "; ".join(dict.fromkeys(note for run in runs for note in run.given_notes))
+    notes = "; ".join(dict.fromkeys(note for run in runs for note in run.given_notes))
     text = f"The design matrix of {whose} was given ({forms}; {columns} regressors) and taken as it was"
-    return [Sentence(f"{text} ({told})." if told else f"{text}.")]
+    return [Sentence(f"{text} ({notes})." if notes else f"{text}.")]
 
 
 def _made(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
@@ -60,24 +60,24 @@ def _made(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
         response += f" with its {' and '.join(DERIVATIVES[name] for name in derivatives)}"
     if "derivative" in derivatives and design["derivative_step"] is not None:
         response += f" (a difference of {design['derivative_step']:g} s)"
-    how = "" if model == "fir" else SAMPLINGS[design["sampling"]].format(bins=design["oversampling"])
-    found = [
+    sampling = "" if model == "fir" else SAMPLINGS[design["sampling"]].format(bins=design["oversampling"])
+    sentences = [
         Sentence(
-            f"Events were convolved with {response}{how}; {_sampled(runs)}.",
+            f"Events were convolved with {response}{sampling}; {_sampled(runs)}.",
             (("glover",) if model == "glover" else ())
-            + (("nilearn",) if how and design["sampling"] == "nilearn" else ()),
+            + (("nilearn",) if sampling and design["sampling"] == "nilearn" else ()),
         ),
         *_modulators(runs),
         Sentence(_drift(design, runs)),
     ]
     if not any(run.has_events for run in runs):
-        found = [Sentence("No events were modelled."), Sentence(_drift(design, runs))]
+        sentences = [Sentence("No events were modelled."), Sentence(_drift(design, runs))]
     if n_motion := max(run.n_motion for run in runs):
         cites = ("friston24",) if n_motion > 6 else ()
-        found.append(
+        sentences.append(
             Sentence(f"{n_motion} motion regressors, read from the volumes' headers, were added.", cites)
         )
-    return [*found, *_confounds(design, runs), *_censoring(design, runs)]
+    return [*sentences, *_confounds(design, runs), *_censoring(design, runs)]
 
 
 def _drift(design: Mapping[str, Any], runs: Sequence[Run]) -> str:
@@ -106,15 +106,15 @@ def _confounds(design: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]
     kinds = [
         STRATEGIES[name].format(**_spelled(options)) for name in options["strategy"] if name in STRATEGIES
     ]
-    named = [f"columns of the table of confounds: {', '.join(design['confounds'])}"] * bool(
+    sources = [f"columns of the table of confounds: {', '.join(design['confounds'])}"] * bool(
         design["confounds"]
     )
-    named += [f"fMRIPrep's, as nilearn's load_confounds takes them: {', '.join(kinds)}"] * bool(kinds)
-    told = f" ({'; '.join(named)})" if named else ""
+    sources += [f"fMRIPrep's, as nilearn's load_confounds takes them: {', '.join(kinds)}"] * bool(kinds)
+    details = f" ({'; '.join(sources)})" if sources else ""
     per_run = " per run" if len(runs) > 1 else ""
     return [
         Sentence(
-            f"{value_range(counts)} confounds{per_run} were added{told}.", ("nilearn",) if kinds else ()
+            f"{value_range(counts)} confounds{per_run} were added{details}.", ("nilearn",) if kinds else ()
         ),
     ]
 
@@ -134,33 +134,33 @@ def _spelled(options: Mapping[str, Any]) -> dict[str, Any]:
 def _censoring(design: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     """How many volumes were censored, and by which limits."""
     censor, options = design["censor"], design["fmriprep_confounds"]
-    why, limit = [], censor["framewise_displacement"]
+    criteria, limit = [], censor["framewise_displacement"]
     if limit is not None:
         sources = {run.displacement_from for run in runs}
         where = "" if sources == {""} else " by the table of confounds"
         where = " by the volumes' affines" if sources == {"the affines"} else where
-        why.append(f"framewise displacement above {limit:g} mm{where}")
+        criteria.append(f"framewise displacement above {limit:g} mm{where}")
     if censor["column"] is not None:
-        why.append(f"marked in the column {censor['column']}")
+        criteria.append(f"marked in the column {censor['column']}")
     scrubbed = "scrub" in options["strategy"]
     if scrubbed:
-        told = f"framewise displacement above {options['fd_threshold']:g} mm or standardised DVARS above "
-        told += f"{options['std_dvars_threshold']:g} by the table of confounds"
+        details = f"framewise displacement above {options['fd_threshold']:g} mm or standardised DVARS above "
+        details += f"{options['std_dvars_threshold']:g} by the table of confounds"
         least = options["scrub"]
-        why.append(told + (f", or fewer than {least} volumes between such ones" if least else ""))
+        criteria.append(details + (f", or fewer than {least} volumes between such ones" if least else ""))
     if options["strategy"]:
-        why.append("not yet in a steady state, as fMRIPrep finds")
+        criteria.append("not yet in a steady state, as fMRIPrep finds")
     counts = [run.n_censored for run in runs]
-    if not (why or any(counts)):
+    if not (criteria or any(counts)):
         return []
     cites = ("fd",) if limit is not None or scrubbed else ()
-    told = f" ({'; '.join(why)})" if why else ""
+    details = f" ({'; '.join(criteria)})" if criteria else ""
     if not any(counts):
-        return [Sentence(f"No volume was to be censored{told}.", cites)]
+        return [Sentence(f"No volume was to be censored{details}.", cites)]
     per_run = " per run" if len(runs) > 1 else ""
     if set(counts) == {1}:
-        return [Sentence(f"1 volume{per_run} was censored, with one regressor{told}.", cites)]
-    text = f"{value_range(counts)} volumes{per_run} were censored, one regressor each{told}."
+        return [Sentence(f"1 volume{per_run} was censored, with one regressor{details}.", cites)]
+    text = f"{value_range(counts)} volumes{per_run} were censored, one regressor each{details}."
     return [Sentence(text, cites)]
 
 
@@ -170,27 +170,27 @@ def _modulators(runs: Sequence[Run]) -> list[Sentence]:
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for one in every:
         by_name.setdefault(one["name"], []).append(one)
-    said = []
+    clauses = []
     alike: dict[tuple[str, ...], list[str]] = {}
-    for name, own in by_name.items():
-        first = own[0]
+    for name, in_runs in by_name.items():
+        first = in_runs[0]
         if name == first["condition"]:
-            said.append(f"each event of {name} was as high as its value of {first['column']}")
+            clauses.append(f"each event of {name} was as high as its value of {first['column']}")
             continue
         parts = ["less its mean over the events of the run"] if first["centre"] == "run" else []
         if first["orthogonalised"]:
             parts = ["made orthogonal to the events and the modulators before it"]
         how = parts[0] if parts else "as it stands"
-        missing = sum(one["missing"] for one in own)
+        missing = sum(one["missing"] for one in in_runs)
         lacking = f" ({missing} events without a value got the mean)" if missing else ""
         alone = name if missing else ""  # its count is of it alone
         alike.setdefault((how, first["condition"], lacking, alone), []).append(first["column"])
     for (how, condition, lacking, _), columns in alike.items():
         *others, last = columns
         listed, each = (f"{', '.join(others)} and {last}", "each ") if others else (last, "")
-        said.append(f"{listed}, {each}{how}, modulated {condition}{lacking}")
-    text = "; ".join(said)
-    return [Sentence(f"Parametric modulation: {text}.")] if said else []
+        clauses.append(f"{listed}, {each}{how}, modulated {condition}{lacking}")
+    text = "; ".join(clauses)
+    return [Sentence(f"Parametric modulation: {text}.")] if clauses else []
 
 
 def _sampled(runs: Sequence[Run]) -> str:

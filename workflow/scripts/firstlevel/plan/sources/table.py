@@ -10,7 +10,7 @@ from pathlib import Path
 
 from firstlevel import texts
 from firstlevel.io import given_designs, spelling, spm_affines, tables
-from firstlevel.io.headers import COMPANIONS, SUFFIXES
+from firstlevel.io.suffixes import COMPANIONS, SUFFIXES
 from firstlevel.plan import fetched
 from firstlevel.plan.runs import Run, plain
 from firstlevel.stage import InputError
