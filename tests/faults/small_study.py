@@ -23,6 +23,7 @@ from firstlevel.plan.runs import with_companions
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
+from read_headers import read_headers
 from resample_run import resample_run
 
 ROOT = Path(__file__).parents[2]
@@ -111,16 +112,22 @@ def _analyse():
     subject.mkdir(parents=True)
     names = [subject / "sub-{subject}{session}_task-{task}{run}".format(**run.wildcards) for run in runs]
     for run, name in zip(runs, names, strict=True):
+        read_headers(
+            bold=list(map(Path, run.bold)),
+            reference=list(map(Path, runs[0].first)),
+            headers=Path(f"{name}_headers.json"),
+            repetition_time=run.repetition_time,
+            repetition_time_decides=config["study"]["repetition_time_decides"],
+        )
         _events(config, run, name)
     for run, name in zip(runs, names, strict=True):
         resample_run(
             bold=list(map(Path, run.bold)),
             reference=list(map(Path, runs[0].first)),
+            headers=Path(f"{name}_headers.json"),
             resampled=Path(f"{name}_bold.nii"),
             sidecar=Path(f"{name}_bold.json"),
             field_of_view=Path(f"{name}_fov.nii.gz"),
-            repetition_time=run.repetition_time,
-            repetition_time_decides=config["study"]["repetition_time_decides"],
             strategy=config["resample"]["strategy"],
             smoothing_fwhm=config["resample"]["smoothing_fwhm"],
         )
@@ -174,7 +181,7 @@ def _events(config, run, name):
     extract_events(
         source=[Path(run.events)] if run.events else [],
         events=Path(f"{name}_events.tsv"),
-        repetition_time=run.repetition_time,
+        headers=Path(f"{name}_headers.json"),
         event_duration=config["study"]["event_duration"],
         onset_unit=run.onset_unit,
         conditions=config["study"]["conditions"],
@@ -202,11 +209,9 @@ def _design(config, run, name):
     make_design_matrix(
         events=Path(f"{name}_events.tsv"),
         bold=list(map(Path, run.first)),
+        headers=Path(f"{name}_headers.json"),
         design=Path(f"{name}_design.tsv"),
         sidecar=Path(f"{name}_design.json"),
-        n_scans=len(run.images) if len(run.images) > 1 else None,
-        repetition_time=run.repetition_time,
-        repetition_time_decides=config["study"]["repetition_time_decides"],
         slice_time_ref=model.slice_time_ref(config),
         confound_columns=config["design"]["confounds"],
         confounds=Path(run.confounds) if model.confounds_key(config) and not run.design else None,

@@ -8,8 +8,8 @@ import unicodedata
 import numpy as np
 import pytest
 import scipy.io
+from with_headers import extract_events
 
-from extract_events import extract_events
 from firstlevel.glm import design as designs
 from firstlevel.io import events, tables
 from firstlevel.io.events import Modulator, Rules

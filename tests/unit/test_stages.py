@@ -17,19 +17,17 @@ from nilearn.glm.first_level.first_level import run_glm
 from nilearn.image import smooth_img
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
+from with_headers import extract_events, make_design_matrix, resample_run
 
 from compute_contrast import compute_contrast
 from compute_mask import compute_mask
 from compute_mean_image import compute_mean_image
-from extract_events import extract_events
 from firstlevel import stage
 from firstlevel.glm import fit as glm
 from firstlevel.io import images, tables
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from list_contrasts import list_contrasts
-from make_design_matrix import make_design_matrix
-from resample_run import resample_run
 
 SINGLE_PRECISION = 1e-3
 BASE = np.array([[3.0, 0.2, 0, -30], [-0.2, 3, 0.1, -35], [0, -0.1, 4, -20], [0, 0, 0, 1]])
@@ -624,7 +622,6 @@ def test_table_events_keep_their_durations_unless_one_is_set(tmp_path):
 
 
 DESIGN_OPTIONS = {
-    "n_scans": None,
     "repetition_time": 2.0,
     "slice_time_ref": 0.5,
     "hrf_model": "glover",
@@ -1053,7 +1050,7 @@ def test_design_follows_every_option(tmp_path, fitted):
     options = {"hrf_model": "spm + derivative", "high_pass": 0.03, "min_onset": -4.0, "oversampling": 7}
     make_design_matrix(
         events=events, bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
-        n_scans=40, repetition_time=2.0,
+        repetition_time=2.0,
         slice_time_ref=0.0, drift_model="cosine", confound_columns=[], **options,
     )  # fmt: skip
     table = pd.DataFrame(rows[1:], columns=["onset", "duration", "trial_type"])  # -6 s is before min_onset

@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from firstlevel.io import events, given_fsl, headers, tables
+from firstlevel.io import events, given_fsl, headers, onsets, tables
 from firstlevel.plan import checks, clock, isolation, kernels, model, places, preprocessed, provenance
 from firstlevel.plan import config as configs
 from firstlevel.plan import runs, schema, study, summary, unlike
@@ -159,12 +159,6 @@ def first_bold(wildcards):
     return row(wildcards).first
 
 
-def n_scans(wildcards):
-    """Number of 3D images of a run; None leaves it to the header of a 4D image, or to the folder."""
-    images = row(wildcards).images
-    return len(images) if len(images) > 1 else None
-
-
 def reference(wildcards):
     """First volume of the subject's first run, whose grid is the reference."""
     return runs_of(wildcards)[0].first
@@ -238,6 +232,13 @@ def events_of_run(wildcards):
     return [str(file) for file in stop_on_input_error(events.files, row(wildcards).events)]
 
 
+def headers_of_onsets(wildcards):
+    """Headers of a run whose onsets are in scans, which the repetition time makes seconds."""
+    sources = [Path(file) for file in events_of_run(wildcards)]
+    in_scans = onsets.are_in_scans(sources, row(wildcards).onset_unit)
+    return f"<results>/{RUN}_headers.json".format(**wildcards) if in_scans else []
+
+
 def event_rules(wildcards):
     """What of a run's events counts; a run with a design of its own needs none."""
     rules = config["study"]["events"]
@@ -288,12 +289,6 @@ def confounds_json(wildcards):
         return []
     path = Path(row(wildcards).confounds).with_suffix(".json")
     return [path] if path.is_file() else []
-
-
-def motion(wildcards):
-    """What moved in a run, where the model asks for it; designs then wait for the resampled run."""
-    asked = model.needs_motion(config, row(wildcards))
-    return f"<results>/{RUN}_desc-resampled_bold.json".format(**wildcards) if asked else []
 
 
 def over_runs(pattern):

@@ -67,6 +67,7 @@ rule extract_events:
     """Bring the events of a run into one form, in seconds."""
     input:
         source=events_of_run,
+        headers=headers_of_onsets,
     output:
         events=f"<results>/{RUN}_events.tsv",
         sidecar=f"<results>/{RUN}_events.json",
@@ -81,7 +82,6 @@ rule extract_events:
         mem_mb=with_tables(300, events=40),
         runtime=5,
     params:
-        repetition_time=of_run("repetition_time"),
         event_duration=config["study"]["event_duration"],
         onset_unit=of_run("onset_unit"),
         conditions=config["study"]["conditions"],

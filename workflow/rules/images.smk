@@ -1,4 +1,31 @@
-# In: raw volumes of each run. Out: runs on one grid, mean images, the mask of each subject.
+# In: raw volumes of each run. Out: what headers tell, runs on one grid, mean images, the mask of each subject.
+
+
+rule read_headers:
+    """Read the headers of a run: volumes, their times, their places."""
+    input:
+        bold=bold,
+        reference=reference,
+        sidecars=of_run("sidecars"),
+    output:
+        headers=f"<results>/{RUN}_headers.json",
+    log:
+        f"<logs>/read_headers/{RUN_LABEL}.log",
+    benchmark:
+        f"<benchmarks>/read_headers/{RUN_LABEL}.tsv"
+    priority: 1
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        repetition_time=of_run("repetition_time"),
+        repetition_time_decides=config["study"]["repetition_time_decides"],
+        code=code_digest("read_headers"),
+    script:
+        "../scripts/read_headers.py"
 
 
 rule resample_run:
@@ -6,7 +33,7 @@ rule resample_run:
     input:
         bold=bold,
         reference=reference,
-        sidecars=of_run("sidecars"),
+        headers=f"<results>/{RUN}_headers.json",
     output:
         resampled=kept(f"<results>/{RUN}_desc-resampled_bold.nii"),
         sidecar=f"<results>/{RUN}_desc-resampled_bold.json",
@@ -24,8 +51,6 @@ rule resample_run:
         disk_mb=written_mb,
         runtime=needs(30, per_gb=20),
     params:
-        repetition_time=of_run("repetition_time"),
-        repetition_time_decides=config["study"]["repetition_time_decides"],
         strategy=config["resample"]["strategy"],
         smoothing_fwhm=config["resample"]["smoothing_fwhm"],
         code=code_digest("resample_run"),

@@ -7,9 +7,9 @@ rule make_design_matrix:
         events=f"<results>/{RUN}_events.tsv",
         events_json=f"<results>/{RUN}_events.json",
         bold=first_bold,
+        headers=f"<results>/{RUN}_headers.json",
         confounds=confounds,
         confounds_json=confounds_json,
-        motion=motion,
         sidecars=of_run("sidecars"),
         given=given_design,
     output:
@@ -26,9 +26,6 @@ rule make_design_matrix:
         mem_mb=with_tables(500, events=40, confounds=10, design=10),
         runtime=5,
     params:
-        n_scans=n_scans,
-        repetition_time=of_run("repetition_time"),
-        repetition_time_decides=config["study"]["repetition_time_decides"],
         slice_time_ref=model.slice_time_ref(config),
         hrf_model=config["design"]["hrf_model"],
         sampling=config["design"]["sampling"],

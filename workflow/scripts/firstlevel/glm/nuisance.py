@@ -14,7 +14,7 @@ import numpy.typing as npt
 from firstlevel import texts
 from firstlevel.glm import regressors
 from firstlevel.image.motion import framewise_displacement, of_affines, of_table
-from firstlevel.io import confounds, contents, tables
+from firstlevel.io import confounds, contents, run_headers, tables
 from firstlevel.stage import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -59,7 +59,7 @@ def collect(
 
     Parameters
     ----------
-    image, table, motion : the preprocessed image, its confounds table and the sidecar of what moved.
+    image, table, motion : the preprocessed image, its confounds table and the headers of the run.
     columns, first_row : see :func:`read_confounds`.
     fmriprep : options of nilearn's ``load_confounds``; an empty or missing strategy is none.
     motion_count : 0, 6 or 24.
@@ -183,14 +183,14 @@ def read_motion(path: Path, n_scans: int) -> FloatArray:
     ------
     InputError : another length than the run, or one affine for all volumes, which says nothing of motion.
     """
-    moved = tables.read_json(path)
+    moved = run_headers.read(path).motion
     parameters = np.hstack([np.reshape(moved[key], (-1, 3)) for key in ("translation_mm", "rotation_deg")])
     if len(parameters) != n_scans:
         raise InputError(
             path,
             f"has {len(parameters)} volumes for a run of {n_scans} scans",
             expected="one per scan",
-            remedy="let the workflow resample the run again",
+            remedy="let the workflow read the headers of the run again",
         )
     if not np.ptp(parameters, axis=0).any():
         raise InputError(
@@ -220,7 +220,7 @@ def displacement_of(
     Parameters
     ----------
     source : affines, a column of the table, or auto: the affines where they tell anything, else the table.
-    table, motion : the run's confounds and the sidecar of what moved, where there are any.
+    table, motion : the run's confounds and headers, where there are any.
 
     Raises
     ------
@@ -232,7 +232,7 @@ def displacement_of(
     if source != FROM_EITHER:
         where = texts.public(table, "the table of confounds") if table else ""
         return _column(table, source, n_scans, "design.censor.source"), f"{source} of {where}"
-    if motion is not None and of_affines(tables.read_json(motion)):
+    if motion is not None and of_affines(run_headers.read(motion).motion):
         return framewise_displacement(read_motion(motion, n_scans)), "the affines"
     if table is None:
         assert motion is not None

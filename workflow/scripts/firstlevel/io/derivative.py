@@ -38,6 +38,7 @@ NOT_IN_BIDS = (
     "/sub-*/*_design.tsv",
     "/sub-*/*_events.json",
     "/sub-*/*_glm.json",
+    "/sub-*/*_headers.json",
     "/sub-*/*_inference.tsv",
     "/sub-*/*_quality.json",
     "/sub-*/*_quality.tsv",
