@@ -24,9 +24,10 @@ from firstlevel.glm import nuisance
 from firstlevel.io import confounds as fmriprep
 from firstlevel.io import images, tables
 from firstlevel.quality import verdicts
+from firstlevel.quality.efficiencies import of_efficiencies
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
-from judge_quality import judge_quality, of_efficiencies
+from judge_quality import judge_quality
 from measure_quality import measure_quality
 from plot_quality import plot_quality
 

@@ -19,7 +19,7 @@ from firstlevel import stage
 from firstlevel.glm import fit as glm
 from firstlevel.glm import noise
 from firstlevel.glm.sums import sums_over_time
-from firstlevel.io import images, tables
+from firstlevel.io import designs, images, tables
 from firstlevel.io.images import Grid, Series
 from firstlevel.stage import InputError
 
@@ -47,10 +47,10 @@ def fit_glm(
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
     """
-    columns, rows = tables.read_columns(design)
-    matrix = np.asarray(rows, dtype=np.float64)
+    saved = designs.read(design, design_json)
+    columns, matrix = saved.names, saved.matrix
     model = glm.Design.of(matrix)
-    _check_steps(design_json, noise_model)
+    _check_steps(saved, design_json, noise_model)
     if model.dof < 1:
         raise InputError(
             design,
@@ -163,9 +163,9 @@ def _autocorrelation(
     return total / max(count, 1)
 
 
-def _check_steps(design_json: Path, noise_model: str) -> None:
+def _check_steps(design: designs.Design, design_json: Path, noise_model: str) -> None:
     """AR(1) noise takes one step between any two scans."""
-    if noise.MODELS[noise_model].whitens and not tables.read_json(design_json).get("EqualSteps", True):
+    if noise.MODELS[noise_model].whitens and not design.has_equal_steps:
         raise InputError(
             design_json,
             f"the scans come at unequal steps, and the noise model {noise_model} takes equal ones",
