@@ -12,12 +12,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from firstlevel.image import resampling
 from firstlevel.image.resampling import HALF, RIM
 from firstlevel.io import images
+from firstlevel.io.images import Grid
 from firstlevel.stage import InputError
 
 BoolArray = npt.NDArray[np.bool_]
 
+RUNS_THRESHOLD = 0.5
+"""A voxel is in the mask where it is in more than this share of the runs' masks, as in nilearn."""
 THRESHOLD = 0.5
 """Probabilities from it on are inside."""
 ROUNDING = 1e-6
@@ -102,3 +106,29 @@ def _levels(values: npt.NDArray[np.float32]) -> list[float]:
         return [0.0] * bool(values.size)
     steps: list[float] = np.unique(np.round(values.astype(np.float64) / (ROUNDING * largest))).tolist()
     return [step * ROUNDING * largest for step in steps]
+
+
+def on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> BoolArray:
+    """Return the user's mask, by nearest neighbour where it lies on another grid; note its threshold."""
+    given, own = read_given_mask(own_mask), Grid.of(own_mask)
+    if given.threshold is not None:
+        thresholds[own_mask] = given.threshold
+    if is_on(own_mask, grid):
+        return given.inside
+    logging.info("%s lies on another grid and is resampled by nearest neighbour", own_mask.name)
+    mapping = resampling.voxel_map(own.affine, grid.affine)
+    moved, overlaps = nearest(given.inside, mapping, grid.shape)
+    if not overlaps:
+        raise InputError(
+            own_mask,
+            "does not overlap with the runs",
+            expected="a mask of this subject's brain in the space of its runs, by the affine of its header",
+            remedy="check that the mask is this subject's, and its header",
+        )
+    return moved
+
+
+def is_on(own_mask: Path, grid: Grid) -> bool:
+    """Whether a mask lies on a grid, as near as makes no difference."""
+    own = Grid.of(own_mask)
+    return resampling.same_grid(own.shape, own.affine, grid.shape, grid.affine)
