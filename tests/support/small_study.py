@@ -20,6 +20,7 @@ from firstlevel.plan import start
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
+from read_headers import read_headers
 from resample_run import resample_run
 
 FOLDERS = {name: name for name in start.FOLDERS}
@@ -124,24 +125,32 @@ def _one(files):
 
 def _bring_to_one_grid(plan, run):
     labels, model, inputs = run.wildcards, plan.model, plan.inputs
+    headers = result(names.HEADERS, **labels)
+    read_headers(
+        bold=_paths(run.bold),
+        reference=_paths(inputs.reference(run)),
+        sidecars=_paths(run.sidecars),
+        headers=headers,
+        **model.timing,
+        repetition_time=run.repetition_time,
+    )
     extract_events(
         source=_paths(inputs.events(run)),
+        headers=_one(inputs.headers_of_onsets(run)),
         events=result(names.EVENTS, **labels),
         sidecar=result(names.EVENTS_JSON, **labels),
         **model.run.events,
         rules=inputs.event_rules(run),
-        repetition_time=run.repetition_time,
         onset_unit=run.onset_unit,
     )
     resample_run(
         bold=_paths(run.bold),
         reference=_paths(inputs.reference(run)),
-        sidecars=_paths(run.sidecars),
+        headers=headers,
         resampled=result(names.RESAMPLED, **labels),
         sidecar=result(names.RESAMPLED_JSON, **labels),
         field_of_view=result(names.FIELD_OF_VIEW, **labels),
         **model.resampling,
-        repetition_time=run.repetition_time,
     )
     compute_mean_image(bold=[result(names.RESAMPLED, **labels)], mean=result(names.MEAN_OF_RUN, **labels))
 
@@ -151,17 +160,15 @@ def _make_design(plan, run):
     make_design_matrix(
         events=result(names.EVENTS, **labels),
         events_json=result(names.EVENTS_JSON, **labels),
+        headers=result(names.HEADERS, **labels),
         bold=_paths(run.first),
         confounds=_one(inputs.confounds(run)),
         confounds_json=_one(inputs.confounds_json(run)),
-        motion=_one(inputs.motion(run)),
         sidecars=_paths(run.sidecars),
         given=_paths(inputs.given_design(run)) or None,
         design=result(names.DESIGN, **labels),
         sidecar=result(names.DESIGN_JSON, **labels),
         **plan.model.run.design,
-        n_scans=inputs.n_scans(run),
-        repetition_time=run.repetition_time,
         given_part=run.design_part,
     )
 

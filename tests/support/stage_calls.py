@@ -5,9 +5,9 @@ import json
 import nibabel as nib
 import numpy as np
 from scipy.spatial.transform import Rotation
+from with_headers import resample_run
 
 from fit_glm import fit_glm
-from resample_run import resample_run
 
 SINGLE_PRECISION = 1e-3
 

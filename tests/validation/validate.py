@@ -43,6 +43,7 @@ import compute_mean_image
 import extract_events
 import fit_glm
 import make_design_matrix
+import read_headers
 import resample_run
 import simulate_dataset
 
@@ -292,14 +293,18 @@ def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarr
         "rsquared",
         "fit",
         "design_json",
+        "headers",
     )
-    ending = {"events": "tsv", "design": "tsv", "fit": "json", "design_json": "json"}
+    ending = {"events": "tsv", "design": "tsv", "fit": "json", "design_json": "json", "headers": "json"}
     of_run = [{name: folder / f"{run}_{name}.{ending.get(name, 'nii')}" for name in names} for run in (1, 2)]
     mask, spare = folder / "mask.nii", folder / "spare.json"
     for files, bold in zip(of_run, sessions, strict=True):
+        read_headers.read_headers(
+            bold=bold, reference=sessions[0], headers=files["headers"], repetition_time=2.0
+        )
         resample_run.resample_run(
-            bold=bold, reference=sessions[0], resampled=files["resampled"], sidecar=spare,
-            field_of_view=folder / "fov.nii", repetition_time=2.0, strategy=strategy, smoothing_fwhm=None,
+            bold=bold, reference=sessions[0], headers=files["headers"], resampled=files["resampled"],
+            sidecar=spare, field_of_view=folder / "fov.nii", strategy=strategy, smoothing_fwhm=None,
         )  # fmt: skip
         compute_mean_image.compute_mean_image(bold=[files["resampled"]], mean=files["mean"])
     compute_mask.compute_mask(
@@ -307,11 +312,11 @@ def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarr
     )
     for run, (files, bold) in enumerate(zip(of_run, sessions, strict=True), start=1):
         extract_events.extract_events(
-            source=raw[f"trials{run}"], events=files["events"], repetition_time=2.0, event_duration=1.0
+            source=[raw[f"trials{run}"]], events=files["events"], headers=files["headers"], event_duration=1.0
         )
         make_design_matrix.make_design_matrix(
-            events=files["events"], bold=bold, design=files["design"], sidecar=files["design_json"],
-            n_scans=None, repetition_time=2.0, slice_time_ref=0.0, hrf_model="spm + derivative",
+            events=files["events"], bold=bold, headers=files["headers"], design=files["design"],
+            sidecar=files["design_json"], slice_time_ref=0.0, hrf_model="spm + derivative",
             drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50, confound_columns=[],
         )  # fmt: skip
         fit_glm.fit_glm(

@@ -24,7 +24,8 @@ MEANS = {"compute_mean_image": 2, "compute_mean_image_over_runs": 1} | MASK
 RESAMPLING = {"resample_run": 2, "plot_motion": 2} | MEANS
 DESIGN = {"make_design_matrix": 2, "plot_design": 2} | FIT
 EVENTS = {"extract_events": 2, "plot_events": 2} | DESIGN
-EVERYTHING = {"simulate_dataset": 1} | EVENTS | RESAMPLING
+HEADERS = {"read_headers": 2} | EVENTS | RESAMPLING  # of SPM's conditions, whose onsets are in scans
+EVERYTHING = {"simulate_dataset": 1} | HEADERS
 
 FIR = {
     "facesMinusScrambled": "faces_delay_2 - scrambled_delay_2",
@@ -68,7 +69,7 @@ CONFIG_EDITS = {
     "high_pass": ({"design": {"high_pass": 0.02}}, DESIGN),
     "slice_time_ref": ({"design": {"slice_time_ref": "middle"}}, DESIGN),
     "the same slice_time_ref in another word": ({"design": {"slice_time_ref": 0.0}}, PAGES),
-    "whose repetition time": ({"study": {"repetition_time_decides": True}}, RESAMPLING | DESIGN),
+    "whose repetition time": ({"study": {"repetition_time_decides": True}}, HEADERS),
     "hrf_model": ({"design": {"hrf_model": "glover + derivative"}}, DESIGN),
     "FIR": ({"design": {"hrf_model": "fir", "fir_delays": [2, 3]}, "contrasts": FIR}, DESIGN),
     "polynomial drift": ({"design": {"drift_model": "polynomial", "drift_order": 2}}, DESIGN),
@@ -90,6 +91,8 @@ CODE_EDITS = {
     "plot_zmap.py": FIGURES,
     "plot_events.py": {"plot_events": 2} | PAGES,
     "firstlevel/glm/contrasts.py": CONTRASTS,
+    "firstlevel/image/alike.py": HEADERS,
+    "firstlevel/image/interpolation.py": RESAMPLING,
     "firstlevel/glm/fit.py": FIT,
     "firstlevel/glm/design.py": DESIGN,
     "firstlevel/glm/dependence.py": DESIGN,
@@ -98,7 +101,7 @@ CODE_EDITS = {
     "firstlevel/image/splines.py": RESAMPLING,
     "firstlevel/glm/nuisance.py": DESIGN,
     "firstlevel/glm/timing.py": DESIGN,
-    "firstlevel/io/repetition.py": RESAMPLING | DESIGN,
+    "firstlevel/io/repetition.py": HEADERS,
     "firstlevel/plotting/sections.py": FIGURES | {"plot_inference": 3, "plot_quality": 2},
     "firstlevel/plotting/viewer.py": {"plot_inference": 3} | PAGES,
     "firstlevel/io/masked.py": MASK,

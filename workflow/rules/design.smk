@@ -5,6 +5,7 @@ rule extract_events:
     """Bring the events of a run into one form, in seconds."""
     input:
         source=of_run(INPUTS.events),
+        headers=of_run(INPUTS.headers_of_onsets),
     output:
         events=names.EVENTS,
         sidecar=names.EVENTS_JSON,
@@ -21,7 +22,6 @@ rule extract_events:
     params:
         **MODEL.run.events,
         rules=of_run(INPUTS.event_rules),
-        repetition_time=of_run("repetition_time"),
         onset_unit=of_run("onset_unit"),
         code=code_digest("extract_events"),
     script:
@@ -33,10 +33,10 @@ rule make_design_matrix:
     input:
         events=names.EVENTS,
         events_json=names.EVENTS_JSON,
+        headers=names.HEADERS,
         bold=of_run("first"),
         confounds=of_run(INPUTS.confounds),
         confounds_json=of_run(INPUTS.confounds_json),
-        motion=of_run(INPUTS.motion),
         sidecars=of_run("sidecars"),
         given=of_run(INPUTS.given_design),
     output:
@@ -54,8 +54,6 @@ rule make_design_matrix:
         runtime=5,
     params:
         **MODEL.run.design,
-        n_scans=of_run(INPUTS.n_scans),
-        repetition_time=of_run("repetition_time"),
         given_part=of_run("design_part"),
         code=code_digest("make_design_matrix"),
     script:

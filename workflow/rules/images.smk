@@ -1,4 +1,31 @@
-# In: raw volumes of each run. Out: runs on one grid, mean images, the mask of each unit.
+# In: raw volumes of each run. Out: what headers tell, runs on one grid, mean images, the mask of each unit.
+
+
+rule read_headers:
+    """Read the headers of a run: volumes, their times, their places."""
+    input:
+        bold=of_run("bold"),
+        reference=of_run(INPUTS.reference),
+        sidecars=of_run("sidecars"),
+    output:
+        headers=names.HEADERS,
+    log:
+        "<logs>/read_headers/sub-{subject}/{run}.log",
+    benchmark:
+        "<benchmarks>/read_headers/sub-{subject}/{run}.tsv"
+    priority: 1
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        **MODEL.timing,
+        repetition_time=of_run("repetition_time"),
+        code=code_digest("read_headers"),
+    script:
+        "../scripts/read_headers.py"
 
 
 rule resample_run:
@@ -6,7 +33,7 @@ rule resample_run:
     input:
         bold=of_run("bold"),
         reference=of_run(INPUTS.reference),
-        sidecars=of_run("sidecars"),
+        headers=names.HEADERS,
     output:
         resampled=names.RESAMPLED if PLAN.keeps_runs else temp(names.RESAMPLED),
         sidecar=names.RESAMPLED_JSON,
@@ -25,7 +52,6 @@ rule resample_run:
         runtime=needs(30, per_gb=20),
     params:
         **MODEL.resampling,
-        repetition_time=of_run("repetition_time"),
         code=code_digest("resample_run"),
     script:
         "../scripts/resample_run.py"

@@ -8,24 +8,14 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-import nibabel as nib
 import numpy as np
 
 from firstlevel import stage, texts
-from firstlevel.image import alignment, masks
-from firstlevel.io import image_writer, images, masked, sidecars, suffixes
+from firstlevel.image import masks
+from firstlevel.image.epi_mask import epi_mask
+from firstlevel.io import image_writer, masked, sidecars, suffixes
 from firstlevel.io.grids import Grid
 from firstlevel.stage import InputError
-
-RUNS_THRESHOLD = 0.5
-"""A voxel is in the mask where it is in more than this share of the runs' masks, as in nilearn."""
-OPENING = 2
-"""Voxels by which nilearn erodes its mask from every side, the edges of the image among them."""
-THIN = 4 * OPENING - 1
-"""An axis of no more voxels would lose most of them to it (of four all), whatever lies there."""
-REPEATED = 8 * OPENING + 1
-"""Slices that stand for one of a thin axis: erosion, dilation and erosion together reach half of them, so
-that the one in the middle knows of no other."""
 
 
 def compute_mask(
@@ -45,13 +35,13 @@ def compute_mask(
     """
     grid = Grid.of(means[0])
     given = [path for path in own_mask if path.suffix not in suffixes.COMPANIONS]
-    moved = [path for path in given if not _is_on(path, grid)]
+    moved = [path for path in given if not masks.is_on(path, grid)]
     thresholds: dict[Path, float] = {}
     if given:
-        masks_of_runs = [_on_grid(path, grid, thresholds) for path in given]
-        inside = np.mean(masks_of_runs, axis=0) > RUNS_THRESHOLD
+        masks_of_runs = [masks.on_grid(path, grid, thresholds) for path in given]
+        inside = np.mean(masks_of_runs, axis=0) > masks.RUNS_THRESHOLD
     else:
-        inside = _epi_mask(means)
+        inside = epi_mask(means)
     left_out = np.zeros_like(inside)
     if fields_of_view:
         covered = [masked.read_mask(path) for path in fields_of_view]
@@ -88,61 +78,6 @@ def compute_mask(
     if fields_of_view:
         runs = "no run covers" if coverage == "any" else "not every run covers"
         logging.info("%d voxels left out, which %s in all its volumes", int(left_out.sum()), runs)
-
-
-def _epi_mask(means: list[Path]) -> np.ndarray:
-    from nilearn.masking import compute_multi_epi_mask
-
-    for path in means:
-        if np.ptp(np.asarray(images.load(path).dataobj)) == 0:
-            raise InputError(
-                path,
-                "is the same everywhere: the run has no signal",
-                expected="a brain inside the field of view",
-                remedy="look at the volumes of the run and at their headers",
-            )
-    found: list[nib.spatialimages.SpatialImage] = [images.load(path) for path in means]
-    shape = Grid.of(means[0]).shape
-    times = [REPEATED if size <= THIN else 1 for size in shape]
-    if max(times) > 1:
-        logging.info("the image is thin (%d x %d x %d voxels): each slice has its mask by itself", *shape)
-        found = [_thickened(image, times) for image in found]
-    combined = compute_multi_epi_mask(found, threshold=RUNS_THRESHOLD, connected=True)
-    middle = tuple(slice(n // 2, None, n) for n in times)
-    return np.asarray(combined.dataobj)[middle] > 0
-
-
-def _thickened(image: nib.spatialimages.SpatialImage, times: list[int]) -> nib.Nifti1Image:
-    """Repeat each slice of an image so many times along each axis."""
-    data = np.asarray(image.dataobj)
-    for axis, n in enumerate(times):
-        data = data.repeat(n, axis=axis)
-    return nib.Nifti1Image(data, image.affine)
-
-
-def _on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> np.ndarray:
-    """Return the user's mask, by nearest neighbour where it lies on another grid; note its threshold."""
-    given, own = masks.read_given_mask(own_mask), Grid.of(own_mask)
-    if given.threshold is not None:
-        thresholds[own_mask] = given.threshold
-    if _is_on(own_mask, grid):
-        return given.inside
-    logging.info("%s lies on another grid and is resampled by nearest neighbour", own_mask.name)
-    mapping = alignment.voxel_map(own.affine, grid.affine)
-    moved, overlaps = masks.nearest(given.inside, mapping, grid.shape)
-    if not overlaps:
-        raise InputError(
-            own_mask,
-            "does not overlap with the runs",
-            expected="a mask of this subject's brain in the space of its runs, by the affine of its header",
-            remedy="check that the mask is this subject's, and its header",
-        )
-    return moved
-
-
-def _is_on(own_mask: Path, grid: Grid) -> bool:
-    own = Grid.of(own_mask)
-    return alignment.same_grid(own.shape, own.affine, grid.shape, grid.affine)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from firstlevel import stage
 from firstlevel.glm import regressors
-from firstlevel.io import cells, event_table, sidecars, spelling, table_writer, tables
+from firstlevel.io import cells, event_table, onsets, run_headers, sidecars, spelling, table_writer, tables
 from firstlevel.io import events as rules_of_events
 from firstlevel.io.event_rules import Rules
 from firstlevel.io.event_table import Event
@@ -30,8 +30,8 @@ def extract_events(
     *,
     source: list[Path],
     events: Path,
-    repetition_time: float | Literal["header", "sidecar"] | None,
     event_duration: float | None,
+    headers: Path | None = None,
     sidecar: Path | None = None,
     onset_unit: Literal["s", "scans"] | None = None,
     conditions: dict[str, list[str]] | None = None,
@@ -42,9 +42,9 @@ def extract_events(
 
     `source` is none where the run has no events, a file, or one file per condition. `event_duration` in s
     replaces the source's durations. `onset_unit` is that of the source's onsets and durations; None stands
-    for seconds in a table and for scans in a ``.mat``. `conditions` names the trial types of each condition,
-    all others are left out; None keeps all. `rules` are those of study.events, `modulators` of
-    design.modulators.
+    for seconds in a table and for scans in a ``.mat``, which the repetition time of `headers` makes seconds.
+    `conditions` names the trial types of each condition, all others are left out; None keeps all. `rules` are
+    those of study.events, `modulators` of design.modulators.
     """
     rules_used = Rules.of(rules, conditions, modulators)
     found = rules_of_events.find(source, rules_used)
@@ -52,8 +52,8 @@ def extract_events(
     if found.form == "times" and len(source) > 1:
         path = path.parent
     scan = 1.0
-    if found.rows and (onset_unit or ("scans" if found.form == "spm" else "s")) == "scans":
-        scan = _seconds_per_scan(path, repetition_time)
+    if found.rows and onsets.are_in_scans(source, onset_unit):
+        scan = _seconds_per_scan(path, headers)
     _check_names(path, found, rules_used)
     told: dict[str, Any] = {"RowsLeftOut": found.left_out, "EventsNotListed": found.not_listed}
     repeated = _repeated(path, found, rules_used)
@@ -296,14 +296,14 @@ def _check_some(source: Path, found: Found, rules: Rules) -> None:
     )
 
 
-def _seconds_per_scan(source: Path, repetition_time: float | str | None) -> float:
-    if isinstance(repetition_time, int | float):
-        return repetition_time
+def _seconds_per_scan(source: Path, headers: Path | None) -> float:
+    if headers is not None:
+        return run_headers.read(headers).repetition_time
     raise InputError(
         source,
         "its onsets are in scans, and the repetition time is not known",
-        expected="study.repetition_time in seconds",
-        remedy="set it in the config, or repetition_time in the run table",
+        expected="the headers of the run",
+        remedy="give what read_headers has written of the run (--headers)",
     )
 
 

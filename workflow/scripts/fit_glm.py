@@ -10,24 +10,18 @@ The arithmetic is that of nilearn's ``run_glm``; see ``firstlevel.glm.fit``.
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from firstlevel import stage
-from firstlevel.arrays import Float32Array, FloatArray
+from firstlevel.arrays import FloatArray
+from firstlevel.glm import baseline, blocks, noise
 from firstlevel.glm import fit as glm
-from firstlevel.glm import noise
-from firstlevel.glm.sums import sums_over_time
-from firstlevel.io import cells, image_writer, images, masked, sidecars
+from firstlevel.io import designs, image_writer, images, masked, sidecars
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
 from firstlevel.stage import InputError
-
-Scaling = Literal["voxel", "grand_mean", "spm_global", "none"]
-LOOKED_AT = 5000
-"""Voxels, evenly taken from the mask, that tell whether the data have a mean to be a percentage of."""
 
 
 def fit_glm(
@@ -41,7 +35,7 @@ def fit_glm(
     rsquared: Path,
     sidecar: Path,
     noise_model: str,
-    signal_scaling: Scaling,
+    signal_scaling: baseline.Scaling,
     design_json: Path,
     field_of_view: Path | None = None,
 ) -> None:
@@ -49,10 +43,10 @@ def fit_glm(
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
     """
-    columns, rows = cells.read_columns(design)
-    matrix = np.asarray(rows, dtype=np.float64)
+    saved = designs.read(design, design_json)
+    columns, matrix = saved.names, saved.matrix
     model = glm.Design.of(matrix)
-    _check_steps(design_json, noise_model)
+    _check_steps(saved, design_json, noise_model)
     if model.dof < 1:
         raise InputError(
             design,
@@ -63,50 +57,32 @@ def fit_glm(
     inside, grid = masked.read_mask(mask), Grid.of(mask)
     _check_shape(bold, matrix, inside, design, mask)
     n_voxels = int(inside.sum())
-    maps = glm.Estimates(
-        beta=np.empty((len(columns), n_voxels)),
-        sigma2=np.empty(n_voxels),
-        ar1=np.empty(n_voxels),
-        rsquared=np.empty(n_voxels),
-    )
     covered = np.ones(n_voxels, dtype=bool)
     if field_of_view:
         covered = masked.read_mask(field_of_view).T[inside.T]
     basis = model.factors.basis
-    run = noise.prepare(noise_model, basis, lambda: _autocorrelation(bold, inside, covered, basis))
-    total, n_had, n_constant, centred = 0.0, 0, 0, np.zeros(0, dtype=bool)
-    for voxels, raw in masked.blocks(bold, inside):
-        block = raw.astype(np.float64)
-        scaled = glm.percent_signal_change(block) if signal_scaling == "voxel" else block
-        fitted = glm.fit(scaled, model, noise_model, run)
-        constant = _is_constant(raw)
-        has = covered[voxels] & ~constant
-        maps.beta[:, voxels] = fitted.beta * has
-        maps.sigma2[voxels] = fitted.sigma2 * has
-        maps.ar1[voxels] = fitted.ar1 * has
-        maps.rsquared[voxels] = fitted.rsquared * has
-        n_constant += int(constant.sum())
-        n_had += int(has.sum())
-        total += float(block.sum(axis=0)[has].sum())
-        some = block[:, has][:, :: 1 + n_voxels // LOOKED_AT]
-        centred = np.append(centred, _is_centred(some, 1.0 if signal_scaling == "voxel" else 0.0))
-        logging.info("%d of %d voxels fitted", voxels.stop, n_voxels)
-    n_missing = int((maps.sigma2 == 0).sum())
-    if n_missing == n_voxels:
+    run = noise.prepare(
+        noise_model, basis, lambda: blocks.mean_autocorrelation(masked.blocks(bold, inside), covered, basis)
+    )
+    found = blocks.fit_blocks(
+        masked.blocks(bold, inside), model, noise_model, run, covered, in_percent=signal_scaling == "voxel"
+    )
+    maps = found.maps
+    if found.n_missing == n_voxels:
         raise InputError(
             bold,
             "none of the mask's voxels changes over time",
             expected="a signal",
             remedy="look at the run and at the mask",
         )
-    if n_missing:
+    if found.n_missing:
         logging.warning(
             "%d of %d voxels of the mask are missing in this run, of which %d never change over time",
-            *(n_missing, n_voxels, n_constant),
+            *(found.n_missing, n_voxels, found.n_constant),
         )
-    if signal_scaling != "none" and centred.mean() > 0.5:
-        raise _no_baseline(bold, f"in {centred.mean():.0%} of the mask's voxels, the mean over time is")
-    grand_mean = _grand_mean(bold, signal_scaling, total / (n_had * len(matrix)))
+    if signal_scaling != "none" and found.centred > 0.5:
+        raise baseline.missing(bold, f"in {found.centred:.0%} of the mask's voxels, the mean over time is")
+    grand_mean = baseline.grand_mean(bold, Series.of([bold]).volumes(), signal_scaling, found.mean)
     if grand_mean is not None:
         # the fit is linear in the data, so that its results can be scaled in their place
         factor = 100.0 / grand_mean
@@ -124,7 +100,7 @@ def fit_glm(
         "Rank": model.factors.rank,
         "NumberOfVolumes": len(matrix),
         "NumberOfVoxels": n_voxels,
-        "MissingVoxels": n_missing,
+        "MissingVoxels": found.n_missing,
         "NoiseModel": noise_model,
         "SignalScaling": signal_scaling,
         "sha256": {path.name: stage.sha256(path) for path in (bold, design, mask)},
@@ -153,64 +129,15 @@ def _check_shape(bold: Path, matrix: FloatArray, inside: np.ndarray, design: Pat
         )
 
 
-def _autocorrelation(
-    bold: Path, inside: np.ndarray, covered: npt.NDArray[np.bool_], basis: FloatArray
-) -> float:
-    """Mean over the voxels that the run has of the lag-1 autocorrelation of their residuals."""
-    total, count = 0.0, 0
-    for voxels, raw in masked.blocks(bold, inside):
-        has = covered[voxels] & ~_is_constant(raw)
-        observed = noise.observed_autocorrelation(sums_over_time(basis, raw[:, has].astype(np.float64)))
-        total, count = total + float(observed.sum()), count + observed.size
-    return total / max(count, 1)
-
-
-def _check_steps(design_json: Path, noise_model: str) -> None:
+def _check_steps(design: designs.Design, design_json: Path, noise_model: str) -> None:
     """AR(1) noise takes one step between any two scans."""
-    if noise.MODELS[noise_model].whitens and not sidecars.read_json(design_json).get("EqualSteps", True):
+    if noise.MODELS[noise_model].whitens and not design.has_equal_steps:
         raise InputError(
             design_json,
             f"the scans come at unequal steps, and the noise model {noise_model} takes equal ones",
             expected="one time between any two scans, or white noise",
             remedy="set glm.noise_model: ols, right where scans are so far apart that their noise is white",
         )
-
-
-def _is_constant(block: Float32Array) -> npt.NDArray[np.bool_]:
-    """Voxels of a block (n, v) that never change; three scans rule most of them out."""
-    alike: npt.NDArray[np.bool_] = (block[0] == block[-1]) & (block[0] == block[len(block) // 2])
-    alike[alike] = np.ptp(block[:, alike], axis=0) == 0
-    return alike
-
-
-def _is_centred(block: FloatArray, least: float) -> npt.NDArray[np.bool_]:
-    """Voxels of a block (n, v) whose mean is below their deviation over time, or below `least`."""
-    mean = block.mean(axis=0)
-    below: npt.NDArray[np.bool_] = mean < np.maximum(block.std(axis=0), least)
-    return below
-
-
-def _no_baseline(bold: Path, what: str) -> InputError:
-    return InputError(
-        bold,
-        f"{what} below 1 or below the deviation over time: nothing to take a percentage of",
-        expected="images with their baseline, which denoising or rescaling may have taken out",
-        remedy="take images with their baseline; if only their unit is small, set glm.signal_scaling: "
-        "grand_mean; glm.signal_scaling: none analyses the data in their own unit",
-    )
-
-
-def _grand_mean(bold: Path, scaling: Scaling, of_mask: float) -> float | None:
-    """What becomes 100: the mean of the mask, or the mean over scans of SPM's global; None where neither."""
-    if scaling not in ("grand_mean", "spm_global"):
-        return None
-    mean = of_mask
-    if scaling == "spm_global":
-        mean = float(np.mean([glm.spm_global(volume) for volume in Series.of([bold]).volumes()]))
-        logging.info("the mean over scans of SPM's global is %g; the mask's mean is %g", mean, of_mask)
-    if mean <= 0:
-        raise _no_baseline(bold, f"the mean over all is {mean:g},")
-    return mean
 
 
 if __name__ == "__main__":

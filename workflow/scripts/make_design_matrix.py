@@ -14,16 +14,22 @@ import numpy as np
 
 from firstlevel import stage, texts
 from firstlevel.arrays import FloatArray
-from firstlevel.glm import censoring, dependence, design_checks, emptiness, nuisance, timing
+from firstlevel.glm import (
+    censoring,
+    dependence,
+    design_checks,
+    emptiness,
+    nuisance,
+    timing,
+)
 from firstlevel.glm import design as designs
 from firstlevel.glm.sampling import steps
 from firstlevel.glm.selection import Modulation, Selection, select
-from firstlevel.io import event_table, given_designs, header_time, repetition, table_writer
+from firstlevel.io import event_table, given_designs, repetition, run_headers, sidecars, table_writer
 from firstlevel.io.event_table import Event
 from firstlevel.io.given import CENSOR, Part
 from firstlevel.io.modulators import Modulator
-from firstlevel.io.series import Series
-from firstlevel.io.sidecars import read_json, write_json
+from firstlevel.io.sidecars import write_json
 from firstlevel.stage import InputError
 
 SAID = {
@@ -39,10 +45,9 @@ def make_design_matrix(
     *,
     events: Path,
     bold: list[Path],
+    headers: Path,
     design: Path,
     sidecar: Path,
-    n_scans: int | None,
-    repetition_time: repetition.RepetitionTime,
     slice_time_ref: timing.SliceTimeReference,
     hrf_model: str,
     drift_model: Literal["cosine", "polynomial", "none"],
@@ -62,34 +67,26 @@ def make_design_matrix(
     censor: dict[str, Any] | None = None,
     confounds: Path | None = None,
     confounds_json: Path | None = None,
-    motion: Path | None = None,
     sidecars: list[Path] | None = None,
-    repetition_time_decides: bool = False,
     events_json: Path | None = None,
     given: list[Path] | None = None,
     given_part: Part = (1, 1),
 ) -> None:
     """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
 
-    Of `bold` only the header is read; `n_scans` is None where it is to tell the number of volumes. `motion`
-    is the sidecar of the resampled run, None where nothing asks for it; `confounds_json` is what nilearn
-    reads beside the confounds of fMRIPrep, `events_json` says which columns of the events modulate which.
+    `headers` tell when the volumes of `bold` begin and how they moved, `sidecars` are those that they are of.
+    `confounds_json` is what nilearn reads beside the confounds of fMRIPrep, `events_json` says which columns
+    of the events modulate which.
     `given` is a ready-made design and what is read with it: then only the times of the scans count beside it.
     """
-    series = Series.of(bold)
-    n_scans = n_scans or series.n_scans
-    series.check_length(n_scans)
-    fields = repetition.read_fields(sidecars or ())
-    header = header_time.read(series.files[0])
-    volumes = repetition.volume_times(
-        series.files[0], n_scans, header, fields, repetition_time, repetition_time_decides
-    )
+    known = run_headers.read(headers)
+    volumes, n_scans = repetition.VolumeTimes.of_headers(known), known.n_scans
     if given:
         _take(given[0], given_part, volumes, design, sidecar)
         return
-    scans = timing.scan_times(volumes, fields, slice_time_ref)
+    scans = timing.scan_times(volumes, repetition.fields_of(known, sidecars or []), slice_time_ref)
     times = scans.times
-    scans.tell(series.files[0])
+    scans.tell(bold[0])
     modulators = _modulators(events_json)
     columns = dict.fromkeys(how.column for own in modulators.values() for how in own.values())
     rows = event_table.read_events(events, list(columns), needed=False)
@@ -111,9 +108,9 @@ def make_design_matrix(
         undershoot_ratio=undershoot_ratio,
     )
     extra = nuisance.collect(
-        image=series.files[0],
+        image=bold[0],
         table=confounds,
-        motion=motion,
+        motion=headers,
         n_scans=n_scans,
         columns=confound_columns,
         first_row=confounds_first_row,
@@ -340,7 +337,7 @@ def _loss(
 
 def _modulators(path: Path | None) -> dict[str, dict[str, Modulator]]:
     """Modulators by condition and name, as the stage before has written them beside the events."""
-    said = {} if path is None else read_json(path).get("Modulators", {})
+    said = {} if path is None else sidecars.read_json(path).get("Modulators", {})
     return {
         condition: {how["name"]: Modulator(how["column"], how["centre"], how["orthogonalise"]) for how in own}
         for condition, own in said.items()

@@ -7,7 +7,7 @@ side: white is zero, red positive, blue negative.
 from pathlib import Path
 
 from firstlevel import stage, texts
-from firstlevel.io import cells
+from firstlevel.io import designs
 from firstlevel.plotting import figures
 
 
@@ -17,8 +17,9 @@ def plot_design(*, design: Path, figure: Path, title: str) -> None:
     from matplotlib import pyplot as plt
     from nilearn.plotting import plot_design_matrix
 
-    columns, rows = cells.read_columns(design)
-    matrix = pd.DataFrame(rows, columns=columns)
+    saved = designs.read(design)
+    columns = saved.names
+    matrix = pd.DataFrame(saved.matrix, columns=columns)
     largest = matrix.abs().max()
     picture, axes = plt.subplots(figsize=(2.0 + 0.27 * len(columns), 7.5), layout="constrained")
     plot_design_matrix(matrix / largest.where(largest > 0, 1.0), rescale=False, axes=axes)

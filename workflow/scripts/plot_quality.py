@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from firstlevel import stage, texts
-from firstlevel.io import cells, images, masked, sidecars, tables
+from firstlevel.io import designs, images, masked, sidecars, tables
 from firstlevel.plotting import figures, sections
 
 ROWS = 3000
@@ -179,11 +179,10 @@ def _correlation(design: Path, design_json: Path, figure: Path, title: str) -> N
     from matplotlib import pyplot as plt
     from nilearn.plotting import plot_design_matrix_correlation
 
-    columns, rows = cells.read_columns(design)
-    matrix = pd.DataFrame(rows, columns=columns)
-    roles = {column["name"]: column["role"] for column in sidecars.read_json(design_json)["Columns"]}
-    shown = [name for name in columns if roles[name] not in ("drift", "constant", "censor")]
-    shown = [name for name in shown if np.ptp(matrix[name]) > 0]
+    saved = designs.read(design, design_json)
+    matrix = pd.DataFrame(saved.matrix, columns=saved.names)
+    hidden = saved.columns("drift", "constant", "censor")
+    shown = [name for k, name in enumerate(saved.names) if k not in hidden and np.ptp(matrix[name]) > 0]
     side = 2.2 + max(min(0.9 * len(shown), 2.8), min(0.42 * len(shown), 11.0))
     picture, axes = plt.subplots(figsize=(side + 1, side), layout="constrained")
     if shown:

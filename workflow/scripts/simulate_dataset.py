@@ -24,8 +24,8 @@ from nilearn import datasets
 from scipy.io import savemat
 
 from firstlevel import simulation, stage
+from firstlevel.arrays import Float32Array, FloatArray
 from firstlevel.io import image_writer
-from firstlevel.simulation import Float32Array, FloatArray
 
 SLOPE = 0.125  # signal per stored unit: fine against the noise at values near 850
 T1_MAX = 1000.0

@@ -19,21 +19,19 @@ from hypothesis import strategies as st
 from nilearn.glm.first_level import make_first_level_design_matrix
 from nilearn.signal import create_cosine_drift
 from studies import ROOT
+from with_headers import extract_events, make_design_matrix
 
-from extract_events import extract_events
 from firstlevel.glm import design as designs
 from firstlevel.image.motion import framewise_displacement
 from firstlevel.io import cells, sidecars, table_writer
 from firstlevel.io.event_table import Event
 from firstlevel.stage import InputError
-from make_design_matrix import make_design_matrix
 
 N_SCANS, REPETITION_TIME = 60, 2.0
 EVENTS = [(-6.0, 1.0, "a"), (3.1, 1.0, "a"), (10.3, 0.5, "b"), (41.7, 6.0, "a"), (70.0, 2.5, "b")]
 HRFS = ["spm", "glover"]
 HRFS = [f"{name}{more}" for name in HRFS for more in ("", " + derivative", " + derivative + dispersion")]
 OPTIONS = {
-    "n_scans": None,
     "repetition_time": REPETITION_TIME,
     "slice_time_ref": 0.0,
     "hrf_model": "spm",
@@ -446,7 +444,7 @@ def test_onsets_in_scans_become_seconds(tmp_path):
     assert text.splitlines()[1] == "7.5\t1.0\ta"
     assert extracted(tmp_path, source, onset_unit="s").splitlines()[1] == "3.0\t1.5\ta"
     with pytest.raises(InputError, match="repetition time is not known"):
-        extracted(tmp_path, source, onset_unit="scans", repetition_time="header")
+        extracted(tmp_path, source, onset_unit="scans")
 
 
 @pytest.fixture

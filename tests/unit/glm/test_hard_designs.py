@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from statsmodels.regression.linear_model import GLS, OLS
+from with_headers import make_design_matrix
 
 from compute_contrast import compute_contrast
 from firstlevel.glm import contrasts, noise
@@ -15,7 +16,6 @@ from firstlevel.glm.dependence import factorise
 from firstlevel.io import cells, image_writer, sidecars, table_writer
 from firstlevel.io.event_table import Event
 from fit_glm import fit_glm
-from make_design_matrix import make_design_matrix
 
 N_SCANS, TR = 150, 2.0
 T_OF_OTHER_ARITHMETIC = 1e-6
@@ -247,7 +247,7 @@ def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_mo
     files = {name: tmp_path / name for name in ("design.tsv", "design.json", "glm.json", "c.json")}
     make_design_matrix(
         events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=files["design.tsv"],
-        sidecar=files["design.json"], n_scans=None, repetition_time=TR, slice_time_ref=0.0,
+        sidecar=files["design.json"], repetition_time=TR, slice_time_ref=0.0,
         hrf_model="spm + derivative", drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50,
         confound_columns=names, confounds=tmp_path / "confounds.tsv",
     )  # fmt: skip

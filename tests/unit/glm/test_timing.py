@@ -9,14 +9,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 from scipy.special import gammainc
+from with_headers import extract_events, make_design_matrix, resample_run
 
-from extract_events import extract_events
 from firstlevel.glm import timing
 from firstlevel.io import cells, event_table, header_time, repetition, table_writer
 from firstlevel.io.sidecars import read_json
 from firstlevel.stage import InputError
-from make_design_matrix import make_design_matrix
-from resample_run import resample_run
 
 BOLD = Path("bold.nii.gz")
 EXACT = 1e-12
@@ -281,7 +279,7 @@ RECOVERED = 0.05
 MISSED = 0.15
 """Share that each wrong moment misses by at least, so that the right one is not met by chance."""
 DESIGN = {
-    "n_scans": None, "repetition_time": None, "hrf_model": "spm", "drift_model": "cosine", "high_pass": 0.005,
+    "repetition_time": None, "hrf_model": "spm", "drift_model": "cosine", "high_pass": 0.005,
     "min_onset": -24, "oversampling": 500, "confound_columns": [],
 }  # fmt: skip
 

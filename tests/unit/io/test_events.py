@@ -8,8 +8,8 @@ import unicodedata
 import numpy as np
 import pytest
 import scipy.io
+from with_headers import extract_events
 
-from extract_events import extract_events
 from firstlevel.glm import selection
 from firstlevel.io import event_sources, event_table
 from firstlevel.io.event_rules import Rules

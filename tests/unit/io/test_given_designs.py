@@ -11,6 +11,7 @@ import scipy.io
 import scipy.linalg
 from checked_configs import checked
 from quality_run import make_run
+from with_headers import make_design_matrix
 
 import report_subject
 from firstlevel.io import event_table, given_fsl, sidecars, table_writer
@@ -18,7 +19,6 @@ from firstlevel.io.given_designs import located, read
 from firstlevel.plan import checks, model, study
 from firstlevel.reporting import methods, run_facts
 from firstlevel.stage import InputError
-from make_design_matrix import make_design_matrix
 
 N, SECONDS = 40, 2.0
 SAME_FIT = 1e-9
@@ -43,7 +43,6 @@ def made(tmp_path):
             bold=[tmp_path / "bold.nii"],
             design=tmp_path / "out.tsv",
             sidecar=tmp_path / "out.json",
-            n_scans=N,
             repetition_time=SECONDS,
             repetition_time_decides=True,
             slice_time_ref=0.0,

@@ -4,10 +4,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from stage_calls import BASE, DESIGN_OPTIONS, MAPS, moved
+from with_headers import make_design_matrix
 
 from firstlevel.io import image_writer, table_writer
 from fit_glm import fit_glm
-from make_design_matrix import make_design_matrix
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import scipy.io
+from with_headers import extract_events
 
-from extract_events import extract_events
 from firstlevel.io import event_table
 from firstlevel.stage import InputError
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from nilearn.glm.first_level import make_first_level_design_matrix
 from stage_calls import DESIGN_OPTIONS
+from with_headers import make_design_matrix
 
 from firstlevel.io import cells, table_writer
 from firstlevel.stage import InputError
-from make_design_matrix import make_design_matrix
 
 
 def test_design_names_its_columns_and_their_roles(tmp_path, fitted):

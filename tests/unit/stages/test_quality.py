@@ -20,8 +20,8 @@ from firstlevel.image import motion
 from firstlevel.io import confounds as fmriprep
 from firstlevel.io import image_writer, images, masked
 from firstlevel.quality import contrast_verdicts
+from firstlevel.quality.efficiencies import of_efficiencies
 from firstlevel.stage import InputError
-from judge_quality import of_efficiencies
 from plot_quality import plot_quality
 
 SINGLE_PRECISION = 1e-4

@@ -11,9 +11,9 @@ import scipy.io
 from nilearn.image import smooth_img
 from scipy.ndimage import affine_transform
 from stage_calls import BASE, SINGLE_PRECISION, moved, resample
+from with_headers import resample_run
 
 from firstlevel.stage import InputError
-from resample_run import resample_run
 
 
 def interpolated(data, affine, target, shape):

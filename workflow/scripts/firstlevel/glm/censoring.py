@@ -13,7 +13,7 @@ from firstlevel.arrays import FloatArray
 from firstlevel.glm.confound_regressors import read_column
 from firstlevel.glm.motion_terms import read_motion
 from firstlevel.image.motion import framewise_displacement, of_affines, of_table
-from firstlevel.io import sidecars
+from firstlevel.io import run_headers
 from firstlevel.stage import InputError
 
 FROM_AFFINES, FROM_EITHER = "affines", "auto"
@@ -27,7 +27,7 @@ def displacement_of(
     Parameters
     ----------
     source : affines, a column of the table, or auto: the affines where they tell anything, else the table.
-    table, motion : the run's confounds and the sidecar of what moved, where there are any.
+    table, motion : the run's confounds and headers, where there are any.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def displacement_of(
     if source != FROM_EITHER:
         where = texts.public(table, "the table of confounds") if table else ""
         return read_column(table, source, n_scans, "design.censor.source"), f"{source} of {where}"
-    if motion is not None and of_affines(sidecars.read_json(motion)):
+    if motion is not None and of_affines(run_headers.read(motion).motion):
         return framewise_displacement(read_motion(motion, n_scans)), "the affines"
     if table is None:
         assert motion is not None

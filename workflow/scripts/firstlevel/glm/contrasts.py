@@ -63,6 +63,21 @@ class Statistic:
     n_runs: npt.NDArray[np.int64]
 
 
+def over_runs(
+    runs: Sequence[RunFit],
+    vectors: Sequence[FloatArray],
+    test: Literal["t", "approximate", "exact"],
+    weights: RunWeights,
+    coverage: Coverage,
+) -> Statistic:
+    """Test a contrast over runs by t, or by the approximate or exact F."""
+    if test == "t":
+        return t_over_runs(runs, vectors, weights, coverage)
+    if test == "exact":
+        return exact_f_over_runs(runs, vectors, weights, coverage)
+    return f_over_runs(runs, vectors, coverage)
+
+
 def t_over_runs(
     runs: Sequence[RunFit],
     weights: Sequence[FloatArray],

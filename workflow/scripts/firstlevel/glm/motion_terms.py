@@ -8,7 +8,7 @@ import numpy as np
 
 from firstlevel.arrays import FloatArray
 from firstlevel.image.motion import parameters_of
-from firstlevel.io import sidecars
+from firstlevel.io import run_headers
 from firstlevel.stage import InputError
 
 
@@ -19,13 +19,13 @@ def read_motion(path: Path, n_scans: int) -> FloatArray:
     ------
     InputError : another length than the run, or one affine for all volumes, which says nothing of motion.
     """
-    parameters = parameters_of(sidecars.read_json(path))
+    parameters = parameters_of(run_headers.read(path).motion)
     if len(parameters) != n_scans:
         raise InputError(
             path,
             f"has {len(parameters)} volumes for a run of {n_scans} scans",
             expected="one per scan",
-            remedy="let the workflow resample the run again",
+            remedy="let the workflow read the headers of the run again",
         )
     if not np.ptp(parameters, axis=0).any():
         raise InputError(

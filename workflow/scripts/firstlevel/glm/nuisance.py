@@ -53,7 +53,7 @@ def collect(
 
     Parameters
     ----------
-    image, table, motion : the preprocessed image, its confounds table and the sidecar of what moved.
+    image, table, motion : the preprocessed image, its confounds table and the headers of the run.
     columns, first_row : see :func:`read_confounds`.
     fmriprep : options of nilearn's ``load_confounds``; an empty or missing strategy is none.
     motion_count : 0, 6 or 24.

@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray
+from firstlevel.image import alignment
 from firstlevel.image.alignment import HALF, RIM
 from firstlevel.io import images
+from firstlevel.io.grids import Grid
 from firstlevel.stage import InputError
 
 THRESHOLD = 0.5
@@ -24,6 +26,10 @@ ROUNDING = 1e-6
 single precision."""
 TIE = 1e-6
 """Voxels; a point so close to half-way between two voxels takes the further one, whatever rounding says."""
+
+
+RUNS_THRESHOLD = 0.5
+"""A voxel is in the mask where it is in more than this share of the runs' masks, as in nilearn."""
 
 
 @dataclass(frozen=True)
@@ -101,3 +107,29 @@ def _levels(values: npt.NDArray[np.float32]) -> list[float]:
         return [0.0] * bool(values.size)
     steps: list[float] = np.unique(np.round(values.astype(np.float64) / (ROUNDING * largest))).tolist()
     return [step * ROUNDING * largest for step in steps]
+
+
+def on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> BoolArray:
+    """Return the user's mask, by nearest neighbour where it lies on another grid; note its threshold."""
+    given, own = read_given_mask(own_mask), Grid.of(own_mask)
+    if given.threshold is not None:
+        thresholds[own_mask] = given.threshold
+    if is_on(own_mask, grid):
+        return given.inside
+    logging.info("%s lies on another grid and is resampled by nearest neighbour", own_mask.name)
+    mapping = alignment.voxel_map(own.affine, grid.affine)
+    moved, overlaps = nearest(given.inside, mapping, grid.shape)
+    if not overlaps:
+        raise InputError(
+            own_mask,
+            "does not overlap with the runs",
+            expected="a mask of this subject's brain in the space of its runs, by the affine of its header",
+            remedy="check that the mask is this subject's, and its header",
+        )
+    return moved
+
+
+def is_on(own_mask: Path, grid: Grid) -> bool:
+    """Whether a mask lies on a grid, as near as makes no difference."""
+    own = Grid.of(own_mask)
+    return alignment.same_grid(own.shape, own.affine, grid.shape, grid.affine)

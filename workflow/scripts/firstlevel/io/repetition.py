@@ -5,7 +5,7 @@ Knows no image and no design. Source: BIDS specification 1.10, timing parameters
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from firstlevel.arrays import FloatArray
+from firstlevel.io.run_headers import RunHeaders
 from firstlevel.io.sidecars import read_json
 from firstlevel.stage import InputError
 
@@ -58,12 +59,25 @@ class VolumeTimes:
     repetition_time : s between two volumes; the median where steps differ.
     equal : whether all steps are the median within 1 %.
     warnings : sentences on what was decided against another source.
+    source : who says so: study, header, sidecar or VolumeTiming.
     """
 
     starts: FloatArray
     repetition_time: float
     equal: bool
     warnings: tuple[str, ...]
+    source: str
+
+    @classmethod
+    def of_headers(cls, headers: RunHeaders) -> VolumeTimes:
+        """Return them as ``read_headers`` has resolved them."""
+        return cls(
+            headers.starts,
+            headers.repetition_time,
+            headers.equal_steps,
+            headers.warnings,
+            headers.repetition_time_source,
+        )
 
     @property
     def room(self) -> float:
@@ -78,6 +92,11 @@ def read_fields(sidecars: Iterable[Path]) -> dict[str, Field]:
         content = read_json(path)
         found |= {name: Field(content[name], path) for name in FIELDS if content.get(name) not in NOT_SAID}
     return found
+
+
+def fields_of(headers: RunHeaders, sidecars: Sequence[Path]) -> dict[str, Field]:
+    """Fields on time as ``read_headers`` has found them in the run's sidecars, which messages name."""
+    return {name: Field(value, sidecars[at]) for name, (value, at) in headers.fields.items()}
 
 
 def volume_times(
@@ -148,7 +167,7 @@ def _even(
             remedy="if these are milliseconds, correct them, or name who is right in study.repetition_time",
         )
     starts = seconds * np.arange(n_scans, dtype=np.float64)
-    return VolumeTimes(starts, seconds, True, warnings)
+    return VolumeTimes(starts, seconds, True, warnings, who.removeprefix("the "))
 
 
 def _overruled(who: str, seconds: float | None, header: float | None, fields: Fields) -> tuple[str, ...]:
@@ -224,7 +243,7 @@ def _by_volume_timing(
     if others:
         apart = f"{seconds:g} s apart{'' if equal else ' in the median'}"
         warnings.append(f"volumes are at the times of VolumeTiming, {apart}, not at {' nor '.join(others)}")
-    return VolumeTimes(starts, seconds, equal, tuple(warnings))
+    return VolumeTimes(starts, seconds, equal, tuple(warnings), "VolumeTiming")
 
 
 def _repetition_time(fields: Fields) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names
-from firstlevel.io import event_sources, given_fsl
+from firstlevel.io import event_sources, given_fsl, onsets
 from firstlevel.plan import model, preprocessed
 from firstlevel.plan.runs import Run, with_companions
 from firstlevel.plan.study import Study, Unit
@@ -38,9 +38,10 @@ class Inputs:
         """First volume of the first run of a run's unit, whose grid is the reference."""
         return self._study.unit_of[run.label].runs[0].first
 
-    def n_scans(self, run: Run) -> int | None:
-        """Number of 3D images of a run; None leaves it to the header of a 4D image, or to the folder."""
-        return len(run.images) if len(run.images) > 1 else None
+    def headers_of_onsets(self, run: Run) -> list[str]:
+        """Headers of a run whose onsets are in scans, which its repetition time makes seconds."""
+        in_scans = onsets.are_in_scans([Path(file) for file in self.events(run)], run.onset_unit)
+        return [names.HEADERS.format(**run.wildcards)] if in_scans else []
 
     def given_design(self, run: Run) -> list[str]:
         """Ready-made design of a run, with what is read beside it; none where it is made from events."""
@@ -60,11 +61,6 @@ class Inputs:
     def motion_table(self, run: Run) -> list[str]:
         """Confounds table of a run, which tells of motion where the affines do not, if it is there."""
         return [run.confounds] if run.confounds and Path(run.confounds).is_file() else []
-
-    def motion(self, run: Run) -> list[str]:
-        """What moved in a run, where its design asks for it."""
-        asked = model.needs_motion(self._config, run)
-        return [names.RESAMPLED_JSON.format(**run.wildcards)] if asked else []
 
     def field_of_view(self, run: Run) -> list[str]:
         """What every volume of a run covers, where the analysis keeps to it."""

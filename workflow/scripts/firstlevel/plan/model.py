@@ -96,12 +96,14 @@ class Model:
 
     Attributes
     ----------
+    timing : what read_headers takes.
     resampling : what resample_run takes.
     mask : ``epi``, ``derivatives`` or a path.
     is_masked : whether a run is without the voxels that some volume of it does not cover.
     inference : what compute_inference takes.
     """
 
+    timing: Mapping[str, Any]
     resampling: Mapping[str, Any]
     mask: str
     is_masked: bool
@@ -116,13 +118,12 @@ class Model:
         design, resample = config["design"], config["resample"]
         made = {key: design[key] for key in OF_DESIGN}
         made |= {"confound_columns": design["confounds"], "slice_time_ref": slice_time_ref(config)}
-        made["repetition_time_decides"] = config["study"]["repetition_time_decides"]
         return cls(
             resampling={
                 "strategy": resample["strategy"],
                 "smoothing_fwhm": resample["smoothing_fwhm"],
-                "repetition_time_decides": config["study"]["repetition_time_decides"],
             },
+            timing={"repetition_time_decides": config["study"]["repetition_time_decides"]},
             mask=config["mask"],
             is_masked=resample["field_of_view"] == "masked",
             run=RunNode(

@@ -1,0 +1,45 @@
+"""The mean that data become a percentage of: that of the mask, or SPM's global; and data that have none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from firstlevel.arrays import Float32Array
+from firstlevel.glm import fit as glm
+from firstlevel.stage import InputError
+
+Scaling = Literal["voxel", "grand_mean", "spm_global", "none"]
+
+
+def grand_mean(bold: Path, volumes: Iterable[Float32Array], scaling: Scaling, of_mask: float) -> float | None:
+    """What becomes 100: the mean of the mask, or the mean over scans of SPM's global; None where neither.
+
+    Raises
+    ------
+    InputError : a mean that is not above 0.
+    """
+    if scaling not in ("grand_mean", "spm_global"):
+        return None
+    mean = of_mask
+    if scaling == "spm_global":
+        mean = float(np.mean([glm.spm_global(volume) for volume in volumes]))
+        logging.info("the mean over scans of SPM's global is %g; the mask's mean is %g", mean, of_mask)
+    if mean <= 0:
+        raise missing(bold, f"the mean over all is {mean:g},")
+    return mean
+
+
+def missing(bold: Path, what: str) -> InputError:
+    """Say that data have no mean to be a percentage of."""
+    return InputError(
+        bold,
+        f"{what} below 1 or below the deviation over time: nothing to take a percentage of",
+        expected="images with their baseline, which denoising or rescaling may have taken out",
+        remedy="take images with their baseline; if only their unit is small, set glm.signal_scaling: "
+        "grand_mean; glm.signal_scaling: none analyses the data in their own unit",
+    )

@@ -1,0 +1,80 @@
+"""What the effect of a contrast is of, in words: its unit, the weights and responses of each run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from firstlevel.arrays import FloatArray
+from firstlevel.glm import expressions
+from firstlevel.glm.estimable import RunDesign
+
+APPROXIMATE_UNIT = "standard deviations of the noise, averaged over runs; not percent signal change"
+SCALED = {
+    "voxel": "percent of each voxel's mean",
+    "grand_mean": "percent of the mean over the mask",
+    "spm_global": "percent of SPM's global mean",
+    "none": "units of the images",
+}
+"""Unit of the data by glm.signal_scaling."""
+
+
+def unit(designs: Sequence[RunDesign], rows: Sequence[str], scaling: str, *, is_standardised: bool) -> str:
+    """What 1 in the map of the effect means; of modulators, for one unit of their columns.
+
+    Parameters
+    ----------
+    designs : of the runs that the contrast is of.
+    scaling : glm.signal_scaling.
+    is_standardised : of the approximate F.
+    """
+    if is_standardised:
+        return APPROXIMATE_UNIT
+    given = [design.saved.is_given for design in designs]
+    if all(given):
+        return f"{SCALED[scaling]}, for one unit of the regressors that were given"
+    some = ", in runs of a given design for one unit of its regressors" if any(given) else ""
+    columns = modulators(designs, rows)
+    per = f", for one unit of {' and of '.join(columns)}" if columns else ""
+    peak = "(times Peak: at the peak of one event)"
+    return f"{SCALED[scaling]}{per}, at the plateau of a sustained response{some} {peak}"
+
+
+def modulators(designs: Sequence[RunDesign], rows: Sequence[str]) -> list[str]:
+    """Columns of the events that modulate a condition, of those regressors that the contrast names."""
+    return list(
+        dict.fromkeys(
+            column
+            for design in designs
+            for name, column in design.saved.modulated_by.items()
+            if name in responses(design, rows)
+        )
+    )
+
+
+def responses(design: RunDesign, rows: Sequence[str]) -> dict[str, Any]:
+    """Of the conditions that the contrast names, the duration of an event and the peak of its response."""
+    named = expressions.names(rows)
+    return {
+        condition: response
+        for condition, response in design.saved.responses.items()
+        if any(name == condition or name.startswith(f"{condition}_delay_") for name in named)
+    }
+
+
+def weights_by_name(design: RunDesign, vectors: FloatArray) -> list[dict[str, float]]:
+    """Non-zero weights of each row of a contrast (q, p) by column."""
+    names = design.saved.names
+    return [{name: x for name, x in zip(names, row, strict=True) if x} for row in vectors.tolist()]
+
+
+def unlike_times(designs: Sequence[RunDesign], label: str) -> dict[str, Any]:
+    """Repetition times in s, where those of the runs of a contrast differ by 1 ms or more; the log tells."""
+    known = [time for design in designs if (time := design.saved.repetition_time) is not None]
+    times = sorted({round(time, 3) for time in known})
+    if len(times) < 2:
+        return {}
+    told = ", ".join(f"{time:g} s" for time in times)
+    logging.warning("the runs of the contrast %s have different repetition times: %s", label, told)
+    return {"RepetitionTimes": times}

@@ -1,0 +1,56 @@
+"""Whether volumes can be of one series, and a run and its reference of one head, by their grids."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstlevel.io.grids import Grid
+from firstlevel.io.series import Series
+from firstlevel.stage import InputError
+
+SAME_ZOOM = 0.01
+"""Voxel sizes that differ by no larger share are the same; rounding in headers and realignment stay below."""
+MOST_ZOOM = 10.0
+"""Voxel sizes of the runs of a subject that differ by a larger factor are not both in millimetres."""
+
+
+def check_alike(series: Series, grids: list[Grid]) -> None:
+    """Volumes of one run differ in where the head is, not in shape, size and handedness, else InputError."""
+    first = grids[0]
+    zooms = np.linalg.norm(first.affine[:3, :3], axis=0)
+    hand = np.linalg.det(first.affine[:3, :3])
+    for scan, grid in enumerate(grids):
+        if grid is first:
+            continue
+        own = np.linalg.norm(grid.affine[:3, :3], axis=0)
+        problem = ""
+        if grid.shape != first.shape:
+            problem = f"has the shape {grid.shape}, and the first volume {first.shape}"
+        elif not np.allclose(own, zooms, rtol=SAME_ZOOM, atol=0):
+            sizes = (" x ".join(f"{zoom:g}" for zoom in of.round(3).tolist()) for of in (own, zooms))
+            problem = "has voxels of {} mm, and the first volume of {} mm".format(*sizes)
+        elif np.linalg.det(grid.affine[:3, :3]) * hand < 0:
+            problem = "is mirrored against the first volume: its affine has the other handedness"
+        if problem:
+            if len(series.files) == 1:
+                problem = f"volume {scan + 1} {problem}"
+            raise InputError(
+                grid.source or series.file_of(scan),
+                problem,
+                expected="volumes of one series, which realignment moves and turns, no more",
+                remedy="check that the pattern of the run finds this run alone, and convert the volume again",
+            )
+
+
+def check_size(series: Series, first: Grid, target: Grid) -> None:
+    """Voxels of a run and of the reference are of one order of size; InputError where they are not."""
+    own, others = (np.sort(np.linalg.norm(grid.affine[:3, :3], axis=0)) for grid in (first, target))
+    factor = float(np.maximum(own / others, others / own).max())
+    if factor > MOST_ZOOM:
+        sizes = (" x ".join(f"{zoom:.4g}" for zoom in of.tolist()) for of in (own, others))
+        raise InputError(
+            first.source or series.files[0],
+            "has voxels of {} mm, and the first volume of the subject's first run of {} mm".format(*sizes),
+            expected=f"voxels of runs of one head, whose sizes differ by a factor of {MOST_ZOOM:g} at most",
+            remedy="correct the header (sform or qform) of the one that is not in millimetres",
+        )

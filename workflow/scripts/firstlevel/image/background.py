@@ -1,0 +1,68 @@
+"""Background of a run: voxels that are NaN in every volume. Volumes that cannot be right are an error."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from firstlevel.arrays import BoolArray, Float32Array
+from firstlevel.io.series import Series
+from firstlevel.stage import InputError
+
+
+def background_of(series: Series) -> BoolArray | None:
+    """Voxels, [z, y, x], that are NaN in the first volume, and so have to be in all; None for none."""
+    with contextlib.closing(series.volumes()) as volumes:
+        missing = np.isnan(next(volumes))
+    if missing.all():
+        raise InputError(
+            series.file_of(0),
+            "volume 1 is NaN in every voxel",
+            expected="a picture of a head in every volume",
+            remedy="restore the volume: it was lost when it was acquired, copied or converted",
+        )
+    return missing if missing.any() else None
+
+
+def checked(series: Series, background: BoolArray | None) -> Iterator[Float32Array]:
+    """Yield each volume of the run, 0 in the background; InputError where one cannot be right."""
+    for scan, volume in enumerate(series.volumes()):
+        shown = volume
+        if background is not None or not np.isfinite(volume.sum(dtype=np.float64)):
+            missing = _missing(series, scan, volume, background)
+            shown, volume = volume[~missing], np.where(missing, np.float32(0), volume)
+        if shown.min() == shown.max():
+            raise InputError(
+                series.file_of(scan),
+                f"volume {scan + 1} has the value {shown.flat[0]:g} in every voxel",
+                expected="a picture of a head in every volume",
+                remedy="restore the volume: it was lost when it was acquired, copied or converted",
+            )
+        yield volume
+
+
+def _missing(series: Series, scan: int, volume: Float32Array, background: BoolArray | None) -> BoolArray:
+    """Voxels of a volume that are NaN; InputError where they are other ones than the background."""
+    missing = np.isnan(volume)
+    expected = np.zeros_like(missing) if background is None else background
+    new, gone = int((missing & ~expected).sum()), int((expected & ~missing).sum())
+    at, problem = scan, ""
+    if infinite := int(np.isinf(volume).sum()):
+        problem = f"volume {scan + 1} holds {infinite} voxels that are infinite"
+    elif gone and scan == 1:
+        at, problem = 0, f"volume 1 holds {gone} voxels that are NaN, and have values in volume 2"
+    elif new:
+        problem = f"volume {scan + 1} holds {new} voxels that are NaN, and have values in the volumes before"
+    elif gone:
+        problem = f"volume {scan + 1} has values in {gone} voxels that are NaN in the volumes before"
+    if problem:
+        raise InputError(
+            series.file_of(at),
+            problem,
+            expected="finite values; NaN only where every volume of the run has it, as background",
+            remedy="restore the volume, or take it out of the run together with its time; or mask all volumes"
+            " of the run alike",
+        )
+    return missing

@@ -1,0 +1,83 @@
+"""The volumes of a run on the reference grid: interpolated, clipped, smoothed, a few in memory at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from firstlevel.arrays import BoolArray, Float32Array
+from firstlevel.image import grids as ways
+from firstlevel.image import resampling, smoothing
+from firstlevel.image.background import checked
+from firstlevel.io.grids import Grid
+from firstlevel.io.series import Series
+from firstlevel.io.series_writer import SeriesWriter
+
+Range = tuple[float, float]
+
+
+def interpolate(
+    series: Series,
+    grids: list[Grid],
+    steps: list[Grid],
+    background: BoolArray | None,
+    writer: SeriesWriter,
+    threads: int,
+) -> tuple[Range, list[int]]:
+    """Write every volume; return the range of the run before the last step, and the scans that exceed it."""
+    before, after = np.zeros((2, series.n_scans, 2))
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[tuple[Float32Array, Range, Range]]] = deque()
+
+        def store(scan: int) -> None:
+            volume, before[scan], after[scan] = waiting.popleft().result()
+            writer.write(scan, volume)
+            if (scan + 1) * 10 // series.n_scans > scan * 10 // series.n_scans:
+                logging.info("%d of %d volumes done", scan + 1, series.n_scans)
+
+        for scan, volume in enumerate(checked(series, background)):
+            waiting.append(pool.submit(_through, volume, grids[scan], steps))
+            if scan >= 2 * threads:
+                store(scan - 2 * threads)
+        for scan in range(series.n_scans - len(waiting), series.n_scans):
+            store(scan)
+    low, high = float(before[:, 0].min()), float(before[:, 1].max())
+    exceeding = np.flatnonzero((after[:, 0] < low) | (after[:, 1] > high))
+    return (low, high), [int(scan) for scan in exceeding]
+
+
+def _through(volume: Float32Array, grid: Grid, steps: list[Grid]) -> tuple[Float32Array, Range, Range]:
+    """Interpolate a volume from grid to grid; its ranges before the last of two steps and at the end.
+
+    The first step clips to the volume's own range. The second cannot yet: it needs the range of the run.
+    """
+    before = _range(volume)
+    for number, target in enumerate(steps):
+        if (way := ways.way(grid, target)) is not None:
+            volume = resampling.resample(volume, way, target.shape)
+            if number == 0:
+                np.clip(volume, *before, out=volume)
+        if number == 0:
+            before = _range(volume)
+        grid = target
+    return volume, before, _range(volume)
+
+
+def finish(
+    writer: SeriesWriter, n_scans: int, run_range: Range, overshoots: list[int], smoothing_fwhm: float | None
+) -> None:
+    """Clip the volumes that overshoot the range of the run, and smooth all where that is asked for."""
+    for scan in overshoots:
+        writer.write(scan, np.clip(writer.read(scan), *run_range))
+    if smoothing_fwhm:
+        logging.info("smoothing with %g mm FWHM", smoothing_fwhm)
+        for scan in range(n_scans):
+            writer.write(scan, smoothing.smoothed(writer.read(scan), writer.grid.affine, smoothing_fwhm))
+
+
+def _range(volume: Float32Array) -> Range:
+    """Lowest and highest value, with 0 between them: 0 is what lies outside of the field of view."""
+    return min(float(volume.min()), 0.0), max(float(volume.max()), 0.0)

@@ -1,0 +1,94 @@
+"""The design of a run as ``make_design_matrix`` has written it: the table of regressors and its sidecar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstlevel.arrays import BoolArray, FloatArray
+from firstlevel.io import cells, sidecars
+
+
+@dataclass(frozen=True)
+class Design:
+    """Design of a run of n scans and p regressors.
+
+    Attributes
+    ----------
+    path : of the table.
+    names : of the p regressors.
+    matrix : (n, p), one row per scan.
+    content : what the sidecar says; nothing where only the table was read.
+    """
+
+    path: Path
+    names: list[str]
+    matrix: FloatArray
+    content: Mapping[str, Any]
+
+    @property
+    def roles(self) -> list[str]:
+        """Use of each column: condition, derivative, confound, motion, censor, drift, constant, given."""
+        by_name = {column["name"]: column["role"] for column in self.content["Columns"]}
+        return [by_name[name] for name in self.names]
+
+    def columns(self, *roles: str) -> list[int]:
+        """Places of the columns that have one of these roles."""
+        return [k for k, role in enumerate(self.roles) if role in roles]
+
+    @property
+    def kept(self) -> BoolArray:
+        """Whether each scan counts in the fit, (n,): not where it has a regressor of its own."""
+        return np.asarray(~self.matrix[:, self.columns("censor")].any(axis=1), dtype=bool)
+
+    @property
+    def frame_times(self) -> FloatArray:
+        """Moment of each scan, (n,), s."""
+        return np.asarray(self.content["FrameTimes"], dtype=np.float64)
+
+    @property
+    def repetition_time(self) -> float | None:
+        """Seconds between two scans, the median where steps differ."""
+        return self.content.get("RepetitionTime")
+
+    @property
+    def has_equal_steps(self) -> bool:
+        """Whether one time lies between any two scans."""
+        return bool(self.content.get("EqualSteps", True))
+
+    @property
+    def is_given(self) -> bool:
+        """Whether it was given ready-made."""
+        return "DesignSource" in self.content
+
+    @property
+    def empty(self) -> dict[str, str]:
+        """Why regressors are 0 at every scan, by name."""
+        return {entry["name"]: entry["reason"] for entry in self.content.get("EmptyRegressors", [])}
+
+    @property
+    def responses(self) -> dict[str, Any]:
+        """Duration of an event and peak of its response, by condition."""
+        return dict(self.content.get("Responses", {}))
+
+    @property
+    def modulated_by(self) -> dict[str, str]:
+        """Column of the events that a regressor of its own is modulated by, by the name of the regressor."""
+        said = self.content.get("Modulators", [])
+        return {one["name"]: one["column"] for one in said if one["name"] != one["condition"]}
+
+    @property
+    def fir_delays(self) -> tuple[float, ...]:
+        """Delays of an FIR model, s after onset; none of another model."""
+        return tuple(self.content.get("FirDelaysSeconds", ()))
+
+
+def read(path: Path, sidecar: Path | None = None) -> Design:
+    """Read the table, and the sidecar where it is needed."""
+    names, rows = cells.read_columns(path)
+    content = {} if sidecar is None else sidecars.read_json(sidecar)
+    return Design(path, names, np.asarray(rows, dtype=np.float64), content)

@@ -1,0 +1,24 @@
+"""Digests of what a result was computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from firstlevel import stage, texts
+from firstlevel.io import series
+
+
+def of_images(paths: Sequence[Path], sources: Iterable[Path | None] = ()) -> list[dict[str, str]]:
+    """SHA-256 of each image, the header of a pair and each `.mat` in `sources`; of a folder its first."""
+    of = [image for path in paths for image in (series.images_in(path)[:1] if path.is_dir() else [path])]
+    files = [file for image in of for file in (image, series.header_of(image)) if file]
+    return of_files([*files, *dict.fromkeys(source for source in sources if source)])
+
+
+def of_files(paths: Iterable[Path]) -> list[dict[str, str]]:
+    """SHA-256 of each file. Names that are not of BIDS stand in sourcedata.tsv alone."""
+    return [
+        {"sha256": stage.sha256(path)} | ({"name": name} if (name := texts.public(path)) else {})
+        for path in paths
+    ]

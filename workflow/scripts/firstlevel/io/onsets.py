@@ -1,0 +1,14 @@
+"""Whether the onsets and durations of a run's events are in seconds or in scans. Standard library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+SPM_SUFFIX = ".mat"
+
+
+def are_in_scans(sources: Sequence[Path], unit: str | None) -> bool:
+    """Whether the files of a run's events count in scans: as `unit` (s or scans) says, SPM's without one."""
+    of_spm = len(sources) == 1 and sources[0].suffix == SPM_SUFFIX
+    return unit == "scans" if unit else of_spm

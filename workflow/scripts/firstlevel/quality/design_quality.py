@@ -1,0 +1,61 @@
+"""Collinearity and efficiency of a design, as the sidecar of quality has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from firstlevel.glm import expressions
+from firstlevel.glm import fit as glm
+from firstlevel.glm.estimable import vectors
+from firstlevel.io.designs import Design
+from firstlevel.quality.collinearity import (
+    condition_of_interest,
+    efficiency,
+    largest_correlation,
+    variance_inflation,
+)
+from firstlevel.quality.summaries import finite
+
+INFLATED = ("condition", "derivative", "confound", "motion", "given")
+"""Roles of the columns that have a variance inflation factor: not drift, constant and censored scans."""
+
+
+def of_design(design: Design, estimable: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+    """Collinearity of one design, and its efficiency for each contrast; None of none, or of infinity.
+
+    Of interest are the conditions, and of a given design the columns that a contrast of `rows` names.
+
+    Parameters
+    ----------
+    estimable, rows : expressions of the contrasts that the run can estimate, and of all, by label.
+    """
+    columns, matrix = design.names, design.matrix
+    roles = dict(zip(columns, design.roles, strict=True))
+    named = {
+        name for row in rows.values() for name in expressions.names([row] if isinstance(row, str) else row)
+    }
+    of_interest = [
+        k
+        for k, name in enumerate(columns)
+        if roles[name] == "condition" or (roles[name] == "given" and name in named)
+    ]
+    pair = largest_correlation(matrix, of_interest)
+    inflation = {
+        name: variance_inflation(matrix, k) for k, name in enumerate(columns) if roles[name] in INFLATED
+    }
+    worst = max((columns[k] for k in of_interest), key=inflation.__getitem__, default=None)
+    model = glm.Design.of(matrix)
+    covariance = model.covariance(0.0)
+    efficiency = {
+        label: efficiency(covariance, vectors([row] if isinstance(row, str) else row, columns))
+        for label, row in estimable.items()
+    }
+    return {
+        "LargestCorrelation": pair and {"Value": pair[0], "Regressors": [columns[pair[1]], columns[pair[2]]]},
+        "LargestVarianceInflation": worst and {"Value": finite(inflation[worst]), "Regressor": worst},
+        "VarianceInflation": {name: finite(value) for name, value in inflation.items()},
+        "ConditionNumber": finite(model.factors.condition_number),
+        "ConditionNumberOfInterest": finite(condition_of_interest(matrix, of_interest)),
+        "Efficiency": {label: efficiency.get(label) for label in rows},
+    }
