@@ -31,7 +31,7 @@ def displacement_of(
 
     Raises
     ------
-    InputError : the source tells nothing of motion.
+    InputError : the source holds nothing on motion.
     """
     if source == FROM_AFFINES:
         assert motion is not None
@@ -54,10 +54,10 @@ def displacement_of(
         )
     displacement = table_motion.framewise.copy()
     displacement[:1] = 0.0
-    if not np.isfinite(displacement).all():
+    if (unknown := np.flatnonzero(~np.isfinite(displacement))).size:
         raise InputError(
             table,
-            f"does not say how far scan {int(np.flatnonzero(~np.isfinite(displacement))[0])} moved",
+            f"has no finite framewise displacement for scan {int(unknown[0])}",
             expected="a number for each scan but the first",
             remedy="complete the column, or name another one in design.censor.source",
         )

@@ -23,7 +23,7 @@ HALF = 0.5
 def same_grid(
     shape: tuple[int, ...], affine: FloatArray, other_shape: tuple[int, ...], other: FloatArray
 ) -> bool:
-    """Whether two grids are one: equal shape, and no voxel of one a hundredth of a voxel from the other's."""
+    """Whether two grids are one: equal shape, and each voxel within a hundredth of a voxel of the other's."""
     return shape == other_shape and displacement(voxel_map(affine, other), shape) < SAME
 
 

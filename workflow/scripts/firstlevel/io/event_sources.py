@@ -21,7 +21,7 @@ from firstlevel.stage import InputError
 from firstlevel.texts import composed
 
 MOST_BYTES_OF_HEADER = 400
-"""Bytes, of a table that may be a header alone: others are not opened to see."""
+"""Size of a table that may have a header alone; larger ones are not opened to see."""
 
 
 def files(where: str) -> list[Path]:
@@ -61,7 +61,7 @@ def files(where: str) -> list[Path]:
 
 
 def only_header(where: str) -> bool:
-    """Whether the events of a run are a table of a header alone; others tell what cannot be read."""
+    """Whether the events of a run are a table with a header and no row; False where it cannot be read."""
     path = Path(where)
     try:
         if (

@@ -26,7 +26,7 @@ from firstlevel.texts import composed, suggestion
 NAME_MISSING = ("NA", "N/A")
 """What R writes for a missing text; a trial type of that name is one where study.conditions lists it."""
 FEW = 30
-"""A column of more different values does not look like one of conditions."""
+"""Most different values of a column that looks like conditions."""
 LIKE_MODULATORS = ("weight*", "*_weight", "*demean*", "*centered*", "*centred*", "*_mc", "*modul*", "pmod*")
 """Names of columns that somebody made to modulate events with."""
 
@@ -61,7 +61,7 @@ class Found:
 def find(sources: Sequence[Path], rules: Rules) -> Found:
     """Rows that are events of the model, from the files of one run.
 
-    A row is none where its trial type or onset is missing, or where `rules.where` does not let it through.
+    A row without trial type or onset is no event, nor is one that a filter of `rules.where` leaves out.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _like_conditions(columns: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _refused(row: Row, rules: Rules) -> str:
-    """Name the filter that does not let a row through; nothing where all do."""
+    """Name of the filter that leaves a row out; empty where all let it pass."""
     for column, wanted in rules.where.items():
         if not any(_equal(row.values.get(column, ""), value) for value in wanted):
             return f"study.events.where.{column}"
@@ -226,10 +226,12 @@ def _of_conditions(
         for one in of_config.values():
             if one.column not in columns or form != "table":
                 near = suggestion(one.column, columns)
-                what = "has no columns of modulators" if form != "table" else f"lacks the column {one.column}"
+                what = (
+                    "has no columns for modulators" if form != "table" else f"lacks the column {one.column}"
+                )
                 raise InputError(
                     source,
-                    f"{what}, by which design.modulators.{name} goes",
+                    f"{what}, which design.modulators.{name} names",
                     expected=f"an events table with it (it has: {', '.join(columns)})",
                     remedy=f"{near}correct design.modulators, or add the column",
                 )

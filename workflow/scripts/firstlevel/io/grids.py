@@ -39,7 +39,7 @@ class Grid:
 
         Raises
         ------
-        InputError : an affine that is no place in mm, and not as many in SPM's ``.mat`` as there are volumes.
+        InputError : a singular affine or one that leads too far, a ``.mat`` with another number of volumes.
         """
         image = load(path)
         n_scans, shape = n_volumes(image), spatial_shape(image)
@@ -63,7 +63,7 @@ class Grid:
 
 
 def _check_affine(affine: FloatArray, shape: tuple[int, int, int], path: Path, volume: str) -> None:
-    """Each voxel has a place of its own, and none is a kilometre away."""
+    """Raise an InputError for a singular affine, or one that puts a voxel a kilometre away."""
     flat = not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9
     if flat or not np.array_equal(affine[3], (0, 0, 0, 1)):
         raise InputError(

@@ -57,14 +57,16 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
             remedy="restore the file or convert it again",
         ) from error
     if not isinstance(image, nib.spatialimages.SpatialImage):
-        raise InputError(path, "is no image of voxels", expected="a NIfTI image", remedy="take another file")
+        raise InputError(
+            path, "is not an image of voxels", expected="a NIfTI image", remedy="take another file"
+        )
     _check_size(image, path)
     _check_kind(image, path)
     return image
 
 
 def _check_regular(path: Path) -> None:
-    """No pipe or device: its end would never come."""
+    """Raise an InputError for a pipe or a device, which may have no end."""
     for file in (path, *_of_pair(path)):
         if file.exists() and not file.is_file() and not (file.is_dir() and file != path):
             raise InputError(
@@ -113,7 +115,7 @@ nib.nifti1.Nifti1Header.exts_klass = _Extensions  # what reads them has no other
 
 
 def _check_size(image: nib.spatialimages.SpatialImage, path: Path) -> None:
-    """Hold what the header asks for to what the file can hold, before anything of that size is allocated."""
+    """Compare the size that the header claims with that of the file, before memory is allocated for it."""
     if min(image.shape, default=1) < 1:
         raise _damaged(path, ValueError(f"its header says the shape {image.shape}"))
     if len(image.shape) < 2 or sum(size > 1 for size in image.shape[3:]) > 1:
@@ -134,7 +136,7 @@ def _check_size(image: nib.spatialimages.SpatialImage, path: Path) -> None:
 
 
 def _check_kind(image: nib.spatialimages.SpatialImage, path: Path) -> None:
-    """Values that are numbers on one scale, and that begin after the header."""
+    """Raise an InputError where values are no real numbers, or begin inside the header."""
     dtype = np.dtype(image.get_data_dtype())
     if dtype.kind not in "biuf":
         what, remedy = "complex numbers", "save their magnitude (numpy.abs), and take that"
@@ -173,12 +175,12 @@ def opened(path: Path) -> Iterator[nib.spatialimages.SpatialImage]:
             for _ in range(BEYOND // 2**20):
                 if not stream.read(2**20):
                     return
-    logging.warning("%s goes on beyond its data: its checksum, at its end, was not tested", path)
+    logging.warning("%s has bytes after its data: the checksum at its end was not tested", path)
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Data that cannot be read are an InputError."""
+    """Raise an InputError where data cannot be read."""
     try:
         yield
     except UNREADABLE as error:

@@ -81,7 +81,7 @@ class Series:
 def images_in(folder: Path) -> list[Path]:
     """Images of a folder in name order; of a pair only the ``.img``.
 
-    Links to nothing and pipes are among them: whoever reads them tells, and no volume goes missing.
+    Dangling links and pipes are among them: reading them raises, so that no volume is lost in silence.
     """
     return sorted(file for file in folder.iterdir() if file.name.endswith(SUFFIXES) and not file.is_dir())
 

@@ -22,7 +22,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(contents.read(path).decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise InputError(path, f"is no JSON ({error})", expected="JSON", remedy="correct it") from None
+        raise InputError(path, f"is not JSON ({error})", expected="JSON", remedy="correct it") from None
     if not isinstance(content, dict):
-        raise InputError(path, "is no JSON object", expected="names with values", remedy="correct it")
+        raise InputError(path, "is not a JSON object", expected="names with values", remedy="correct it")
     return content

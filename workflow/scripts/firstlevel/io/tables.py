@@ -41,9 +41,9 @@ def read_table(
 ) -> tuple[list[str], list[Row]]:
     """Columns and rows of a tab-separated table with a header, values as text; gzipped or not.
 
-    Columns are named in one form of Unicode (NFC); values have it where `compose` says so. Quotes go where
-    they enclose a whole cell, as R writes text. Empty cells beyond the header go, and so do columns without a
-    name and a value, and the names of rows: a first column without a header.
+    Columns are named in one form of Unicode (NFC); values are, too, with `compose`. Quotes around a
+    whole cell, as R writes text, are taken off. Empty cells beyond the header are dropped, and so are columns
+    with neither name nor value, and row names: a first column without a header.
 
     Raises
     ------

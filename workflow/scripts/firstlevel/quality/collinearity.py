@@ -31,7 +31,7 @@ def largest_correlation(design: FloatArray, columns: list[int]) -> tuple[float, 
 
 
 def variance_inflation(design: FloatArray, column: int) -> float:
-    """By how much the other columns inflate the variance of a column's beta; infinite where they make it up.
+    """By how much the other columns inflate the variance of a column's beta; inf if they span it.
 
     Notes
     -----

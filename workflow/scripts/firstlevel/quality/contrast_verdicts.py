@@ -23,7 +23,7 @@ def of_contrast_in_run(run: str, contrast: str, estimable: bool, reason: str) ->
 def of_efficiency(run: str, contrast: str, share: float, limit: float) -> Verdict:
     """Verdict on a run's efficiency for a contrast, as a share of the median of the other runs'."""
     fine = share >= limit
-    sentence = f"The run knows the contrast with {share:.2g} times the efficiency of the other runs (median)"
+    sentence = f"The run's efficiency for the contrast is {share:.2g} times the median of the other runs"
     sentence += (
         "."
         if fine

@@ -27,7 +27,7 @@ def of_run(
     n_above : volumes of a framewise displacement above its limit, None where it is not known.
     design : DvarsSpikes (volumes), LargestDvarsScore (None where it is not known), LargestCorrelation
         (Value and two Regressors, or None), LargestVarianceInflation (Value and Regressor, or None) and
-        ConditionNumber, ConditionNumberOfInterest; a Value of None is infinite.
+        ConditionNumber, ConditionNumberOfInterest; a Value of None stands for inf.
     limits : the config's section quality.
     """
     residuals = measured["Residuals"]
@@ -82,7 +82,7 @@ def _framewise(run: str, n_above: int | None, measured: Mapping[str, Any], limit
 
 
 def _unknown(measured: Mapping[str, Any], what: str) -> str:
-    """Why nothing is known of motion; a table may tell one measure of it and not the other."""
+    """Why a measure of motion is not known; a table may hold one measure and not the other."""
     if measured["MotionSource"] == UNKNOWN_MOTION:
         return f"{measured['MotionFrom']}: how the head {what} is not known."
     return f"The table of confounds does not tell how the head {what} ({measured['MotionFrom']})."
@@ -140,7 +140,7 @@ def _tsnr(run: str, median: float | None, limit: float) -> Verdict:
 
 
 def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
-    """Residuals that the tests rest on, what they are called, and what to do where they are not white."""
+    """Residuals that are tested, their name in a sentence, and what to do if they are not white."""
     model = residuals["NoiseModel"]
     if residuals["Whitened"]:
         better = (
@@ -160,8 +160,8 @@ def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Ve
     excess = median - clean
     fine = abs(excess) <= limit
     sentence = (
-        f"The {name} of neighbouring volumes correlate by {median:.2f} in the middle voxel; "
-        f"white noise would by {clean:.2f} under this design"
+        f"The {name} of successive volumes correlate by {median:.2f} (median over voxels); "
+        f"white noise would give {clean:.2f} under this design"
     )
     sentence += (
         "."
@@ -179,7 +179,7 @@ def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
     fine = share - clean <= limit
     sentence = (
         f"A test over {residuals['Lags']} lags finds correlation in the {name} of {percent(share)} of the "
-        f"voxels; of white noise it would in {percent(clean)} under this design"
+        f"voxels; in white noise it would find it in {percent(clean)} under this design"
     )
     sentence += (
         "." if fine else f", and {percent(limit)} more are tolerated: look at the residuals, {remedy}."
@@ -214,14 +214,14 @@ def _variance_inflation(run: str, worst: Mapping[str, Any] | None, limit: float)
         return Verdict(run, NOTHING, "vif", "inf", limit, "look", sentence)
     fine = value <= limit
     sentence = (
-        f"The other regressors raise the variance of the effect of {name} {value:.2g} times, the most of all"
+        f"The other regressors multiply the variance of the effect of {name} by {value:.2g}, the most of all"
     )
-    sentence += "." if fine else f" and more than {limit:g} times: look at the correlations in the design."
+    sentence += "." if fine else f" and by more than {limit:g}: look at the correlations in the design."
     return Verdict(run, NOTHING, "vif", value, limit, word_of(fine), sentence)
 
 
 def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
-    """Hold what concerns the conditions against the limit; confounds may nearly follow from each other."""
+    """Judge the condition number of interest; confounds may be nearly collinear at no cost."""
     whole, value = design["ConditionNumber"], design["ConditionNumberOfInterest"]
     if whole is None or value is None:
         sentence = (
@@ -230,8 +230,8 @@ def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
         return Verdict(run, NOTHING, "condition_number", "inf", limit, "look", sentence)
     fine = value <= limit
     sentence = (
-        f"The condition number of the design is {value:.3g}, regressors of no interest made orthogonal to "
-        f"each other, which changes no effect ({whole:.3g} as they stand)"
+        f"The condition number of the design is {value:.3g}, with regressors of no interest made "
+        f"orthogonal to each other, which changes no effect ({whole:.3g} without)"
     )
     sentence += (
         "." if fine else f", above {limit:g}: some columns nearly follow from others, look at the design."

@@ -8,12 +8,12 @@ from typing import NamedTuple
 COLUMNS = ("run", "contrast", "measure", "value", "limit", "verdict", "sentence")
 NOTHING = "n/a"
 FINE, LOOK, UNKNOWN = WORDS = ("fine", "look", "n/a")
-"""Of a verdict: keeps to its limit, does not, or nothing is known that could be held against it."""
+"""Words of a verdict: within the limit, beyond it, or not known."""
 Limits = Mapping[str, float]
 
 
 class Verdict(NamedTuple):
-    """One row of the table: what was measured, the limit, whether it keeps to it, and a sentence."""
+    """One row of the table: what was measured, the limit, whether it is within it, and a sentence."""
 
     run: str
     contrast: str
@@ -25,7 +25,7 @@ class Verdict(NamedTuple):
 
 
 def word_of(fine: bool) -> str:
-    """Verdict of a measure that keeps to its limit or does not."""
+    """Word for a measure that is within its limit, or is not."""
     return FINE if fine else LOOK
 
 

@@ -92,7 +92,7 @@ def whitened(series: FloatArray, rho: FloatArray) -> FloatArray:
 
 
 def white_noise_through(design: FloatArray, rho: float, kept: BoolArray, n_lags: int) -> Whiteness:
-    """What is found in white noise once a design, whitened with `rho`, is fitted to it: the clean level.
+    """Whiteness of residuals of white noise after a fit of the design, whitened with `rho`: the reference.
 
     A design with p columns leaves n - p degrees of freedom, so that residuals of the whitest noise are
     slightly correlated; drift takes slow noise out and makes the rest negatively so.

@@ -11,7 +11,7 @@ from firstlevel.arrays import FloatArray
 def centre_and_width(z: FloatArray) -> tuple[float, float] | None:
     """Median and robust standard deviation of z, 1.4826 times the median absolute deviation.
 
-    0 and 1 of noise alone. Voxels that were not tested, with z of 0 or no number, do not count; None of no
+    0 and 1 for noise alone. Voxels that were not tested, with z of 0 or no number, do not count; None of no
     voxel.
     """
     tested = z[(z != 0) & ~np.isnan(z)]
