@@ -34,7 +34,6 @@ def resample(tmp_path, runs, number, **options):
 
 
 DESIGN_OPTIONS = {
-    "n_scans": None,
     "repetition_time": 2.0,
     "slice_time_ref": 0.5,
     "hrf_model": "glover",

@@ -6,9 +6,15 @@ from describe_dataset import describe_dataset
 
 
 def described(folder, **options):
-    options = {"version": "1.2.3", "code_url": None, "sessions": False, "runs_kept": True} | options
+    options = {
+        "version": "1.2.3",
+        "code_url": None,
+        "sessions": False,
+        "runs_kept": True,
+        "content": {},
+    } | options
     paths = folder / "dataset_description.json", folder / ".bidsignore"
-    describe_dataset(description=paths[0], bidsignore=paths[1], **options)
+    describe_dataset(description=paths[0], bidsignore=paths[1], model=folder / "model.json", **options)
     return json.loads(paths[0].read_text()), paths[1].read_text().splitlines()
 
 
