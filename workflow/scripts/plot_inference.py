@@ -3,7 +3,6 @@
 Every coloured value is a value of a map (nearest neighbour).
 """
 
-import gc
 import warnings
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from nibabel.spatialimages import SpatialImage as Image
 
 from firstlevel import stage
 from firstlevel.io import images, masked, tables
-from firstlevel.plotting import figures, overlay, sections
+from firstlevel.plotting import figures, nilearn_imports, overlay, sections
 from firstlevel.plotting.viewer import page
 from firstlevel.quality import z_spread
 
@@ -41,9 +40,7 @@ def plot_inference(
     signed: bool = True,
 ) -> None:
     """Draw two figures and write the viewer, which shows |z| (`signed` false: z) above `threshold`."""
-    import nilearn.plotting  # noqa: F401
-
-    gc.freeze()  # nilearn collects garbage at every read of an image: 0.1 s each over what the imports left
+    nilearn_imports.load_plotting()
     rows = {row.values["method"]: row.values for row in tables.read_rows(table, ("method", "z_threshold"))}
     maps = {"uncorrected": uncorrected, "fdr": fdr, "bonferroni": bonferroni, "tdp": tdp}
     zmap, mean = sections.on_plain_grid(images.load(z), images.load(background))

@@ -6,7 +6,6 @@ without drift and constant. Residuals: how many voxels have which lag-1 autocorr
 whitening.
 """
 
-import gc
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from firstlevel import stage, texts
 from firstlevel.io import designs, images, masked, sidecars, tables
-from firstlevel.plotting import figures, sections
+from firstlevel.plotting import figures, nilearn_imports, sections
 
 ROWS = 3000
 """Voxels of the carpet, evenly taken from the mask: more than the picture has lines."""
@@ -40,9 +39,7 @@ def plot_quality(
     title: str,
 ) -> None:
     """Draw the five figures; `title` says whose run it is."""
-    import nilearn.plotting  # noqa: F401  one import, which takes seconds, for all of them
-
-    gc.freeze()  # nilearn collects garbage at every read of an image: 0.1 s each over what the imports left
+    nilearn_imports.load_plotting()
     measured = sidecars.read_json(measures)
     inside = masked.read_mask(mask)
     _carpet(bold, inside, timeseries, measured, carpet_figure, title)

@@ -6,7 +6,6 @@ the map, and cuts are cuts of the space. All cuts share one colour scale, which 
 and ends at the map's peak.
 """
 
-import gc
 import warnings
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from firstlevel import stage
 from firstlevel.io import images
-from firstlevel.plotting import figures, overlay, sections
+from firstlevel.plotting import figures, nilearn_imports, overlay, sections
 
 
 def plot_zmap(
@@ -34,10 +33,10 @@ def plot_zmap(
     `cut_coords` is the number of cuts per direction, which then go through the activation, or their
     positions in mm: any number for x, y and z, one per direction for the other display modes.
     """
+    nilearn_imports.load_plotting()
     from matplotlib import pyplot as plt
     from nilearn.plotting import plot_stat_map
 
-    gc.freeze()  # nilearn collects garbage at every read of an image: 0.1 s each over what the imports left
     source = images.load(z)
     strength = np.abs(sections.finite(source)) if signed else sections.finite(source)
     n_above, peak = int(np.count_nonzero(strength > threshold)), float(strength.max())

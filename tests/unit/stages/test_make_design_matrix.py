@@ -59,7 +59,7 @@ def test_design_follows_every_option(tmp_path, fitted):
     options = {"hrf_model": "spm + derivative", "high_pass": 0.03, "min_onset": -4.0, "oversampling": 7}
     make_design_matrix(
         events=events, bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
-        n_scans=40, repetition_time=2.0,
+        repetition_time=2.0,
         slice_time_ref=0.0, drift_model="cosine", confound_columns=[], **options,
     )  # fmt: skip
     table = pd.DataFrame(rows[1:], columns=["onset", "duration", "trial_type"])  # -6 s is before min_onset

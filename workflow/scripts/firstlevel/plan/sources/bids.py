@@ -9,7 +9,6 @@ Each image, events table and label folder that the study could mean is a run, or
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,16 +50,6 @@ def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     InputError : no such folder, an unknown task, subject, session, run, space or entity (with the nearest
         known one), an exclusion of nothing, no run at all.
     """
-    was_on = gc.isenabled()
-    gc.disable()  # a hundred thousand names are no garbage, and looking through them takes half of the time
-    try:
-        return _find_runs(config)
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     options = config["study"]["bids"]
     root = _root(options["path"], "study.bids.path")
     derived_root = _root(options["derivatives"], "study.bids.derivatives") if options["derivatives"] else root
