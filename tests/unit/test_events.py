@@ -13,12 +13,12 @@ from with_headers import extract_events
 from firstlevel.glm import design as designs
 from firstlevel.io import events, tables
 from firstlevel.io.events import Modulator, Rules
+from firstlevel.io.modulators import read as read_modulators
 from firstlevel.io.spm_conditions import read_spm_conditions
 from firstlevel.io.tables import Event
 from firstlevel.plan import checks
 from firstlevel.plan.runs import Run
 from firstlevel.stage import InputError
-from make_design_matrix import _modulators
 
 HEADER = "onset\tduration\ttrial_type\n"
 EXACT = 1e-12
@@ -250,7 +250,7 @@ GAMBLES = (
 def selected(tmp_path, text, modulators, **options):
     """Events by condition and modulator, through the files that the stages hand over."""
     written(tmp_path, text, modulators=modulators, **options)
-    specified = _modulators(tmp_path / "events.json")
+    specified = read_modulators(tmp_path / "events.json")
     columns = [how.column for own in specified.values() for how in own.values()]
     rows = tables.read_events(tmp_path / "events.tsv", columns)
     return designs.select(rows, np.arange(20.0), -24, specified)
@@ -402,7 +402,7 @@ def test_spm_modulators_are_spm_orth_of_their_powers(tmp_path):
     path = multiple_conditions(tmp_path / "c.mat", pmod=pmod, tmod=cells(1.0, 0.0))
     _, said = extracted(tmp_path, [path], repetition_time=2.0)
     assert list(said["Modulators"]) == ["go"]
-    own = _modulators(tmp_path / "events.json")["go"]
+    own = read_modulators(tmp_path / "events.json")["go"]
     assert list(own) == ["time", "rt", "rt_2"] == planned_modulators(path)
     rows = tables.read_events(tmp_path / "events.tsv", list(own))
     found = designs.select(rows, np.arange(40.0), -24, {"go": own})
