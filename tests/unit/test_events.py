@@ -13,7 +13,7 @@ from with_headers import extract_events
 from firstlevel.glm import design as designs
 from firstlevel.io import events, tables
 from firstlevel.io.events import Modulator, Rules
-from firstlevel.io.modulators import read as read_modulators
+from firstlevel.io.modulator_json import read as read_modulators
 from firstlevel.io.spm_conditions import read_spm_conditions
 from firstlevel.io.tables import Event
 from firstlevel.plan import checks

@@ -12,9 +12,8 @@ from typing import Any, Literal
 
 from firstlevel import stage
 from firstlevel.glm import trial_types
-from firstlevel.io import event_rows, onsets, run_headers, tables
+from firstlevel.io import event_rows, modulator_json, onsets, run_headers, tables
 from firstlevel.io import events as rules_of_events
-from firstlevel.io import modulators as io_modulators
 from firstlevel.io.events import Rules
 from firstlevel.stage import InputError
 
@@ -69,7 +68,7 @@ def extract_events(
     if sidecar is not None:
         content = {key: value for key, value in told.items() if value}
         if found.modulators:
-            content["Modulators"] = io_modulators.content(found.modulators, event_rows.column_names(found))
+            content["Modulators"] = modulator_json.content(found.modulators, event_rows.column_names(found))
         tables.write_json(sidecar, content)
     for name in sorted({row.trial_type for row in rows}):
         logging.info("%s: %d events", name, sum(row.trial_type == name for row in rows))

@@ -14,8 +14,7 @@ from firstlevel import stage
 from firstlevel.glm import design as designs
 from firstlevel.glm import design_checks, emptiness, explanation, nuisance, ready_made, timing
 from firstlevel.glm.sampling import steps
-from firstlevel.io import modulators as io_modulators
-from firstlevel.io import repetition, run_headers, tables
+from firstlevel.io import modulator_json, repetition, run_headers, tables
 from firstlevel.io.given import Part
 from firstlevel.stage import InputError
 
@@ -67,7 +66,7 @@ def make_design_matrix(
     scans = timing.scan_times(volumes, repetition.fields_of(known, sidecars or []), slice_time_ref)
     times = scans.times
     scans.tell(bold[0])
-    modulators = io_modulators.read(events_json)
+    modulators = modulator_json.read(events_json)
     columns = dict.fromkeys(how.column for own in modulators.values() for how in own.values())
     rows = tables.read_events(events, list(columns), needed=False)
     warnings = [

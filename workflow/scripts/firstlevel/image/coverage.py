@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from firstlevel.image import grids as ways
-from firstlevel.image import resampling
+from firstlevel.image import passes, resampling
 from firstlevel.image.background import BoolArray
 from firstlevel.image.resampling import UInt8Array
 from firstlevel.io.images import Grid, Series
@@ -33,7 +32,7 @@ def coverage(
             continue
         counts.append(_covers(grid, first, background, covered))
         if len(steps) > 1:
-            way = ways.way(grid, target)
+            way = passes.way(grid, target)
             counts[-1] = 0 if way is None else resampling.count_outside(way, target.shape, grid.shape)
         if counts[-1] == np.prod(target.shape):
             raise InputError(
@@ -50,7 +49,7 @@ def coverage(
 
 def _covers(grid: Grid, target: Grid, background: BoolArray | None, covered: UInt8Array) -> int:
     """Put 0 into `covered` where a volume does not reach or has background; count where it does not reach."""
-    way = ways.way(grid, target)
+    way = passes.way(grid, target)
     outside = 0 if way is None else resampling.count_outside(way, target.shape, grid.shape, covered)
     if background is not None:
         there = (~background).astype(np.uint8)

@@ -8,8 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from firstlevel.image import grids as ways
-from firstlevel.image import resampling
+from firstlevel.image import passes, resampling
 from firstlevel.image.background import BoolArray, checked
 from firstlevel.io import images
 from firstlevel.io.images import Float32Array, Grid, Series, SeriesWriter
@@ -54,7 +53,7 @@ def _through(volume: Float32Array, grid: Grid, steps: list[Grid]) -> tuple[Float
     """
     before = _range(volume)
     for number, target in enumerate(steps):
-        if (way := ways.way(grid, target)) is not None:
+        if (way := passes.way(grid, target)) is not None:
             volume = resampling.resample(volume, way, target.shape)
             if number == 0:
                 np.clip(volume, *before, out=volume)
