@@ -11,20 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from firstlevel import stage
+from firstlevel.inference import findings
 from firstlevel.inference import thresholds as inference
 from firstlevel.io import image_writer, masked, table_writer
 from firstlevel.io.grids import Grid
 from firstlevel.stage import InputError
 
-METHODS: tuple[inference.Method, ...] = ("uncorrected", "fdr", "bonferroni")
-COLUMNS = (
-    "method", "level", "two_sided", "z_threshold", "cluster_extent", "connectivity", "n_tests", "n_voxels",
-    "n_clusters",
-)  # fmt: skip
-CLUSTER_COLUMNS = (
-    "cluster_id", "x", "y", "z", "peak_z", "n_voxels", "size_mm3", "fdr", "bonferroni", "true_discoveries",
-    "true_discovery_proportion",
-)  # fmt: skip
 LARGEST = float(np.finfo(np.float32).max)
 """Infinite z counts as this, the largest that a map holds."""
 
@@ -70,40 +62,22 @@ def compute_inference(
     tests = inference.tested(values, inside)
     n_tests = int(np.count_nonzero(tests))
     two_sided = two_sided and signed
-    passed, levels = {}, {}
-    rows = []
-    for method, path in zip(METHODS, (uncorrected, fdr, bonferroni), strict=True):
-        level = p if method == "uncorrected" else alpha
-        passed[method], levels[method] = inference.thresholded(
-            values, tests, method, level, two_sided, cluster_extent, connectivity
-        )
-        image_writer.write_image(path, passed[method].astype(np.float32), grid.affine)
-        bound = levels[method] if np.isfinite(levels[method]) else "n/a"
-        counts = (np.count_nonzero(passed[method]), inference.n_clusters(passed[method], connectivity))
-        rows.append((method, level, _text(two_sided), bound, cluster_extent, connectivity, n_tests, *counts))
-    table_writer.write_table(thresholds, COLUMNS, rows)
+    levels: dict[inference.Method, float] = {"uncorrected": p, "fdr": alpha, "bonferroni": alpha}
+    found = findings.by_method(values, tests, levels, two_sided, cluster_extent, connectivity)
+    for method, path in zip(findings.METHODS, (uncorrected, fdr, bonferroni), strict=True):
+        image_writer.write_image(path, found[method].z.astype(np.float32), grid.affine)
+    rows = [survivors.row for survivors in found.values()]
+    table_writer.write_table(thresholds, findings.COLUMNS, rows)
 
     proportion = inference.true_discovery_proportion(
         values, tests, true_discovery_threshold, alpha, two_sided, connectivity
     )
     image_writer.write_image(tdp, proportion.astype(np.float32), grid.affine)
-    threshold = levels["uncorrected"]
-    own = inference.true_discovery_proportion(values, tests, [threshold], alpha, two_sided, connectivity)
-    voxel_mm3 = abs(float(np.linalg.det(grid.affine[:3, :3])))
-    lines: list[list[object]] = []
-    for peak in inference.peaks(
-        passed["uncorrected"], grid.affine, connectivity=connectivity, distance=peak_distance
-    ):
-        size, truth = ["n/a", "n/a"], ["n/a", "n/a"]
-        if peak.n_voxels is not None:
-            share = float(own[peak.voxel])
-            size = [str(peak.n_voxels), f"{peak.n_voxels * voxel_mm3:.1f}"]
-            truth = [str(round(share * peak.n_voxels)), f"{share:.4f}"]
-        survives = [_text(passed[method][peak.voxel] != 0) for method in METHODS[1:]]
-        place = [round(mm, 3) + 0.0 for mm in peak.mm]  # + 0.0: no minus zero
-        lines.append([peak.cluster_id, *place, np.float32(peak.z), *size, *survives, *truth])
-    table_writer.write_table(clusters, CLUSTER_COLUMNS, lines)
-    found = ", ".join(f"{row[-2]} voxels in {row[-1]} clusters ({row[0]} {row[1]:g})" for row in rows)
+    bound = found["uncorrected"].bound
+    own = inference.true_discovery_proportion(values, tests, [bound], alpha, two_sided, connectivity)
+    lines = findings.peak_rows(found, own, grid.affine, connectivity, peak_distance)
+    table_writer.write_table(clusters, findings.CLUSTER_COLUMNS, lines)
+    told = ", ".join(f"{row[-2]} voxels in {row[-1]} clusters ({row[0]} {row[1]:g})" for row in rows)
     count = sum(line[-1] != "n/a" for line in lines)
     certain = sum(int(str(line[-2])) for line in lines if line[-2] != "n/a")
     if n_tests < np.count_nonzero(inside):
@@ -114,12 +88,8 @@ def compute_inference(
     logging.info(
         "of %d voxels, %s-sided: %s; at least %d voxels in the %d clusters of the table are truly active "
         "(clusters joined at %d neighbours)",
-        n_tests, "two" if two_sided else "one", found, certain, count, connectivity,
+        n_tests, "two" if two_sided else "one", told, certain, count, connectivity,
     )  # fmt: skip
-
-
-def _text(value: bool) -> str:
-    return "true" if value else "false"
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from firstlevel import stage
-from firstlevel.image import grids as ways
-from firstlevel.image import interpolation, splines
+from firstlevel.image import interpolation, passes, splines
 from firstlevel.image.background import background_of
 from firstlevel.image.coverage import coverage
 from firstlevel.io import digests, image_writer, run_headers, sidecars
@@ -47,12 +46,12 @@ def resample_run(
     """
     series, target = Series.of(bold), Grid.of(Series.of(reference).files[0])
     known = run_headers.read(headers)
-    grids = ways.of_headers(known, series, headers)
+    grids = passes.of_headers(known, series, headers)
     if not splines.IS_CACHED:
         logging.info(
             "kernels are compiled anew: no folder for them can be written (NUMBA_CACHE_DIR names one)"
         )
-    steps = ways.steps(grids[0], target, strategy)
+    steps = passes.steps(grids[0], target, strategy)
     background = background_of(series)
     outside, covered = coverage(series, grids, steps, background)
     with (
@@ -67,7 +66,7 @@ def resample_run(
         "RepetitionTime": known.repetition_time,
         "Strategy": strategy,
         "SmoothingFwhm": smoothing_fwhm,
-        **ways.decided(grids, target, steps, background),
+        **passes.decided(grids, target, steps, background),
         "Reference": digests.of_images(reference[:1], [target.source]),
         "Inputs": digests.of_images(series.files, [grid.source for grid in grids]),
     }

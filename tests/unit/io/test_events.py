@@ -14,12 +14,12 @@ from firstlevel.glm import selection
 from firstlevel.io import event_sources, event_table
 from firstlevel.io.event_rules import Rules
 from firstlevel.io.event_table import Event
+from firstlevel.io.modulator_json import read as read_modulators
 from firstlevel.io.modulators import Modulator
 from firstlevel.io.spm_conditions import read_spm_conditions
 from firstlevel.plan import checks
 from firstlevel.plan.runs import Run
 from firstlevel.stage import InputError
-from make_design_matrix import _modulators
 
 HEADER = "onset\tduration\ttrial_type\n"
 EXACT = 1e-12
@@ -251,7 +251,7 @@ GAMBLES = (
 def selected(tmp_path, text, modulators, **options):
     """Events by condition and modulator, through the files that the stages hand over."""
     written(tmp_path, text, modulators=modulators, **options)
-    specified = _modulators(tmp_path / "events.json")
+    specified = read_modulators(tmp_path / "events.json")
     columns = [how.column for own in specified.values() for how in own.values()]
     rows = event_table.read_events(tmp_path / "events.tsv", columns)
     return selection.select(rows, np.arange(20.0), -24, specified)
@@ -403,7 +403,7 @@ def test_spm_modulators_are_spm_orth_of_their_powers(tmp_path):
     path = multiple_conditions(tmp_path / "c.mat", pmod=pmod, tmod=cells(1.0, 0.0))
     _, said = extracted(tmp_path, [path], repetition_time=2.0)
     assert list(said["Modulators"]) == ["go"]
-    own = _modulators(tmp_path / "events.json")["go"]
+    own = read_modulators(tmp_path / "events.json")["go"]
     assert list(own) == ["time", "rt", "rt_2"] == planned_modulators(path)
     rows = event_table.read_events(tmp_path / "events.tsv", list(own))
     found = selection.select(rows, np.arange(40.0), -24, {"go": own})

@@ -353,6 +353,16 @@ def test_events_without_length_are_visible(tmp_path, shown, duration):
     assert np.count_nonzero(np.diff(marked) == 1) == 11
 
 
+def test_run_without_events_says_so_and_shows_none(tmp_path, shown):
+    """No event is made up: a row without a mark, at time 0."""
+    write_events(tmp_path / "events.tsv", [])
+    plot_events(events=tmp_path / "events.tsv", figure=tmp_path / "e.png", title="run 1")
+    [axes] = shown[0].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["no events"]
+    assert not axes.patches
+    assert not coloured(pixels_of(shown[0])).any()
+
+
 @pytest.mark.parametrize("n_types", [1, 2, 12, 25])
 def test_every_trial_type_has_its_row_and_name(tmp_path, shown, n_types):
     """Names stand beside the rows, from the top in the order of the alphabet."""

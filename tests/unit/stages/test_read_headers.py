@@ -8,7 +8,7 @@ import pytest
 from scipy.io import savemat
 from with_headers import headers_of
 
-from firstlevel.image import grids
+from firstlevel.image import passes
 from firstlevel.io import repetition, run_headers
 from firstlevel.io.series import Series
 from firstlevel.stage import InputError
@@ -86,7 +86,7 @@ def test_mat_of_spm_counts_and_is_named(tmp_path):
     savemat(tmp_path / "b.mat", {"mat": np.stack(moves, axis=2)})
     path = headers_of(tmp_path / "h.json", run)
     series = Series.of(run)
-    taken = grids.of_headers(run_headers.read(path), series, path)
+    taken = passes.of_headers(run_headers.read(path), series, path)
     for ours, own in zip(taken, series.grids(), strict=True):
         assert (ours.shape, ours.source) == (own.shape, own.source) == (SHAPE, tmp_path / "b.mat")
         np.testing.assert_array_equal(ours.affine, own.affine)
@@ -100,7 +100,7 @@ def test_grids_of_3d_images_some_of_which_have_a_mat(tmp_path):
     savemat(files[1].with_suffix(".mat"), {"mat": nib.load(files[1]).affine @ from_one})
     path = headers_of(tmp_path / "h.json", files, repetition_time=2.0)
     series = Series.of(files)
-    taken = grids.of_headers(run_headers.read(path), series, path)
+    taken = passes.of_headers(run_headers.read(path), series, path)
     assert [grid.source for grid in taken] == [grid.source for grid in series.grids()]
     assert [bool(grid.source) for grid in taken] == [False, True, False]
 
@@ -110,7 +110,7 @@ def test_headers_of_another_run_are_refused(tmp_path):
     files = many_images(tmp_path / "run", [np.eye(4)] * 3)
     path = headers_of(tmp_path / "h.json", files, repetition_time=2.0)
     with pytest.raises(InputError, match="is of 3 volumes, and the run has 2"):
-        grids.of_headers(run_headers.read(path), Series.of(files[:2]), path)
+        passes.of_headers(run_headers.read(path), Series.of(files[:2]), path)
 
 
 def test_fields_of_the_sidecars_keep_value_and_file(tmp_path):

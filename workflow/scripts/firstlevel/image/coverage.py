@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from firstlevel.arrays import BoolArray, UInt8Array
-from firstlevel.image import alignment, resampling
-from firstlevel.image import grids as ways
+from firstlevel.image import alignment, passes, resampling
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
 from firstlevel.stage import InputError
@@ -33,7 +32,7 @@ def coverage(
             continue
         counts.append(_covers(grid, first, background, covered))
         if len(steps) > 1:
-            way = ways.way(grid, target)
+            way = passes.way(grid, target)
             counts[-1] = 0 if way is None else resampling.count_outside(way, target.shape, grid.shape)
         if counts[-1] == np.prod(target.shape):
             raise InputError(
@@ -50,7 +49,7 @@ def coverage(
 
 def _covers(grid: Grid, target: Grid, background: BoolArray | None, covered: UInt8Array) -> int:
     """Put 0 into `covered` where a volume does not reach or has background; count where it does not reach."""
-    way = ways.way(grid, target)
+    way = passes.way(grid, target)
     outside = 0 if way is None else resampling.count_outside(way, target.shape, grid.shape, covered)
     if background is not None:
         there = (~background).astype(np.uint8)

@@ -9,8 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from firstlevel.arrays import BoolArray, Float32Array
-from firstlevel.image import grids as ways
-from firstlevel.image import resampling, smoothing
+from firstlevel.image import passes, resampling, smoothing
 from firstlevel.image.background import checked
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
@@ -56,7 +55,7 @@ def _through(volume: Float32Array, grid: Grid, steps: list[Grid]) -> tuple[Float
     """
     before = _range(volume)
     for number, target in enumerate(steps):
-        if (way := ways.way(grid, target)) is not None:
+        if (way := passes.way(grid, target)) is not None:
             volume = resampling.resample(volume, way, target.shape)
             if number == 0:
                 np.clip(volume, *before, out=volume)

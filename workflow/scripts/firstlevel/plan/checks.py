@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import texts
-from firstlevel.glm import expressions, regressors
+from firstlevel.glm import expressions, regressors, trial_types
 from firstlevel.glm.regressors import DRIFT
 from firstlevel.io import (
     confounds,
@@ -16,7 +16,6 @@ from firstlevel.io import (
     event_sources,
     events,
     given_designs,
-    spelling,
     spm_affines,
 )
 from firstlevel.plan.model import confounds_key, needs_motion, rows_of
@@ -262,24 +261,14 @@ def _check_conditions(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
 
 def _check_spelling(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    """No trial type is spelled in two ways, in one run or in two: each would be a condition of its own."""
-    first: dict[str, Run] = {}
+    """No trial type is spelled in two ways, in one run or in two."""
+    if not _have_events(config):
+        return
+    first: dict[str, trial_types.Place] = {}
     for run in runs:
-        for name in trial_types_of(config, run):
-            first.setdefault(name, run)
-    if alike := spelling.spelled_alike(first):
-        name, other = alike
-        place = f"{first[other].events}, row {row}" if (row := _row_of(config, first[other], other)) else ""
-        beside = f"{other!r} ({place})" if first[other] is not first[name] and place else repr(other)
-        raise spelling.two_spellings(
-            Path(first[name].events), _row_of(config, first[name], name), name, beside
-        )
-
-
-def _row_of(config: Mapping[str, Any], run: Run, trial_type: str) -> int | None:
-    """Row of the first event of a trial type; a ``.mat`` has none."""
-    found = events_of(config, run)
-    return found.present.get(trial_type) if found.form != "spm" else None
+        for name, place in trial_types.places_of(Path(run.events), events_of(config, run)).items():
+            first.setdefault(name, place)
+    trial_types.check_spelling(first)
 
 
 def trial_types_of(config: Mapping[str, Any], run: Run) -> list[str]:

@@ -1,0 +1,128 @@
+"""What sidecar and log of a design tell of its responses, its rank and what censoring takes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from firstlevel.arrays import FloatArray
+from firstlevel.glm import censoring, dependence, timing
+from firstlevel.glm import design as designs
+from firstlevel.glm.sampling import steps
+from firstlevel.glm.selection import Modulation, Selection
+
+if TYPE_CHECKING:
+    from firstlevel.io.event_table import Event
+
+SAID = {
+    "EventsBeforeMinOnset": "events that end before design.min_onset are left out",
+    "EventsClipped": "events that last beyond design.min_onset begin there",
+}
+ONE_UNIT = "One unit is 1 % of the mean (or one unit of the images, see glm.signal_scaling)"
+
+
+def of_responses(selection: Selection, times: FloatArray, options: designs.DesignOptions) -> dict[str, Any]:
+    """What the sidecar tells of responses: the model, which events count, and what one unit of beta is."""
+    content: dict[str, Any] = {"HrfModel": options.hrf_model}
+    if selection.after:
+        content["EventsAfterEnd"] = selection.after  # each of them is told with its row
+    for key, counts in {"EventsBeforeMinOnset": selection.before, "EventsClipped": selection.clipped}.items():
+        if counts:
+            content[key] = counts
+            logging.warning("%s: %s", SAID[key], ", ".join(f"{name} {n}" for name, n in counts.items()))
+    of_modulators = ""
+    if selection.modulations:
+        of_modulators = ", or of a modulator for one unit of its column"
+        content["Modulators"] = [one._asdict() for one in selection.modulations]
+        for one in selection.modulations:
+            _tell(one)
+    durations = {name: events.durations for name, events in selection.events.items() if events.onsets.size}
+    medians = {name: float(np.median(lasting)) for name, lasting in durations.items()}
+    if options.hrf_model == "fir":
+        logging.info("an FIR model counts from the onsets of events: their durations are not used")
+        return content | {
+            "FirDelays": list(options.fir_delays),
+            "FirUnit": options.fir_unit,
+            "FirDelaysSeconds": options.fir_seconds(times).tolist(),
+            "DurationsUsed": False,
+            "BetaUnit": f"{ONE_UNIT} in the bin of the delay, for an event of height 1{of_modulators}.",
+            "Responses": {name: {"EventDuration": lasts, "Peak": 1.0} for name, lasts in medians.items()},
+        }
+    mixed = [name for name, lasting in durations.items() if 0 < (lasting == 0).sum() < lasting.size]
+    if mixed:
+        logging.warning(
+            "events without a duration count as 1 s beside events that have one%s: %s",
+            " (SPM: as one bin)" if options.sampling == "spm" else "",
+            ", ".join(mixed),
+        )
+    basis, (step, _) = options.basis, steps(times)
+    return content | {
+        "Sampling": options.sampling,
+        "Oversampling": None if options.sampling == "exact" else options.oversampling,
+        "DerivativeStep": basis.derivative_step,
+        "UndershootRatio": basis.response.ratio,
+        "BetaUnit": f"{ONE_UNIT} at the plateau of a sustained response; an event of no duration counts as "
+        f"one of 1 s{of_modulators}. Times Peak: at the peak of the response to one event of EventDuration.",
+        "Responses": {
+            name: {"EventDuration": lasts, "Peak": basis.peak(lasts, step)} for name, lasts in medians.items()
+        },
+    }
+
+
+def _tell(one: Modulation) -> None:
+    """Say in the log how events were modulated, and which of them had no value."""
+    if one.name == one.condition:
+        logging.info("%s: each event is as high as its modulation, as it stands in the table", one.name)
+        return
+    how = ", orthogonal to what stands before it" if one.orthogonalised else ""
+    if one.mean is None:
+        logging.warning("%s: no event of %s has a value of %s", one.name, one.condition, one.column)
+        return
+    values = f"less their mean, {one.mean:.6g}" if one.centre == "run" else "as they are"
+    logging.info("%s: events of %s modulated by %s, %s%s", one.name, one.condition, one.column, values, how)
+    if one.missing:
+        logging.warning("%s: %d events have no %s, and got the mean", one.name, one.missing, one.column)
+
+
+def of_rank(design: Path, names: list[str], values: FloatArray) -> dict[str, Any]:
+    """Rank, condition number and dependent columns of the design (n, p), for the sidecar."""
+    factors = dependence.factorise(values)
+    content: dict[str, Any] = {
+        "Rank": factors.rank,
+        "ConditionNumber": factors.condition_number if factors.rank == len(names) else None,
+    }
+    if sources := factors.dependent_columns():
+        content["DependentColumns"] = [
+            {"name": names[k], "follows_from": [names[j] for j in of]} for k, of in sources.items()
+        ]
+        logging.warning("%s: dependent regressors: %s", design, dependence.described(sources, names))
+    return content
+
+
+def of_censoring(
+    names: Sequence[str],
+    values: FloatArray,
+    rows: Sequence[Event],
+    selection: Selection,
+    responses: Mapping[str, Sequence[str]],
+    censored: Sequence[int],
+    scans: timing.ScanTimes,
+) -> dict[str, dict[str, float]]:
+    """What each condition loses to censoring: events that begin in it, and the share of energy in it."""
+    loss: dict[str, dict[str, float]] = {}
+    whose = {one.name: one.condition for one in selection.modulations}
+    for condition, columns in responses.items():
+        onsets = [row.onset for row in rows if row.trial_type == whose.get(condition, condition)]
+        begun = sum(scans.scan_of(onset) in censored for onset in onsets)
+        share = censoring.energy_share(values[:, [names.index(name) for name in columns]], censored)
+        loss[condition] = {"Events": len(onsets), "EventsInCensoredScans": begun, "EnergyShare": share}
+        logging.info(
+            "%s: %d of %d events begin in censored scans, with %.1f %% of its regressor's energy",
+            *(condition, begun, len(onsets), 100 * share),
+        )
+    logging.info("%d of %d scans are censored", len(censored), len(values))
+    return loss

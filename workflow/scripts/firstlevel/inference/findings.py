@@ -1,0 +1,92 @@
+"""What survives thresholding in a map of z, as tables have it: one row per method, one per peak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from firstlevel.arrays import FloatArray
+from firstlevel.inference import thresholds as inference
+from firstlevel.inference.thresholds import Connectivity, Mask, Method
+
+METHODS: tuple[inference.Method, ...] = ("uncorrected", "fdr", "bonferroni")
+COLUMNS = (
+    "method", "level", "two_sided", "z_threshold", "cluster_extent", "connectivity", "n_tests", "n_voxels",
+    "n_clusters",
+)  # fmt: skip
+CLUSTER_COLUMNS = (
+    "cluster_id", "x", "y", "z", "peak_z", "n_voxels", "size_mm3", "fdr", "bonferroni", "true_discoveries",
+    "true_discovery_proportion",
+)  # fmt: skip
+
+
+class Survivors(NamedTuple):
+    """What survives one method.
+
+    Attributes
+    ----------
+    z : (nx, ny, nz), 0 where it does not.
+    bound : of z; infinite where nothing can.
+    row : of the table of thresholds.
+    """
+
+    z: FloatArray
+    bound: float
+    row: tuple[object, ...]
+
+
+def by_method(
+    z: FloatArray,
+    tests: Mask,
+    levels: Mapping[Method, float],
+    two_sided: bool,
+    cluster_extent: int,
+    connectivity: Connectivity,
+) -> dict[Method, Survivors]:
+    """What of z (nx, ny, nz) survives each method at its level, of the voxels that are tests."""
+    found = {}
+    n_tests = int(np.count_nonzero(tests))
+    for method, level in levels.items():
+        passed, bound = inference.thresholded(
+            z, tests, method, level, two_sided, cluster_extent, connectivity
+        )
+        counts = (np.count_nonzero(passed), inference.n_clusters(passed, connectivity))
+        known = bound if np.isfinite(bound) else "n/a"
+        row = (method, level, text(two_sided), known, cluster_extent, connectivity, n_tests, *counts)
+        found[method] = Survivors(passed, bound, row)
+    return found
+
+
+def peak_rows(
+    found: Mapping[Method, Survivors],
+    proportion: FloatArray,
+    affine: FloatArray,
+    connectivity: Connectivity,
+    distance: float,
+) -> list[list[object]]:
+    """Rows of the table of clusters: the peaks of what survives the uncorrected threshold.
+
+    Parameters
+    ----------
+    proportion : (nx, ny, nz), lower bound of the share of true discoveries of the cluster of each voxel.
+    distance : mm, between peaks of one cluster.
+    """
+    voxel_mm3 = abs(float(np.linalg.det(affine[:3, :3])))
+    lines: list[list[object]] = []
+    for peak in inference.peaks(found["uncorrected"].z, affine, connectivity=connectivity, distance=distance):
+        size, truth = ["n/a", "n/a"], ["n/a", "n/a"]
+        if peak.n_voxels is not None:
+            share = float(proportion[peak.voxel])
+            size = [str(peak.n_voxels), f"{peak.n_voxels * voxel_mm3:.1f}"]
+            truth = [str(round(share * peak.n_voxels)), f"{share:.4f}"]
+        survives = [text(found[method].z[peak.voxel] != 0) for method in METHODS[1:]]
+        place = [round(mm, 3) + 0.0 for mm in peak.mm]  # + 0.0: no minus zero
+        lines.append([peak.cluster_id, *place, np.float32(peak.z), *size, *survives, *truth])
+    return lines
+
+
+def text(value: bool) -> str:
+    """Truth value as a table has it."""
+    return "true" if value else "false"
