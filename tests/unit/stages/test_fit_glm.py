@@ -9,7 +9,7 @@ from nilearn.glm.first_level.first_level import run_glm
 from stage_calls import BASE, refit
 
 from firstlevel import stage
-from firstlevel.io import cells, image_writer, images, table_writer
+from firstlevel.io import cells, image_writer, table_writer
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 
@@ -31,7 +31,7 @@ def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):
 @pytest.mark.parametrize("noise_model", ["ols", "ar1"])
 def test_grand_mean_scaling_is_that_of_the_data_before_the_fit(tmp_path, fitted, monkeypatch, noise_model):
     """Y = 100 y / m, m the mean over scans and mask, over several blocks of voxels too; nilearn fits it."""
-    monkeypatch.setattr(images, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(masked, "BLOCK_BYTES", 1)
     inside = np.random.default_rng(0).random((4, 4, 4)) > 0.3
     image_writer.write_image(tmp_path / "mask.nii.gz", inside.astype(np.uint8), BASE)
     data = nib.load(tmp_path / "b.nii").get_fdata()

@@ -229,7 +229,7 @@ def confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 
 def needs_motion(config: Mapping[str, Any], run: Run | None = None) -> bool:
-    """Whether the design of a run (None: of any) needs what moved, which is known once it is resampled.
+    """Whether the design of a run (None: of any) needs what moved, as headers tell it.
 
     Where the source of framewise displacement is auto, one 4D image with a table of confounds needs none: its
     header has one affine, and nothing beside it others.

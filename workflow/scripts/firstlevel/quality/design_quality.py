@@ -47,7 +47,7 @@ def of_design(design: Design, estimable: Mapping[str, Any], rows: Mapping[str, A
     worst = max((columns[k] for k in of_interest), key=inflation.__getitem__, default=None)
     model = glm.Design.of(matrix)
     covariance = model.covariance(0.0)
-    efficiency = {
+    efficiencies = {
         label: efficiency(covariance, vectors([row] if isinstance(row, str) else row, columns))
         for label, row in estimable.items()
     }
@@ -57,5 +57,5 @@ def of_design(design: Design, estimable: Mapping[str, Any], rows: Mapping[str, A
         "VarianceInflation": {name: finite(value) for name, value in inflation.items()},
         "ConditionNumber": finite(model.factors.condition_number),
         "ConditionNumberOfInterest": finite(condition_of_interest(matrix, of_interest)),
-        "Efficiency": {label: efficiency.get(label) for label in rows},
+        "Efficiency": {label: efficiencies.get(label) for label in rows},
     }
