@@ -33,11 +33,6 @@ def say(*lines):
         print(*filter(None, lines), sep="\n", end="\n" * any(lines), file=sys.stderr)
 
 
-def any_of(labels):
-    """Regular expression that matches exactly these labels, and nothing where there are none."""
-    return "|".join(labels) or "(?!)"
-
-
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FOLDERS = {name: workflow.pathvars.apply(f"<{name}>") for name in start.FOLDERS}
 say(start.environment(os.environ))
@@ -49,7 +44,7 @@ wildcard_constraints:
     subject=names.LABEL,
     run=names.LABELLED,
     unit=names.LABELLED,
-    contrast=any_of(MODEL.contrasts),
+    contrast=names.any_of(MODEL.contrasts),
 
 
 def looked_up(known, label):
@@ -84,25 +79,9 @@ def of_contrast(question):
     return asking(MODEL.contrasts, "contrast", question)
 
 
-def over_runs(pattern):
-    """One file (or label) of every run of a unit."""
-    return of_unit(lambda unit: [pattern.format(**run.wildcards) for run in unit.runs])
-
-
-def over_contrasts(pattern):
-    """One file of every contrast of a unit."""
-    return of_unit(
-        lambda unit: [pattern.format(**unit.wildcards, contrast=label) for label in MODEL.contrasts]
-    )
-
-
-def over_maps(pattern):
-    """One string per unit and t contrast, unit by unit."""
-    return [
-        pattern.format(**unit.wildcards, task=unit.task, contrast=label)
-        for unit in STUDY.units.values()
-        for label in MODEL.of_statistic("t")
-    ]
+def over(pattern):
+    """One file of every run, or of every contrast, of a unit, as the pattern names one or the other."""
+    return of_unit(lambda unit: PLAN.files_of([unit], [pattern]))
 
 
 def unit_of_run(pattern):
@@ -114,20 +93,16 @@ def needs(fixed, per_gb):
     """Resource that grows with the volumes of a job's runs, and with every new attempt."""
 
     def amount(wildcards, attempt):
-        if hasattr(wildcards, "run"):
-            runs = [looked_up(STUDY.by_label, wildcards.run)]
-        else:
-            runs = looked_up(STUDY.units, wildcards.unit).runs
-        return PLAN.sizes.needed(runs, fixed, per_gb, attempt)
+        return PLAN.sizes.needed(PLAN.runs_of(wildcards), fixed, per_gb, attempt)
 
     return amount
 
 
 def with_tables(fixed, **per_mb):
-    """Memory that grows with the tables of a run, by their columns in the run table, and with every new attempt."""
+    """Memory that grows with the tables of a run, by their columns in the run table."""
 
     def amount(wildcards, attempt):
-        return resources.of_tables(looked_up(STUDY.by_label, wildcards.run), fixed, attempt, **per_mb)
+        return resources.of_tables(*PLAN.runs_of(wildcards), fixed, attempt, **per_mb)
 
     return amount
 

@@ -4,12 +4,12 @@
 rule compute_contrast:
     """Test a t contrast over the runs of a unit."""
     input:
-        betas=over_runs(names.BETA),
-        sigma2s=over_runs(names.SIGMA2),
-        ar1s=over_runs(names.AR1),
-        designs=over_runs(names.DESIGN),
-        design_jsons=over_runs(names.DESIGN_JSON),
-        fits=over_runs(names.FIT_JSON),
+        betas=over(names.BETA),
+        sigma2s=over(names.SIGMA2),
+        ar1s=over(names.AR1),
+        designs=over(names.DESIGN),
+        design_jsons=over(names.DESIGN_JSON),
+        fits=over(names.FIT_JSON),
         mask=names.MASK,
     output:
         **names.maps_of("t"),
@@ -18,7 +18,7 @@ rule compute_contrast:
     benchmark:
         "<benchmarks>/compute_contrast/sub-{subject}/{unit}_contrast-{contrast}.tsv"
     wildcard_constraints:
-        contrast=any_of(MODEL.of_statistic("t")),
+        contrast=names.any_of(MODEL.of_statistic("t")),
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -40,7 +40,7 @@ use rule compute_contrast as compute_contrast_f with:
     output:
         **names.maps_of("F"),
     wildcard_constraints:
-        contrast=any_of(MODEL.of_statistic("F")),
+        contrast=names.any_of(MODEL.of_statistic("F")),
     params:
         f_test=MODEL.subject.f_test,
 
@@ -69,7 +69,7 @@ use rule compute_run_contrast as compute_run_contrast_f with:
     output:
         **names.maps_of("F", names.NODE_RUN),
     wildcard_constraints:
-        contrast=any_of(MODEL.of_statistic("F")),
+        contrast=names.any_of(MODEL.of_statistic("F")),
     params:
         f_test=MODEL.subject.f_test,
 
@@ -77,7 +77,7 @@ use rule compute_run_contrast as compute_run_contrast_f with:
 rule list_contrasts:
     """List which runs of a unit went into which contrast."""
     input:
-        sidecars=over_contrasts(names.CONTRAST_JSON),
+        sidecars=over(names.CONTRAST_JSON),
     output:
         table=names.CONTRASTS,
     log:
@@ -91,7 +91,7 @@ rule list_contrasts:
         mem_mb=200,
         runtime=5,
     params:
-        runs=over_runs("{run}"),
+        runs=over("{run}"),
         code=code_digest("list_contrasts"),
     script:
         "../scripts/list_contrasts.py"
@@ -100,10 +100,10 @@ rule list_contrasts:
 rule list_maps:
     """List the maps of all subjects, for a second level."""
     input:
-        effects=over_maps(names.map_of("effect")),
-        variances=over_maps(names.map_of("variance")),
-        masks=over_maps(names.MASK),
-        sidecars=over_maps(names.CONTRAST_JSON),
+        effects=PLAN.of_maps(names.map_of("effect")),
+        variances=PLAN.of_maps(names.map_of("variance")),
+        masks=PLAN.of_maps(names.MASK),
+        sidecars=PLAN.of_maps(names.CONTRAST_JSON),
     output:
         table=names.MAPS,
     log:
@@ -118,9 +118,9 @@ rule list_maps:
         mem_mb=300,
         runtime=5,
     params:
-        subjects=over_maps("{subject}"),
-        tasks=over_maps("{task}"),
-        contrasts=over_maps("{contrast}"),
+        subjects=PLAN.of_maps("{subject}"),
+        tasks=PLAN.of_maps("{task}"),
+        contrasts=PLAN.of_maps("{contrast}"),
         code=code_digest("list_maps"),
     script:
         "../scripts/list_maps.py"

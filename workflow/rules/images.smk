@@ -82,7 +82,7 @@ rule compute_mean_image:
 
 use rule compute_mean_image as compute_mean_image_over_runs with:
     input:
-        bold=over_runs(names.MEAN_OF_RUN),
+        bold=over(names.MEAN_OF_RUN),
     output:
         mean=names.MEAN,
     log:
@@ -95,7 +95,7 @@ use rule compute_mean_image as compute_mean_image_over_runs with:
 rule compute_mask:
     """Find the brain in the mean images, or take the user's mask."""
     input:
-        means=over_runs(names.MEAN_OF_RUN),
+        means=over(names.MEAN_OF_RUN),
         own_mask=of_unit(INPUTS.own_mask),
         fields_of_view=of_unit(INPUTS.fields_of_view),
     output:

@@ -73,13 +73,13 @@ rule plot_quality:
 rule judge_quality:
     """Hold the measures of a subject against their limits."""
     input:
-        measures=over_runs(names.MEASURES),
-        timeseries=over_runs(names.TIMESERIES),
-        designs=over_runs(names.DESIGN),
-        design_jsons=over_runs(names.DESIGN_JSON),
+        measures=over(names.MEASURES),
+        timeseries=over(names.TIMESERIES),
+        designs=over(names.DESIGN),
+        design_jsons=over(names.DESIGN_JSON),
         contrasts=names.CONTRASTS,
-        zs=over_contrasts(names.map_of("z")),
-        contrast_jsons=over_contrasts(names.CONTRAST_JSON),
+        zs=over(names.map_of("z")),
+        contrast_jsons=over(names.CONTRAST_JSON),
         mask=names.MASK,
     output:
         table=names.QUALITY,
@@ -95,7 +95,7 @@ rule judge_quality:
         mem_mb=needs(400, per_gb=50),
         runtime=needs(5, per_gb=2),
     params:
-        runs=over_runs("{run}"),
+        runs=over("{run}"),
         rows={label: list(one.rows) for label, one in MODEL.contrasts.items()},
         limits=PLAN.limits,
         code=code_digest("judge_quality"),

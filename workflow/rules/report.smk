@@ -9,11 +9,7 @@ SOFTWARE = f"{PROJECT['name']} {PROJECT['version']}"
 
 def of_subject(*patterns):
     """Files of a subject: of each unit, and of each of its runs or contrasts where the pattern names one."""
-
-    def files(wildcards):
-        return PLAN.files_of(looked_up(STUDY.of_subject, wildcards.subject), patterns)
-
-    return files
+    return asking(STUDY.of_subject, "subject", lambda units: PLAN.files_of(units, patterns))
 
 
 rule report_subject:

@@ -9,7 +9,7 @@ Both are the same where a study has one run per subject; so their files lie in d
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 LABEL = "[A-Za-z0-9+]+"
@@ -71,6 +71,11 @@ STUDY_PAGE = RESULTS + "/report.html"
 MAPS, RUNS, SOURCES = RESULTS + "/maps.tsv", RESULTS + "/runs.tsv", RESULTS + "/sourcedata.tsv"
 DESCRIPTION, MODEL = RESULTS + "/dataset_description.json", RESULTS + "/model.json"
 BIDSIGNORE = RESULTS + "/.bidsignore"
+
+
+def any_of(labels: Iterable[str]) -> str:
+    """Regular expression that matches exactly these labels, and nothing where there are none."""
+    return "|".join(labels) or "(?!)"
 
 
 def map_of(statistic: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,20 @@ class Plan:
         if not self.study.has_sessions:
             del of["session"]
         return {entity: label or "n/a" for entity, label in of.items()}
+
+    def runs_of(self, wildcards: Any) -> Sequence[Run]:
+        """Runs of a job: its one, or those of its unit."""
+        if hasattr(wildcards, "run"):
+            return [self.study.by_label[wildcards.run]]
+        return self.study.units[wildcards.unit].runs
+
+    def of_maps(self, pattern: str) -> list[str]:
+        """One string per unit and t contrast, unit by unit."""
+        return [
+            pattern.format(**unit.wildcards, task=unit.task, contrast=label)
+            for unit in self.study.units.values()
+            for label in self.model.of_statistic("t")
+        ]
 
     def files_of(self, units: Iterable[Unit], patterns: Iterable[str]) -> list[str]:
         """Files of some units, one per run or contrast where the pattern names one."""

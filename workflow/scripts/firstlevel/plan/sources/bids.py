@@ -15,12 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from firstlevel import names, texts
-from firstlevel.io import spm_affines
+from firstlevel import texts
 from firstlevel.plan import fetched
-from firstlevel.plan.model import confounds_key
 from firstlevel.plan.runs import LEFT_OUT, NOT_SELECTED, LeftOut, Run, grouped, plain
-from firstlevel.plan.sources import bids_choice, bids_files, bids_rows
+from firstlevel.plan.sources import bids_choice, bids_files, bids_rows, bids_runs
 from firstlevel.plan.sources.bids_files import LABEL, Entities, File, Level
 from firstlevel.plan.sources.bids_rows import Found
 from firstlevel.stage import InputError
@@ -79,7 +77,7 @@ def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     known: dict[str, str] | None = {} if may_be_pointers else None
     runs = []
     for image, levels, reason in _one_per_row(chosen, choice):
-        run = reason or _run(image, levels, _raw_levels(raw, image.entities), config, known)
+        run = reason or bids_runs.run_of(image, levels, _raw_levels(raw, image.entities), config, known)
         if isinstance(run, Run):
             runs.append(run)
         else:
@@ -281,97 +279,6 @@ def _one_per_row(chosen: Iterable[Found], choice: bids_choice.Choice) -> list[tu
         reason = choice.unlike([image for image, _ in of_subject])
         settled += [(image, levels, reason) for image, levels in of_subject]
     return settled
-
-
-def _run(
-    image: File,
-    levels: list[Level],
-    raw: list[Level],
-    config: Mapping[str, Any],
-    known: dict[str, str] | None,
-) -> Run | str:
-    """Row of an image, or the reason why it makes none; `known` as of :meth:`File.fetched_by`."""
-    entities = image.entities
-    all_levels = [*raw, *levels]
-    own = config["study"]["design"]  # which needs no events, nor that there is one table of them
-    events = [] if own else bids_files.nearest([level.events for level in all_levels], entities)
-    if not events and config["study"]["events"]["needed"] and not own:
-        near = bids_files.nearly((file for level in all_levels for file in level.events), entities)
-        told = f" ({near[0].name} differs in {near[1][0]})" if near else ""
-        if (
-            len(raw) > 1
-            and "ses" not in entities
-            and (session := [f for f in raw[1].folders if f.startswith("ses-")])
-        ):
-            told = f" (the raw study has {session[0]}, and the name of this image has no session)"
-        return f"has no events table{told}"
-    if len(events) > 1:
-        return f"has two events tables: {events[0].name}, {events[1].name}"
-    tables = [level.confounds for level in levels]
-    confounds = bids_files.nearest(tables, {**entities, "desc": "confounds"})
-    confounds = confounds or bids_files.nearest(tables, entities, bids_files.OF_DERIVATIVES)
-    if (key := confounds_key(config)) and not confounds:
-        return f"has no confounds table, and {key} asks for columns of it"
-    if key and len(confounds) > 1:
-        return f"has two confounds tables: {confounds[0].name}, {confounds[1].name}"
-    masks = bids_files.masks_of(image, levels[-1].masks)
-    if own_mask := config["mask"] == "derivatives":
-        if not masks:
-            other = next((mask for mask in levels[-1].masks if bids_rows.same_run(mask, image)), None)
-            there = f" (there is {other.name})" if other else ""
-            return f"has no desc-brain_mask beside it, and mask is derivatives{there}"
-        if len(masks) > 1:
-            return f"has two masks: {masks[0].name}, {masks[1].name}"
-    sidecars = [
-        sidecar
-        for level in all_levels
-        for sidecar in (sorted(level.sidecars, key=_n_entities) if level.sidecars else ())
-        if sidecar.entities.items() <= entities.items()
-    ]
-    read = (image, *events[:1], *sidecars, *confounds[:1], *(masks if own_mask else ()))
-    for file in read:
-        if (known is not None or file.is_link) and (by := file.fetched_by(known)):
-            return f"{file.name} is a link to nothing ({by})"
-        if known is not None and not Path(file.path).is_file():
-            return f"{file.name} is a folder, a pipe or a device, and no file"
-    if confounds and config["design"]["fmriprep_confounds"]["strategy"]:
-        sidecar = Path(confounds[0].path).with_suffix(".json")
-        if by := fetched.missing(str(sidecar)):
-            return f"{sidecar.name} is a link to nothing ({by})"
-    affines = _affines_beside(image, levels[-1])
-    for name in (*(file.name for file in read), *map(os.path.basename, affines)):
-        if odd := texts.odd_in(name):
-            return f"{name} {odd}: rename it"
-    labels = image.labels
-    return Run(
-        subject=labels["sub"],
-        session=labels.get("ses"),
-        task=labels["task"],
-        run=labels.get("run"),
-        bold=(image.path, *affines),
-        events=events[0].path if events else "",
-        confounds=confounds[0].path if len(confounds) == 1 else None,
-        repetition_time=config["study"]["repetition_time"],
-        sidecars=tuple([sidecar.path for sidecar in sidecars]),
-        mask=masks[0].path if len(masks) == 1 else None,
-        others=tuple(
-            (entity, labels[entity])
-            for entity in names.OTHERS
-            if entity in config["study"]["bids"]["run_entities"] and entity in labels
-        ),
-    )
-
-
-def _n_entities(file: File) -> int:
-    return len(file.entities)
-
-
-def _affines_beside(image: File, level: Level) -> list[str]:
-    """The file in which SPM keeps the affines of a 4D image, where there is one."""
-    if not level.affines:
-        return []
-    name = spm_affines.name_beside(Path(image.path)).name
-    return [file.path for file in level.affines if file.name == name]
 
 
 def _in_order(run: Run) -> tuple[Any, ...]:
