@@ -15,6 +15,7 @@ FIGURES = {"plot_zmap": 3} | PAGES
 INFERENCE = {"compute_inference": 3, "plot_inference": 3} | PAGES
 OF_ONE_CONTRAST = {"plot_zmap": 1, "compute_inference": 1, "plot_inference": 1}
 JUDGED = {"judge_quality": 1} | PAGES
+MODEL = {"describe_dataset": 1}  # which writes model.json
 USED = {"list_contrasts": 1} | JUDGED
 LISTED = {"list_maps": 1} | USED
 CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES | INFERENCE | LISTED
@@ -37,24 +38,27 @@ CONFIG_EDITS = {
     "nothing": ({}, {}),
     "a new t contrast": (
         {"contrasts": {"faces": "faces"}},
-        {"compute_contrast": 1} | OF_ONE_CONTRAST | LISTED,
+        {"compute_contrast": 1} | OF_ONE_CONTRAST | LISTED | MODEL,
     ),
     "a changed t contrast": (
         {"contrasts": {"facesMinusScrambled": "faces - 0.5 * scrambled"}},
-        {"compute_contrast": 1} | OF_ONE_CONTRAST | LISTED,
+        {"compute_contrast": 1} | OF_ONE_CONTRAST | LISTED | MODEL,
     ),
     "a changed F contrast": (
         {"contrasts": {"effectsOfInterest": ["faces", "scrambled", "faces_derivative"]}},
-        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED,
+        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED | MODEL,
     ),
-    "precision weights": ({"fixed_effects": {"weights": "precision", "f_test": "exact"}}, CONTRASTS),
-    "F test": ({"fixed_effects": {"f_test": "exact"}}, {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED),
+    "precision weights": ({"fixed_effects": {"weights": "precision", "f_test": "exact"}}, CONTRASTS | MODEL),
+    "F test": (
+        {"fixed_effects": {"f_test": "exact"}},
+        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED | MODEL,
+    ),
     "maps per run": (
         {"fixed_effects": {"per_run": True}},
-        {"compute_run_contrast": 4, "compute_run_contrast_f": 2} | PAGES,
+        {"compute_run_contrast": 4, "compute_run_contrast_f": 2} | PAGES | MODEL,
     ),
     "threshold": ({"figures": {"threshold": 4.0}}, FIGURES | {"plot_inference": 3}),
-    "level of inference": ({"inference": {"alpha": 0.01}}, INFERENCE),
+    "level of inference": ({"inference": {"alpha": 0.01}}, INFERENCE | MODEL),
     "lags of a test of the residuals": (
         {"quality": {"lags": 8}},
         {"measure_quality": 2, "plot_quality": 2} | JUDGED,
@@ -62,25 +66,28 @@ CONFIG_EDITS = {
     "limit of quality": ({"quality": {"vif": 10.0}}, JUDGED),
     "no report": ({"outputs": ["maps", "figures"]}, {}),
     "display mode": ({"figures": {"display_mode": "ortho"}}, FIGURES),
-    "noise model": ({"glm": {"noise_model": "ols"}}, FIT),
-    "corrected noise model": ({"glm": {"noise_model": "ar1_corrected"}}, FIT),
-    "grand mean": ({"glm": {"signal_scaling": "grand_mean"}}, FIT),
-    "signal scaling": ({"glm": {"signal_scaling": "none"}}, FIT),
-    "high_pass": ({"design": {"high_pass": 0.02}}, DESIGN),
-    "slice_time_ref": ({"design": {"slice_time_ref": "middle"}}, DESIGN),
+    "noise model": ({"glm": {"noise_model": "ols"}}, FIT | MODEL),
+    "corrected noise model": ({"glm": {"noise_model": "ar1_corrected"}}, FIT | MODEL),
+    "grand mean": ({"glm": {"signal_scaling": "grand_mean"}}, FIT | MODEL),
+    "signal scaling": ({"glm": {"signal_scaling": "none"}}, FIT | MODEL),
+    "high_pass": ({"design": {"high_pass": 0.02}}, DESIGN | MODEL),
+    "slice_time_ref": ({"design": {"slice_time_ref": "middle"}}, DESIGN | MODEL),
     "the same slice_time_ref in another word": ({"design": {"slice_time_ref": 0.0}}, PAGES),
     "whose repetition time": ({"study": {"repetition_time_decides": True}}, HEADERS),
-    "hrf_model": ({"design": {"hrf_model": "glover + derivative"}}, DESIGN),
-    "FIR": ({"design": {"hrf_model": "fir", "fir_delays": [2, 3]}, "contrasts": FIR}, DESIGN),
-    "polynomial drift": ({"design": {"drift_model": "polynomial", "drift_order": 2}}, DESIGN),
-    "motion regressors": ({"design": {"motion_regressors": 6}}, DESIGN),
-    "censoring": ({"design": {"censor": {"framewise_displacement": 0.5}}}, DESIGN),
-    "first row of confounds": ({"design": {"confounds_first_row": "zero"}}, DESIGN),
-    "conditions": ({"study": {"conditions": {"faces": ["faces"], "scrambled": ["scrambled"]}}}, EVENTS),
-    "event duration": ({"study": {"event_duration": 2.0}}, EVENTS),
-    "strategy": ({"resample": {"strategy": "direct"}}, RESAMPLING),
-    "smoothing": ({"resample": {"smoothing_fwhm": 6.0}}, RESAMPLING),
-    "field of view": ({"resample": {"field_of_view": "masked"}}, MASK),
+    "hrf_model": ({"design": {"hrf_model": "glover + derivative"}}, DESIGN | MODEL),
+    "FIR": ({"design": {"hrf_model": "fir", "fir_delays": [2, 3]}, "contrasts": FIR}, DESIGN | MODEL),
+    "polynomial drift": ({"design": {"drift_model": "polynomial", "drift_order": 2}}, DESIGN | MODEL),
+    "motion regressors": ({"design": {"motion_regressors": 6}}, DESIGN | MODEL),
+    "censoring": ({"design": {"censor": {"framewise_displacement": 0.5}}}, DESIGN | MODEL),
+    "first row of confounds": ({"design": {"confounds_first_row": "zero"}}, DESIGN | MODEL),
+    "conditions": (
+        {"study": {"conditions": {"faces": ["faces"], "scrambled": ["scrambled"]}}},
+        EVENTS | MODEL,
+    ),
+    "event duration": ({"study": {"event_duration": 2.0}}, EVENTS | MODEL),
+    "strategy": ({"resample": {"strategy": "direct"}}, RESAMPLING | MODEL),
+    "smoothing": ({"resample": {"smoothing_fwhm": 6.0}}, RESAMPLING | MODEL),
+    "field of view": ({"resample": {"field_of_view": "masked"}}, MASK | MODEL),
     "seed": ({"study": {"simulated": {"seed": 2}}}, EVERYTHING),
 }
 
@@ -97,7 +104,7 @@ CODE_EDITS = {
     "firstlevel/glm/design.py": DESIGN,
     "firstlevel/glm/dependence.py": DESIGN,
     "firstlevel/image/motion.py": DESIGN | {"plot_motion": 2},
-    "firstlevel/image/rigid.py": RESAMPLING,
+    "firstlevel/image/rigid.py": HEADERS,
     "firstlevel/image/splines.py": RESAMPLING,
     "firstlevel/glm/nuisance.py": DESIGN,
     "firstlevel/glm/timing.py": DESIGN,
@@ -105,7 +112,7 @@ CODE_EDITS = {
     "firstlevel/plotting/sections.py": FIGURES | {"plot_inference": 3, "plot_quality": 2},
     "firstlevel/plotting/viewer.py": {"plot_inference": 3} | PAGES,
     "firstlevel/io/masked.py": MASK,
-    "firstlevel/io/sidecars.py": {"describe_dataset": 1} | EVENTS | RESAMPLING,
+    "firstlevel/io/sidecars.py": HEADERS | MODEL,
     "firstlevel/io/table_writer.py": EVENTS,
     "firstlevel/io/tables.py": EVENTS | {"plot_motion": 2},
     "firstlevel/io/derivative.py": {"describe_dataset": 1, "list_maps": 1} | PAGES,
@@ -115,7 +122,7 @@ CODE_EDITS = {
     "firstlevel/reporting/methods.py": PAGES,
     "firstlevel/reporting/study_page.py": PAGES,
     "firstlevel/plan/study.py": {},
-    "firstlevel/plan/runs.py": PAGES,
+    "firstlevel/plan/runs.py": {},
     "firstlevel/plan/config.py": {},
 }
 

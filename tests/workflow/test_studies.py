@@ -36,7 +36,7 @@ def test_every_target_has_a_log_and_a_benchmark(small_study):
         stages = {path.relative_to(small_study.folder / kind).parts[0].split(".")[0]
                   for path in (small_study.folder / kind).rglob("*") if path.is_file()}  # fmt: skip
         assert {"simulate_dataset", "resample_run", "fit_glm", "compute_contrast", "plot_zmap"} <= stages
-    log = (small_study.folder / "logs/fit_glm/sub-01_task-faces_run-1.log").read_text()
+    log = (small_study.folder / "logs/fit_glm/sub-01/sub-01_task-faces_run-1.log").read_text()
     assert "voxels fitted" in log
 
 
