@@ -1,5 +1,6 @@
 """Binding of stages, whole files, errors, digests of code."""
 
+import ast
 import json
 import logging
 import sys
@@ -203,6 +204,39 @@ def test_code_digest_ignores_time_stamps(scripts):
     (scripts / "fit.py").touch()
     stage._source.cache_clear()
     assert stage.code_digest("fit") == before
+
+
+def test_code_digest_begins_where_the_stages_are():
+    """One level off, and every digest would be that of its script alone."""
+    assert (stage.SCRIPTS / "fit_glm.py").is_file()
+    assert "firstlevel/glm/fit" in stage._source(stage.SCRIPTS, "fit_glm").imports
+    assert "firstlevel/stage" in stage._source(stage.SCRIPTS, "fit_glm").imports
+
+
+def test_code_digest_refuses_imports_that_it_cannot_follow(scripts):
+    """A relative import would be code outside of every digest."""
+    (scripts / "firstlevel" / "glm.py").write_text("from . import tables\n")
+    stage._source.cache_clear()
+    with pytest.raises(ImportError, match="imports relatively"):
+        stage.code_digest("fit")
+
+
+def test_packages_name_nothing_that_a_digest_would_miss():
+    """What an __init__ imports under another name is not found by its file; nor is what a string imports."""
+    for path in (stage.SCRIPTS / "firstlevel").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        if path.name == "__init__.py":
+            assert all(isinstance(node, ast.Expr) for node in tree.body), path
+        called = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        assert not {"__import__", "importlib.import_module", "import_module"} & {*called}, path
+
+
+def test_no_module_hides_one_of_the_standard_library():
+    """Where a folder of the package comes first on the path; `io` is loaded before any path is looked at."""
+    for path in (stage.SCRIPTS).rglob("*.py"):
+        assert path.stem not in sys.stdlib_module_names, path
+    folders = {path.parent.name for path in (stage.SCRIPTS / "firstlevel").rglob("*.py")}
+    assert folders & {*sys.stdlib_module_names} == {"io"}
 
 
 def test_every_stage_answers_for_help(capsys):

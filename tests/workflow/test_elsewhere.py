@@ -131,6 +131,32 @@ use rule * from other as other_*
     assert "other/second/dataset_description.json" in shown
 
 
+def test_two_clones_in_one_workflow_do_not_share_their_code(importer, own_workflow):
+    """Another version beside this one: each plans with its own package."""
+    path = own_workflow / "workflow/scripts/firstlevel/names.py"
+    text = path.read_text()
+    assert '"_quality.tsv"' in text
+    path.write_text(text.replace('"_quality.tsv"', '"_judged.tsv"'))
+    second = f"""
+module other:
+    snakefile:
+        "{own_workflow}/Snakefile"
+    config:
+        config["firstlevel"] | {{"outputs": ["quality"]}}
+    prefix:
+        "other"
+
+
+use rule * from other as other_*
+"""
+    config = SMALL | {"outputs": ["quality"]}
+    for modules in (README_MODULE + second, second + README_MODULE):
+        folder = importer(module=modules, config=config)
+        for rule, end in (("fl_judge_quality", "_quality.tsv"), ("other_judge_quality", "_judged.tsv")):
+            shown = snakemake(folder, "--dry-run", "fl_all", "other_all").partition(f"rule {rule}:")[2]
+            assert f"sub-01_task-faces{end}" in shown.partition("log:")[0]
+
+
 def test_results_in_the_folder_of_another_dataset_stop_the_start(tmp_path):
     """The description of raw data is not replaced by that of the results."""
     study = Study(tmp_path / "study", merged(SMALL, {"pathvars": {"results": "raw"}}))

@@ -6,7 +6,13 @@ from operator import attrgetter
 from pathlib import Path
 
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
-sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+SCRIPTS = ROOT / "workflow" / "scripts"
+for name, module in list(
+    sys.modules.items()
+):  # of another clone of this workflow, used as a module beside it
+    if name.partition(".")[0] == "firstlevel" and not module.__file__.startswith(f"{SCRIPTS}/"):
+        del sys.modules[name]
+sys.path.insert(0, str(SCRIPTS))
 
 from firstlevel import names
 from firstlevel.plan import resources, start
@@ -47,19 +53,14 @@ wildcard_constraints:
     contrast=names.any_of(MODEL.contrasts),
 
 
-def looked_up(known, label):
-    """What a label names."""
-    if label not in known:
-        raise WorkflowError(f"{label} is no run or subject of this study")
-    return known[label]
-
-
 def asking(known, wildcard, question):
     """Input or parameter function: an attribute, or a function, of what a wildcard names."""
     ask = question if callable(question) else attrgetter(question)
 
     def answer(wildcards):
-        return without_traceback(ask, looked_up(known, wildcards[wildcard]))
+        if (label := wildcards[wildcard]) not in known:
+            raise WorkflowError(f"{label} is no run or subject of this study")
+        return without_traceback(ask, known[label])
 
     return answer
 

@@ -37,7 +37,7 @@ rule report_subject:
         subject="{subject}",
         units=lambda wildcards: PLAN.shown_units(wildcards.subject),
         config=lambda wildcards: PLAN.public_config,
-        digests={path.stem: code_digest(path.stem) for path in sorted(ROOT.glob("workflow/scripts/*.py"))},
+        digests={path.stem: code_digest(path.stem) for path in sorted(SCRIPTS.glob("*.py"))},
         software=SOFTWARE,
         engine=f"snakemake {engine.__version__}",
         left_out=lambda wildcards: PLAN.left_out_of(wildcards.subject),

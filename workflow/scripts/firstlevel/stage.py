@@ -158,6 +158,8 @@ def _source(folder: Path, name: str) -> _Source:
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise ImportError(f"{name}.py imports relatively, which the digest of the code does not follow")
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         imports |= {module.replace(".", "/") for module in names if module.split(".")[0] == __package__}
