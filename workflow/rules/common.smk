@@ -7,9 +7,7 @@ from pathlib import Path
 
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
-for name, module in list(
-    sys.modules.items()
-):  # of another clone of this workflow, used as a module beside it
+for name, module in [*sys.modules.items()]:  # of another clone that is a module beside this one
     if name.partition(".")[0] == "firstlevel" and not module.__file__.startswith(f"{SCRIPTS}/"):
         del sys.modules[name]
 sys.path.insert(0, str(SCRIPTS))
