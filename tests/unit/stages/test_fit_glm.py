@@ -9,7 +9,7 @@ from nilearn.glm.first_level.first_level import run_glm
 from stage_calls import BASE, refit
 
 from firstlevel import stage
-from firstlevel.io import cells, image_writer, table_writer
+from firstlevel.io import cells, image_writer, masked, table_writer
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
 
