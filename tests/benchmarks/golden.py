@@ -86,13 +86,19 @@ def fmriprep(folder: Path) -> dict[str, Any]:
             "subjects": ["01"],
         },
     }
-    design = {
-        "confounds": ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "csf"],
-        "censor": {"framewise_displacement": 0.5},
-        "modulators": {"faces": ["duration"]},
+    confounds = {
+        "columns": ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z", "csf"],
+        "censor": {"fd_threshold": 0.5},
     }
+    design = {"modulators": {"faces": ["duration"]}}
     contrasts = {"difference": "faces - houses", "any": ["faces", "houses"]}
-    return {"study": study, "mask": "derivatives", "design": design, "contrasts": contrasts}
+    return {
+        "study": study,
+        "mask": "derivatives",
+        "design": design,
+        "confounds": confounds,
+        "contrasts": contrasts,
+    }
 
 
 STUDIES: dict[str, Callable[[Path], dict[str, Any]]] = {

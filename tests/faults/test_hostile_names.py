@@ -69,6 +69,6 @@ def test_braces_in_what_the_config_and_derivatives_say_are_text(tmp_path):
     for run in (1, 2):
         table = folder / f"confounds{run}.tsv"
         table.write_text(table.read_text().replace("rot_y", "{y} <results> %s"))
-    changes = {"design": {"confounds": ["{y}*"]}, "outputs": ALL_OUTPUTS}
+    changes = {"confounds": {"columns": ["{y}*"]}, "outputs": ALL_OUTPUTS}
     made = Study(folder, merged(yaml.safe_load((folder / "config.yaml").read_text()), changes))
     assert "make_design_matrix" in made.planned()

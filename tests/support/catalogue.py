@@ -316,7 +316,7 @@ def designs_and_confounds(folder):
 
 FSL = "/NumWaves\t1\n/NumPoints\t30\n\n/Matrix\n" + "1.0e+00\t\n" * 29
 AFNI = '# <matrix\n# ColumnLabels = "faces#0"\n# NRowFull = "30"\n# >\n' + " 1\n" * 29
-CONFOUNDS = config("design.confounds", ["rot_x", "rot_y"])
+CONFOUNDS = config("confounds.columns", ["rot_x", "rot_y"])
 FLIPPED = AFFINE @ np.diag([-1.0, 1, 1, 1])
 COLOURS = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 COARSE = AFFINE @ np.diag([1.5, 1, 1, 1])
@@ -719,7 +719,7 @@ MODEL_REFUSED = [
     ),
     Refused(
         "confounds without the column",
-        config("design.confounds", ["rot_z"]),
+        config("confounds.columns", ["rot_z"]),
         "confounds1.tsv",
         "did you mean 'rot_",
     ),
@@ -799,6 +799,12 @@ MODEL_REFUSED = [
         "has the key 'mask' twice, first in row",
     ),
     Refused("unknown key", config("desing", {}), "config", "did you mean 'design'?"),
+    Refused(
+        "a key by its former name",
+        config("design.confounds", ["rot_x"]),
+        "config",
+        "design.confounds is now confounds.columns",
+    ),
 ]
 
 DESIGNS_REFUSED = [
@@ -866,7 +872,7 @@ DESIGNS_REFUSED = [
     Refused(
         "designs of their own, and confounds to add to them",
         designs_and_confounds,
-        "config key design.confounds",
+        "config key confounds.columns",
         "every run has a design of its own",
     ),
     Refused(

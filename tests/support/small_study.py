@@ -169,6 +169,7 @@ def _make_design(plan, run):
         design=result(names.DESIGN, **labels),
         sidecar=result(names.DESIGN_JSON, **labels),
         **plan.model.run.design,
+        **plan.model.run.confounds,
         given_part=run.design_part,
     )
 

@@ -11,14 +11,14 @@ from firstlevel.io import run_headers, sidecars
 from read_headers import read_headers
 
 
-def headers_of(path, bold, reference=None, motion=None, **timing):
+def headers_of(path, bold, reference=None, moved=None, **timing):
     """Headers of a run, with other motion (a JSON of translation_mm and rotation_deg) where it is given."""
     timing = {"repetition_time": None} | timing
     read_headers(bold=bold, reference=reference or bold, headers=path, **timing)
-    if motion is not None:
-        moved = sidecars.read_json(motion)
+    if moved is not None:
+        motion = sidecars.read_json(moved)
         keys = {"translation": "translation_mm", "rotation": "rotation_deg"}
-        values = {name: np.array(moved[key]) for name, key in keys.items()}
+        values = {name: np.array(motion[key]) for name, key in keys.items()}
         known = run_headers.read(path)
         affines = np.repeat(known.affines[:1], known.n_scans, axis=0)  # motion of its own for each
         sidecars.write_json(path, replace(known, affines=affines, **values).content())
@@ -27,7 +27,7 @@ def headers_of(path, bold, reference=None, motion=None, **timing):
 
 def split(options):
     """What of the options is for the headers, and the rest."""
-    names = ("repetition_time", "repetition_time_decides", "sidecars", "motion")
+    names = ("repetition_time", "repetition_time_decides", "sidecars", "moved")
     timing = {name: options.pop(name) for name in names if name in options}
     return timing, options
 

@@ -317,7 +317,7 @@ def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarr
         make_design_matrix.make_design_matrix(
             events=files["events"], bold=bold, headers=files["headers"], design=files["design"],
             sidecar=files["design_json"], slice_time_ref=0.0, hrf_model="spm + derivative",
-            drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50, confound_columns=[],
+            drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50,
         )  # fmt: skip
         fit_glm.fit_glm(
             bold=files["resampled"], design=files["design"], mask=mask, sidecar=files["fit"],

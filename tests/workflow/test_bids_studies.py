@@ -106,7 +106,7 @@ def test_derivatives_with_masks_and_confounds(tmp_path):
             "rot_x\ttrans_x\n" + "".join(f"{x}\t0\n" for x in rows)
         )
     study = study_of(tmp_path / "work", raw, derivatives=str(tmp_path / "derivatives"), space="MNI")
-    study.config |= {"mask": "derivatives", "design": {"confounds": ["rot_x"]}}
+    study.config |= {"mask": "derivatives", "confounds": {"columns": ["rot_x"]}}
     study.snakemake(MAPS)
     used = nib.load(study.result("space-MNI_desc-brain_mask.nii.gz"))
     np.testing.assert_array_equal(used.get_fdata(), mask)

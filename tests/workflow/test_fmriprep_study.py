@@ -69,7 +69,8 @@ def finished(root):
     config = {
         "study": {"source": "bids", "bids": bids},
         "mask": "derivatives",
-        "design": {"drift_model": "none", "fmriprep_confounds": of_fmriprep},
+        "design": {"drift_model": "none"},
+        "confounds": {"fmriprep": of_fmriprep},
         "contrasts": {CONTRAST: "faces - houses"},
     }
     study = Study(root.parent / "work", config, task=TASK)

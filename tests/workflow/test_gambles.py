@@ -93,8 +93,8 @@ def study(tmp_path_factory):
         "design": {
             "hrf_model": "spm",
             "modulators": {"gambles": list(MODULATORS)},
-            "confounds": ["X", "Y", "Z", "Rot*"],
         },
+        "confounds": {"columns": ["X", "Y", "Z", "Rot*"]},
         "glm": {"noise_model": "ols"},
         "contrasts": {name: f"gambles_{name}" for name in MODULATORS} | {"gambles": "gambles"},
     }

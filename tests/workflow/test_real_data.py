@@ -88,7 +88,9 @@ def test_motion_of_real_volumes_is_spm_s(moae, real_data):
 
 def test_motion_regressors_of_real_volumes_are_spm_s(tmp_path, real_data):
     """Six regressors from the affines alone follow SPM's realignment parameters, which no header names."""
-    study = auditory(tmp_path / "motion", real_data, {"design": {"hrf_model": "spm", "motion_regressors": 6}})
+    study = auditory(
+        tmp_path / "motion", real_data, {"design": {"hrf_model": "spm"}, "confounds": {"motion": 6}}
+    )
     targets = [f"results/node-run/sub-01/sub-01_task-auditory_run-{run}_design.tsv" for run in (1, 2)]
     study.snakemake(*targets)
     designs = [pd.read_csv(study.folder / target, sep="\t") for target in targets]

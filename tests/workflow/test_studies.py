@@ -56,9 +56,10 @@ def archives(tmp_path_factory, small_study):
     return make_archives(folder / "www", clean, volumes=SMALL["study"]["simulated"]["n_scans"])
 
 
-def spm_study(folder, root, **study):
+def spm_study(folder, root, **of_data):
+    study = {"source": "spm_multimodal", "repetition_time": 2.0, "event_duration": 1.0}
     config = {
-        "study": {"source": "spm_multimodal", "repetition_time": 2.0, "event_duration": 1.0} | study,
+        "study": study | {"spm_multimodal": of_data},
         "outputs": ["maps", "figures"],
     }
     return Study(folder, config | {"contrasts": SMALL["contrasts"]}, root)
@@ -91,7 +92,7 @@ def test_server_without_the_archive_leaves_nothing_unpacked(tmp_path, own_workfl
 
 
 def test_unpacked_study_is_used_where_it_lies(tmp_path, small_study):
-    """study.path needs no download, and the folder is only read."""
+    """study.spm_multimodal.path needs no download, and the folder is only read."""
     data = small_study.folder / "data/simulated"
     study = spm_study(tmp_path / "own", small_study.root, path=str(data))
     before = sorted((path, path.stat().st_mtime_ns) for path in data.rglob("*"))
@@ -123,7 +124,7 @@ def table_study(tmp_path_factory, small_study):
     config = {
         "study": {"source": "table", "table": str(folder / "runs.tsv"), "repetition_time": 2.0},
         "outputs": ["maps", "figures"],
-        "design": {"confounds": ["rot_x"]},
+        "confounds": {"columns": ["rot_x"]},
         "contrasts": {"faces": "faces", "anyFaces": ["faces"]},
         "mask": str(folder / "mask.img"),
     }

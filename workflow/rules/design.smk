@@ -54,6 +54,7 @@ rule make_design_matrix:
         runtime=5,
     params:
         **MODEL.run.design,
+        **MODEL.run.confounds,
         given_part=of_run("design_part"),
         code=code_digest("make_design_matrix"),
     script:

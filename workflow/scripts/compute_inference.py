@@ -35,10 +35,10 @@ def compute_inference(
     p: float,
     alpha: float,
     two_sided: bool,
-    cluster_extent: int,
+    cluster_threshold: int,
     connectivity: inference.Connectivity,
     true_discovery_threshold: list[float],
-    peak_distance: float,
+    min_distance: float,
 ) -> None:
     """Write thresholded z maps, the map of bounds, and the tables of thresholds and of clusters.
 
@@ -63,7 +63,7 @@ def compute_inference(
     n_tests = int(np.count_nonzero(tests))
     two_sided = two_sided and signed
     levels: dict[inference.Method, float] = {"uncorrected": p, "fdr": alpha, "bonferroni": alpha}
-    found = findings.by_method(values, tests, levels, two_sided, cluster_extent, connectivity)
+    found = findings.by_method(values, tests, levels, two_sided, cluster_threshold, connectivity)
     for method, path in zip(findings.METHODS, (uncorrected, fdr, bonferroni), strict=True):
         image_writer.write_image(path, found[method].z.astype(np.float32), grid.affine)
     rows = [survivors.row for survivors in found.values()]
@@ -75,7 +75,7 @@ def compute_inference(
     image_writer.write_image(tdp, proportion.astype(np.float32), grid.affine)
     bound = found["uncorrected"].bound
     own = inference.true_discovery_proportion(values, tests, [bound], alpha, two_sided, connectivity)
-    lines = findings.peak_rows(found, own, grid.affine, connectivity, peak_distance)
+    lines = findings.peak_rows(found, own, grid.affine, connectivity, min_distance)
     table_writer.write_table(clusters, findings.CLUSTER_COLUMNS, lines)
     told = ", ".join(f"{row[-2]} voxels in {row[-1]} clusters ({row[0]} {row[1]:g})" for row in rows)
     count = sum(line[-1] != "n/a" for line in lines)

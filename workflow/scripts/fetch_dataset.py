@@ -64,7 +64,9 @@ def _checked_url(base_url: str) -> str:
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         expected = "http://... or https://..., the folder in which the archives lie"
-        raise InputError("study.base_url", f"{base_url!r}", expected=expected, remedy="correct the address")
+        raise InputError(
+            "study.spm_multimodal.base_url", f"{base_url!r}", expected=expected, remedy="correct the address"
+        )
     return base_url.rstrip("/")
 
 
@@ -93,8 +95,8 @@ def _temporary(folder: Path) -> Iterator[Path]:
 def _take(archive: archives.Archive, url: str, kept: Path, unpacked: Path) -> None:
     """Unpack an archive, the one at hand if it is the recorded one; keep and record it if all is well."""
     remedy = (
-        f"set study.base_url to a mirror, or put a good copy at {kept}, "
-        "or unpack the study by hand and set study.path to its folder"
+        f"set study.spm_multimodal.base_url to a mirror, or put a good copy at {kept}, "
+        "or unpack the study by hand and set study.spm_multimodal.path to its folder"
     )
     known = archives.recorded_sha256(kept)
     part = kept.with_name(f"{kept.name}.part")
@@ -182,7 +184,7 @@ class _Receiver:
         """Take what came; more than the limit is an error."""
         self.done += len(block)
         if self.done > self.limit:
-            remedy = "use the original server or another mirror (study.base_url)"
+            remedy = "use the original server or another mirror (study.spm_multimodal.base_url)"
             expected = f"an archive of at most {self.limit:,} bytes"
             raise InputError(self.url, "the server sends more and more", expected=expected, remedy=remedy)
         self.file.write(block)

@@ -48,7 +48,7 @@ def judge_quality(
         of_this = [row.values for row in used if row.values["run"] == run]
         estimable = [values["contrast"] for values in of_this if values["estimable"] == "true"]
         saved = designs_of_runs.read(design, design_json)
-        n_above = volumes.count_above(series, limits["framewise_displacement"])
+        n_above = volumes.count_above(series, limits["fd_threshold"])
         spikes, score = volumes.spikes(series, saved.kept, limits["dvars"])
         of_runs[run] = {
             **design_quality.of_design(saved, {label: rows[label] for label in estimable}, rows),

@@ -35,16 +35,16 @@ def make_design_matrix(
     high_pass: float,
     min_onset: float,
     oversampling: int,
-    confound_columns: list[str],
     drift_order: int = 1,
     fir_delays: list[float] | None = None,
     fir_unit: Literal["s", "scans"] = "s",
     sampling: Literal["nilearn", "exact", "spm"] = "nilearn",
     derivative_step: float | None = None,
     undershoot_ratio: float | None = None,
-    confounds_first_row: Literal["error", "zero", "second"] = "error",
-    fmriprep_confounds: dict[str, Any] | None = None,
-    motion_regressors: int = 0,
+    columns: list[str] | None = None,
+    first_row: Literal["error", "zero", "second"] = "error",
+    fmriprep: dict[str, Any] | None = None,
+    motion: int = 0,
     censor: dict[str, Any] | None = None,
     confounds: Path | None = None,
     confounds_json: Path | None = None,
@@ -56,8 +56,9 @@ def make_design_matrix(
     """Write the design, one row per scan and one column per regressor, and a sidecar that explains it.
 
     `headers` tell when the volumes of `bold` begin and how they moved, `sidecars` are those that they are of.
-    `confounds_json` is what nilearn reads beside the confounds of fMRIPrep, `events_json` says which columns
-    of the events modulate which.
+    Of the table `confounds` come what `columns`, `first_row`, `fmriprep` and `censor` ask for; `motion` is
+    the number of motion regressors. `confounds_json` is what nilearn reads beside the confounds of fMRIPrep,
+    `events_json` says which columns of the events modulate which.
     `given` is a ready-made design and what is read with it: then only the times of the scans count beside it.
     """
     known = run_headers.read(headers)
@@ -70,8 +71,8 @@ def make_design_matrix(
     times = scans.times
     scans.tell(bold[0])
     modulators = modulator_json.read(events_json)
-    columns = dict.fromkeys(how.column for own in modulators.values() for how in own.values())
-    rows = event_table.read_events(events, list(columns), needed=False)
+    modulating = dict.fromkeys(how.column for own in modulators.values() for how in own.values())
+    rows = event_table.read_events(events, list(modulating), needed=False)
     warnings = [
         *scans.warnings,
         *(design_checks.check_onsets(events, rows, n_scans, scans.end) if rows else []),
@@ -92,12 +93,12 @@ def make_design_matrix(
     extra = nuisance.collect(
         image=bold[0],
         table=confounds,
-        motion=headers,
+        headers=headers,
         n_scans=n_scans,
-        columns=confound_columns,
-        first_row=confounds_first_row,
-        fmriprep=fmriprep_confounds or {},
-        motion_count=motion_regressors,
+        columns=columns or [],
+        first_row=first_row,
+        fmriprep=fmriprep or {},
+        motion=motion,
         censor=censor or {},
     )
     design_checks.check_bins(options, steps(times)[0])
@@ -114,7 +115,7 @@ def make_design_matrix(
             design,
             f"{n_scans} scans, {len(extra.censored)} of them censored, for {len(names)} regressors",
             expected="more scans than regressors",
-            remedy="take fewer confounds, a shorter FIR model or a milder threshold of design.censor",
+            remedy="take fewer confounds, a shorter FIR model or a milder threshold of confounds.censor",
         )
     content = {
         "Columns": [{"name": name, "role": designs.role(name, responses, extra.roles)} for name in names],

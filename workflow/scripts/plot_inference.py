@@ -126,7 +126,7 @@ def _passed(method: str, row: dict[str, str]) -> str:
     if row["z_threshold"] == "n/a":
         return f"{name} · no voxel passes"
     bound = f"{'|z|' if two_sided else 'z'} > {float(row['z_threshold']):.2f}"
-    extent = int(row["cluster_extent"])
+    extent = int(row["cluster_threshold"])
     joined = {"6": "", "18": " joined at edges", "26": " joined at corners"}[row["connectivity"]]
     clusters = f", clusters of {extent} voxels or more{joined}" if extent > 1 else ""
     n_voxels = int(row["n_voxels"])

@@ -39,9 +39,8 @@ OPTIONS = {
     "high_pass": 0.01,
     "min_onset": -24,
     "oversampling": 16,
-    "confound_columns": [],
 }
-NO_CENSORING = {"framewise_displacement": None, "source": "affines", "column": None}
+NO_CENSORING = {"fd_threshold": None, "source": "affines", "column": None}
 NILEARN_ATOL = 2e-12
 """Rounding of log gamma, 100 times larger in the dispersion derivative; columns are about 1 high."""
 SPM_ATOL = 1e-12
@@ -472,22 +471,22 @@ def confounds(tmp_path):
 def test_confounds_come_by_pattern_in_the_order_of_the_table(made, confounds):
     """Names and patterns choose columns, each once; a name without one is an error, a pattern adds none."""
     path, frame = confounds
-    design, sidecar = made(confounds=path, confound_columns=["white_matter", "rot_[xy]", "rot_x", "trans_?"])
+    design, sidecar = made(confounds=path, columns=["white_matter", "rot_[xy]", "rot_x", "trans_?"])
     names = ["trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "white_matter"]
     assert list(design) == ["a", "b", *names, "constant"]
     np.testing.assert_allclose(design[names], frame[names], rtol=1e-12, atol=0)
     assert {roles(sidecar)[name] for name in names} == {"confound"}
-    with pytest.raises(InputError, match=r"has no column 'rot_q'.*design.confounds asks for"):
-        made(confounds=path, confound_columns=["rot_q"])
+    with pytest.raises(InputError, match=r"has no column 'rot_q'.*confounds.columns asks for"):
+        made(confounds=path, columns=["rot_q"])
 
 
 def test_pattern_of_outliers_adds_nothing_to_a_run_without_any(made, confounds, caplog):
     """No mistake where another run has them, which the plan checks; the log says so."""
     caplog.set_level(logging.INFO)
-    design, _ = made(confounds=confounds[0], confound_columns=["*spoilt*", "trans_x"])
+    design, _ = made(confounds=confounds[0], columns=["*spoilt*", "trans_x"])
     assert list(design) == ["a", "b", "trans_x", "constant"]
     assert "no column that matches '*spoilt*': it adds nothing to this run" in caplog.text
-    assert list(made(confounds=confounds[0], confound_columns=["*spoilt*"])[0]) == ["a", "b", "constant"]
+    assert list(made(confounds=confounds[0], columns=["*spoilt*"])[0]) == ["a", "b", "constant"]
 
 
 @pytest.mark.parametrize(
@@ -507,33 +506,33 @@ def test_table_without_a_header_has_columns_by_number(made, tmp_path, line):
     if line.startswith("#"):
         path.write_text("# x y z\n" + path.read_text())
     names = [f"column_{number + 1}" for number in range(values.shape[1])]
-    design, _ = made(confounds=path, confound_columns=["*"])
+    design, _ = made(confounds=path, columns=["*"])
     np.testing.assert_allclose(design[names], values, rtol=1e-8, atol=0)
     with pytest.raises(
         InputError, match="'trans_x'.*no header, so that its columns go by number(.|\n)*column_1"
     ):
-        made(confounds=path, confound_columns=["trans_x"])
+        made(confounds=path, columns=["trans_x"])
     path.write_text(path.read_text() + "1 2 3 4\n")
     with pytest.raises(InputError, match="has 4 values where the first row has"):
-        made(confounds=path, confound_columns=["*"])
+        made(confounds=path, columns=["*"])
 
 
 def test_auto_takes_displacement_from_the_affines_and_else_from_the_table(made, moved, confounds):
     """The affines count where they tell of motion; one for all leaves it to the table; none is an error."""
-    censor = {"framewise_displacement": 0.5, "source": "auto", "column": None}
-    by_affines = {"motion": moved[0], "censor": censor | {"source": "affines"}}
+    censor = {"fd_threshold": 0.5, "source": "auto", "column": None}
+    by_affines = {"moved": moved[0], "censor": censor | {"source": "affines"}}
     expected = made(**by_affines)[1]["CensoredScans"]
-    both = made(motion=moved[0], confounds=confounds[0], censor=censor)[1]
+    both = made(moved=moved[0], confounds=confounds[0], censor=censor)[1]
     assert (both["CensoredScans"], both["FramewiseDisplacementFrom"]) == (expected, "the affines")
     still = {"translation_mm": [[1.0, 2, 3]] * N_SCANS, "rotation_deg": [[0.0] * 3] * N_SCANS}
     sidecars.write_json(moved[0], still)
     by_column = made(confounds=confounds[0], censor=censor | {"source": "framewise_displacement"})[1]
     for motion in (moved[0], None):
-        found = made(motion=motion, confounds=confounds[0], censor=censor)[1]
+        found = made(moved=motion, confounds=confounds[0], censor=censor)[1]
         assert found["CensoredScans"] == by_column["CensoredScans"] != expected
         assert "framewise_displacement of the same" in found["FramewiseDisplacementFrom"]
     with pytest.raises(InputError, match="every volume has the same affine"):
-        made(motion=moved[0], censor=censor)
+        made(moved=moved[0], censor=censor)
     confounds[1][["csf"]].to_csv(confounds[0], sep="\t", index=False)
     with pytest.raises(InputError, match="says nothing of motion, nor do the affines"):
         made(confounds=confounds[0], censor=censor)
@@ -542,18 +541,18 @@ def test_auto_takes_displacement_from_the_affines_and_else_from_the_table(made, 
 def test_first_row_without_a_value_is_an_error_unless_told_otherwise(made, confounds):
     """n/a of a derivative names column and row; zero and second fill it in; a later n/a stays an error."""
     path, frame = confounds
-    chosen = {"confounds": path, "confound_columns": ["trans_x_derivative1"]}
-    with pytest.raises(InputError, match=r"row 2: trans_x_derivative1 is 'n/a'(.|\n)*confounds_first_row"):
+    chosen = {"confounds": path, "columns": ["trans_x_derivative1"]}
+    with pytest.raises(InputError, match=r"row 2: trans_x_derivative1 is 'n/a'(.|\n)*confounds.first_row"):
         made(**chosen)
     second = frame["trans_x_derivative1"][1]
     for first_row, value in (("zero", 0.0), ("second", second)):
-        design, _ = made(confounds_first_row=first_row, **chosen)
+        design, _ = made(first_row=first_row, **chosen)
         column = design["trans_x_derivative1"]
         np.testing.assert_allclose(column[:2], [value, second], rtol=1e-12, atol=0)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([*lines[:2], lines[1], *lines[3:]]) + "\n")
     with pytest.raises(InputError, match="row 3: trans_x_derivative1 is 'n/a'"):
-        made(confounds_first_row="zero", **chosen)
+        made(first_row="zero", **chosen)
 
 
 STRATEGY = {
@@ -569,7 +568,7 @@ def test_fmriprep_strategies_give_confounds_and_censor_what_they_scrub(tmp_path,
     image = tmp_path / "sub-01_task-faces_space-MNI_desc-preproc_bold.nii.gz"
     nib.load(tmp_path / "b.nii").to_filename(image)
     asked = STRATEGY | {"strategy": ["motion", "wm_csf", "scrub"]}
-    design, sidecar = made(bold=[image], confounds=path, fmriprep_confounds=asked)
+    design, sidecar = made(bold=[image], confounds=path, fmriprep=asked)
     censored = [0, 12, 40]
     assert sidecar["CensoredScans"] == censored
     assert [name for name in design if name.startswith("censor_")] == [f"censor_{n}" for n in censored]
@@ -579,8 +578,8 @@ def test_fmriprep_strategies_give_confounds_and_censor_what_they_scrub(tmp_path,
     expected.iloc[0] = expected.iloc[0].fillna(expected.iloc[1])
     expected -= expected.drop(index=censored).mean()
     np.testing.assert_allclose(design[names], expected, rtol=0, atol=1e-12)
-    with pytest.raises(InputError, match="does not give the confounds of design.fmriprep_confounds"):
-        made(bold=[image], confounds=path, fmriprep_confounds=asked | {"strategy": ["global_signal"]})
+    with pytest.raises(InputError, match="does not give the confounds of confounds.fmriprep"):
+        made(bold=[image], confounds=path, fmriprep=asked | {"strategy": ["global_signal"]})
 
 
 @pytest.fixture
@@ -598,7 +597,7 @@ def moved(tmp_path):
 def test_motion_regressors_come_from_the_affines(made, moved, count):
     """The six, their squares, backward differences and squares of these, scan by scan."""
     path, parameters = moved
-    design, sidecar = made(motion=path, motion_regressors=count)
+    design, sidecar = made(moved=path, motion=count)
     names = [name for name, role in roles(sidecar).items() if role == "motion"]
     assert names[:4] == ["motion_x", "motion_y", "motion_z", "motion_pitch"]
     expected = []
@@ -625,16 +624,16 @@ def test_volumes_with_one_affine_tell_nothing_of_motion(tmp_path, made, moved):
     still = {"translation_mm": [[1.0, 2, 3]] * N_SCANS, "rotation_deg": [[0.0] * 3] * N_SCANS}
     sidecars.write_json(path, still)
     with pytest.raises(InputError, match="every volume has the same affine"):
-        made(motion=path, motion_regressors=6)
+        made(moved=path, motion=6)
     sidecars.write_json(path, {name: values[:-1] for name, values in still.items()})
     with pytest.raises(InputError, match="has 59 volumes for a run of 60 scans"):
-        made(motion=path, motion_regressors=6)
+        made(moved=path, motion=6)
 
 
 def test_censored_scans_are_out_of_the_fit(made, moved, confounds):
     """A fit with spikes has the estimates, variance and degrees of freedom of one without those scans."""
-    censor = {"framewise_displacement": 0.5, "source": "affines", "column": "bad"}
-    design, sidecar = made(motion=moved[0], confounds=confounds[0], censor=censor)
+    censor = {"fd_threshold": 0.5, "source": "affines", "column": "bad"}
+    design, sidecar = made(moved=moved[0], confounds=confounds[0], censor=censor)
     assert sidecar["CensoredScans"] == [7, 8, 30]
     assert [name for name, role in roles(sidecar).items() if role == "censor"] == [
         "censor_7", "censor_8", "censor_30",
@@ -654,9 +653,9 @@ def test_framewise_displacement_comes_from_a_column_where_one_is_named(made, con
     path, frame = confounds
     frame.loc[1, "framewise_displacement"] = 0.9
     frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
-    censor = {"framewise_displacement": 0.5, "source": "framewise_displacement", "column": None}
+    censor = {"fd_threshold": 0.5, "source": "framewise_displacement", "column": None}
     assert made(confounds=path, censor=censor)[1]["CensoredScans"] == [1, 12, 40]
-    with pytest.raises(InputError, match=r"design.censor.source asks for(.|\n)*framewise_displacement"):
+    with pytest.raises(InputError, match=r"confounds.censor.source asks for(.|\n)*framewise_displacement"):
         made(confounds=path, censor=censor | {"source": "framewise_displacment"})
     with pytest.raises(InputError, match="column csf: holds"):
         made(confounds=path, censor=NO_CENSORING | {"column": "csf"})
@@ -711,7 +710,7 @@ def test_two_regressors_of_one_name_are_an_error(made, confounds):
     path, _ = confounds
     write_events(path.parent / "events.tsv", [(2.0, 1.0, "csf")])
     with pytest.raises(InputError, match="two regressors have the name 'csf'"):
-        made(confounds=path, confound_columns=["csf"])
+        made(confounds=path, columns=["csf"])
 
 
 # ------------------------------------------------------------------------------------------ modulators
@@ -821,7 +820,7 @@ def test_design_without_events_has_confounds_and_a_constant(tmp_path, made):
         event_duration=None, rules={"needed": False},
     )  # fmt: skip
     design, sidecar = made(
-        confounds=tmp_path / "c.tsv", confound_columns=["rating"], events_json=tmp_path / "events.json"
+        confounds=tmp_path / "c.tsv", columns=["rating"], events_json=tmp_path / "events.json"
     )
     assert list(design) == ["rating", "constant"]
     assert sidecar["Responses"] == {}

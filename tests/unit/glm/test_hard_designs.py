@@ -249,7 +249,7 @@ def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_mo
         events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=files["design.tsv"],
         sidecar=files["design.json"], repetition_time=TR, slice_time_ref=0.0,
         hrf_model="spm + derivative", drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50,
-        confound_columns=names, confounds=tmp_path / "confounds.tsv",
+        columns=names, confounds=tmp_path / "confounds.tsv",
     )  # fmt: skip
     said = sidecars.read_json(files["design.json"])
     columns, values = cells.read_columns(files["design.tsv"])

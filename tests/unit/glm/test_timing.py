@@ -280,7 +280,7 @@ MISSED = 0.15
 """Share that each wrong moment misses by at least, so that the right one is not met by chance."""
 DESIGN = {
     "repetition_time": None, "hrf_model": "spm", "drift_model": "cosine", "high_pass": 0.005,
-    "min_onset": -24, "oversampling": 500, "confound_columns": [],
+    "min_onset": -24, "oversampling": 500, "columns": [],
 }  # fmt: skip
 
 
@@ -443,7 +443,7 @@ def test_censored_scans_lose_the_events_that_begin_in_them(tmp_path):
     table_writer.write_table(tmp_path / "confounds.tsv", ["bad"], rows)
     _, sidecar = fitted(
         tmp_path, course, slice_time_ref="auto", drift_model="none", confounds=tmp_path / "confounds.tsv",
-        censor={"framewise_displacement": None, "source": "affines", "column": "bad"},
+        censor={"fd_threshold": None, "source": "affines", "column": "bad"},
         sidecars=sidecars(tmp_path, {"VolumeTiming": starts}),
     )  # fmt: skip
     assert sidecar["CensoringLoss"]["a"]["EventsInCensoredScans"] == 1

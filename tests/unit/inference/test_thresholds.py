@@ -36,10 +36,10 @@ CONFIG = {
     "p": 0.001,
     "alpha": ALPHA,
     "two_sided": True,
-    "cluster_extent": 0,
+    "cluster_threshold": 0,
     "connectivity": 6,
     "true_discovery_threshold": [2.5, 3.5, 5.0],
-    "peak_distance": 8.0,
+    "min_distance": 8.0,
 }
 
 
@@ -122,7 +122,7 @@ def test_clusters_below_the_extent_are_left_out():
     """Voxels that share faces with too few others go, those of another sign do not count."""
     z, inside = example()
     whole, _ = inference.thresholded(z, inside, "uncorrected", 0.001, True)
-    large, _ = inference.thresholded(z, inside, "uncorrected", 0.001, True, cluster_extent=10)
+    large, _ = inference.thresholded(z, inside, "uncorrected", 0.001, True, cluster_threshold=10)
     expected = np.zeros_like(whole)
     for sign in (1, -1):
         labels, _ = ndimage.label(sign * whole > 0)
@@ -477,7 +477,7 @@ def test_every_voxel_of_an_image_may_pass(study, shape, value, connectivity):
     """One cluster from rim to rim, all of it active, with its peak: also of one slice, and of one voxel."""
     z, inside = everything(shape)
     z = {"different": z, "alike": np.full(shape, 12.0), "negative": -z}[value].astype(np.float32)
-    arguments = study(z, inside) | {"connectivity": connectivity, "peak_distance": 1e3, "cluster_extent": 1}
+    arguments = study(z, inside) | {"connectivity": connectivity, "min_distance": 1e3, "cluster_threshold": 1}
     compute_inference(**arguments)
     for row in rows_of(arguments["thresholds"]):
         assert (row["n_voxels"], row["n_tests"], row["n_clusters"]) == (str(z.size), str(z.size), "1")
@@ -542,7 +542,7 @@ def test_tables_and_maps_are_of_one_kind_of_cluster(study, connectivity, sizes):
     """Of two voxels that share a corner, one is certainly active: half of the cluster, or all of it."""
     z = np.full((6, 6, 6), 0.01)
     z[1, 1, 1], z[2, 2, 2] = 6.0, 3.5
-    arguments = study(z, np.ones(z.shape, dtype=bool)) | {"connectivity": connectivity, "peak_distance": 10.0}
+    arguments = study(z, np.ones(z.shape, dtype=bool)) | {"connectivity": connectivity, "min_distance": 10.0}
     compute_inference(**arguments)
     rows = rows_of(arguments["clusters"])
     assert [row["n_voxels"] for row in rows] == sizes
@@ -564,7 +564,7 @@ def test_another_connectivity_is_refused_by_the_schema(wrong):
 def test_another_connectivity_is_in_the_table_the_log_and_the_label(drawing, shown, caplog):
     """Whoever reads a number of clusters is told how they were joined."""
     caplog.set_level("INFO")
-    arguments = drawing(connectivity=26, cluster_extent=5)
+    arguments = drawing(connectivity=26, cluster_threshold=5)
     assert {row["connectivity"] for row in rows_of(arguments["table"])} == {"26"}
     assert "clusters joined at 26 neighbours" in caplog.text
     plot_inference(**arguments)

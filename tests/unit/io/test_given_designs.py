@@ -51,7 +51,7 @@ def made(tmp_path):
             high_pass=0.01,
             min_onset=-24,
             oversampling=50,
-            confound_columns=[],
+            columns=[],
             given=list(given),
             given_part=part,
         )
@@ -644,11 +644,11 @@ def test_runs_that_name_one_file_take_its_sessions_in_their_order(folder, two_ru
         (", design: 'x-{run}.csv'", "there is no file x-1.csv, the design of subject 01, task x, run 1"),
         (", design: ''", "study.design: '' should be non-empty"),
         (", design: 3", "study.design: 3 is not of type"),
-        (", design: 'own-{run}.csv'|design: {confounds: [rot_x]}", r"design\.confounds: adds to designs"),
-        (", design: 'own-{run}.csv'|design: {motion_regressors: 6}", r"design\.motion_regressors: adds"),
+        (", design: 'own-{run}.csv'|confounds: {columns: [rot_x]}", r"confounds\.columns: adds to designs"),
+        (", design: 'own-{run}.csv'|confounds: {motion: 6}", r"confounds\.motion: adds"),
         (
-            ", design: 'own-{run}.csv'|design: {censor: {framewise_displacement: 0.5}}",
-            r"design\.censor\.framewise_displacement: adds",
+            ", design: 'own-{run}.csv'|confounds: {censor: {fd_threshold: 0.5}}",
+            r"confounds\.censor\.fd_threshold: adds",
         ),
         (", design: 'own-{run}.csv', conditions: {a: [b]}", r"study\.conditions: adds"),
         (", design: 'own-{run}.csv#2'", "holds 1 session, and session 2 is asked for"),
@@ -672,7 +672,7 @@ def test_designs_made_and_given_stand_beside_each_other(folder):
     table_writer.write_table(folder / "c.tsv", ["rot_x"], [[float(k % 5)] for k in range(N)])
     rows = [(*BOTH[0], "no-such-events.tsv", "c.tsv"), (*BOTH[1][:4], "n/a", "e.tsv", "c.tsv")]
     header = "subject\ttask\trun\tbold\tdesign\tevents\tconfounds"
-    config, runs = runs_of(rows, "|design: {confounds: [rot_x]}", header=header)
+    config, runs = runs_of(rows, "|confounds: {columns: [rot_x]}", header=header)
     assert checks.regressors_of(config, runs[0]) == ["faces", "constant"]
     assert "rot_x" in checks.regressors_of(config, runs[1])
     assert [model.confounds_of(config, run) for run in runs] == [[], ["c.tsv"]]

@@ -181,7 +181,7 @@ def rows(folder, bold):
     (folder / "runs.tsv").write_text(f"subject\ttask\tbold\tevents\n01\ta\t{bold}\te.tsv\n")
     config = yaml.safe_load(
         CONTRASTS + f"study: {{source: table, table: '{folder}/runs.tsv', repetition_time: 2}}\n"
-        "design: {motion_regressors: 6}\n"
+        "confounds: {motion: 6}\n"
     )
     configs.check_config(config, SCHEMA)
     return config, study.run_table(config, "data")[0]

@@ -275,14 +275,14 @@ def test_derivatives_bring_masks_and_confounds_and_the_raw_study_events(raw, pre
     ("changes", "reason"),
     [
         ({"mask": "derivatives"}, "has no desc-brain_mask beside it"),
-        ({"design": {"confounds": ["rot_x"]}}, "has no confounds table, and design.confounds asks"),
+        ({"confounds": {"columns": ["rot_x"]}}, "has no confounds table, and confounds.columns asks"),
         (
-            {"design": {"fmriprep_confounds": {"strategy": ["motion"]}}},
-            "has no confounds table, and design.fmriprep_confounds asks",
+            {"confounds": {"fmriprep": {"strategy": ["motion"]}}},
+            "has no confounds table, and confounds.fmriprep asks",
         ),
         (
-            {"design": {"censor": {"framewise_displacement": 0.5, "source": "framewise_displacement"}}},
-            "has no confounds table, and design.censor.source asks",
+            {"confounds": {"censor": {"fd_threshold": 0.5, "source": "framewise_displacement"}}},
+            "has no confounds table, and confounds.censor.source asks",
         ),
     ],
 )
@@ -564,7 +564,7 @@ def test_any_file_of_a_run_that_was_not_fetched_leaves_it_out(raw, preprocessed,
     file = preprocessed / "sub-01/func" / name
     file.unlink(missing_ok=True)
     file.symlink_to("../../.git/annex/objects/nothing")
-    changes = {"mask": "derivatives", "design": {"confounds": ["rot_x"]}}
+    changes = {"mask": "derivatives", "confounds": {"columns": ["rot_x"]}}
     runs, reasons = found(raw, changes, derivatives=str(preprocessed), space="MNI")
     assert len(runs) == 2  # another one has neither mask nor confounds
     image = "sub-01_task-faces_run-01_space-MNI_res-2_desc-preproc_bold.nii.gz"
@@ -580,7 +580,7 @@ def test_names_of_fmriprep_1_and_cohorts_are_read(raw):
     for cohort in "12":
         put(derived, f"{start}_space-Kid_cohort-{cohort}_desc-preproc_bold.nii.gz")
         put(derived, f"{start}_space-Kid_cohort-{cohort}_label-brain_mask.nii.gz")
-    changes = {"mask": "derivatives", "design": {"confounds": ["rot_x"]}}
+    changes = {"mask": "derivatives", "confounds": {"columns": ["rot_x"]}}
     runs, _ = rows_of(raw, changes, derivatives=str(derived), space="MNI")
     assert Path(runs[0].mask).name == "sub-01_task-faces_run-01_bold_space-MNI_brainmask.nii.gz"
     assert Path(runs[0].confounds).name == "sub-01_task-faces_run-01_bold_confounds.tsv"
@@ -609,7 +609,7 @@ def test_images_of_surfaces_alone_are_named(raw, preprocessed):
 def test_two_tables_of_confounds_are_named(raw, preprocessed):
     """Which of them holds is not guessed."""
     put(preprocessed, "sub-01/func/sub-01_task-faces_run-01_desc-confounds_regressors.tsv")
-    changes = {"design": {"confounds": ["rot_x"]}}
+    changes = {"confounds": {"columns": ["rot_x"]}}
     _, reasons = found(raw, changes, derivatives=str(preprocessed), space="MNI")
     assert reasons["sub-01_task-faces_run-01_space-MNI_res-2_desc-preproc_bold.nii.gz"].startswith(
         "has two confounds tables: sub-01_task-faces_run-01_desc-confounds_regressors.tsv, "

@@ -89,7 +89,7 @@ def derived(tmp_path):
     return tmp_path
 
 
-def config_of(folder, **design):
+def config_of(folder, **extra):
     config = {
         "study": {
             "source": "bids",
@@ -101,7 +101,7 @@ def config_of(folder, **design):
             },
         },
         "mask": "derivatives",
-        "design": {"confounds": ["rot_x"]} | design,
+        "confounds": {"columns": ["rot_x"]} | extra,
         "contrasts": {"a": "faces"},
     }
     configs.check_config(config, SCHEMA)
@@ -137,7 +137,7 @@ def test_what_fmriprep_says_of_confounds_is_fetched_where_a_strategy_reads_it(de
         path.unlink()
         spoil()
         assert not bids.find_runs(config_of(derived))[1]
-        runs, [one] = bids.find_runs(config_of(derived, fmriprep_confounds=strategy))
+        runs, [one] = bids.find_runs(config_of(derived, fmriprep=strategy))
         assert len(runs) == 3
         assert one.reason == f"{name} is a link to nothing (datalad get fetches it)"
 

@@ -192,7 +192,7 @@ def test_images_of_the_users_own_where_the_workflow_would_fetch_are_kept(tmp_pat
     session.mkdir(parents=True)
     places.check_made(session)
     (session / "f.img").write_text("theirs")
-    with pytest.raises(InputError, match=r"study\.path"):
+    with pytest.raises(InputError, match=r"study\.spm_multimodal\.path"):
         places.check_made(session)
     (session / places.TIMESTAMP).write_text("")
     places.check_made(session)

@@ -65,7 +65,7 @@ def test_stages_read_what_the_run_has(study):
     assert plan.inputs.events(first) == ["events1.tsv"]
     assert plan.inputs.confounds(first) == []
     assert plan.inputs.motion_table(first) == ["confounds1.tsv"]
-    assert planned(design={"confounds": ["rot_x"]}).inputs.confounds(first) == ["confounds1.tsv"]
+    assert planned(confounds={"columns": ["rot_x"]}).inputs.confounds(first) == ["confounds1.tsv"]
     [unit] = plan.study.units.values()
     assert plan.inputs.own_mask(unit) == ["mask.nii"]
     assert plan.inputs.background(unit) == names.MEAN.format(**unit.wildcards)

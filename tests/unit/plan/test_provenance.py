@@ -20,7 +20,7 @@ def test_folders_are_those_of_the_study_the_longest_first(tmp_path, monkeypatch)
     config = {
         "study": {
             "source": "bids",
-            "path": None,
+            "spm_multimodal": {"path": None},
             "table": None,
             "bids": {"path": "link/raw", "derivatives": None},
         }
@@ -167,7 +167,7 @@ def test_page_shows_the_config_without_names_of_the_users_own(tmp_path):
     config = {
         "mask": "masks/JohnDoe.nii",
         "figures": {"background": "/home/jane doe/T1 JohnDoe.nii"},
-        "study": {"table": "JohnDoe.tsv", "design": "d/sub-01_design.tsv", "path": None},
+        "study": {"table": "JohnDoe.tsv", "design": "d/sub-01_design.tsv"},
     }
     shown = provenance.without_names(config, FOLDERS)
     assert "Doe" not in str(shown)

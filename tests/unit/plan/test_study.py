@@ -28,9 +28,9 @@ def test_keys_left_out_take_the_schema_defaults():
     config, other = checked(MINIMAL), checked(MINIMAL)
     assert config["design"]["high_pass"] == 0.01
     assert config["study"]["simulated"]["shape"] == [64, 64, 32]
-    config["design"]["confounds"].append("x")
-    assert other["design"]["confounds"] == []
-    assert checked(MINIMAL)["design"]["confounds"] == []
+    config["confounds"]["columns"].append("x")
+    assert other["confounds"]["columns"] == []
+    assert checked(MINIMAL)["confounds"]["columns"] == []
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "config").glob("*.yaml")))
@@ -84,19 +84,19 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
         (MINIMAL + "design: {sampling: SPM}", "design.sampling: 'SPM' is not one of"),
         (MINIMAL + "design: {derivative_step: 0}", "design.derivative_step: 0 is less than or equal to"),
         (MINIMAL + "design: {undershoot_ratio: 6}", "design.undershoot_ratio: 6 is greater than or equal to"),
-        (MINIMAL + "design: {motion_regressors: 12}", "design.motion_regressors: 12 is not one of"),
-        (MINIMAL + "design: {censor: {fd: 0.5}}", "unknown key design.censor.fd"),
+        (MINIMAL + "confounds: {motion: 12}", "confounds.motion: 12 is not one of"),
+        (MINIMAL + "confounds: {censor: {fd: 0.5}}", "unknown key confounds.censor.fd"),
         (
             CONTRASTS + "study: {source: simulated, conditions: {a: [faces], b: [faces]}}",
             "study.conditions.b: 'faces' stands in 'a' already",
         ),
         (
-            MINIMAL + "design: {fmriprep_confounds: {strategy: [motion]}}",
-            "fmriprep_confounds.strategy: needs images and confounds of fMRIPrep",
+            MINIMAL + "confounds: {fmriprep: {strategy: [motion]}}",
+            "confounds.fmriprep.strategy: needs images and confounds of fMRIPrep",
         ),
-        (BIDS + "design: {fmriprep_confounds: {strategy: [compcor]}}", "compcor without high_pass"),
+        (BIDS + "confounds: {fmriprep: {strategy: [compcor]}}", "compcor without high_pass"),
         (
-            BIDS + "design: {fmriprep_confounds: {strategy: [high_pass]}}",
+            BIDS + "confounds: {fmriprep: {strategy: [high_pass]}}",
             "design.drift_model: is cosine, and the strategy high_pass",
         ),
     ],
@@ -236,12 +236,12 @@ def test_derivatives_are_regressors_only_where_the_hrf_has_them(folder):
 
 def test_confounds_need_a_table(folder):
     """Columns of confounds without a table of them stop before any job."""
-    with pytest.raises(InputError, match="design.confounds"):
-        checks.check_contrasts(checked(MINIMAL + "design: {confounds: [rot_x]}"), rows(folder))
+    with pytest.raises(InputError, match="confounds.columns"):
+        checks.check_contrasts(checked(MINIMAL + "confounds: {columns: [rot_x]}"), rows(folder))
 
 
 def test_unpacked_spm_data_are_used_as_they_are(tmp_path):
-    """study.path may be the folder of fMRI/ or the one above sub001/."""
+    """study.spm_multimodal.path may be the folder of fMRI/ or the one above sub001/."""
     trunk = tmp_path / "sub001"
     for run in (1, 2):
         session = trunk / f"fMRI/Session{run}"
@@ -250,7 +250,10 @@ def test_unpacked_spm_data_are_used_as_they_are(tmp_path):
             for suffix in ("img", "hdr"):
                 (session / f"fMETHODS-000{run + 4}-{volume:05d}-01.{suffix}").touch()
     for path in (tmp_path, trunk):
-        text = f"study: {{source: spm_multimodal, repetition_time: 2, path: '{path}'}}\n" + CONTRASTS
+        text = (
+            f"study: {{source: spm_multimodal, repetition_time: 2, spm_multimodal: {{path: '{path}'}}}}\n"
+            + CONTRASTS
+        )
         runs = study.run_table(checked(text), "data")[0]
         assert [len(run.bold) for run in runs] == [4, 4]
         assert runs[1].events == str(trunk / "fMRI/trials_ses2.mat")
@@ -332,7 +335,7 @@ def test_names_of_fir_motion_and_confounds_by_pattern_are_regressors(folder):
     for run in (1, 2):
         (folder / f"c{run}.tsv").write_text("trans_x\ttrans_y\trot_x\n0\t0\t0\n")
     runs = rows(folder, {"confounds": "c1.tsv"}, {"confounds": "c2.tsv", "bold": "run-1/f*.img"})
-    model = "design: {hrf_model: fir, fir_delays: [1, 3], confounds: ['trans_*'], motion_regressors: 24}\n"
+    model = "design: {hrf_model: fir, fir_delays: [1, 3]}\nconfounds: {columns: ['trans_*'], motion: 24}\n"
     good = "{a: listening_delay_1 + listening_delay_3, b: trans_y, c: motion_yaw_difference}"
     checks.check_contrasts(checked(f"{TABLE}{model}contrasts: {good}"), runs)
     for name in ("listening", "listening_delay_0", "rot_x", "motion_yaw_cubed"):
@@ -359,18 +362,18 @@ def test_conditions_by_name_are_the_regressors_and_their_trial_types_exist(folde
 
 
 @pytest.mark.parametrize(
-    ("design", "key"),
+    ("extra", "key"),
     [
-        ("{censor: {column: bad}}", "design.censor.column"),
-        ("{censor: {framewise_displacement: 0.5, source: framewise_displacement}}", "design.censor.source"),
+        ("{censor: {column: bad}}", "confounds.censor.column"),
+        ("{censor: {fd_threshold: 0.5, source: framewise_displacement}}", "confounds.censor.source"),
     ],
 )
-def test_censoring_by_a_column_needs_a_table(folder, design, key):
+def test_censoring_by_a_column_needs_a_table(folder, extra, key):
     """Censoring by affines needs none; by a column it stops before any job, and names the key."""
     runs = rows(folder, {}, {"bold": "run-1/f*.img"})
     with pytest.raises(InputError, match=f"config key {key}: .* has no table of confounds"):
-        checks.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
-    by_affines = "design: {censor: {framewise_displacement: 0.5}}"
+        checks.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\nconfounds: {extra}"), runs)
+    by_affines = "confounds: {censor: {fd_threshold: 0.5}}"
     config = checked(f"{TABLE}contrasts: {{a: listening}}\n{by_affines}")
     checks.check_contrasts(config, runs)
     assert model.needs_motion(config)
@@ -387,27 +390,27 @@ def tables_of(folder, *headers):
 
 
 @pytest.mark.parametrize(
-    ("design", "words"),
+    ("extra", "words"),
     [
         (
-            "{confounds: [trans_x, csv]}",
-            r"c1.tsv: has no column 'csv'.*design.confounds.*2 of 2 runs(.|\n)*'csf'",
+            "{columns: [trans_x, csv]}",
+            r"c1.tsv: has no column 'csv'.*confounds.columns.*2 of 2 runs(.|\n)*'csf'",
         ),
-        ("{confounds: ['tran_*']}", r"has no column 'tran_\*'.*2 of 2 runs lack it"),
+        ("{columns: ['tran_*']}", r"has no column 'tran_\*'.*2 of 2 runs lack it"),
         (
-            "{confounds: [a_comp]}",
+            "{columns: [a_comp]}",
             r"c2.tsv: has no column 'a_comp'.*1 of 2 runs lack it: subject 01, task a, run 2",
         ),
-        ("{censor: {column: bad}}", "has no column 'bad'.*design.censor.column"),
-        ("{censor: {framewise_displacement: 1, source: fd}}", "has no column 'fd'.*design.censor.source"),
-        ("{censor: {framewise_displacement: 1}}", "c2.tsv: says nothing of motion, nor does the header of"),
+        ("{censor: {column: bad}}", "has no column 'bad'.*confounds.censor.column"),
+        ("{censor: {fd_threshold: 1, source: fd}}", "has no column 'fd'.*confounds.censor.source"),
+        ("{censor: {fd_threshold: 1}}", "c2.tsv: says nothing of motion, nor does the header of"),
     ],
 )
-def test_typos_in_names_of_confounds_are_told_before_any_job(folder, design, words):
+def test_typos_in_names_of_confounds_are_told_before_any_job(folder, extra, words):
     """Run by run, with the table, the key, how many runs lack it, and what is near."""
     runs = tables_of(folder, ["trans_x", "csf", "a_comp"], ["trans_x", "csf"])
     with pytest.raises(InputError, match=words):
-        checks.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
+        checks.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\nconfounds: {extra}"), runs)
 
 
 def test_pattern_that_matches_in_some_runs_is_no_mistake(folder):
@@ -415,7 +418,7 @@ def test_pattern_that_matches_in_some_runs_is_no_mistake(folder):
     runs = tables_of(folder, ["trans_x", "motion_outlier00"], ["trans_x", "framewise_displacement"])
     config = checked(
         f"{TABLE}contrasts: {{a: listening, b: motion_outlier00}}\n"
-        "design: {confounds: ['*outlier*'], censor: {framewise_displacement: 0.5}}"
+        "confounds: {columns: ['*outlier*'], censor: {fd_threshold: 0.5}}"
     )
     checks.check_contrasts(config, runs)
     assert [model.needs_motion(config, run) for run in runs] == [True, False]
@@ -425,9 +428,9 @@ def test_pattern_that_matches_in_some_runs_is_no_mistake(folder):
 def test_columns_of_a_table_without_a_header_go_by_number(folder):
     """A name says what is there instead."""
     runs = tables_of(folder, ["0.1", "0.2"])
-    config = checked(f"{TABLE}contrasts: {{a: column_2}}\ndesign: {{confounds: ['*']}}")
+    config = checked(f"{TABLE}contrasts: {{a: column_2}}\nconfounds: {{columns: ['*']}}")
     checks.check_contrasts(config, runs[:1])
-    config = checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {{confounds: [trans_x]}}")
+    config = checked(f"{TABLE}contrasts: {{a: listening}}\nconfounds: {{columns: [trans_x]}}")
     with pytest.raises(
         InputError, match="no header, so that its columns go by number(.|\n)*column_1, column_2"
     ):
@@ -437,9 +440,9 @@ def test_columns_of_a_table_without_a_header_go_by_number(folder):
 def test_motion_from_affines_needs_an_affine_per_volume(folder):
     """A 4D image has one affine: asked for at the start, not after hours of resampling."""
     runs = rows(folder)
-    for design in ("{motion_regressors: 6}", "{censor: {framewise_displacement: 0.5}}"):
+    for extra in ("{motion: 6}", "{censor: {fd_threshold: 0.5}}"):
         with pytest.raises(InputError, match=r"run 2 is one image .*run-2\.nii.*one affine for all volumes"):
-            checks.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\ndesign: {design}"), runs)
+            checks.check_contrasts(checked(f"{TABLE}contrasts: {{a: listening}}\nconfounds: {extra}"), runs)
 
 
 def test_unit_of_onsets_comes_from_the_row(folder):

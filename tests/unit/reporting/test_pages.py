@@ -36,15 +36,15 @@ OTHERS = {
     "design.undershoot_ratio": [0.2],
     "inference.p": [0.01],
     "inference.alpha": [0.1],
-    "inference.cluster_extent": [10],
+    "inference.cluster_threshold": [10],
 }
 """Values beside the default of keys that take any number."""
-SECTIONS = ("resample", "design", "glm", "fixed_effects", "inference")
+SECTIONS = ("resample", "design", "confounds", "glm", "fixed_effects", "inference")
 UNSAID = {
     "resample.keep": "changes no number",
     "design.fir_unit": "counts for hrf_model fir alone",
-    "design.motion_regressors": "stands in the design, which the runs tell of",
-    "design.confounds_first_row": "counts for confounds alone",
+    "confounds.motion": "stands in the design, which the runs tell of",
+    "confounds.first_row": "counts for confounds alone",
     "fixed_effects.per_run": "changes no number",
 }
 """Choices of the model that its methods need not name."""
@@ -126,10 +126,10 @@ FMRIPREP = {
 }
 
 
-def of_fmriprep(strategy=(), design=None, runs=RUNS, made=("fMRIPrep 23.1.3",), **options):
+def of_fmriprep(strategy=(), design=None, runs=RUNS, confounds=None, made=("fMRIPrep 23.1.3",), **options):
     """Methods section of an analysis of fMRIPrep's images."""
-    fmriprep = {"fmriprep_confounds": {"strategy": list(strategy), **options}}
-    return told(FMRIPREP | {"design": fmriprep | (design or {})}, runs, made)
+    chosen = {"fmriprep": {"strategy": list(strategy), **options}} | (confounds or {})
+    return told(FMRIPREP | {"design": design or {}, "confounds": chosen}, runs, made)
 
 
 def test_methods_name_what_preprocessed_the_images_and_their_space():
@@ -194,7 +194,7 @@ def test_methods_tell_of_the_strategy_and_its_numbers(strategy, options, words):
         f"{number} confounds per run were added (fMRIPrep's, as nilearn's load_confounds takes them: " in text
     )
     assert words in text
-    both = of_fmriprep(strategy, {"drift_model": "none", "confounds": ["csf", "a_comp*"]}, runs, **options)
+    both = of_fmriprep(strategy, {"drift_model": "none"}, runs, {"columns": ["csf", "a_comp*"]}, **options)
     assert "columns of the table of confounds: csf, a_comp*; fMRIPrep's" in both
 
 
@@ -204,10 +204,10 @@ def test_methods_tell_of_the_strategy_and_its_numbers(strategy, options, words):
 @pytest.mark.parametrize("n_censored", [0, 5])
 def test_methods_tell_of_every_limit_of_censoring(limit, column, strategy, n_censored):
     """Each that was applied, with its numbers and what it rests on, and none that was not."""
-    censor = {"censor": {"framewise_displacement": limit, "column": column}}
+    censor = {"censor": {"fd_threshold": limit, "column": column}}
     source = "framewise_displacement of c.tsv" if limit else ""
     runs = [run._replace(n_censored=n_censored, displacement_from=source) for run in RUNS]
-    text = of_fmriprep(strategy, censor, runs, fd_threshold=0.3, std_dvars_threshold=2.0, scrub=4)
+    text = of_fmriprep(strategy, None, runs, censor, fd_threshold=0.3, std_dvars_threshold=2.0, scrub=4)
     by_limit, by_scrub = (
         "above 0.4 mm by the table of confounds",
         "above 0.3 mm or standardised DVARS above 2 by",
@@ -222,7 +222,7 @@ def test_methods_tell_of_every_limit_of_censoring(limit, column, strategy, n_cen
     assert ("5 volumes per run were censored, one regressor each" in text) == bool(n_censored)
     if limit:
         runs = [run._replace(displacement_from="the affines") for run in runs]
-        assert "above 0.4 mm by the volumes' affines" in of_fmriprep(strategy, censor, runs)
+        assert "above 0.4 mm by the volumes' affines" in of_fmriprep(strategy, None, runs, censor)
 
 
 def test_methods_say_that_nothing_was_resampled_where_nothing_was():

@@ -44,7 +44,7 @@ def fitted(tmp_path):
     make_design_matrix(
         events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"],
         design=design, sidecar=tmp_path / "design.json",
-        confound_columns=["rot_x"], confounds=tmp_path / "confounds.tsv", **DESIGN_OPTIONS,
+        columns=["rot_x"], confounds=tmp_path / "confounds.tsv", **DESIGN_OPTIONS,
     )  # fmt: skip
     maps = {name: tmp_path / f"{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
     fit_glm(

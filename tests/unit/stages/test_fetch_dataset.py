@@ -262,7 +262,7 @@ def test_lasting_trouble_ends_in_a_clear_error(good, data, answer):
     """After four tries the message names the address and the last trouble; nothing is left."""
     message = assert_fails_clean(good, data, "no whole archive after 4 tries", first(99, answer))
     assert f"/mmfaces/{FMRI}" in message
-    assert "study.base_url" in message
+    assert "study.spm_multimodal.base_url" in message
     assert {"500": "500 Server Error", "truncated": "IncompleteRead"}[answer] in message
 
 
@@ -299,7 +299,12 @@ def test_refusal_is_not_tried_again(good, data, status):
 def test_html_page_is_named_as_such(good, data):
     """A page in place of an archive is reported with its first words and what to do."""
     message = assert_fails_clean(good, data, "an HTML page rather than an archive", first(99, "html"))
-    for words in ("Site maintenance Back soon.", "/mmfaces/", "study.base_url", "study.path"):
+    for words in (
+        "Site maintenance Back soon.",
+        "/mmfaces/",
+        "study.spm_multimodal.base_url",
+        "study.spm_multimodal.path",
+    ):
         assert words in message
 
 
@@ -363,7 +368,7 @@ def test_unreadable_record_is_an_error(good, data):
 @pytest.mark.parametrize("base_url", ["", "file:///tmp/", "ftp://host/", "/tmp", "https://"])
 def test_only_http_addresses_are_taken(good, data, base_url):
     """Any other base URL is the user's error, before anything is written."""
-    with pytest.raises(InputError, match=r"study\.base_url"):
+    with pytest.raises(InputError, match=r"study\.spm_multimodal\.base_url"):
         fetch(good, data, base_url)
     assert not data.exists()
 

@@ -31,7 +31,7 @@ def test_confounds_of_another_length_are_an_error(tmp_path, fitted):
     with pytest.raises(InputError, match="has 39 rows for a run of 40 scans"):
         make_design_matrix(
             events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
-            sidecar=tmp_path / "d.json", confound_columns=["rot_x"], confounds=path, **DESIGN_OPTIONS,
+            sidecar=tmp_path / "d.json", columns=["rot_x"], confounds=path, **DESIGN_OPTIONS,
         )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def test_design_with_dependent_columns_says_which(tmp_path, fitted, caplog):
     table_writer.write_table(path, ("rot_x", "twice"), [(x, 2 * x) for x in values])
     make_design_matrix(
         events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
-        sidecar=tmp_path / "d.json", confound_columns=["rot_x", "twice"], confounds=path, **DESIGN_OPTIONS,
+        sidecar=tmp_path / "d.json", columns=["rot_x", "twice"], confounds=path, **DESIGN_OPTIONS,
     )  # fmt: skip
     content = json.loads((tmp_path / "d.json").read_text())
     assert content["Rank"] == len(content["Columns"]) - 1
@@ -60,7 +60,7 @@ def test_design_follows_every_option(tmp_path, fitted):
     make_design_matrix(
         events=events, bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
         repetition_time=2.0,
-        slice_time_ref=0.0, drift_model="cosine", confound_columns=[], **options,
+        slice_time_ref=0.0, drift_model="cosine", columns=[], **options,
     )  # fmt: skip
     table = pd.DataFrame(rows[1:], columns=["onset", "duration", "trial_type"])  # -6 s is before min_onset
     expected = make_first_level_design_matrix(np.arange(40) * 2.0, table, drift_model="cosine", **options)
@@ -74,7 +74,7 @@ def test_events_after_the_end_of_the_run(tmp_path, fitted, caplog):
     events = tmp_path / "events.tsv"
     arguments = {
         "events": events, "bold": [tmp_path / "b.nii"], "design": tmp_path / "d.tsv",
-        "sidecar": tmp_path / "d.json", "confound_columns": [], **DESIGN_OPTIONS,
+        "sidecar": tmp_path / "d.json", "columns": [], **DESIGN_OPTIONS,
     }  # fmt: skip
     events.write_text("onset\tduration\ttrial_type\n4\t1\ta\n5000\t1\ta\n")
     make_design_matrix(**arguments)

@@ -337,7 +337,7 @@ def test_a_wrong_width_of_z_is_seen(run, factor, word):
 def test_every_limit_is_a_limit(run):
     """Made strict one at a time, each limit of the config turns its measure, and no other."""
     strict = {
-        "displacement": (0.01, "displacement"), "framewise_displacement": (1e-6, "framewise_displacement"),
+        "displacement": (0.01, "displacement"), "fd_threshold": (1e-6, "framewise_displacement"),
         "tsnr": (1e4, "tsnr"), "correlation": (0.01, "correlation"), "vif": (1.0, "vif"),
         "condition_number": (1.0, "condition_number"), "autocorrelation": (1e-9, "autocorrelation"),
         "z_narrow": (1.4, "z_width"), "z_wide": (0.5, "z_width"), "dvars": (0.01, "dvars"),
@@ -346,7 +346,7 @@ def test_every_limit_is_a_limit(run):
         table = run.judge(**{name: limit})
         assert set(table["measure"][table["verdict"] == "look"]) == {measure}, name
     assert strict.keys() | {
-        "framewise_displacement_share", "outside", "ljung_box", "efficiency", "missing",
+        "fd_share", "outside", "ljung_box", "efficiency", "missing",
     } == LIMITS.keys()  # fmt: skip
 
 

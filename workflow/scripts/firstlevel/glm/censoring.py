@@ -38,7 +38,7 @@ def displacement_of(
         return framewise_displacement(read_motion(motion, n_scans)), "the affines"
     if source != FROM_EITHER:
         where = texts.public(table, "the table of confounds") if table else ""
-        return read_column(table, source, n_scans, "design.censor.source"), f"{source} of {where}"
+        return read_column(table, source, n_scans, "confounds.censor.source"), f"{source} of {where}"
     if motion is not None and of_affines(run_headers.read(motion).motion):
         return framewise_displacement(read_motion(motion, n_scans)), "the affines"
     if table is None:
@@ -50,7 +50,7 @@ def displacement_of(
             table,
             "says nothing of motion, nor do the affines of the volumes",
             expected="framewise_displacement, or trans_x to rot_z (mm, radians)",
-            remedy="name another column in design.censor.source, or set framewise_displacement: null",
+            remedy="name another column in confounds.censor.source, or set censor.fd_threshold: null",
         )
     displacement = table_motion.framewise.copy()
     displacement[:1] = 0.0
@@ -59,7 +59,7 @@ def displacement_of(
             table,
             f"has no finite framewise displacement for scan {int(unknown[0])}",
             expected="a number for each scan but the first",
-            remedy="complete the column, or name another one in design.censor.source",
+            remedy="complete the column, or name another one in confounds.censor.source",
         )
     return displacement, table_motion.said
 
@@ -71,22 +71,22 @@ def censored_scans(
 
     Parameters
     ----------
-    censor : the config's design.censor: framewise_displacement (mm) and column.
+    censor : the config's confounds.censor: fd_threshold (mm) and column.
     table : the run's confounds.
     displacement : (n,), mm, see :func:`displacement_of`; None where there is no threshold.
     """
     marked = np.zeros(n_scans, dtype=bool)
     column = censor["column"]
     if displacement is not None:
-        marked |= displacement > censor["framewise_displacement"]
+        marked |= displacement > censor["fd_threshold"]
     if column is not None:
-        values = read_column(table, column, n_scans, "design.censor.column")
+        values = read_column(table, column, n_scans, "confounds.censor.column")
         if odd := [scan for scan, value in enumerate(values) if value not in (0.0, 1.0)]:
             raise InputError(
                 f"{table}, column {column}",
                 f"holds {values[odd[0]]:g} for scan {odd[0]}",
                 expected="1 for a scan to censor, 0 for all others",
-                remedy="correct the column, or design.censor.column",
+                remedy="correct the column, or confounds.censor.column",
             )
         marked |= values == 1.0
     return [int(scan) for scan in np.flatnonzero(marked)]

@@ -16,7 +16,11 @@ from firstlevel.stage import InputError
 
 
 def read_confounds(
-    path: Path, patterns: Sequence[str], n_scans: int, first_row: str = "error", key: str = "design.confounds"
+    path: Path,
+    patterns: Sequence[str],
+    n_scans: int,
+    first_row: str = "error",
+    key: str = "confounds.columns",
 ) -> tuple[list[str], FloatArray]:
     """Names and values (n, k) of the columns of a confounds table that the names or shell patterns choose.
 
@@ -50,7 +54,7 @@ def read_confounds(
                 path,
                 f"{name} is {first[name]!r}",
                 expected="a finite number, with a point as decimal mark",
-                remedy="correct the value, or set design.confounds_first_row to zero or second",
+                remedy="correct the value, or set confounds.first_row to zero or second",
                 row=rows[0].number,
             )
         first[name] = "0" if first_row == "zero" or n_scans == 1 else rows[1].values[name]
@@ -76,9 +80,9 @@ def fmriprep_confounds(
     except (ValueError, KeyError, OSError) as error:
         raise InputError(
             table,
-            f"does not give the confounds of design.fmriprep_confounds for {image.name} ({error})",
+            f"does not give the confounds of confounds.fmriprep for {image.name} ({error})",
             expected="fMRIPrep's confounds table (for compcor its JSON) beside a desc-preproc_bold.nii.gz",
-            remedy="correct design.fmriprep_confounds, or name columns in design.confounds",
+            remedy="correct confounds.fmriprep, or name columns in confounds.columns",
         ) from error
     confounds.check_length(table, len(frame), n_scans)
     names = [str(name) for name in frame.columns]

@@ -32,7 +32,7 @@ def read_motion(path: Path, n_scans: int) -> FloatArray:
             path,
             "every volume has the same affine, so that nothing is known of motion",
             expected="3D volumes with the affines of a realignment",
-            remedy="take motion from a confounds table: design.confounds, or design.censor.source",
+            remedy="take motion from a confounds table: confounds.columns, or confounds.censor.source",
         )
     return parameters
 

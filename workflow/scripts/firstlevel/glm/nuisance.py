@@ -41,22 +41,22 @@ def collect(
     *,
     image: Path,
     table: Path | None,
-    motion: Path | None,
+    headers: Path | None,
     n_scans: int,
     columns: Sequence[str],
     first_row: str,
     fmriprep: Mapping[str, Any],
-    motion_count: int,
+    motion: int,
     censor: Mapping[str, Any],
 ) -> Nuisance:
     """Gather the regressors of no interest of one run, in the order confounds, motion, censored scans.
 
     Parameters
     ----------
-    image, table, motion : the preprocessed image, its confounds table and the headers of the run.
+    image, table, headers : the preprocessed image, its confounds table and the headers of the run.
     columns, first_row : see :func:`read_confounds`.
     fmriprep : options of nilearn's ``load_confounds``; an empty or missing strategy is none.
-    motion_count : 0, 6 or 24.
+    motion : number of regressors of motion: 0, 6 or 24.
     censor : see :func:`censored_scans`.
     """
     groups: list[tuple[str, list[str], FloatArray]] = []
@@ -67,12 +67,12 @@ def collect(
         names, values, marked = fmriprep_confounds(image, table, fmriprep, n_scans)
         groups.append(("confound", names, values))
         censored.update(marked)
-    if motion and motion_count:
-        values = motion_regressors(read_motion(motion, n_scans), motion_count)
-        groups.append(("motion", regressors.of_motion(motion_count), values))
+    if headers and motion:
+        values = motion_regressors(read_motion(headers, n_scans), motion)
+        groups.append(("motion", regressors.of_motion(motion), values))
     displacement, displacement_source = None, ""
-    if (limit := censor.get("framewise_displacement")) is not None:
-        displacement, displacement_source = displacement_of(censor["source"], table, motion, n_scans)
+    if (limit := censor.get("fd_threshold")) is not None:
+        displacement, displacement_source = displacement_of(censor["source"], table, headers, n_scans)
     if censor.get("column") is not None or limit is not None:
         censored.update(censored_scans(censor, table, displacement, n_scans))
     if censored:

@@ -13,7 +13,7 @@ from firstlevel.inference.thresholds import Connectivity, Mask, Method
 
 METHODS: tuple[inference.Method, ...] = ("uncorrected", "fdr", "bonferroni")
 COLUMNS = (
-    "method", "level", "two_sided", "z_threshold", "cluster_extent", "connectivity", "n_tests", "n_voxels",
+    "method", "level", "two_sided", "z_threshold", "cluster_threshold", "connectivity", "n_tests", "n_voxels",
     "n_clusters",
 )  # fmt: skip
 CLUSTER_COLUMNS = (
@@ -42,7 +42,7 @@ def by_method(
     tests: Mask,
     levels: Mapping[Method, float],
     two_sided: bool,
-    cluster_extent: int,
+    cluster_threshold: int,
     connectivity: Connectivity,
 ) -> dict[Method, Survivors]:
     """What of z (nx, ny, nz) survives each method at its level, of the voxels that are tests."""
@@ -50,11 +50,11 @@ def by_method(
     n_tests = int(np.count_nonzero(tests))
     for method, level in levels.items():
         passed, bound = inference.thresholded(
-            z, tests, method, level, two_sided, cluster_extent, connectivity
+            z, tests, method, level, two_sided, cluster_threshold, connectivity
         )
         counts = (np.count_nonzero(passed), inference.n_clusters(passed, connectivity))
         known = bound if np.isfinite(bound) else "n/a"
-        row = (method, level, text(two_sided), known, cluster_extent, connectivity, n_tests, *counts)
+        row = (method, level, text(two_sided), known, cluster_threshold, connectivity, n_tests, *counts)
         found[method] = Survivors(passed, bound, row)
     return found
 

@@ -75,20 +75,20 @@ def thresholded(
     method: Method,
     level: float,
     two_sided: bool,
-    cluster_extent: int = 0,
+    cluster_threshold: int = 0,
     connectivity: Connectivity = 6,
 ) -> tuple[FloatArray, float]:
     """Map with 0 where z does not pass, and the :func:`threshold`.
 
-    Clusters of fewer than `cluster_extent` voxels are left out, which none of the levels accounts for.
+    Clusters of fewer than `cluster_threshold` voxels are left out, which none of the levels accounts for.
     """
     strength = np.abs(z) if two_sided else z
     bound = threshold(strength[tests], method, level / 2 if two_sided else level)
     passed = np.where(tests & (strength > bound), z, 0.0)
-    if cluster_extent > 1:
+    if cluster_threshold > 1:
         for sign in (1, -1):
             labels, n_labels = _labels(sign * passed > 0, connectivity)
-            small = np.bincount(labels.ravel(), minlength=n_labels + 1) < cluster_extent
+            small = np.bincount(labels.ravel(), minlength=n_labels + 1) < cluster_threshold
             small[0] = False
             passed[small[labels]] = 0.0
     return passed, bound

@@ -133,7 +133,7 @@ def check_identity(file: Path, digest: str, known: str | None, archive: Archive,
         raise InputError(where, problem, expected=f"SHA-256 {known}, as recorded before", remedy=remedy)
     size = file.stat().st_size
     if archive.size is not None and size != archive.size:
-        remedy = "use the original server or another mirror (study.base_url)"
+        remedy = "use the original server or another mirror (study.spm_multimodal.base_url)"
         raise InputError(where, f"{size:,} bytes", expected=f"{archive.size:,} bytes", remedy=remedy)
 
 

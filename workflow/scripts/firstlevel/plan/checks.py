@@ -75,15 +75,15 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
 def _check_nothing_is_added(config: Mapping[str, Any]) -> None:
     """No key asks for regressors or conditions where every run has a design of its own."""
-    design, censor = config["design"], config["design"]["censor"]
+    extra, censor = config["confounds"], config["confounds"]["censor"]
     asked = {
         "study.conditions": config["study"]["conditions"],
-        "design.modulators": design["modulators"],
-        "design.confounds": design["confounds"],
-        "design.fmriprep_confounds.strategy": design["fmriprep_confounds"]["strategy"],
-        "design.motion_regressors": design["motion_regressors"],
-        "design.censor.framewise_displacement": censor["framewise_displacement"] is not None,
-        "design.censor.column": censor["column"],
+        "design.modulators": config["design"]["modulators"],
+        "confounds.columns": extra["columns"],
+        "confounds.fmriprep.strategy": extra["fmriprep"]["strategy"],
+        "confounds.motion": extra["motion"],
+        "confounds.censor.fd_threshold": censor["fd_threshold"] is not None,
+        "confounds.censor.column": censor["column"],
     }
     if key := next((key for key, value in asked.items() if value), None):
         raise InputError(
@@ -119,7 +119,7 @@ def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
     return [
         *names,
         *_confounds_of(config, run),
-        *regressors.of_motion(design["motion_regressors"]),
+        *regressors.of_motion(config["confounds"]["motion"]),
         "constant",
     ]
 
@@ -149,12 +149,12 @@ def _check_motion(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
         alone = config["study"]["source"] in ("table", "bids") and len(run.images) == 1
         beside = [Path(file) for file in run.bold if file.endswith(spm_affines.SUFFIX)]
         if alone and not any(spm_affines.read(file) is not None for file in beside):
-            key = "motion_regressors" if config["design"]["motion_regressors"] else "censor.source"
+            key = "motion" if config["confounds"]["motion"] else "censor.source"
             raise InputError(
-                f"config key design.{key}",
+                f"config key confounds.{key}",
                 f"{run.name} is one image ({run.images[0]}), whose header has one affine for all volumes",
                 expected="3D volumes, each with the affine that realignment gave it, or SPM's .mat beside it",
-                remedy="take motion from a confounds table: design.confounds, design.censor.source",
+                remedy="take motion from a confounds table: confounds.columns, confounds.censor.source",
             )
 
 
@@ -163,11 +163,11 @@ def _check_confounds(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
     Of each table only the header is read. A table that is not there is no business of this check.
     """
-    censor, named = config["design"]["censor"], [("design.confounds", config["design"]["confounds"])]
-    named.append(("design.censor.column", [censor["column"]] if censor["column"] else []))
-    by_limit = censor["framewise_displacement"] is not None
+    censor, named = config["confounds"]["censor"], [("confounds.columns", config["confounds"]["columns"])]
+    named.append(("confounds.censor.column", [censor["column"]] if censor["column"] else []))
+    by_limit = censor["fd_threshold"] is not None
     by_column = by_limit and censor["source"] not in ("affines", "auto")
-    named.append(("design.censor.source", [censor["source"]] if by_column else []))
+    named.append(("confounds.censor.source", [censor["source"]] if by_column else []))
     if not (by_limit or any(names for _, names in named)):
         return
     paths = {
@@ -190,7 +190,7 @@ def _check_confounds(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
                 paths[run],
                 f"says nothing of motion, nor does the header of {run.images[0]}, one affine for all volumes",
                 expected="framewise_displacement, or trans_x to rot_z (mm, radians)",
-                remedy="name another column in design.censor.source, or set framewise_displacement: null",
+                remedy="name another column in confounds.censor.source, or set censor.fd_threshold: null",
             )
 
 
@@ -200,8 +200,8 @@ def _listed(runs: Sequence[Run], most: int = 3) -> str:
 
 def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
     """Names of a run's confounds; its table is read only where the config has patterns or strategies."""
-    names = [texts.composed(name) for name in config["design"]["confounds"]]
-    strategy = config["design"]["fmriprep_confounds"]["strategy"]
+    names = [texts.composed(name) for name in config["confounds"]["columns"]]
+    strategy = config["confounds"]["fmriprep"]["strategy"]
     if run.confounds is None or not (strategy or any(map(regressors.is_pattern, names))):
         return names
     present = confounds.columns(Path(run.confounds))

@@ -105,7 +105,9 @@ def _expand_home(config: dict[str, Any]) -> None:
     of_study = of_study if isinstance(of_study, dict) else {}
     of_bids = of_study.get("bids")
     of_bids = of_bids if isinstance(of_bids, dict) else {}
-    places = [(config, "mask"), (of_study, "table"), (of_study, "path"), (of_study, "design")]
+    of_faces = of_study.get("spm_multimodal")
+    of_faces = of_faces if isinstance(of_faces, dict) else {}
+    places = [(config, "mask"), (of_study, "table"), (of_study, "design"), (of_faces, "path")]
     for mapping, key in [*places, (of_bids, "path"), (of_bids, "derivatives")]:
         if isinstance(value := mapping.get(key), str) and value.startswith("~"):
             with contextlib.suppress(RuntimeError):  # no such user: the check of the path tells
@@ -174,17 +176,17 @@ def _check_design(config: Mapping[str, Any]) -> None:
             expected="whole numbers of scans",
             remedy="round it, or set design.fir_unit: s",
         )
-    strategy = config["design"]["fmriprep_confounds"]["strategy"]
+    strategy = config["confounds"]["fmriprep"]["strategy"]
     if strategy and not _has_derivatives(config):
         raise InputError(
-            "config key design.fmriprep_confounds.strategy",
+            "config key confounds.fmriprep.strategy",
             "needs images and confounds of fMRIPrep",
             expected="study.source bids with study.bids.derivatives",
-            remedy="set study.bids.derivatives, or name columns in design.confounds",
+            remedy="set study.bids.derivatives, or name columns in confounds.columns",
         )
     if "compcor" in strategy and "high_pass" not in strategy:
         raise InputError(
-            "config key design.fmriprep_confounds.strategy",
+            "config key confounds.fmriprep.strategy",
             "has compcor without high_pass, on which fMRIPrep's components rest",
             expected="high_pass beside compcor",
             remedy="add high_pass, and set design.drift_model: none",
@@ -192,7 +194,7 @@ def _check_design(config: Mapping[str, Any]) -> None:
     if "high_pass" in strategy and config["design"]["drift_model"] == "cosine":
         raise InputError(
             "config key design.drift_model",
-            "is cosine, and the strategy high_pass of design.fmriprep_confounds adds the same drift again",
+            "is cosine, and the strategy high_pass of confounds.fmriprep adds the same drift again",
             expected="one model of drift",
             remedy="set design.drift_model: none, or take high_pass out",
         )

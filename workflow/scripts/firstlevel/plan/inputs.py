@@ -53,7 +53,7 @@ class Inputs:
 
     def confounds_json(self, run: Run) -> list[str]:
         """What fMRIPrep says of its confounds, which its strategies read."""
-        if not (self._config["design"]["fmriprep_confounds"]["strategy"] and run.confounds) or run.design:
+        if not (self._config["confounds"]["fmriprep"]["strategy"] and run.confounds) or run.design:
             return []
         path = Path(run.confounds).with_suffix(".json")
         return [str(path)] if path.is_file() else []

@@ -28,10 +28,6 @@ OF_DESIGN = (
     "high_pass",
     "min_onset",
     "oversampling",
-    "confounds_first_row",
-    "fmriprep_confounds",
-    "motion_regressors",
-    "censor",
 )
 """Keys of the section design that make_design_matrix takes as they are."""
 
@@ -69,13 +65,15 @@ class RunNode:
     ----------
     events : what extract_events takes: durations, conditions, modulators.
     event_rules : what of an events table counts.
-    design : what make_design_matrix takes.
+    design : what make_design_matrix takes of the responses and the drift.
+    confounds : what it takes of regressors of no interest.
     has_maps : whether each run gets maps of its own.
     """
 
     events: Mapping[str, Any]
     event_rules: Mapping[str, Any]
     design: Mapping[str, Any]
+    confounds: Mapping[str, Any]
     noise_model: str
     signal_scaling: str
     has_maps: bool
@@ -117,7 +115,7 @@ class Model:
         """Model of a checked config."""
         design, resample = config["design"], config["resample"]
         made = {key: design[key] for key in OF_DESIGN}
-        made |= {"confound_columns": design["confounds"], "slice_time_ref": slice_time_ref(config)}
+        made["slice_time_ref"] = slice_time_ref(config)
         return cls(
             resampling={
                 "strategy": resample["strategy"],
@@ -134,6 +132,7 @@ class Model:
                 },
                 event_rules=config["study"]["events"],
                 design=made,
+                confounds=config["confounds"],
                 noise_model=config["glm"]["noise_model"],
                 signal_scaling=config["glm"]["signal_scaling"],
                 has_maps=config["fixed_effects"]["per_run"],
@@ -166,6 +165,7 @@ class Model:
             "GroupBy": ["run", "subject"],
             "Events": camel({**self.run.event_rules, **self.run.events}),
             "Design": camel(self.run.design),
+            "Confounds": camel(self.run.confounds),
             "Noise": self.run.noise_model,
             "SignalScaling": self.run.signal_scaling,
             "Contrasts": contrasts,
@@ -208,12 +208,12 @@ def slice_time_ref(config: Mapping[str, Any]) -> float | str:
 
 def confounds_key(config: Mapping[str, Any]) -> str | None:
     """Config key that needs the runs' tables of confounds, None where none does."""
-    study, design, censor = config["study"], config["design"], config["design"]["censor"]
+    study, extra, censor = config["study"], config["confounds"], config["confounds"]["censor"]
     asked = {
-        "design.confounds": design["confounds"],
-        "design.fmriprep_confounds": design["fmriprep_confounds"]["strategy"],
-        "design.censor.column": censor["column"],
-        "design.censor.source": censor["framewise_displacement"] is not None
+        "confounds.columns": extra["columns"],
+        "confounds.fmriprep": extra["fmriprep"]["strategy"],
+        "confounds.censor.column": censor["column"],
+        "confounds.censor.source": censor["fd_threshold"] is not None
         and censor["source"] not in ("affines", *(["auto"] if study["source"] != "bids" else [])),
     }
     return next((key for key, value in asked.items() if value), None)
@@ -223,8 +223,8 @@ def confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
     """Table that the design of a run reads; none where nothing asks for it, or the design is given."""
     if run.design:
         return []
-    censor = config["design"]["censor"]
-    either = censor["framewise_displacement"] is not None and censor["source"] == "auto"
+    censor = config["confounds"]["censor"]
+    either = censor["fd_threshold"] is not None and censor["source"] == "auto"
     return [run.confounds] if run.confounds and (either or confounds_key(config)) else []
 
 
@@ -234,12 +234,12 @@ def needs_motion(config: Mapping[str, Any], run: Run | None = None) -> bool:
     Where the source of framewise displacement is auto, one 4D image with a table of confounds needs none: its
     header has one affine, and nothing beside it others.
     """
-    censor = config["design"]["censor"]
+    censor = config["confounds"]["censor"]
     if run is not None and run.design:
         return False
-    if config["design"]["motion_regressors"]:
+    if config["confounds"]["motion"]:
         return True
-    if censor["framewise_displacement"] is None or censor["source"] not in ("affines", "auto"):
+    if censor["fd_threshold"] is None or censor["source"] not in ("affines", "auto"):
         return False
     by_table = censor["source"] == "auto" and run is not None and run.confounds is not None
     return not (by_table and run is not None and len(run.images) == len(run.bold) == 1)

@@ -96,7 +96,7 @@ def check_made(folder: Path) -> None:
             folder,
             "holds images that are not from this workflow, which would replace them",
             expected="images that it has made or fetched itself",
-            remedy="name their folder in study.path, or choose another pathvars.data",
+            remedy="name their folder in study.spm_multimodal.path, or choose another pathvars.data",
         )
 
 

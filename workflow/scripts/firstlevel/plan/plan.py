@@ -71,7 +71,7 @@ class Plan:
     @property
     def base_url(self) -> str:
         """Where fetch_dataset finds the archives."""
-        return str(self.config["study"]["base_url"])
+        return str(self.config["study"]["spm_multimodal"]["base_url"])
 
     @property
     def keeps_runs(self) -> bool:

@@ -32,7 +32,7 @@ FOLDER = re.compile(r"(sub|ses)-[^_]+$")
 def folders(config: Mapping[str, Any]) -> list[str]:
     """Absolute paths of the working directory and of the study's roots, the longest first."""
     of_study = config["study"]
-    given = [of_study["path"], of_study["table"] and Path(of_study["table"]).parent]
+    given = [of_study["spm_multimodal"]["path"], of_study["table"] and Path(of_study["table"]).parent]
     if of_study["source"] == "bids":
         given += [of_study["bids"]["path"], of_study["bids"]["derivatives"]]
     found = {os.fspath(form) for one in (*filter(None, given), ".") for form in _forms(Path(one))}

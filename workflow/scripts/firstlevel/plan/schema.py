@@ -11,6 +11,7 @@ from typing import Any
 
 from firstlevel import texts
 from firstlevel.io import contents
+from firstlevel.plan import renamed
 from firstlevel.stage import InputError
 
 REFERENCE = "see config/README.md"
@@ -142,16 +143,18 @@ def explained(error: Any) -> str:
         unknown = [name for name in error.instance if name not in known]
         if not known:
             return f"{key}: {error.message}"
-        lines = [
-            f"unknown key {'.'.join(filter(None, (key, name)))} ({texts.suggestion(name, known)}"
-            f"known here: {', '.join(known)})"
-            for name in unknown
-        ]
-        return "; ".join(lines)
+        return "; ".join(_unknown(key, name, error.instance[name], known) for name in unknown)
     problem = error.message
     if error.validator in ("oneOf", "anyOf", "pattern"):
         problem = f"{error.instance!r} does not fit"
     return f"{key or 'the whole file'}: {problem} ({error.schema.get('description', error.validator)})"
+
+
+def _unknown(section: str, name: str, value: Any, known: Sequence[str]) -> str:
+    """What an unknown key is called now, or the nearest known one."""
+    key = ".".join(filter(None, (section, name)))
+    near = f"unknown key {key} ({texts.suggestion(name, known)}known here: {', '.join(known)})"
+    return renamed.explained(key, value) or near
 
 
 def too_deep(where: Path | str) -> InputError:

@@ -151,7 +151,8 @@ def inputs(config: Mapping[str, Any], runs: Iterable[Run]) -> Iterator[str]:
     """Every file and folder that the user gives, by its path: of the config, then of the runs."""
     of_study = config["study"]
     of_bids = of_study["bids"] if of_study["source"] == "bids" else {}
-    given = [of_study["path"], of_study["table"], of_bids.get("path"), of_bids.get("derivatives")]
+    given = [of_study["spm_multimodal"]["path"], of_study["table"]]
+    given += [of_bids.get("path"), of_bids.get("derivatives")]
     given += [path for path in (config["mask"], config["figures"]["background"]) if path not in WORDS]
     yield from filter(None, given)
     if of_study["source"] in ("table", "bids"):
@@ -165,8 +166,9 @@ def inputs(config: Mapping[str, Any], runs: Iterable[Run]) -> Iterator[str]:
 
 def made(config: Mapping[str, Any], runs: Iterable[Run]) -> list[Run]:
     """Runs whose images a rule makes or fetches, one folder each."""
-    by_name = config["study"]["source"] not in ("table", "bids") and not config["study"]["path"]
-    return list(runs) if by_name else []
+    study = config["study"]
+    is_fetched = study["source"] == "spm_multimodal" and not study["spm_multimodal"]["path"]
+    return list(runs) if study["source"] == "simulated" or is_fetched else []
 
 
 def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:

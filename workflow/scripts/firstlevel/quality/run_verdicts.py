@@ -68,7 +68,7 @@ def _displacement(run: str, measured: Mapping[str, Any], limit: float) -> Verdic
 
 
 def _framewise(run: str, n_above: int | None, measured: Mapping[str, Any], limits: Limits) -> Verdict:
-    threshold, limit = limits["framewise_displacement"], limits["framewise_displacement_share"]
+    threshold, limit = limits["fd_threshold"], limits["fd_share"]
     if n_above is None:
         sentence = _unknown(measured, "moved from volume to volume")
         return Verdict(run, NOTHING, "framewise_displacement", NOTHING, limit, UNKNOWN, sentence)

@@ -136,7 +136,7 @@ def _fit(config: Mapping[str, Any], n_runs: int) -> list[Sentence]:
 
 def _inference(inference: Mapping[str, Any]) -> list[Sentence]:
     sides = "two-sided for t contrasts" if inference["two_sided"] else "one-sided"
-    extent, level = inference["cluster_extent"], inference["alpha"]
+    extent, level = inference["cluster_threshold"], inference["alpha"]
     shared = {6: "faces", 18: "faces or edges", 26: "faces, edges or corners"}[inference["connectivity"]]
     clusters = f" Clusters are of voxels that share {shared}."
     if extent:

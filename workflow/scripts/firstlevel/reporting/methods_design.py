@@ -77,7 +77,7 @@ def _made(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
         sentences.append(
             Sentence(f"{n_motion} motion regressors, read from the volumes' headers, were added.", cites)
         )
-    return [*sentences, *_confounds(design, runs), *_censoring(design, runs)]
+    return [*sentences, *_confounds(config["confounds"], runs), *_censoring(config["confounds"], runs)]
 
 
 def _drift(design: Mapping[str, Any], runs: Sequence[Run]) -> str:
@@ -97,18 +97,16 @@ def _drift(design: Mapping[str, Any], runs: Sequence[Run]) -> str:
     return f"Slow drifts were modelled by {' and '.join(how)}."
 
 
-def _confounds(design: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+def _confounds(asked: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     """Which confounds were added, but for cosines, which are drift."""
     counts = [run.n_confounds - run.n_cosines for run in runs]
     if not any(counts):
         return []
-    options = design["fmriprep_confounds"]
+    options = asked["fmriprep"]
     kinds = [
         STRATEGIES[name].format(**_spelled(options)) for name in options["strategy"] if name in STRATEGIES
     ]
-    sources = [f"columns of the table of confounds: {', '.join(design['confounds'])}"] * bool(
-        design["confounds"]
-    )
+    sources = [f"columns of the table of confounds: {', '.join(asked['columns'])}"] * bool(asked["columns"])
     sources += [f"fMRIPrep's, as nilearn's load_confounds takes them: {', '.join(kinds)}"] * bool(kinds)
     details = f" ({'; '.join(sources)})" if sources else ""
     per_run = " per run" if len(runs) > 1 else ""
@@ -131,10 +129,10 @@ def _spelled(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _censoring(design: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+def _censoring(asked: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     """How many volumes were censored, and by which limits."""
-    censor, options = design["censor"], design["fmriprep_confounds"]
-    criteria, limit = [], censor["framewise_displacement"]
+    censor, options = asked["censor"], asked["fmriprep"]
+    criteria, limit = [], censor["fd_threshold"]
     if limit is not None:
         sources = {run.displacement_from for run in runs}
         where = "" if sources == {""} else " by the table of confounds"

@@ -67,7 +67,7 @@ def run_of(
             return f"{file.name} is a link to nothing ({by})"
         if known is not None and not Path(file.path).is_file():
             return f"{file.name} is a folder, a pipe or a device, and no file"
-    if confounds and config["design"]["fmriprep_confounds"]["strategy"]:
+    if confounds and config["confounds"]["fmriprep"]["strategy"]:
         sidecar = Path(confounds[0].path).with_suffix(".json")
         if by := fetched.missing(str(sidecar)):
             return f"{sidecar.name} is a link to nothing ({by})"

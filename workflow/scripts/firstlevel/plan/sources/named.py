@@ -24,8 +24,8 @@ def runs_of(study: Mapping[str, Any], data: str) -> list[Run]:
             expected="seconds between two scans",
             remedy="set it; 2.0 for SPM multimodal faces",
         )
-    if study["source"] == "spm_multimodal" and study["path"]:
-        return [_named_run(n, _trunk(Path(study["path"])), study, made=False) for n in (1, 2)]
+    if study["source"] == "spm_multimodal" and (path := study["spm_multimodal"]["path"]):
+        return [_named_run(n, _trunk(Path(path)), study, made=False) for n in (1, 2)]
     return [_named_run(n, f"{data}/{study['source']}/{TRUNK}", study, made=True) for n in (1, 2)]
 
 
@@ -38,7 +38,7 @@ def _named_run(number: int, trunk: str, study: Mapping[str, Any], *, made: bool)
         session=None,
         task="faces",
         run=str(number),
-        bold=(folder,) if made else files(pattern, Path(trunk), "config key study.path"),
+        bold=(folder,) if made else files(pattern, Path(trunk), "config key study.spm_multimodal.path"),
         events=f"{trunk}/fMRI/trials_ses{number}.mat",
         confounds=None,
         repetition_time=study["repetition_time"],
@@ -50,7 +50,7 @@ def _trunk(path: Path) -> str:
         if (trunk / "fMRI").is_dir():
             return str(trunk)
     raise InputError(
-        f"config key study.path ({path})",
+        f"config key study.spm_multimodal.path ({path})",
         "does not hold the unpacked SPM multimodal faces",
         expected=f"the folder above fMRI/Session1, or the one above {TRUNK}/",
         remedy="correct the path, or leave it out and let the workflow download the data",

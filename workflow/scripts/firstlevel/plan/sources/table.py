@@ -156,7 +156,7 @@ def files(pattern: str, folder: Path, where: Path | str, row: int | None = None)
             where,
             f"a number is left out of {literal}: between {Path(gap[0]).name} and {Path(gap[1]).name}",
             expected="every volume of the run: the time of each follows from its place",
-            remedy="restore them (design.censor leaves scans out of the fit), or number what is whole anew",
+            remedy="restore them (confounds.censor takes scans out of the fit), or number the whole run anew",
             row=row,
         )
     files: list[str] = []
