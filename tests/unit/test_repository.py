@@ -12,7 +12,7 @@ import yaml
 from checked_configs import CONTRASTS, SCHEMA, checked, keys
 from studies import ROOT
 
-from firstlevel import stage
+from firstlevel import digest
 from firstlevel.plan import study
 from firstlevel.stage import InputError
 
@@ -141,7 +141,7 @@ def modules_of_stages():
     found, pending = set(), {path.stem for path in folder.glob("*.py")}
     while pending:
         found |= pending
-        pending = {name for module in pending for name in stage._source(folder, module).imports} - found
+        pending = {name for module in pending for name in digest._source(folder, module).imports} - found
     return [folder / f"{name}.py" for name in found]
 
 

@@ -80,11 +80,14 @@ CONFIG_EDITS = {
     "motion regressors": ({"confounds": {"motion": 6}}, DESIGN | MODEL),
     "censoring": ({"confounds": {"censor": {"fd_threshold": 0.5}}}, DESIGN | MODEL),
     "first row of confounds": ({"confounds": {"first_row": "zero"}}, DESIGN | MODEL),
-    "conditions": ({"study": {"conditions": {"faces": ["faces"], "scrambled": ["scrambled"]}}}, EVENTS),
-    "event duration": ({"study": {"event_duration": 2.0}}, EVENTS),
-    "strategy": ({"resample": {"strategy": "direct"}}, RESAMPLING),
-    "smoothing": ({"resample": {"smoothing_fwhm": 6.0}}, RESAMPLING),
-    "field of view": ({"resample": {"field_of_view": "masked"}}, MASK),
+    "conditions": (
+        {"study": {"conditions": {"faces": ["faces"], "scrambled": ["scrambled"]}}},
+        EVENTS | MODEL,
+    ),
+    "event duration": ({"study": {"event_duration": 2.0}}, EVENTS | MODEL),
+    "strategy": ({"resample": {"strategy": "direct"}}, RESAMPLING | MODEL),
+    "smoothing": ({"resample": {"smoothing_fwhm": 6.0}}, RESAMPLING | MODEL),
+    "field of view": ({"resample": {"field_of_view": "masked"}}, MASK | MODEL),
     "seed": ({"study": {"simulated": {"seed": 2}}}, EVERYTHING),
 }
 

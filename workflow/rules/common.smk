@@ -13,8 +13,9 @@ for name, module in [*sys.modules.items()]:  # of another clone that is a module
 sys.path.insert(0, str(SCRIPTS))
 
 from firstlevel import names
+from firstlevel.digest import code_digest
 from firstlevel.plan import resources, start
-from firstlevel.stage import InputError, code_digest
+from firstlevel.stage import InputError
 
 
 class WrongInput(WorkflowError):

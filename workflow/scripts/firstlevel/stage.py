@@ -8,10 +8,8 @@ Standard library only: every job pays for this import.
 from __future__ import annotations
 
 import argparse
-import ast
 import contextlib
 import errno
-import functools
 import gc
 import glob
 import hashlib
@@ -26,7 +24,6 @@ import tempfile
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -123,48 +120,6 @@ def sha256(path: Path) -> str:
 def versions(*packages: str) -> dict[str, str]:
     """Installed versions of the packages that computed a result."""
     return {package: importlib.metadata.version(package) for package in packages}
-
-
-def code_digest(script: str) -> str:
-    """Digest of a stage's script and of every ``firstlevel`` module that it imports, directly or not.
-
-    As a rule's parameter it makes Snakemake rerun the stages that an edit concerns, and no others;
-    Snakemake itself does not look into what a script imports.
-    """
-    files = {script}
-    pending = [script]
-    while pending:
-        new = _source(SCRIPTS, pending.pop()).imports - files
-        files |= new
-        pending += new
-    return hashlib.sha256(
-        "".join(_source(SCRIPTS, name).digest for name in sorted(files)).encode()
-    ).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Digest of a file of code (its name and content), and the modules of ours that it imports."""
-
-    digest: str
-    imports: frozenset[str]
-
-
-@functools.cache
-def _source(folder: Path, name: str) -> _Source:
-    content = (folder / f"{name}.py").read_bytes()
-    imports: set[str] = set()
-    for node in ast.walk(ast.parse(content)):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            raise ImportError(f"{name}.py imports relatively, which the digest of the code does not follow")
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        imports |= {module.replace(".", "/") for module in names if module.split(".")[0] == __package__}
-    ours = frozenset(module for module in imports if (folder / f"{module}.py").is_file())
-    return _Source(hashlib.sha256(name.encode() + b"\0" + content).hexdigest(), ours)
 
 
 def run(function: Callable[..., None], snakemake: Any = None, argv: Sequence[str] | None = None) -> None:
