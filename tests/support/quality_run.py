@@ -62,10 +62,10 @@ class Run:
         json.loads(self.file("quality.json").read_text(), parse_constant=pytest.fail)
         return pd.read_csv(self.file("quality.tsv"), sep="\t", keep_default_na=False)
 
-    def looks(self):
+    def to_check(self):
         """Measures that are beyond their limits."""
         table = self.judge()
-        return set(table["measure"][table["verdict"] == "look"])
+        return set(table["measure"][table["verdict"] == "check"])
 
     def edit(self, name, **changes):
         content = json.loads(self.file(name).read_text())

@@ -281,5 +281,5 @@ def test_bright_volume_that_nobody_censors_leaks_into_the_map_and_is_told(tmp_pa
     effect = nib.load(study.result(f"contrast-{CONTRAST}_stat-effect_statmap.nii.gz")).get_fdata()
     assert effect[silent].mean() == pytest.approx(leaked, abs=RECOVERED)
     judged = pd.read_csv(study.result("quality.tsv"), sep="\t").set_index("measure").loc["dvars"]
-    assert judged["verdict"] == "look"
+    assert judged["verdict"] == "check"
     assert f"2 volumes ({BRIGHT}, {BRIGHT + 1}; the first is 0) changed far more" in judged["sentence"]

@@ -88,8 +88,8 @@ def judge_quality(
         },
     )
     logging.info(
-        "%d of %d measures keep to their limits, of %d nothing is known",
-        *(counts[verdicts.FINE], len(judged), counts[verdicts.UNKNOWN]),
+        "%d of %d measures pass, %d are not known",
+        *(counts[verdicts.PASS], len(judged), counts[verdicts.UNKNOWN]),
     )
 
 

@@ -110,7 +110,7 @@ def _unit_of_page(
         "methods": [row["name"] for row in contrasts[0]["thresholds"]],
         "runs": runs,
         "quality": quality,
-        "warnings": [row for row in quality if row["verdict"] == verdicts.LOOK],
+        "warnings": [row for row in quality if row["verdict"] == verdicts.CHECK],
         "n_unknown": sum(row["verdict"] == verdicts.UNKNOWN for row in quality),
         "left_out": [{**row, "run": _where({**row, "contrast": "n/a"})} for row in left_out],
         "methods_text": references.cited(text),

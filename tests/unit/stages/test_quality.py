@@ -49,7 +49,7 @@ def series_of(run, name="bold.nii"):
 def test_clean_run_is_fine_in_every_measure(run):
     """White noise, little motion and a good design: thirteen measures, no word of warning."""
     table = run.judge()
-    assert set(table["verdict"]) == {"fine"}
+    assert set(table["verdict"]) == {"pass"}
     assert list(table["measure"]) == [
         "displacement", "framewise_displacement", "dvars", "outside", "tsnr", "autocorrelation", "ljung_box",
         "correlation", "vif", "condition_number", "estimable", "z_width", "missing",
@@ -113,7 +113,7 @@ def test_whitened_coloured_noise_is_fine_and_unwhitened_is_not(tmp_path):
         made = make_run(tmp_path / f"{rho}_{model}", rho, model)
         found = made.measure()["Residuals"]
         part = found["After" if model != "ols" else "Before"]
-        shown[rho, model] = made.looks()
+        shown[rho, model] = made.to_check()
         print(rho, model, {key: part[key] for key in ("MedianAutocorrelation", "Rejected", "OfWhiteNoise")})
     coloured = shown.pop((0.4, "ols"))
     assert coloured == {"autocorrelation", "ljung_box"}
@@ -124,7 +124,7 @@ def test_noise_of_a_tenth_of_the_signal_is_seen(tmp_path):
     """A tSNR of about 10, and nothing else is wrong."""
     made = make_run(tmp_path / "noisy", noise=10.0)
     assert made.measure()["MedianTsnr"] == pytest.approx(10, rel=0.05)
-    assert made.looks() == {"tsnr"}
+    assert made.to_check() == {"tsnr"}
     assert images.load(made.file("tsnr.nii.gz")).get_fdata().max() < 20
 
 
@@ -134,10 +134,10 @@ def test_a_far_move_and_restless_volumes_are_seen(run):
     wobble[N // 2 :, 1] = 8.0
     run.edit("bold.json", translation_mm=wobble.tolist(), rotation_deg=np.zeros((N, 3)).tolist())
     assert run.measure()["Displacement"]["Largest"] == pytest.approx(8.0)
-    assert run.looks() == {"displacement"}
+    assert run.to_check() == {"displacement"}
     run.edit("bold.json", translation_mm=[[0.0, 0.0, scan % 2] for scan in range(N)])
     run.measure()
-    assert run.looks() == {"framewise_displacement"}
+    assert run.to_check() == {"framewise_displacement"}
     table = run.judge().set_index("measure")
     assert table.loc["framewise_displacement", "sentence"].startswith(f"{N - 1} of {N} volumes moved")
     assert float(table.loc["framewise_displacement", "value"]) == pytest.approx((N - 1) / N)
@@ -152,9 +152,9 @@ def test_one_affine_for_all_volumes_leaves_motion_unknown(run):
         assert table.loc[measure, "value"] == "n/a"
         assert "share one affine" in table.loc[measure, "sentence"]
         assert table.loc[measure, "verdict"] == "n/a"
-    assert set(table["verdict"]) == {"fine", "n/a"}
+    assert set(table["verdict"]) == {"pass", "n/a"}
     counts = json.loads(run.file("quality.json").read_text())["Verdicts"]
-    assert counts == {"fine": len(table) - 2, "look": 0, "n/a": 2}
+    assert counts == {"pass": len(table) - 2, "check": 0, "n/a": 2}
 
 
 def write_confounds(path, names=fmriprep.PARAMETERS[0], displacement=None, scale=1.0, n=N):
@@ -196,7 +196,7 @@ def test_motion_is_of_the_table_where_all_volumes_share_one_affine(run, names, d
     assert found["MotionSource"] == "confounds"
     assert "its table of confounds (rotations in radians)" in found["MotionFrom"]
     judged = run.judge().set_index("measure")
-    assert judged.loc["displacement", "verdict"] == "fine"
+    assert judged.loc["displacement", "verdict"] == "pass"
     assert "by the table of confounds" in judged.loc["framewise_displacement", "sentence"]
     plot(run)
 
@@ -217,7 +217,7 @@ def test_framewise_displacement_alone_leaves_the_rest_unknown(run):
     assert run.measure(confounds=run.file("c.tsv"))["Displacement"]["Largest"] is None
     judged = run.judge().set_index("measure")
     assert (judged.loc["displacement", "verdict"], judged.loc["displacement", "value"]) == ("n/a", "n/a")
-    assert judged.loc["framewise_displacement", "verdict"] == "look"
+    assert judged.loc["framewise_displacement", "verdict"] == "check"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_table_that_tells_nothing_of_motion_stops_no_quality(run, content, cap
     assert "its table of confounds" in found["MotionFrom"]
     judged = run.judge().set_index("measure")
     assert judged.loc["framewise_displacement", "verdict"] == "n/a"
-    assert set(judged["verdict"]) == {"fine", "n/a"}
+    assert set(judged["verdict"]) == {"pass", "n/a"}
 
 
 def brighten(run, scan, factor):
@@ -251,7 +251,7 @@ def test_a_volume_that_is_too_bright_is_seen(tmp_path, noise):
     brighten(made, 70, 1.1)
     made.measure()
     judged = made.judge().set_index("measure")
-    assert judged.loc["dvars", "verdict"] == "look"
+    assert judged.loc["dvars", "verdict"] == "check"
     assert "2 volumes (70, 71; the first is 0) changed far more" in judged.loc["dvars", "sentence"]
     assert json.loads(made.file("quality.json").read_text())["Runs"]["r"]["DvarsSpikes"] == [70, 71]
 
@@ -262,7 +262,7 @@ def test_spike_of_a_censored_volume_is_taken_care_of(tmp_path):
     brighten(made, 70, 1.5)
     made.measure()
     judged = made.judge().set_index("measure").loc["dvars"]
-    assert judged["verdict"] == "fine"
+    assert judged["verdict"] == "pass"
     assert judged["sentence"].startswith(
         "No volume, but for censored ones (1) and those right after them, changed"
     )
@@ -274,7 +274,7 @@ def test_voxels_outside_of_the_field_of_view_are_seen(run):
     covered[:, :, 6:] = 0
     image_writer.write_image(run.file("fov.nii.gz"), covered, AFFINE)
     assert run.measure()["OutsideFieldOfView"] == pytest.approx(1 / 6)
-    assert run.looks() == {"outside"}
+    assert run.to_check() == {"outside"}
 
 
 def test_collinear_regressors_are_seen(run):
@@ -282,15 +282,15 @@ def test_collinear_regressors_are_seen(run):
     design = pd.read_csv(run.file("design.tsv"), sep="\t")
     design["b"] = design["a"] + 0.01 * design["a"].std() * np.random.default_rng(1).normal(size=N)
     write_design(run, design)
-    assert run.looks() == {"correlation", "vif", "condition_number"}
+    assert run.to_check() == {"correlation", "vif", "condition_number"}
     design["b"] = design["a"]
     write_design(run, design)
     table = run.judge().set_index("measure")
-    assert set(table.index[table["verdict"] == "look"]) == {"correlation", "vif", "condition_number"}
+    assert set(table.index[table["verdict"] == "check"]) == {"correlation", "vif", "condition_number"}
     assert table.loc["vif", "value"] == table.loc["condition_number", "value"] == "inf"
     design["b"] = 0.0
     write_design(run, design)
-    assert run.looks() == {"vif", "condition_number"}
+    assert run.to_check() == {"vif", "condition_number"}
 
 
 def test_collinear_confounds_are_told_but_not_held_against_the_design(run):
@@ -300,7 +300,7 @@ def test_collinear_confounds_are_told_but_not_held_against_the_design(run):
     design.insert(2, "motion_x", drift[0])
     design.insert(3, "motion_y", drift[0] + 1e-3 * drift[1])
     write_design(run, design)
-    assert run.looks() == set()
+    assert run.to_check() == set()
     said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
     assert said["ConditionNumber"] > 1000 > 30 > said["ConditionNumberOfInterest"] > 1
     factors = said["VarianceInflation"]
@@ -308,13 +308,13 @@ def test_collinear_confounds_are_told_but_not_held_against_the_design(run):
     assert list(factors) == ["a", "b", "motion_x", "motion_y"]
     design["motion_y"] = design["motion_x"]
     write_design(run, design)
-    assert run.looks() == {"condition_number"}
+    assert run.to_check() == {"condition_number"}
 
 
 def test_a_run_that_cannot_estimate_a_contrast_is_seen(run):
     """A condition that is missing in the run, with the reason of the list of contrasts."""
     write_contrasts(run, ("r", "ab", "false", "false", "no regressor 'b'"))
-    assert run.looks() == {"estimable"}
+    assert run.to_check() == {"estimable"}
     sentence = run.judge().set_index("measure").loc["estimable", "sentence"]
     assert "no regressor 'b'" in sentence
     said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
@@ -328,7 +328,7 @@ def test_a_wrong_width_of_z_is_seen(run, factor, word):
     inside = masked.read_mask(run.file("mask.nii.gz"))
     z = factor * masked.read_masked(run.file("z.nii.gz"), inside)
     image_writer.write_masked(run.file("z.nii.gz"), z, inside, AFFINE)
-    assert run.looks() == {"z_width"}
+    assert run.to_check() == {"z_width"}
     assert word in run.judge().set_index("measure").loc["z_width", "sentence"]
     found = json.loads(run.file("quality.json").read_text())["Contrasts"]["ab"]["Width"]
     assert found == pytest.approx(median_abs_deviation(z, scale="normal"), rel=1e-5)
@@ -344,7 +344,7 @@ def test_every_limit_is_a_limit(run):
     }  # fmt: skip
     for name, (limit, measure) in strict.items():
         table = run.judge(**{name: limit})
-        assert set(table["measure"][table["verdict"] == "look"]) == {measure}, name
+        assert set(table["measure"][table["verdict"] == "check"]) == {measure}, name
     assert strict.keys() | {
         "fd_share", "outside", "ljung_box", "efficiency", "missing",
     } == LIMITS.keys()  # fmt: skip
@@ -367,7 +367,7 @@ def test_censored_scans_do_not_count(tmp_path):
         for key in ("MedianAutocorrelation", "Rejected"):
             assert spiked["Residuals"][part][key] == pytest.approx(plain["Residuals"][part][key], abs=0.002)
     assert spiked["Dvars"]["Largest"] > 10 * plain["Dvars"]["Largest"]
-    assert made.looks() == set()
+    assert made.to_check() == set()
 
 
 def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
@@ -379,7 +379,7 @@ def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
     found = run.measure()
     assert found["MedianTsnr"] is None
     assert found["Residuals"]["Before"]["Rejected"] is None
-    assert run.looks() == {"tsnr", "autocorrelation", "ljung_box", "z_width"}
+    assert run.to_check() == {"tsnr", "autocorrelation", "ljung_box", "z_width"}
     plot(run)
 
 
@@ -431,7 +431,7 @@ def test_run_that_hardly_knows_a_contrast_is_named():
     efficiencies = {"r1": {"a": 10.0, "b": None}, "r2": {"a": 12.0, "b": 3.0}, "r3": {"a": 1.0, "b": None}}
     judged = {(verdict.run, verdict.contrast): verdict for verdict in of_efficiencies(efficiencies, 0.2)}
     assert set(judged) == {("r1", "a"), ("r2", "a"), ("r3", "a")}  # b: no other run to compare with
-    assert [judged[run, "a"].verdict for run in ("r1", "r2", "r3")] == ["fine", "fine", "look"]
+    assert [judged[run, "a"].verdict for run in ("r1", "r2", "r3")] == ["pass", "pass", "check"]
     assert judged["r3", "a"].value == pytest.approx(1.0 / 11.0)
     assert "equal weights" in judged["r3", "a"].sentence
 
@@ -439,15 +439,15 @@ def test_run_that_hardly_knows_a_contrast_is_named():
 @pytest.mark.parametrize(
     ("by_runs", "coverage", "verdict", "words"),
     [
-        ({"0": 0, "1": 0, "2": 500}, "any", "fine", "Every voxel of the mask is in every run"),
+        ({"0": 0, "1": 0, "2": 500}, "any", "pass", "Every voxel of the mask is in every run"),
         (
             {"0": 1, "1": 4, "2": 495},
             "any",
-            "fine",
+            "pass",
             "5 of 500 voxels of the mask are not in every run (1 in 0, 4 in 1",
         ),
-        ({"0": 0, "1": 100, "2": 400}, "any", "look", "combined over the runs that have them"),
-        ({"0": 100, "1": 0, "2": 400}, "all", "look", "not tested"),
+        ({"0": 0, "1": 100, "2": 400}, "any", "check", "combined over the runs that have them"),
+        ({"0": 100, "1": 0, "2": 400}, "all", "check", "not tested"),
     ],
 )
 def test_voxels_that_some_run_lacks_are_counted(by_runs, coverage, verdict, words):

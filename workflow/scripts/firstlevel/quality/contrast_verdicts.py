@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from firstlevel.quality.verdicts import NOTHING, Limits, Verdict, percent, word_of
+from firstlevel.quality.verdicts import CHECK, NOTHING, Limits, Verdict, percent, word_of
 
 
 def of_contrast_in_run(run: str, contrast: str, estimable: bool, reason: str) -> Verdict:
@@ -22,22 +22,22 @@ def of_contrast_in_run(run: str, contrast: str, estimable: bool, reason: str) ->
 
 def of_efficiency(run: str, contrast: str, share: float, limit: float) -> Verdict:
     """Verdict on a run's efficiency for a contrast, as a share of the median of the other runs'."""
-    fine = share >= limit
+    passes = share >= limit
     sentence = f"The run's efficiency for the contrast is {share:.2g} times the median of the other runs"
     sentence += (
         "."
-        if fine
+        if passes
         else f", below {limit:g}: with equal weights its noise dominates the mean over runs; look at its "
         "events, and consider leaving the run out or fixed_effects.weights: precision."
     )
-    return Verdict(run, contrast, "efficiency", share, limit, word_of(fine), sentence)
+    return Verdict(run, contrast, "efficiency", share, limit, word_of(passes), sentence)
 
 
 def of_coverage(contrast: str, by_runs: Mapping[str, int], coverage: str, limit: float) -> Verdict:
     """Verdict on the voxels of the mask that some run lacks, of those by their number of runs."""
     total, everywhere = sum(by_runs.values()), by_runs[str(max(map(int, by_runs)))]
     share = (total - everywhere) / total if total else 1.0
-    fine = share <= limit
+    passes = share <= limit
     if share == 0:
         sentence = "Every voxel of the mask is in every run of the contrast."
     else:
@@ -46,8 +46,8 @@ def of_coverage(contrast: str, by_runs: Mapping[str, int], coverage: str, limit:
         sentence = (
             f"{total - everywhere:,} of {total:,} voxels of the mask are not in every run ({counts}): {what}"
         )
-        sentence += "." if fine else f"; more than {percent(limit)}: look at the field of view of each run."
-    return Verdict(NOTHING, contrast, "missing", share, limit, word_of(fine), sentence)
+        sentence += "." if passes else f"; more than {percent(limit)}: look at the field of view of each run."
+    return Verdict(NOTHING, contrast, "missing", share, limit, word_of(passes), sentence)
 
 
 def of_contrast(contrast: str, centre_and_width: tuple[float, float] | None, limits: Limits) -> Verdict:
@@ -56,7 +56,7 @@ def of_contrast(contrast: str, centre_and_width: tuple[float, float] | None, lim
     limit = f"{low:g} to {high:g}"
     if centre_and_width is None:
         sentence = "No voxel of the mask was tested: look at the run and at the mask."
-        return Verdict(NOTHING, contrast, "z_width", NOTHING, limit, "look", sentence)
+        return Verdict(NOTHING, contrast, "z_width", NOTHING, limit, CHECK, sentence)
     median, width = centre_and_width
     sentence = f"Most z values spread like a normal distribution of width {width:.2f} about {median:.2f}"
     if width > high:

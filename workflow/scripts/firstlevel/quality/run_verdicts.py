@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlevel.glm import noise
-from firstlevel.quality.verdicts import FINE, LOOK, NOTHING, UNKNOWN, Limits, Verdict, percent, word_of
+from firstlevel.quality.verdicts import CHECK, NOTHING, PASS, UNKNOWN, Limits, Verdict, percent, word_of
 
 SHOWN_SPIKES = 5
 UNKNOWN_MOTION = "unknown"
@@ -47,24 +47,24 @@ def of_run(
 
 def _nothing_varies(run: str, measure: str, limit: float) -> Verdict:
     sentence = "No voxel of the mask changes over time: look at the run and at the mask."
-    return Verdict(run, NOTHING, measure, NOTHING, limit, "look", sentence)
+    return Verdict(run, NOTHING, measure, NOTHING, limit, CHECK, sentence)
 
 
 def _displacement(run: str, measured: Mapping[str, Any], limit: float) -> Verdict:
     largest = measured["Displacement"]["Largest"]
     if largest is None:
         return Verdict(run, NOTHING, "displacement", NOTHING, limit, UNKNOWN, _unknown(measured, "moved"))
-    fine = largest <= limit
+    passes = largest <= limit
     where = _by_table(measured)
     sentence = (
         f"No part of the brain moved more than {largest:.2g} mm from where it was in the first volume{where}."
     )
-    if not fine:
+    if not passes:
         sentence = (
             f"Some part of the brain moved {largest:.2g} mm from where it was in the first volume{where}, "
             f"more than {limit:g} mm: look at the motion and at the first and last volumes."
         )
-    return Verdict(run, NOTHING, "displacement", largest, limit, word_of(fine), sentence)
+    return Verdict(run, NOTHING, "displacement", largest, limit, word_of(passes), sentence)
 
 
 def _framewise(run: str, n_above: int | None, measured: Mapping[str, Any], limits: Limits) -> Verdict:
@@ -76,9 +76,9 @@ def _framewise(run: str, n_above: int | None, measured: Mapping[str, Any], limit
     share = n_above / n_volumes
     sentence = f"{n_above} of {n_volumes} volumes moved more than {threshold:g} mm against the one before"
     sentence += _by_table(measured)
-    fine = share <= limit
-    sentence += "." if fine else f", more than {percent(limit)}: look at the motion, and consider censoring."
-    return Verdict(run, NOTHING, "framewise_displacement", share, limit, word_of(fine), sentence)
+    passes = share <= limit
+    sentence += "." if passes else f", more than {percent(limit)}: look at the motion, consider censoring."
+    return Verdict(run, NOTHING, "framewise_displacement", share, limit, word_of(passes), sentence)
 
 
 def _unknown(measured: Mapping[str, Any], what: str) -> str:
@@ -106,7 +106,7 @@ def _dvars(run: str, of_dvars: Mapping[str, Any], measured: Mapping[str, Any], l
         sentence = (
             f"No volume{but} changed more than {score:.2g} robust standard deviations above {usual} (DVARS)."
         )
-        return Verdict(run, NOTHING, "dvars", score, limit, FINE, sentence)
+        return Verdict(run, NOTHING, "dvars", score, limit, PASS, sentence)
     named = ", ".join(map(str, spikes[:SHOWN_SPIKES])) + (", ..." if len(spikes) > SHOWN_SPIKES else "")
     counted = f"{len(spikes)} volume{'' if len(spikes) == 1 else 's'} ({named}; the first is 0)"
     sentence = (
@@ -114,29 +114,29 @@ def _dvars(run: str, of_dvars: Mapping[str, Any], measured: Mapping[str, Any], l
         f"above {usual}, more than {limit:g}: look at the "
         "carpet, and consider censoring."
     )
-    return Verdict(run, NOTHING, "dvars", score, limit, LOOK, sentence)
+    return Verdict(run, NOTHING, "dvars", score, limit, CHECK, sentence)
 
 
 def _outside(run: str, share: float, limit: float) -> Verdict:
-    fine = share <= limit
+    passes = share <= limit
     sentence = f"{percent(share)} of the brain's voxels lie outside of the field of view of some volume"
     sentence += (
         "."
-        if fine
+        if passes
         else f", more than {percent(limit)}: look at the mask there, and at resample.field_of_view: masked."
     )
-    return Verdict(run, NOTHING, "outside", share, limit, word_of(fine), sentence)
+    return Verdict(run, NOTHING, "outside", share, limit, word_of(passes), sentence)
 
 
 def _tsnr(run: str, median: float | None, limit: float) -> Verdict:
     if median is None:
         return _nothing_varies(run, "tsnr", limit)
-    fine = median >= limit
+    passes = median >= limit
     sentence = f"The signal is {median:.0f} times its noise in half of the brain's voxels or more"
     sentence += (
-        "." if fine else f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
+        "." if passes else f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
     )
-    return Verdict(run, NOTHING, "tsnr", median, limit, word_of(fine), sentence)
+    return Verdict(run, NOTHING, "tsnr", median, limit, word_of(passes), sentence)
 
 
 def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
@@ -158,17 +158,17 @@ def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Ve
     if median is None or clean is None:
         return _nothing_varies(run, "autocorrelation", limit)
     excess = median - clean
-    fine = abs(excess) <= limit
+    passes = abs(excess) <= limit
     sentence = (
         f"The {name} of successive volumes correlate by {median:.2f} (median over voxels); "
         f"white noise would give {clean:.2f} under this design"
     )
     sentence += (
         "."
-        if fine
+        if passes
         else f", more than {limit:g} away: p values are too {'small' if excess > 0 else 'large'}, {remedy}."
     )
-    return Verdict(run, NOTHING, "autocorrelation", excess, limit, word_of(fine), sentence)
+    return Verdict(run, NOTHING, "autocorrelation", excess, limit, word_of(passes), sentence)
 
 
 def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
@@ -176,15 +176,15 @@ def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
     share, clean = whiteness["Rejected"], whiteness["OfWhiteNoise"]["Rejected"]
     if share is None or clean is None:
         return _nothing_varies(run, "ljung_box", limit)
-    fine = share - clean <= limit
+    passes = share - clean <= limit
     sentence = (
         f"A test over {residuals['Lags']} lags finds correlation in the {name} of {percent(share)} of the "
         f"voxels; in white noise it would find it in {percent(clean)} under this design"
     )
     sentence += (
-        "." if fine else f", and {percent(limit)} more are tolerated: look at the residuals, {remedy}."
+        "." if passes else f", and {percent(limit)} more are tolerated: look at the residuals, {remedy}."
     )
-    return Verdict(run, NOTHING, "ljung_box", share - clean, limit, word_of(fine), sentence)
+    return Verdict(run, NOTHING, "ljung_box", share - clean, limit, word_of(passes), sentence)
 
 
 def _correlation(run: str, pair: Mapping[str, Any] | None, limit: float) -> Verdict:
@@ -192,14 +192,14 @@ def _correlation(run: str, pair: Mapping[str, Any] | None, limit: float) -> Verd
         sentence = "There is one regressor of interest or none, so that no two can correlate."
         return Verdict(run, NOTHING, "correlation", NOTHING, limit, UNKNOWN, sentence)
     value, (first, second) = pair["Value"], pair["Regressors"]
-    fine = abs(value) <= limit
+    passes = abs(value) <= limit
     sentence = (
         f"The regressors {first} and {second} correlate by {value:.2f}, the most of all pairs of interest"
     )
     sentence += (
-        "." if fine else f" and beyond {limit:g}: the data hardly tell them apart, look at the events."
+        "." if passes else f" and beyond {limit:g}: the data hardly tell them apart, look at the events."
     )
-    return Verdict(run, NOTHING, "correlation", value, limit, word_of(fine), sentence)
+    return Verdict(run, NOTHING, "correlation", value, limit, word_of(passes), sentence)
 
 
 def _variance_inflation(run: str, worst: Mapping[str, Any] | None, limit: float) -> Verdict:
@@ -211,13 +211,13 @@ def _variance_inflation(run: str, worst: Mapping[str, Any] | None, limit: float)
         sentence = (
             f"The regressor {name} follows from the others and cannot be estimated: look at the design."
         )
-        return Verdict(run, NOTHING, "vif", "inf", limit, "look", sentence)
-    fine = value <= limit
+        return Verdict(run, NOTHING, "vif", "inf", limit, CHECK, sentence)
+    passes = value <= limit
     sentence = (
         f"The other regressors multiply the variance of the effect of {name} by {value:.2g}, the most of all"
     )
-    sentence += "." if fine else f" and by more than {limit:g}: look at the correlations in the design."
-    return Verdict(run, NOTHING, "vif", value, limit, word_of(fine), sentence)
+    sentence += "." if passes else f" and by more than {limit:g}: look at the correlations in the design."
+    return Verdict(run, NOTHING, "vif", value, limit, word_of(passes), sentence)
 
 
 def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
@@ -227,13 +227,13 @@ def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
         sentence = (
             "The design's columns depend on each other: look at the dependent columns that its sidecar names."
         )
-        return Verdict(run, NOTHING, "condition_number", "inf", limit, "look", sentence)
-    fine = value <= limit
+        return Verdict(run, NOTHING, "condition_number", "inf", limit, CHECK, sentence)
+    passes = value <= limit
     sentence = (
         f"The condition number of the design is {value:.3g}, with regressors of no interest made "
         f"orthogonal to each other, which changes no effect ({whole:.3g} without)"
     )
     sentence += (
-        "." if fine else f", above {limit:g}: some columns nearly follow from others, look at the design."
+        "." if passes else f", above {limit:g}: some columns nearly follow from others, look at the design."
     )
-    return Verdict(run, NOTHING, "condition_number", value, limit, word_of(fine), sentence)
+    return Verdict(run, NOTHING, "condition_number", value, limit, word_of(passes), sentence)

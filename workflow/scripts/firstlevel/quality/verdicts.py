@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 COLUMNS = ("run", "contrast", "measure", "value", "limit", "verdict", "sentence")
 NOTHING = "n/a"
-FINE, LOOK, UNKNOWN = WORDS = ("fine", "look", "n/a")
+PASS, CHECK, UNKNOWN = WORDS = ("pass", "check", "n/a")
 """Words of a verdict: within the limit, beyond it, or not known."""
 Limits = Mapping[str, float]
 
@@ -24,9 +24,9 @@ class Verdict(NamedTuple):
     sentence: str
 
 
-def word_of(fine: bool) -> str:
+def word_of(passes: bool) -> str:
     """Word for a measure that is within its limit, or is not."""
-    return FINE if fine else LOOK
+    return PASS if passes else CHECK
 
 
 def percent(share: float) -> str:

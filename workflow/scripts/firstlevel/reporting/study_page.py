@@ -49,7 +49,7 @@ def write(
         "contrasts": contrasts,
         "counts": sorted(counts.items()),
         "n_subjects": len({row["subject"] for row in rows}),
-        "n_look": sum(bool(row["n_look"]) for row in rows),
+        "n_to_check": sum(bool(row["n_to_check"]) for row in rows),
         "failed": [row for row in rows if row["reason"]],
         "left_out": left_out,
         "n_left_out": sum(number for _, number, _ in left_out),
@@ -62,13 +62,13 @@ def write(
 def _row(results: Path, entry: Entry, contrasts: Sequence[str]) -> dict[str, Any]:
     """Cells of one unit; of one without a page, those that its runs tell."""
     labels = {"subject": entry.subject, "unit": entry.label}
-    row: dict[str, Any] = {**entry._asdict(), "page": None, "n_look": 0}
+    row: dict[str, Any] = {**entry._asdict(), "page": None, "n_to_check": 0}
     row["found"] = [dict.fromkeys(FOUND, "") for _ in contrasts]
     page = names.below(results, names.PAGE, **labels)
     if entry.status == "done" and page.is_file():
         row["page"] = page.relative_to(results).as_posix()
         checks = pages.cells(names.below(results, names.QUALITY, **labels))
-        row["n_look"] = sum(check["verdict"] == "look" for check in checks)
+        row["n_to_check"] = sum(check["verdict"] == "check" for check in checks)
         row["found"] = [_found(results, {**labels, "contrast": label}) for label in contrasts]
     return row
 
