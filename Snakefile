@@ -37,7 +37,7 @@ rule maps:
 
 
 rule figures:
-    """z maps, events, designs and motion as pictures."""
+    """Pictures of each run and of each contrast, and the viewers."""
     input:
         lambda wildcards: PLAN.targets.figures,
 

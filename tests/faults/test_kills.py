@@ -147,7 +147,7 @@ def test_second_start_and_sigkill(tmp_path, small_study):
 
 
 @pytest.mark.parametrize(
-    "name", ["resample_run", "fit_glm", "compute_contrast", "plot_zmap", "report_subject"]
+    "name", ["resample_run", "fit_glm", "compute_contrast", "plot_contrast", "report_subject"]
 )
 def test_one_killed_stage_fails_alone(long_tests, tmp_path, small_study, name):
     """The run says which job failed, goes on with the others as asked, and the next start does the rest."""

@@ -108,7 +108,7 @@ def test_module_without_config_is_the_default_study(importer):
         assert part in text
         text = text.replace(part, "")
     (folder / "Snakefile").write_text(text)
-    assert jobs(folder, "fl_all")["fl_plot_zmap"] == 3
+    assert jobs(folder, "fl_all")["fl_plot_contrast"] == 3
 
 
 def test_two_studies_in_one_workflow(importer):
@@ -126,7 +126,7 @@ module other:
 use rule * from other as other_*
 """
     planned = jobs(importer(module=README_MODULE + second), "fl_all", "other_all")
-    assert (planned["fl_plot_zmap"], planned["other_plot_zmap"]) == (3, 1)
+    assert (planned["fl_plot_contrast"], planned["other_plot_contrast"]) == (3, 1)
     shown = snakemake(importer(module=README_MODULE + second), "--dry-run", "other_describe_dataset")
     assert "other/second/dataset_description.json" in shown
 

@@ -11,20 +11,21 @@ import yaml
 from studies import Study
 
 PAGES = {"report_subject": 1, "report_study": 1}
-FIGURES = {"plot_zmap": 3} | PAGES
-INFERENCE = {"compute_inference": 3, "plot_inference": 3} | PAGES
-OF_ONE_CONTRAST = {"plot_zmap": 1, "compute_inference": 1, "plot_inference": 1}
+OF_RUNS = {"plot_run": 2} | PAGES
+FIGURES = {"plot_contrast": 3} | PAGES
+INFERENCE = {"compute_inference": 3} | FIGURES
+OF_ONE_CONTRAST = {"compute_inference": 1, "plot_contrast": 1}
 JUDGED = {"judge_quality": 1} | PAGES
 MODEL = {"describe_dataset": 1}  # which writes model.json
 USED = {"list_contrasts": 1} | JUDGED
 LISTED = {"list_maps": 1} | USED
-CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES | INFERENCE | LISTED
-FIT = {"fit_glm": 2, "measure_quality": 2, "plot_quality": 2} | CONTRASTS
+CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | INFERENCE | LISTED
+FIT = {"fit_glm": 2, "measure_quality": 2} | OF_RUNS | CONTRASTS
 MASK = {"compute_mask": 1} | FIT
 MEANS = {"compute_mean_image": 2, "compute_mean_image_over_runs": 1} | MASK
-RESAMPLING = {"resample_run": 2, "plot_motion": 2} | MEANS
-DESIGN = {"make_design_matrix": 2, "plot_design": 2} | FIT
-EVENTS = {"extract_events": 2, "plot_events": 2} | DESIGN
+RESAMPLING = {"resample_run": 2} | MEANS
+DESIGN = {"make_design_matrix": 2} | FIT
+EVENTS = {"extract_events": 2} | DESIGN
 HEADERS = {"read_headers": 2} | EVENTS | RESAMPLING  # of SPM's conditions, whose onsets are in scans
 EVERYTHING = {"simulate_dataset": 1} | HEADERS
 
@@ -57,11 +58,11 @@ CONFIG_EDITS = {
         {"fixed_effects": {"per_run": True}},
         {"compute_run_contrast": 4, "compute_run_contrast_f": 2} | PAGES | MODEL,
     ),
-    "threshold": ({"figures": {"threshold": 4.0}}, FIGURES | {"plot_inference": 3}),
+    "threshold": ({"figures": {"threshold": 4.0}}, FIGURES),
     "level of inference": ({"inference": {"alpha": 0.01}}, INFERENCE | MODEL),
     "lags of a test of the residuals": (
         {"quality": {"lags": 8}},
-        {"measure_quality": 2, "plot_quality": 2} | JUDGED,
+        {"measure_quality": 2} | OF_RUNS | JUDGED,
     ),
     "limit of quality": ({"quality": {"vif": 10.0}}, JUDGED),
     "no report": ({"outputs": ["maps", "figures"]}, {}),
@@ -95,30 +96,31 @@ CODE_EDITS = {
     "fit_glm.py": FIT,
     "compute_contrast.py": CONTRASTS,
     "list_contrasts.py": USED,
-    "plot_zmap.py": FIGURES,
-    "plot_events.py": {"plot_events": 2} | PAGES,
+    "plot_contrast.py": FIGURES,
+    "plot_run.py": OF_RUNS,
     "firstlevel/glm/contrasts.py": CONTRASTS,
     "firstlevel/image/alike.py": HEADERS,
     "firstlevel/image/interpolation.py": RESAMPLING,
     "firstlevel/glm/fit.py": FIT,
     "firstlevel/glm/design.py": DESIGN,
     "firstlevel/glm/dependence.py": DESIGN,
-    "firstlevel/image/motion.py": DESIGN | {"plot_motion": 2},
+    "firstlevel/image/motion.py": DESIGN,
     "firstlevel/image/rigid.py": HEADERS,
     "firstlevel/image/splines.py": RESAMPLING,
     "firstlevel/glm/nuisance.py": DESIGN,
     "firstlevel/glm/timing.py": DESIGN,
     "firstlevel/io/repetition.py": HEADERS,
-    "firstlevel/plotting/sections.py": FIGURES | {"plot_inference": 3, "plot_quality": 2},
-    "firstlevel/plotting/viewer.py": {"plot_inference": 3} | PAGES,
+    "firstlevel/plotting/sections.py": OF_RUNS | FIGURES,
+    "firstlevel/plotting/viewer.py": FIGURES,
+    "firstlevel/plotting/carpet.py": OF_RUNS,
     "firstlevel/io/masked.py": MASK,
     "firstlevel/io/sidecars.py": HEADERS | MODEL,
     "firstlevel/io/table_writer.py": EVENTS,
-    "firstlevel/io/tables.py": EVENTS | {"plot_motion": 2},
+    "firstlevel/io/tables.py": EVENTS,
     "firstlevel/io/derivative.py": {"describe_dataset": 1, "list_maps": 1} | PAGES,
     "firstlevel/quality/run_verdicts.py": JUDGED,
     "firstlevel/quality/verdicts.py": JUDGED,
-    "firstlevel/quality/whiteness.py": {"measure_quality": 2, "plot_quality": 2} | JUDGED,
+    "firstlevel/quality/whiteness.py": {"measure_quality": 2} | OF_RUNS | JUDGED,
     "firstlevel/reporting/methods.py": PAGES,
     "firstlevel/reporting/study_page.py": PAGES,
     "firstlevel/plan/study.py": {},

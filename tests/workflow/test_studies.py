@@ -35,7 +35,7 @@ def test_every_target_has_a_log_and_a_benchmark(small_study):
     for kind in ("logs", "benchmarks"):
         stages = {path.relative_to(small_study.folder / kind).parts[0].split(".")[0]
                   for path in (small_study.folder / kind).rglob("*") if path.is_file()}  # fmt: skip
-        assert {"simulate_dataset", "resample_run", "fit_glm", "compute_contrast", "plot_zmap"} <= stages
+        assert {"simulate_dataset", "resample_run", "fit_glm", "compute_contrast", "plot_contrast"} <= stages
     log = (small_study.folder / "logs/fit_glm/sub-01/sub-01_task-faces_run-1.log").read_text()
     assert "voxels fitted" in log
 
@@ -149,17 +149,19 @@ def test_table_study_with_sessions_confounds_and_blanks_in_its_paths(table_study
 CONTRASTS = {
     "compute_contrast": 1,
     "compute_contrast_f": 1,
-    "plot_zmap": 2,
+    "compute_inference": 2,
+    "plot_contrast": 2,
     "list_maps": 1,
     "list_contrasts": 1,
 }
-ONE_DESIGN = {"make_design_matrix": 1, "plot_design": 1, "fit_glm": 1} | CONTRASTS
-MASK = {"compute_mask": 1, "fit_glm": 2} | CONTRASTS
-ONE_RUN = {"resample_run": 1, "plot_motion": 1, "compute_mean_image": 1, "compute_mean_image_over_runs": 1}
+ONE_FIT = {"fit_glm": 1, "measure_quality": 1, "plot_run": 1} | CONTRASTS
+ONE_DESIGN = {"make_design_matrix": 1} | ONE_FIT
+MASK = {"compute_mask": 1} | dict.fromkeys(ONE_FIT, 2) | CONTRASTS
+ONE_RUN = {"resample_run": 1, "compute_mean_image": 1, "compute_mean_image_over_runs": 1}
 ONE_HEADER = {"read_headers": 1}
 INPUT_EDITS = {
-    "events1.tsv": {"extract_events": 1, "plot_events": 1} | ONE_DESIGN,
-    "confounds2.tsv": {"plot_motion": 1} | ONE_DESIGN,
+    "events1.tsv": {"extract_events": 1} | ONE_DESIGN,
+    "confounds2.tsv": ONE_DESIGN,
     "mask.hdr": MASK,
     "mask.img": MASK,
     "run2.nii.gz": ONE_HEADER | ONE_DESIGN | ONE_RUN | MASK,
@@ -342,4 +344,4 @@ def test_user_s_config_replaces_the_default_study(tmp_path):
     """No contrast of the default study survives in a study of one's own."""
     study = Study(tmp_path / "study", merged(SMALL, {}))
     study.config["contrasts"] = {"onlyThis": "faces"}
-    assert study.planned()["plot_zmap"] == 1
+    assert study.planned()["plot_contrast"] == 1

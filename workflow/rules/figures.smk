@@ -1,97 +1,76 @@
-# In: z maps, mean images or T1w, designs, events, motion. Out: pictures.
+# In: maps, tables and series of a run or a contrast. Out: all its pictures, drawn by one job.
 
 
-rule plot_zmap:
-    """Draw a z map over the mean image or the T1w."""
+rule plot_run:
+    """Draw the events, the design, the motion and the quality of a run."""
     input:
-        z=names.map_of("z"),
-        background=of_unit(INPUTS.background),
+        events=names.EVENTS,
+        design=names.DESIGN,
+        design_json=names.DESIGN_JSON,
+        bold=names.RESAMPLED,
+        bold_json=names.RESAMPLED_JSON,
+        mask=unit_of_run(names.MASK),
+        timeseries=names.TIMESERIES,
+        measures=names.MEASURES,
+        tsnr=names.TSNR,
+        rsquared=names.RSQUARED,
+        confounds=of_run(INPUTS.motion_table),
     output:
-        figure=shown(names.contrast_figure("zmap"), "z map"),
+        events_figure=shown(names.run_figure("events"), "events"),
+        design_figure=shown(names.run_figure("design"), "design"),
+        motion_figure=shown(names.run_figure("motion"), "motion"),
+        carpet_figure=shown(names.run_figure("carpet"), "carpet"),
+        tsnr_figure=shown(names.run_figure("tsnr"), "tSNR"),
+        rsquared_figure=shown(names.run_figure("rsquared"), "R²"),
+        correlation_figure=shown(names.run_figure("correlation"), "correlation"),
+        residuals_figure=shown(names.run_figure("residuals"), "residuals"),
     log:
-        "<logs>/plot_zmap/sub-{subject}/{unit}_contrast-{contrast}.log",
+        "<logs>/plot_run/sub-{subject}/{run}.log",
     benchmark:
-        "<benchmarks>/plot_zmap/sub-{subject}/{unit}_contrast-{contrast}.tsv"
+        "<benchmarks>/plot_run/sub-{subject}/{run}.tsv"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=needs(600, per_gb=50),
-        runtime=needs(5, per_gb=1),
+        mem_mb=needs(500, per_gb=150),
+        runtime=needs(10, per_gb=10),
+    params:
+        title=PLAN.title,
+        code=code_digest("plot_run"),
+    script:
+        "../scripts/plot_run.py"
+
+
+rule plot_contrast:
+    """Draw a z map, what passes which threshold and the distribution of z, and write an interactive viewer."""
+    input:
+        z=names.map_of("z"),
+        mask=names.MASK,
+        background=of_unit(INPUTS.background),
+        uncorrected=names.UNCORRECTED,
+        fdr=names.FDR,
+        bonferroni=names.BONFERRONI,
+        tdp=names.TRUE_DISCOVERIES,
+        table=names.THRESHOLDS,
+    output:
+        zmap_figure=shown(names.contrast_figure("zmap"), "z map"),
+        thresholds_figure=shown(names.contrast_figure("thresholds"), "thresholds"),
+        histogram_figure=shown(names.contrast_figure("zhistogram"), "z histogram"),
+        viewer_page=shown(names.contrast_figure("viewer", ".html"), "viewer"),
+    log:
+        "<logs>/plot_contrast/sub-{subject}/{unit}_contrast-{contrast}.log",
+    benchmark:
+        "<benchmarks>/plot_contrast/sub-{subject}/{unit}_contrast-{contrast}.tsv"
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs(600, per_gb=100),
+        runtime=needs(10, per_gb=5),
     params:
         **PLAN.figures,
         title=PLAN.title,
         signed=of_contrast("is_signed"),
-        code=code_digest("plot_zmap"),
+        code=code_digest("plot_contrast"),
     script:
-        "../scripts/plot_zmap.py"
-
-
-rule plot_design:
-    """Draw the design matrix of a run."""
-    input:
-        design=names.DESIGN,
-    output:
-        figure=shown(names.run_figure("design"), "design"),
-    log:
-        "<logs>/plot_design/sub-{subject}/{run}.log",
-    benchmark:
-        "<benchmarks>/plot_design/sub-{subject}/{run}.tsv"
-    conda:
-        "../../envs/firstlevel.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
-    params:
-        title=PLAN.title,
-        code=code_digest("plot_design"),
-    script:
-        "../scripts/plot_design.py"
-
-
-rule plot_events:
-    """Draw when each condition happened."""
-    input:
-        events=names.EVENTS,
-    output:
-        figure=shown(names.run_figure("events"), "events"),
-    log:
-        "<logs>/plot_events/sub-{subject}/{run}.log",
-    benchmark:
-        "<benchmarks>/plot_events/sub-{subject}/{run}.tsv"
-    conda:
-        "../../envs/firstlevel.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=5,
-    params:
-        title=PLAN.title,
-        code=code_digest("plot_events"),
-    script:
-        "../scripts/plot_events.py"
-
-
-rule plot_motion:
-    """Draw what moved in a run."""
-    input:
-        sidecar=names.RESAMPLED_JSON,
-        confounds=of_run(INPUTS.motion_table),
-    output:
-        figure=shown(names.run_figure("motion"), "motion"),
-    log:
-        "<logs>/plot_motion/sub-{subject}/{run}.log",
-    benchmark:
-        "<benchmarks>/plot_motion/sub-{subject}/{run}.tsv"
-    conda:
-        "../../envs/firstlevel.yaml"
-    threads: 1
-    resources:
-        mem_mb=300,
-        runtime=5,
-    params:
-        title=PLAN.title,
-        code=code_digest("plot_motion"),
-    script:
-        "../scripts/plot_motion.py"
+        "../scripts/plot_contrast.py"

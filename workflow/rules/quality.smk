@@ -1,4 +1,4 @@
-# In: resampled runs, designs, fits, z maps. Out: measures of quality, their pictures, a verdict on each.
+# In: resampled runs, designs, fits, z maps. Out: measures of quality, a verdict on each.
 
 
 rule measure_quality:
@@ -34,40 +34,6 @@ rule measure_quality:
         code=code_digest("measure_quality"),
     script:
         "../scripts/measure_quality.py"
-
-
-rule plot_quality:
-    """Draw the signal over time, the maps, the correlations and the residuals of a run: nilearn loads once."""
-    input:
-        bold=names.RESAMPLED,
-        mask=unit_of_run(names.MASK),
-        design=names.DESIGN,
-        design_json=names.DESIGN_JSON,
-        timeseries=names.TIMESERIES,
-        measures=names.MEASURES,
-        tsnr=names.TSNR,
-        rsquared=names.RSQUARED,
-    output:
-        carpet_figure=shown(names.run_figure("carpet"), "carpet"),
-        tsnr_figure=shown(names.run_figure("tsnr"), "tSNR"),
-        rsquared_figure=shown(names.run_figure("rsquared"), "R²"),
-        correlation_figure=shown(names.run_figure("correlation"), "correlation"),
-        residuals_figure=shown(names.run_figure("residuals"), "residuals"),
-    log:
-        "<logs>/plot_quality/sub-{subject}/{run}.log",
-    benchmark:
-        "<benchmarks>/plot_quality/sub-{subject}/{run}.tsv"
-    conda:
-        "../../envs/firstlevel.yaml"
-    threads: 1
-    resources:
-        mem_mb=needs(700, per_gb=150),
-        runtime=needs(10, per_gb=10),
-    params:
-        title=PLAN.title,
-        code=code_digest("plot_quality"),
-    script:
-        "../scripts/plot_quality.py"
 
 
 rule judge_quality:

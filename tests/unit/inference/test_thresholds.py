@@ -23,11 +23,11 @@ from firstlevel.inference import thresholds as inference
 from firstlevel.inference.findings import CLUSTER_COLUMNS
 from firstlevel.io import tables
 from firstlevel.plan import config as configs
-from firstlevel.plotting import figures, sections, viewer
+from firstlevel.plotting import figures, histogram, sections
 from firstlevel.plotting.viewer import POLICY
 from firstlevel.quality import z_spread
 from firstlevel.stage import InputError
-from plot_inference import WIDEST, plot_inference
+from plot_contrast import plot_contrast
 
 ALPHA = 0.05
 FLIPPED = np.diag([-3.0, 3.0, 4.0, 1.0]) + np.pad([[90.0], [-126.0], [-72.0]], ((0, 1), (3, 0)))
@@ -567,7 +567,7 @@ def test_another_connectivity_is_in_the_table_the_log_and_the_label(drawing, sho
     arguments = drawing(connectivity=26, cluster_threshold=5)
     assert {row["connectivity"] for row in rows_of(arguments["table"])} == {"26"}
     assert "clusters joined at 26 neighbours" in caplog.text
-    plot_inference(**arguments)
+    plot_contrast(**arguments)
     assert "clusters of 5 voxels or more joined at corners" in texts_of(shown["thresholds"])
 
 
@@ -601,7 +601,7 @@ def test_inference_is_the_same_twice(study, caplog):
 
 @pytest.fixture
 def drawing(study, tmp_path):
-    """Give the arguments of plot_inference for a ball of a brain with a blob in it."""
+    """Give the arguments of plot_contrast for a ball of a brain with a blob in it."""
 
     def write(affine=PLAIN, height=8.0, signed=True, title="sub-01: faces - scrambled", **changes):
         brain = distance(affine, (2.0, -15.0, 10.0)) < 60.0
@@ -616,11 +616,14 @@ def drawing(study, tmp_path):
         return inputs | {
             "background": background,
             "table": computed["thresholds"],
-            "thresholds": tmp_path / "thresholds.png",
-            "histogram": tmp_path / "histogram.png",
-            "viewer": tmp_path / "viewer.html",
+            "zmap_figure": tmp_path / "zmap.png",
+            "thresholds_figure": tmp_path / "thresholds.png",
+            "histogram_figure": tmp_path / "histogram.png",
+            "viewer_page": tmp_path / "viewer.html",
             "title": title,
             "threshold": 3.0,
+            "display_mode": "z",
+            "cut_coords": 3,
             "signed": signed,
         }
 
@@ -681,8 +684,8 @@ def test_the_check_finds_what_a_page_would_request(asking):
 def test_the_viewer_stands_alone(drawing, affine):
     """One page that would request nothing and may not, with cubes for voxels, of less than 700 kB."""
     arguments = drawing(affine)
-    plot_inference(**arguments)
-    text = arguments["viewer"].read_text()
+    plot_contrast(**arguments)
+    text = arguments["viewer_page"].read_text()
     page = Page(text)
     assert page.requested == []
     assert f'http-equiv="Content-Security-Policy" content="{POLICY}"' in text
@@ -698,25 +701,15 @@ def test_the_viewer_stands_alone(drawing, affine):
     np.testing.assert_allclose(cut, [28.0, -35.0, 25.0], rtol=0, atol=6.0)  # a voxel
 
 
-def test_nothing_of_the_scripts_of_a_viewer_is_taken_out():
-    """Icons from elsewhere and random names of nilearn 0.14 go; all else stays, such as what 0.13 makes."""
-    name, other = "0123456789abcdef" * 2, "f" * 32
-    icon = '<link rel="icon"\n href="https://example.org/i.ico">'
-    page = '{}<div id="div_viewer{}"></div><script>var a = /<script|<link/i, b = a > "demo{}{}";</script>'
-    kept = page.format("", "", "", f"-{other}")
-    assert viewer._alone_and_the_same(page.format(icon, f"-{name}", f"-{name}", f"-{other}")) == kept
-    assert viewer._alone_and_the_same(kept) == kept
-
-
 def test_pictures_and_viewer_are_the_same_twice(drawing):
     """Byte for byte, with content and of a sensible size."""
     arguments = drawing()
-    written = ("thresholds", "histogram", "viewer")
-    plot_inference(**arguments)
+    written = ("zmap_figure", "thresholds_figure", "histogram_figure", "viewer_page")
+    plot_contrast(**arguments)
     first = [arguments[name].read_bytes() for name in written]
-    plot_inference(**arguments)
+    plot_contrast(**arguments)
     assert [arguments[name].read_bytes() for name in written] == first
-    for name in written[:2]:
+    for name in written[1:3]:
         pixels = matplotlib.image.imread(arguments[name])
         assert 600 < pixels.shape[0] < 2600
         assert 1000 < pixels.shape[1] < 2600
@@ -726,20 +719,16 @@ def test_pictures_and_viewer_are_the_same_twice(drawing):
 @pytest.fixture
 def shown(monkeypatch):
     """Give the figures that the stage would have saved, by the names of their files."""
-    from matplotlib import pyplot as plt
-
     kept = {}
     monkeypatch.setattr(figures, "save", lambda figure, path: kept.setdefault(path.stem, figure))
-    yield kept
-    for figure in kept.values():
-        plt.close(figure)
+    return kept
 
 
 def test_a_title_is_text_wherever_it_stands(drawing, shown):
     """Markup, quotes, emoji and 200 characters: shown as they are, within the figure, and never run."""
     arguments = drawing(title=MALICE)
-    plot_inference(**arguments)
-    page = Page(arguments["viewer"].read_text())
+    plot_contrast(**arguments)
+    page = Page(arguments["viewer_page"].read_text())
     assert page.text["title"] == page.text["h1"] == [MALICE]
     assert not any("alert" in script for script in page.text["script"])
     words = MALICE.replace(" ", "")
@@ -757,7 +746,7 @@ def test_a_title_is_text_wherever_it_stands(drawing, shown):
 def test_each_row_says_its_threshold_and_how_many_voxels_pass(drawing, shown):
     """Labels are the numbers of the table."""
     arguments = drawing()
-    plot_inference(**arguments)
+    plot_contrast(**arguments)
     said = texts_of(shown["thresholds"])
     for row in rows_of(arguments["table"]):
         assert f"|z| > {float(row['z_threshold']):.2f} · {int(row['n_voxels']):,} voxels" in said
@@ -770,12 +759,12 @@ def test_each_row_says_its_threshold_and_how_many_voxels_pass(drawing, shown):
 def test_maps_where_nothing_passes_are_drawn(drawing, shown, signed):
     """Rows say that nothing passes; the viewer shows the mean image alone."""
     arguments = drawing(height=0.0, signed=signed)
-    plot_inference(**arguments)
+    plot_contrast(**arguments)
     said = texts_of(shown["thresholds"])
     assert "no voxel passes" in said
     assert "none is certain" in said
     assert " · 0 voxels" in said
-    assert Page(arguments["viewer"].read_text()).requested == []
+    assert Page(arguments["viewer_page"].read_text()).requested == []
 
 
 def test_the_histogram_tells_of_the_voxels_that_were_tested(drawing, shown):
@@ -786,13 +775,13 @@ def test_the_histogram_tells_of_the_voxels_that_were_tested(drawing, shown):
     z[inside & (np.indices(z.shape)[2] < 8)] = 0.0
     z[20, 20, 12] = np.nan
     nib.Nifti1Image(z.astype(np.float32), image.affine).to_filename(arguments["z"])
-    plot_inference(**arguments)
+    plot_contrast(**arguments)
     there = z[inside & (z != 0) & np.isfinite(z)]
     assert there.size < 0.9 * inside.sum()
     width = stats.median_abs_deviation(there, scale="normal")
     said = f"{there.size:,} voxels · median {np.median(there):.2f}, robust standard deviation {width:.2f}"
     (written,) = shown["histogram"].axes[0].texts
-    beyond = np.count_nonzero(np.abs(there) > WIDEST)
+    beyond = np.count_nonzero(np.abs(there) > histogram.WIDEST)
     assert written.get_text() == f"{said} · {beyond} beyond the axis".replace("-", "\N{MINUS SIGN}")
     assert z_spread.centre_and_width(z[inside]) == pytest.approx((np.median(there), width), rel=1e-6, abs=0)
     heights, edges, _ = shown["histogram"].axes[0].patches[0].get_data()
@@ -807,7 +796,7 @@ def test_a_map_of_no_test_is_drawn(drawing, shown):
     maps = {name: arguments[name] for name in ("z", "mask", "uncorrected", "fdr", "bonferroni", "tdp")}
     computed = {"thresholds": arguments["table"], "clusters": arguments["table"].with_name("peaks.tsv")}
     compute_inference(**maps, **computed, **CONFIG, signed=True)
-    plot_inference(**arguments)
+    plot_contrast(**arguments)
     assert shown["histogram"].axes[0].texts[0].get_text() == "no voxel was tested"
     assert texts_of(shown["thresholds"]).count("no voxel passes") == 2
 

@@ -29,12 +29,12 @@ def planned(**changes):
 
 
 def test_a_target_is_the_files_that_it_says(study):
-    """Maps need no picture, figures no inference; the report has all figures; everything is each once."""
+    """Maps need no picture; figures are all that there are, as in the report; everything is each once."""
     targets = planned().targets
     pattern = "<results>/node-subject/sub-01/sub-01_task-faces_contrast-{}_stat-z_statmap.nii.gz"
     assert {pattern.format(name) for name in ("faces", "difference")} < set(targets.maps)
     assert not [file for file in targets.maps if file.endswith((".png", ".html"))]
-    assert len(targets.figures) == 2 * 1 + 2 * 3
+    assert len(targets.figures) == 2 * 4 + 2 * 8
     assert len(targets.inference) == 2
     assert targets.quality == ["<results>/node-subject/sub-01/sub-01_task-faces_quality.tsv"]
     assert set(targets.figures) < set(targets.report)

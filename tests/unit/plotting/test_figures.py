@@ -12,20 +12,39 @@ import nibabel as nib
 import numpy as np
 import pytest
 from blob_maps import CENTRE, OBLIQUE, PLAIN, SHAPE, ZOOMS, distance, texts_of
-from matplotlib import pyplot as plt
 
-from firstlevel.plotting import figures, sections
+from firstlevel.image import motion
+from firstlevel.io import designs, event_table, images, sidecars
+from firstlevel.plotting import figures, matrices, motion_curves, sections, timeline, zmap
 from firstlevel.stage import SCRIPTS, InputError
-from plot_design import plot_design
-from plot_events import plot_events
-from plot_motion import plot_motion
-from plot_zmap import plot_zmap
 
 RADIUS = 60.0  # mm
 BLOB = np.array([28.0, -35.0, 25.0])  # mm
 MODES = ("x", "y", "z", "ortho", "tiled", "mosaic", "xz", "yz", "yx")
 COLOUR = 60 / 255  # difference between channels from which a pixel is no grey of the background
 PLACE = 1.5  # mm: a pixel is 0.5 mm, a voxel at the rim of the blob shifts its centroid by as much
+
+
+def plot_zmap(*, z, background, figure, signed=True, **how):
+    source = images.load(z)
+    shown = sections.shown_over(source, images.load(background), signed)
+    over = sections.background_named(background)
+    figures.save(zmap.draw(source, *shown, over=over, signed=signed, **how), figure)
+
+
+def plot_events(*, events, figure, title):
+    figures.save(timeline.draw(event_table.read_events(events, needed=False), title), figure)
+
+
+def plot_design(*, design, figure, title):
+    saved = designs.read(design)
+    figures.save(matrices.draw(saved.names, saved.matrix, title), figure)
+
+
+def plot_motion(*, sidecar, figure, title, confounds=None):
+    moved = sidecars.read_json(sidecar)
+    known = motion.of_run(moved, confounds)
+    figures.save(motion_curves.draw(known, len(moved["translation_mm"]), title), figure)
 
 
 @pytest.fixture
@@ -57,9 +76,7 @@ def shown(monkeypatch):
     """Give the figures that stages would have saved."""
     kept = []
     monkeypatch.setattr(figures, "save", lambda figure, _: kept.append(figure))
-    yield kept
-    for figure in kept:
-        plt.close(figure)
+    return kept
 
 
 def pixels_of(figure):
@@ -332,16 +349,6 @@ def test_nothing_is_cut_off(calls, function):
     assert max(spaces) < 4 * margin
 
 
-def test_a_stage_runs_from_the_command_line(calls, tmp_path):
-    """The command line gives the bytes of the direct call."""
-    arguments = calls[plot_zmap]
-    plot_zmap(**arguments)
-    again = tmp_path / "again.png"
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in (arguments | {"figure": again}).items()]
-    subprocess.run([sys.executable, SCRIPTS / "plot_zmap.py", *flags], check=True, capture_output=True)
-    assert again.read_bytes() == arguments["figure"].read_bytes()
-
-
 @pytest.mark.parametrize("duration", [0.0, 0.05])
 def test_events_without_length_are_visible(tmp_path, shown, duration):
     """Impulses in a long run leave a coloured mark each, and no warning."""
@@ -458,6 +465,16 @@ RC = {
 }
 
 
+DRAWING = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(SCRIPTS)!r})
+from firstlevel.io import event_table
+from firstlevel.plotting import figures, timeline
+figures.save(timeline.draw(event_table.read_events(Path("events.tsv")), "a"), Path("events.png"))
+"""
+
+
 @pytest.mark.parametrize("content", RC.values(), ids=RC)
 def test_settings_of_the_user_change_no_figure(tmp_path, content):
     """In the working directory, in the home folder, as styles; a backend that is none."""
@@ -468,8 +485,7 @@ def test_settings_of_the_user_change_no_figure(tmp_path, content):
     events = tmp_path / "events.tsv"
     events.write_text("onset\tduration\ttrial_type\n1\t2\t_a$x^{\n5\t2\t\\frac{} %s\n9\t1\t{}\n")
     plot_events(events=events, figure=tmp_path / "expected.png", title="a")
-    arguments = ["--events", "events.tsv", "--figure", "events.png", "--title", "a"]
-    command = [sys.executable, str(SCRIPTS / "plot_events.py"), *arguments]
+    command = [sys.executable, "-c", DRAWING]
     theirs = {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(home.parent), "MPLBACKEND": "nonsense"}
     theirs |= {"MPLCONFIGDIR": str(home)} if content == RC["no UTF-8"] else {}
     environment = os.environ | theirs | {"MATPLOTLIBRC": str(tmp_path)}
@@ -478,14 +494,14 @@ def test_settings_of_the_user_change_no_figure(tmp_path, content):
     assert (tmp_path / "events.png").read_bytes() == (tmp_path / "expected.png").read_bytes()
 
 
-def test_every_figure_stage_takes_matplotlib_as_it_comes():
-    """None imports it before the module that shuts the user's settings out."""
-    for script in sorted(SCRIPTS.glob("plot_*.py")):
-        imports = [
-            line for line in script.read_text().splitlines() if "import" in line and line[0] not in " #"
+def test_all_figures_take_matplotlib_as_it_comes():
+    """None imports it but for the module that shuts the user's settings out."""
+    for path in sorted([*SCRIPTS.glob("*.py"), *SCRIPTS.glob("firstlevel/**/*.py")]):
+        lines = path.read_text().splitlines()
+        from_it = [
+            line for line in lines if line.strip().startswith(("import matplotlib", "from matplotlib"))
         ]
-        assert not [line for line in imports if "matplotlib" in line], script.name
-        assert "import figures" in "\n".join(imports), script.name
+        assert not from_it or path.name == "drawing.py", path
 
 
 def test_title_of_hundreds_of_conditions_is_shortened():

@@ -19,10 +19,11 @@ from studies import SMALL, Study
 from firstlevel.image import motion
 from firstlevel.io import confounds as fmriprep
 from firstlevel.io import image_writer, images, masked
+from firstlevel.plan import targets
 from firstlevel.quality import contrast_verdicts
 from firstlevel.quality.efficiencies import of_efficiencies
 from firstlevel.stage import InputError
-from plot_quality import plot_quality
+from plot_run import plot_run
 
 SINGLE_PRECISION = 1e-4
 
@@ -391,25 +392,26 @@ def test_a_design_of_another_length_stops(run):
 
 
 def plot(run):
-    """Draw the five figures of a run, and give their names."""
-    names = ("carpet", "tsnr", "rsquared", "correlation", "residuals")
-    outputs = {f"{name}_figure": run.file(f"{name}.png") for name in names}
-    plot_quality(
-        bold=run.file("bold.nii"), mask=run.file("mask.nii.gz"), design=run.file("design.tsv"),
-        design_json=run.file("design.json"), timeseries=run.file("ts.tsv"), measures=run.file("q.json"),
-        tsnr=run.file("tsnr.nii.gz"), rsquared=run.file("rsquared.nii.gz"), title="sub-01, run 1", **outputs,
+    """Draw the eight figures of a run, and give their names."""
+    run.file("events.tsv").write_text("onset\tduration\ttrial_type\n4\t1\ta\n15\t1\tb\n")
+    outputs = {f"{name}_figure": run.file(f"{name}.png") for name in targets.OF_RUN}
+    plot_run(
+        events=run.file("events.tsv"), design=run.file("design.tsv"), design_json=run.file("design.json"),
+        bold=run.file("bold.nii"), bold_json=run.file("bold.json"), mask=run.file("mask.nii.gz"),
+        timeseries=run.file("ts.tsv"), measures=run.file("q.json"), tsnr=run.file("tsnr.nii.gz"),
+        rsquared=run.file("rsquared.nii.gz"), title="sub-01, run 1", **outputs,
     )  # fmt: skip
     return list(outputs.values())
 
 
 def test_figures_have_content_and_are_the_same_twice(run):
-    """Five pictures of sensible size, byte for byte reproducible."""
+    """Eight pictures of sensible size, byte for byte reproducible."""
     figures = plot(run)
     before = [path.read_bytes() for path in figures]
     for path in figures:
         height, width, _ = matplotlib.image.imread(path).shape
         assert 400 < width < 2400
-        assert 250 < height < 2400
+        assert 200 < height < 2400
         assert matplotlib.image.imread(path)[..., :3].std() > 0.05, path
     assert [path.read_bytes() for path in plot(run)] == before
 
@@ -418,12 +420,12 @@ def test_rules_make_the_files_of_a_study(small_study, tmp_path):
     """Asked for by name, all three stages run on a finished study; another limit judges again and no more."""
     study = Study(Path(shutil.copytree(small_study.folder, tmp_path / "study", symlinks=True)), SMALL)
     start = "sub-01/figures/sub-01_task-faces_run-1"
-    targets = ["results/node-subject/sub-01/sub-01_task-faces_quality.tsv", f"results/{start}_carpet.png"]
-    study.snakemake(*targets)
+    asked = ["results/node-subject/sub-01/sub-01_task-faces_quality.tsv", f"results/{start}_carpet.png"]
+    study.snakemake(*asked)
     table = pd.read_csv(study.result("quality.tsv"), sep="\t", keep_default_na=False)
     assert list(table["run"].unique()) == ["sub-01_task-faces_run-1", "sub-01_task-faces_run-2", "n/a"]
     assert list(table["contrast"].unique()) == ["n/a", *SMALL["contrasts"]]
-    assert study.planned(*targets, changes={"quality": {"tsnr": 50}}) == {"judge_quality": 1}
+    assert study.planned(*asked, changes={"quality": {"tsnr": 50}}) == {"judge_quality": 1}
 
 
 def test_run_that_hardly_knows_a_contrast_is_named():

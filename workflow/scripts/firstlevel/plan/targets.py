@@ -13,10 +13,9 @@ from firstlevel.plan.runs import Run
 from firstlevel.plan.study import Study
 
 OF_RUN = ("events", "design", "motion", "carpet", "tsnr", "rsquared", "correlation", "residuals")
-"""Figures of a run; the first three need no quality control."""
-N_OF_MODEL = 3
+"""Figures of a run."""
 OF_CONTRAST = ("zmap", "thresholds", "zhistogram")
-"""Figures of a contrast; the first needs no inference."""
+"""Figures of a contrast, beside its viewer."""
 
 
 class Targets:
@@ -71,14 +70,11 @@ class Targets:
 
     @property
     def figures(self) -> list[str]:
-        """The z map of each contrast as a picture; events, design and motion of each run."""
+        """All pictures: of each contrast, with its viewer, and of each run."""
+        of_contrast = [names.contrast_figure(kind) for kind in OF_CONTRAST]
         return [
-            *self._of_contrasts(names.contrast_figure(OF_CONTRAST[0])),
-            *(
-                names.run_figure(kind).format(**run.wildcards)
-                for run in self._study.runs
-                for kind in OF_RUN[:N_OF_MODEL]
-            ),
+            *self._of_contrasts(*of_contrast, names.contrast_figure("viewer", ".html")),
+            *(names.run_figure(kind).format(**run.wildcards) for run in self._study.runs for kind in OF_RUN),
         ]
 
     @property
@@ -99,13 +95,7 @@ class Targets:
         in which something failed is there before those of its subjects.
         """
         pages = [names.PAGE.format(subject=subject) for subject in self._study.of_subject]
-        figures = [names.contrast_figure(kind) for kind in OF_CONTRAST]
-        return [
-            *self._of_contrasts(*figures, names.contrast_figure("viewer", ".html")),
-            *(names.run_figure(kind).format(**run.wildcards) for run in self._study.runs for kind in OF_RUN),
-            *pages,
-            names.STUDY_PAGE,
-        ]
+        return [*self.figures, *pages, names.STUDY_PAGE]
 
     def chosen(self, outputs: list[str]) -> list[str]:
         """Files of several targets, each once."""

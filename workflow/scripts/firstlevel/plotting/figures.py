@@ -8,12 +8,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from firstlevel.plotting.drawing import Bbox, Figure
+from firstlevel.plotting.drawing import Axes, Bbox, Figure
 from firstlevel.stage import atomic
 from firstlevel.texts import shortened
 
 # Okabe and Ito (2008): told apart with every kind of colour vision. Black and yellow left out.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+DARK, GREY = "0.15", "0.35"
 DOTS_PER_INCH = 150
 COLOURS_OF_A_FILE = 256
 """Of the thousand that a figure has. Maps differ by 3 of 255 at most, and files are half as large."""
@@ -30,10 +31,24 @@ def heading(title: str, width: float) -> str:
     return "\n".join(textwrap.wrap(shortened(title, HEADING), width=int(8.5 * width)))
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, cropped to its content with a small margin, and close it."""
-    from matplotlib import pyplot as plt
+def subtitle(axes: Axes, said: str) -> None:
+    """Write a line between an axes and its title, which needs a pad of 24 points."""
+    axes.annotate(
+        said, (0, 1), xytext=(0, 8), xycoords="axes fraction", textcoords="offset points", color=GREY,
+        fontsize=11, parse_math=False,
+    )  # fmt: skip
 
+
+def say_instead(axes: Axes, said: str) -> None:
+    """Write into an empty axes why nothing is shown."""
+    axes.set_yticks([])
+    axes.text(
+        0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", color=GREY, parse_math=False
+    )
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, cropped to its content with a small margin."""
     content: Bbox | str = "tight"
     if figure.get_layout_engine() is None:  # else only a drawing knows; "tight" draws everything twice
         content = figure.get_tightbbox().padded(MARGIN)
@@ -54,4 +69,3 @@ def save(figure: Figure, path: Path) -> None:
     )
     with atomic(path) as temporary:
         few_colours.save(temporary, format="png")
-    plt.close(figure)

@@ -6,15 +6,14 @@ Images in, images and mm out. A plain grid has its voxel axes along x, y and z o
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import nibabel as nib
 import numpy as np
-import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage as Image
 
+from firstlevel.arrays import Float32Array, FloatArray
+from firstlevel.plotting.sampling import finite, is_oblique, like, ordered, sampled
 from firstlevel.stage import InputError
-
-if TYPE_CHECKING:
-    from nibabel.spatialimages import SpatialImage as Image
 
 Cuts = list[float] | dict[str, list[float]]
 INCHES_PER_MM = 1 / 55
@@ -24,18 +23,10 @@ MARGIN = 10.0  # mm shown around the brain
 FINEST = 4  # parts into which a voxel of the map is cut for a background of smaller voxels, along each axis
 
 
-def finite(image: Image) -> npt.NDArray[np.float32]:
-    """Values of a 3D image, (nx, ny, nz), 0 where they are not finite."""
-    values = np.asarray(image.dataobj, dtype=np.float32).reshape(image.shape[:3])
-    return np.where(np.isfinite(values), values, np.float32(0))
-
-
-def like(image: Image, values: npt.NDArray[np.float32]) -> Image:
-    """Other values on the grid of an image."""
-    from nilearn.image import new_img_like
-
-    new: Image = new_img_like(image, values.astype(np.float32))
-    return new
+def shown_over(source: Image, background: Image, signed: bool) -> tuple[Image, Image]:
+    """A z map and its background :func:`on_plain_grid`, without the values below 0 of one without sign."""
+    zmap, mean = on_plain_grid(source, background)
+    return (zmap if signed else like(zmap, np.maximum(finite(zmap), 0))), mean
 
 
 def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
@@ -49,22 +40,16 @@ def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
     ------
     InputError : what the background holds is not where the map is.
     """
-    from nilearn.image import reorder_img, resample_img
-
-    how = {"force_resample": True, "copy_header": True}
-    axes = zmap.affine[:3, :3]
-    plain = like(zmap, finite(zmap))
-    if np.any(np.count_nonzero(np.abs(axes) > 1e-3, axis=0) > 1):  # the bound of reorder_img
-        step = np.linalg.norm(axes, axis=0).min() / 2
-        plain = resample_img(plain, target_affine=np.eye(3) * step, interpolation="nearest", **how)
-    plain = reorder_img(plain, copy_header=True)
+    plain = zmap
+    if is_oblique(zmap.affine):
+        plain = on_finer_grid(zmap)
+    plain = ordered(plain)
     brightness = finite(background)
     mean = like(background, np.clip(brightness, *np.percentile(brightness, [1, 99.5])))
     parts = _parts(np.diag(plain.affine)[:3], np.linalg.norm(background.affine[:3, :3], axis=0).min())
     finer = plain.affine @ np.diag([*(1 / parts), 1.0])
     finer[:3, 3] -= np.diag(plain.affine)[:3] * (1 - 1 / parts) / 2
-    onto = {"target_affine": finer, "target_shape": tuple(int(n) for n in plain.shape * parts)}
-    behind: Image = resample_img(mean, interpolation="linear", **onto, **how)
+    behind = sampled(mean, finer, tuple(int(n) for n in plain.shape * parts), linear=True)
     elsewhere = np.any(brightness) and not np.any(finite(cropped_to_brain(plain, behind)[1]))
     if np.any(finite(plain)) and elsewhere:
         raise InputError(
@@ -76,7 +61,17 @@ def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
     return plain, behind
 
 
-def _parts(steps: npt.NDArray[np.float64], own: float) -> npt.NDArray[np.float64]:
+def on_finer_grid(image: Image) -> Image:
+    """Nearest neighbours on a plain grid of half the smallest side of a voxel, around an oblique image."""
+    step = float(np.linalg.norm(image.affine[:3, :3], axis=0).min()) / 2
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(image.shape[:3]) - 1)
+    places = nib.affines.apply_affine(image.affine, corners)
+    first, last = places.min(axis=0), places.max(axis=0)
+    shape = tuple(int(n) for n in np.ceil((last - first) / step) + 1)
+    return sampled(image, nib.affines.from_matvec(np.eye(3) * step, first), shape, linear=False)
+
+
+def _parts(steps: FloatArray, own: float) -> FloatArray:
     """Parts of a voxel of sides `steps` (3,) that are about as large as the voxels of a background, `own`."""
     return np.clip(np.floor(steps / own + 0.25), 1, FINEST)
 
@@ -103,8 +98,6 @@ def isotropic(zmap: Image, mean: Image, most: int) -> tuple[Image, Image]:
     The side is the smallest of the voxels' of either image, or larger; the map is sampled by nearest
     neighbour.
     """
-    from nilearn.image import resample_img
-
     sides = np.diag(zmap.affine)[:3]
     extent = sides * zmap.shape
     smallest = min(sides.min(), np.diag(mean.affine)[:3].min())
@@ -113,38 +106,67 @@ def isotropic(zmap: Image, mean: Image, most: int) -> tuple[Image, Image]:
     first = zmap.affine[:3, 3] - sides / 2 + side / 2
     onto = np.diag([side, side, side, 1.0])
     onto[:3, 3] = first
-    how = {"target_affine": onto, "target_shape": shape, "force_resample": True, "copy_header": True}
-    return resample_img(zmap, interpolation="nearest", **how), resample_img(
-        mean, interpolation="linear", **how
-    )
+    return sampled(zmap, onto, shape, linear=False), sampled(mean, onto, shape, linear=True)
 
 
 def through_activation(zmap: Image, threshold: float, display_mode: str, n_cuts: int) -> Cuts:
-    """Cuts in mm where nilearn finds most above the threshold; where nothing is above, evenly spread."""
-    from nilearn.plotting import find_cut_slices, find_xyz_cut_coords
+    """Cuts in mm through the strongest of what is above the threshold; where nothing is, evenly spread.
 
+    For one point of the space, that is where the smoothed map is strongest.
+    """
     values = finite(zmap)
     above = np.abs(values) > threshold
-    inside = np.argwhere(values) if values.any() else np.argwhere(np.ones_like(values))
-    first, last = (
-        np.diag(zmap.affine)[:3] * ends + zmap.affine[:3, 3] for ends in (inside.min(0), inside.max(0))
-    )
+    if above.any():  # what is not shown counts only where cuts are left over
+        strength = smoothed(np.abs(np.where(above, values, np.float32(0.01) * values)))
+    else:
+        inside = np.argwhere(values) if values.any() else np.argwhere(np.ones_like(values))
+        first, last = inside.min(axis=0), inside.max(axis=0)
 
     def along(direction: str) -> list[float]:
-        if above.any():  # what is not shown counts only where cuts are left over
-            weighted = like(zmap, np.where(above, values, 0.01 * values))
-            return [float(c) for c in find_cut_slices(weighted, direction=direction, n_cuts=n_cuts)]
         axis = "xyz".index(direction)
-        return [float(c) for c in np.linspace(first[axis], last[axis], n_cuts + 2)[1:-1]]
+        if above.any():
+            others = tuple(other for other in range(3) if other != axis)
+            chosen = strongest(strength.max(axis=others), n_cuts)
+        else:
+            chosen = np.linspace(first[axis], last[axis], n_cuts + 2)[1:-1]
+        return [float(c) for c in chosen * zmap.affine[axis, axis] + zmap.affine[axis, 3]]
 
     if display_mode in ("x", "y", "z"):
         return along(display_mode)
     if display_mode == "mosaic":
         return {direction: along(direction) for direction in "xyz"}
-    point = (first + last) / 2
-    if above.any():
-        point = find_xyz_cut_coords(like(zmap, np.where(above, values, 0)))
-    return [float(point["xyz".index(direction)]) for direction in directions_of(display_mode)]
+    point = (
+        (first + last) / 2 if not above.any() else np.array(np.unravel_index(strength.argmax(), above.shape))
+    )
+    mm = nib.affines.apply_affine(zmap.affine, point)
+    return [float(mm["xyz".index(direction)]) for direction in directions_of(display_mode)]
+
+
+def smoothed(values: Float32Array) -> Float32Array:
+    """Each voxel with a fifth of each of its six neighbours, so that a lone one is no match for a cluster."""
+    sums = values.copy()
+    for axis in range(3):
+        along, source = np.moveaxis(sums, axis, 0), np.moveaxis(values, axis, 0) * np.float32(0.2)
+        along[:-1] += source[1:]
+        along[1:] += source[:-1]
+    return sums
+
+
+def strongest(profile: Float32Array, n_cuts: int) -> FloatArray:
+    """Slices of the highest peaks of a profile over slices, (n,), ascending, spread over it.
+
+    Around each that is taken, half the slices that it would have of an even share count a thousandth, and
+    itself no more (as nilearn's ``find_cut_slices``).
+    """
+    left = profile.astype(np.float64)
+    spacing = max(int(0.5 / n_cuts * left.size), 1)
+    chosen: list[int] = []
+    for _ in range(min(n_cuts, left.size)):
+        peak = int(np.argmax(left))
+        left[max(0, peak - spacing) : peak + spacing] *= 0.001
+        chosen.append(peak)
+        left[chosen] = -1.0
+    return np.sort(np.array(chosen, dtype=np.float64))
 
 
 def as_chosen(zmap: Image, display_mode: str, cut_coords: list[float]) -> Cuts:
@@ -180,7 +202,7 @@ def as_chosen(zmap: Image, display_mode: str, cut_coords: list[float]) -> Cuts:
 
 
 def directions_of(display_mode: str) -> str:
-    """Axes that are cut, in the order in which nilearn takes their coordinates."""
+    """Axes that are cut, in the order of their coordinates and of the cuts in the picture."""
     return "".join(sorted(display_mode)) if set(display_mode) <= set("xyz") else "xyz"
 
 

@@ -1,15 +1,29 @@
-"""A z map to look around in: one HTML page that asks nothing of any other address, and forbids itself to."""
+"""A z map to look around in: one HTML page that asks nothing of any other address, and forbids itself to.
+
+Its two scripts, brainsprite and the jQuery that this needs, are those that nilearn's own viewer is made of;
+nilearn itself, whose import would take longer than all pictures of a contrast, is not loaded.
+"""
 
 from __future__ import annotations
 
+import base64
 import html
-import re
-import warnings
+import importlib.util
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from nibabel.spatialimages import SpatialImage as Image
+import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage
+from PIL import Image
 
-from firstlevel.plotting import overlay, sections
+from firstlevel.arrays import FloatArray
+from firstlevel.plotting import cuts, overlay, sections
+from firstlevel.plotting.drawing import Colormap, Normalize, ScalarMappable
+from firstlevel.plotting.sampling import finite
 
 MOST_VOXELS = 200_000
 """Of the viewer's grid; a noisy image has about 1.5 bytes for each in the page."""
@@ -19,54 +33,102 @@ STYLE = (
     "h1{color:#fff;font-size:1.25em;font-weight:normal;margin:0;overflow-wrap:anywhere}p{margin:.2em 0 1em}"
     ".hidden{display:none}"
 )
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<h1>{title}</h1><p>{caption}</p>
+<div id="div_viewer">
+<canvas id="3Dviewer">
+<img id="spriteImg" class="hidden" alt="background" src="data:image/png;base64,{background}">
+<img id="colorMap" class="hidden" alt="colours of z" src="data:image/png;base64,{colours}">
+<img id="overlayImg" class="hidden" alt="z" src="data:image/png;base64,{z}">
+</canvas>
+</div>
+<script>{jquery}</script>
+<script>{brainsprite}</script>
+<script>$(window).on("load", function () {{ var brain = brainsprite({params}); }});</script>
+</body>
+</html>
+"""
+SCRIPTS = {"jquery": "jquery.min.js", "brainsprite": "brainsprite.min.js"}
 
 
-def page(zmap: Image, mean: Image, title: str, threshold: float, signed: bool) -> str:
-    """Page with nilearn's viewer, of images on a plain grid: |z| (not `signed`: z) above the threshold."""
-    from nilearn.plotting import view_img
-
+def page(zmap: SpatialImage, mean: SpatialImage, title: str, threshold: float, signed: bool) -> str:
+    """Page with the viewer, of images on a plain grid: |z| (not `signed`: z) above the threshold."""
     point = sections.through_activation(zmap, threshold, "ortho", 1)
-    top = max(float(np.abs(sections.finite(zmap)).max()), 1.25 * threshold) or 1.0
+    top = max(float(np.abs(finite(zmap)).max()), 1.25 * threshold) or 1.0
+    colours, ends = overlay.colours(threshold, top, signed), (-top if signed else 0.0, top)
     zmap, mean = sections.isotropic(zmap, mean, MOST_VOXELS)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*hreshold")  # nothing or everything is above it
-        warnings.filterwarnings("ignore", message="empty mask")
-        view = view_img(
-            zmap,
-            bg_img=mean,
-            cut_coords=point,
-            threshold=float(threshold),
-            cmap=overlay.colours(threshold, top, signed),
-            symmetric_cmap=signed,
-            vmin=None if signed else 0.0,
-            vmax=top,
-            black_bg=True,
-            dim=0.5,
-            resampling_interpolation="nearest",
-            width_view=900,
-        )
+    z = sprite(np.ma.masked_inside(finite(zmap), -threshold, threshold))
+    behind, grey = sprite(finite(mean)), cuts.background(mean)
+    shades = np.linspace(*ends, 256).reshape(1, -1)
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}, uncorrected · click or drag to move the cuts"
-    return _with_heading(_alone_and_the_same(view.get_standalone()), title, bound)
-
-
-def _alone_and_the_same(document: str) -> str:
-    """Take out what nilearn 0.14 puts in: an icon of its web site, and random names of elements."""
-    document = re.sub(r"<link\s[^>]*>", "", document)  # the blank keeps the scripts, which ask for /<link/
-    if named := re.search(r'id="div_viewer-([0-9a-f]{32})"', document):
-        document = document.replace(f"-{named[1]}", "")
-    return document
-
-
-def _with_heading(document: str, title: str, caption: str) -> str:
-    """Put title and caption, as text, into a page that may only use what it holds."""
-    name = html.escape(title)
-    head = (
-        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>{name}</title><style>{STYLE}</style>"
+    return PAGE.format(
+        policy=POLICY,
+        style=STYLE,
+        title=html.escape(title),
+        caption=html.escape(bound),
+        background=_png(behind, grey.colours, grey.ends, "L"),
+        colours=_png(shades, colours, ends, "RGB"),
+        z=_png(z, colours, ends, "RGBA"),
+        params=json.dumps(_parameters(zmap, point, ends)),
+        **{name: (_folder() / file).read_text(encoding="utf-8") for name, file in SCRIPTS.items()},
     )
-    body = f"<h1>{name}</h1><p>{html.escape(caption)}</p>"
-    document, n_heads = re.subn(r"<title>.*?</title>", lambda _: head, document, count=1, flags=re.DOTALL)
-    document, n_bodies = re.subn(r"<body[^>]*>", lambda tag: tag[0] + body, document, count=1)
-    if not n_heads or not n_bodies:
-        raise ValueError("the page of nilearn's viewer has no title or no body to put a heading into")
-    return document
+
+
+def sprite(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Sagittal slices (nx, ny, nz) side by side in rows, each with z up; the last row is filled up.
+
+    The picture is (rows nz, columns ny), with about as many rows as columns; masked stays masked.
+    """
+    nx, ny, nz = values.shape
+    n_rows = math.ceil(math.sqrt(nx))
+    n_columns = math.ceil(nx / n_rows)
+    whole = np.ma.zeros((n_rows * n_columns, nz, ny), np.float32)
+    whole[:nx] = values[:, :, ::-1].transpose(0, 2, 1)
+    tiles = whole.reshape(n_rows, n_columns, nz, ny).transpose(0, 2, 1, 3)
+    return tiles.reshape(n_rows * nz, n_columns * ny)
+
+
+def _png(values: npt.NDArray[Any], colours: Colormap | str, ends: tuple[float, float], mode: str) -> str:
+    """Picture of values, as text; what is masked is transparent."""
+    shades = ScalarMappable(Normalize(*ends), colours).to_rgba(values, bytes=True)
+    written = io.BytesIO()
+    Image.fromarray(shades).convert(mode).save(written, format="png")
+    return base64.b64encode(written.getvalue()).decode()
+
+
+def _parameters(zmap: SpatialImage, point: sections.Cuts, ends: tuple[float, float]) -> dict[str, Any]:
+    """What brainsprite is told: the grid, where to begin, colours; slices are counted from 0."""
+    shape = dict(zip("XYZ", zmap.shape, strict=True))
+    place: FloatArray = np.linalg.inv(zmap.affine) @ [*point, 1.0]
+    return {
+        "canvas": "3Dviewer",
+        "sprite": "spriteImg",
+        "nbSlice": shape,
+        "overlay": {"sprite": "overlayImg", "nbSlice": shape, "opacity": 1},
+        "colorBackground": "#000000",
+        "colorFont": "#FFFFFF",
+        "crosshair": True,
+        "affine": zmap.affine.tolist(),
+        "flagCoordinates": True,
+        "title": None,
+        "flagValue": False,
+        "numSlice": dict(zip("XYZ", (place[:3] - 1).tolist(), strict=True)),
+        "radiological": False,
+        "showLR": True,
+        "colorMap": {"img": "colorMap", "min": ends[0], "max": ends[1]},
+    }
+
+
+def _folder() -> Path:
+    """Where nilearn keeps the scripts of its viewers."""
+    found = importlib.util.find_spec("nilearn")
+    assert found is not None
+    assert found.submodule_search_locations
+    return Path(next(iter(found.submodule_search_locations))) / "plotting" / "data" / "js"

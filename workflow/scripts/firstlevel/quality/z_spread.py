@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
-from scipy import special
 
 from firstlevel.arrays import FloatArray
+
+QUARTILE = NormalDist().inv_cdf(0.75)
+"""Median absolute deviation of the normal distribution; of the standard library, with scipy's last bit."""
 
 
 def centre_and_width(z: FloatArray) -> tuple[float, float] | None:
@@ -18,4 +22,4 @@ def centre_and_width(z: FloatArray) -> tuple[float, float] | None:
     if not tested.size:
         return None
     median = float(np.median(tested))
-    return median, float(np.median(np.abs(tested - median)) / special.ndtri(0.75))
+    return median, float(np.median(np.abs(tested - median)) / QUARTILE)

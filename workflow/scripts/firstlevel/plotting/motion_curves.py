@@ -1,31 +1,24 @@
-"""Show how the head moved in a run: translations and rotations of each volume."""
+"""How the head moved in a run: translations and rotations of each volume."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from firstlevel import stage
-from firstlevel.image import motion
-from firstlevel.io import sidecars
-from firstlevel.plotting import figures
+from firstlevel.image.motion import AFFINES, TABLE, Motion
+from firstlevel.plotting import drawing, figures
+from firstlevel.plotting.drawing import Figure
 
 SMALLEST_RANGE = 0.1  # mm or degrees to each side: less is not blown up to look like motion
 PANELS = (("translation (mm)", ("x", "y", "z")), ("rotation (degrees)", ("pitch", "roll", "yaw")))
 
 
-def plot_motion(*, sidecar: Path, figure: Path, title: str, confounds: Path | None = None) -> None:
-    """Draw six curves in two panels: by the affines, or by the table of confounds where they tell nothing."""
-    from matplotlib import pyplot as plt
-
-    moved = sidecars.read_json(sidecar)
-    known = motion.of_run(moved, confounds)
-    n_scans = len(moved["translation_mm"])
-    picture, panels = plt.subplots(2, 1, sharex=True, figsize=(11, 5.2), layout="constrained")
+def draw(known: Motion, n_scans: int, title: str) -> Figure:
+    """Draw six curves in two panels, or say that they are not known."""
+    picture, panels = drawing.panels(11, 5.2, rows=2)
     for number, (axes, (label, names)) in enumerate(zip(panels, PANELS, strict=True)):
         axes.set_ylabel(label, fontsize=12)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlim(-0.5 - 0.01 * n_scans, n_scans - 0.5 + 0.01 * n_scans)
         if known.parameters is None:
-            axes.set_yticks([])
-            axes.text(0.5, 0.5, "not known", transform=axes.transAxes, ha="center", va="center", color="0.35")
+            figures.say_instead(axes, "not known")
             continue
         curves = known.parameters[:, 3 * number : 3 * number + 3]
         for curve, name, colour, style in zip(
@@ -41,16 +34,9 @@ def plot_motion(*, sidecar: Path, figure: Path, title: str, confounds: Path | No
     picture.align_ylabels()
     panels[0].set_title(title, loc="left", fontsize=14, pad=24, parse_math=False)
     told = known.said
-    if known.source == motion.AFFINES:
+    if known.source == AFFINES:
         told = "relative to the first volume of the first run"
-    elif known.source == motion.TABLE:  # its name says again whose run it is, and is longer than the figure
+    elif known.source == TABLE:  # its name says again whose run it is, and is longer than the figure
         told = f"from the table of confounds{known.unit and f', where rotations are in {known.unit}'}"
-    panels[0].annotate(
-        told, (0, 1), xytext=(0, 8), xycoords="axes fraction", textcoords="offset points", color="0.35",
-        fontsize=11, parse_math=False,
-    )  # fmt: skip
-    figures.save(picture, figure)
-
-
-if __name__ == "__main__":
-    stage.run(plot_motion, globals().get("snakemake"))
+    figures.subtitle(panels[0], told)
+    return picture

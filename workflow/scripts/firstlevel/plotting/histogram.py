@@ -1,0 +1,38 @@
+"""The distribution of z of the tested voxels, beside the one that it has where nothing is active."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firstlevel.arrays import FloatArray
+from firstlevel.plotting import drawing, figures
+from firstlevel.plotting.drawing import Figure
+
+WIDEST = 8.0  # of |z|, on the axis of the histogram
+
+
+def draw(z: FloatArray, found: tuple[float, float] | None, title: str) -> Figure:
+    """Draw the density of z (v,), 0 or NaN where not tested; `found` is its median and robust width."""
+    z = z[(z != 0) & ~np.isnan(z)]
+    end = min(max(5.0, float(np.abs(z).max(initial=0.0))), WIDEST)
+    edges = np.linspace(-end, end, 121)
+    beyond = int(np.count_nonzero(np.abs(z) > end))
+    picture, axes = drawing.panels(9, 4.6)
+    density = np.histogram(z, edges)[0] / (max(z.size, 1) * (edges[1] - edges[0]))
+    axes.stairs(density, edges, fill=True, color=figures.COLOURS[4], alpha=0.75, label="z of the voxels")
+    normal = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)
+    axes.plot(edges, normal, color=figures.DARK, linewidth=1.8, label="N(0, 1): nothing active")
+    axes.set_xlim(-end, end)
+    axes.set_ylim(0, None)
+    axes.set_xlabel("z", fontsize=12)
+    axes.set_ylabel("density", fontsize=12)
+    axes.legend(frameon=False, fontsize=12)
+    axes.spines[["top", "right"]].set_visible(False)
+    heading = figures.heading(title, float(picture.get_size_inches()[0]))
+    axes.set_title(heading, loc="left", fontsize=14, pad=24, parse_math=False)
+    said = "no voxel was tested"
+    if found:
+        said = f"{z.size:,} voxels · median {found[0]:.2f}, robust standard deviation {found[1]:.2f}"
+    said = said.replace("-", "\N{MINUS SIGN}") + (f" · {beyond:,} beyond the axis" if beyond else "")
+    figures.subtitle(axes, said)
+    return picture

@@ -1,0 +1,77 @@
+"""The design matrix of a run, and how its regressors are correlated.
+
+White is zero, red positive, blue negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from firstlevel import texts
+from firstlevel.arrays import FloatArray
+from firstlevel.plotting import drawing, figures
+from firstlevel.plotting.drawing import Figure
+
+COLOURS = "RdBu_r"
+MOST_WRITTEN = 12
+"""Regressors up to which each correlation is written into its field."""
+
+
+def draw(names: Sequence[str], matrix: FloatArray, title: str) -> Figure:
+    """Draw the matrix, one row per scan, one column per regressor, with the regressors' names above it.
+
+    Each column is divided by its largest absolute value, so that regressors of any unit can be seen side by
+    side.
+    """
+    largest = np.abs(matrix).max(axis=0, initial=0.0)
+    picture, axes = drawing.panels(2.0 + 0.27 * len(names), 7.5)
+    shown = axes.imshow(
+        matrix / np.where(largest > 0, largest, 1.0),
+        cmap=COLOURS, clim=(-1, 1), interpolation="nearest", aspect="auto",
+    )  # fmt: skip
+    axes.xaxis.tick_top()
+    axes.set_xticks(
+        range(len(names)),
+        [texts.shortened(name, figures.LABEL) for name in names],
+        rotation=60,
+        ha="left",
+        rotation_mode="anchor",
+        parse_math=False,
+    )
+    axes.set_xticks([edge - 0.5 for edge in range(1, len(names))], minor=True)
+    axes.grid(which="minor", axis="x", color="0.8", linewidth=0.5)
+    axes.tick_params(which="both", axis="x", length=0)
+    axes.tick_params(labelsize=10)
+    axes.set_ylabel("scan number", fontsize=12)
+    bar = picture.colorbar(shown, ax=axes, shrink=0.5, aspect=25, ticks=[-1, 0, 1])
+    bar.set_label("value / column's largest absolute value", fontsize=10)
+    axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
+    return picture
+
+
+def draw_correlation(names: Sequence[str], matrix: FloatArray, title: str) -> Figure:
+    """Draw the correlations between those columns of a matrix (n, k) that vary."""
+    varies = np.ptp(matrix, axis=0) > 0
+    shown = [name for name, known in zip(names, varies, strict=True) if known]
+    side = 2.2 + max(min(0.9 * len(shown), 2.8), min(0.42 * len(shown), 11.0))
+    picture, axes = drawing.panels(side + 1, side)
+    if shown:
+        correlation = np.atleast_2d(np.corrcoef(matrix[:, varies], rowvar=False))
+        image = axes.imshow(correlation, cmap=COLOURS, clim=(-1, 1), interpolation="nearest")
+        size = 10 if len(shown) <= 30 else 6
+        labels = [texts.shortened(name, figures.LABEL) for name in shown]
+        turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(range(len(shown)), labels, fontsize=size, parse_math=False, **turned)
+        axes.set_yticks(range(len(shown)), labels, fontsize=size, parse_math=False, va="center")
+        if len(shown) <= MOST_WRITTEN:
+            for (i, j), value in np.ndenumerate(correlation):
+                said = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+                ink = "white" if abs(value) > 0.6 else figures.DARK
+                axes.text(j, i, said, ha="center", va="center", color=ink, fontsize=10)
+        bar = picture.colorbar(image, ax=axes, shrink=0.6, aspect=25, ticks=[-1, 0, 1])
+        bar.set_label("correlation", fontsize=11)
+    axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
+    return picture

@@ -1,0 +1,36 @@
+"""Axial cuts through a map of the mask, such as the temporal signal to noise ratio, dark to bright."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage as Image
+
+from firstlevel.plotting import cuts, drawing, overlay, sampling, sections
+from firstlevel.plotting.drawing import Figure
+
+N_CUTS = 8
+COLOURS = "inferno"
+
+
+def draw(source: Image, inside: npt.NDArray[np.bool_], title: str, said: str, label: str) -> Figure:
+    """Draw a map from 0 to its 99th percentile inside a mask, in cuts spread evenly over that.
+
+    `said` stands below the title, `label` above the colour bar.
+    """
+    plain, shape = sampling.ordered(source), sampling.like(source, inside.astype(np.float32))
+    if sampling.is_oblique(source.affine):
+        plain, shape = (sections.on_finer_grid(image) for image in (source, shape))
+    brain, plain = sections.cropped_to_brain(sampling.ordered(shape), plain)
+    heights = np.flatnonzero(sampling.finite(brain).any(axis=(0, 1)))
+    between = np.unique(np.linspace(heights[0], heights[-1], N_CUTS + 2)[1:-1].round())
+    places: sections.Cuts = [float(height * brain.affine[2, 2] + brain.affine[2, 3]) for height in between]
+    top = float(np.quantile(sampling.finite(source)[inside], 0.99)) or 1.0
+    width, height = sections.size(plain, "z", places)
+    picture = drawing.figure(width, height, fitted=False, colour="black")
+    cuts.draw(picture, [cuts.Layer(plain, COLOURS, (0.0, top))], "z", places, annotated=11)
+    colours = drawing.matplotlib.colormaps[COLOURS]
+    overlay.add_bar(picture, colours, (0, top), [0, top], label, digits=2 if top < 10 else 0)
+    picture.text(0, 1 + 0.48 / height, title, color="white", fontsize=15, parse_math=False)
+    picture.text(0, 1 + 0.16 / height, said, color="0.75", fontsize=12)
+    return picture

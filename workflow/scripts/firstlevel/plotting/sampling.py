@@ -1,0 +1,91 @@
+"""Images on other grids, for pictures: nearest neighbour or linear, 0 outside.
+
+Where the axes of both grids are parallel, numpy does, one axis after the other.
+"""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage as Image
+
+from firstlevel.arrays import Float32Array, FloatArray
+
+PARALLEL = 1e-3
+"""Entries of an affine, mm per voxel, that are 0 to the eye: a voxel in a thousand."""
+RIM = 1e-4
+"""Voxels outside of the outermost centres that rounding may put a point."""
+
+
+def like(image: Image, values: npt.NDArray[np.float32]) -> Image:
+    """Other values on the grid of an image."""
+    return nib.Nifti1Image(values.astype(np.float32), image.affine)
+
+
+def finite(image: Image) -> Float32Array:
+    """Values of a 3D image, (nx, ny, nz), 0 where they are not finite."""
+    values = np.asarray(image.dataobj, dtype=np.float32).reshape(image.shape[:3])
+    return np.where(np.isfinite(values), values, np.float32(0))
+
+
+def is_oblique(affine: FloatArray) -> bool:
+    """Whether voxel axes are not along x, y and z of the space."""
+    along = np.abs(affine[:3, :3]) > PARALLEL
+    return bool(np.any(np.count_nonzero(along, axis=0) > 1))
+
+
+def ordered(image: Image) -> Image:
+    """Image whose voxel axes are along x, y and z, with these ascending: a plain grid of the same voxels."""
+    values, axes = finite(image), image.affine[:3, :3]
+    order = np.argmax(np.abs(axes), axis=1)  # the voxel axis along each of x, y, z
+    steps = axes[np.arange(3), order]
+    start = image.affine[:3, 3] + np.where(steps < 0, steps * (np.array(values.shape)[order] - 1), 0.0)
+    values = np.transpose(values, order)[tuple(slice(None, None, int(np.sign(step))) for step in steps)]
+    return nib.Nifti1Image(
+        np.ascontiguousarray(values), nib.affines.from_matvec(np.diag(np.abs(steps)), start)
+    )
+
+
+def sampled(image: Image, affine: FloatArray, shape: tuple[int, ...], *, linear: bool) -> Image:
+    """Image on the grid of an affine and a shape, nearest neighbour or linear between centres of voxels."""
+    values = finite(image)
+    onto = np.linalg.inv(image.affine) @ affine
+    matrix, start = onto[:3, :3], onto[:3, 3]
+    longest = np.array(shape)[None, :] * np.abs(matrix)  # how far a whole axis goes along each voxel axis
+    if np.all(np.count_nonzero(longest > PARALLEL, axis=1) <= 1):
+        new = _along_axes(values, matrix, start, shape, linear)
+    else:
+        from scipy import ndimage
+
+        new = ndimage.affine_transform(values, matrix, start, shape, order=int(linear), mode="constant")
+    return nib.Nifti1Image(new.astype(np.float32), affine)
+
+
+def _along_axes(
+    values: Float32Array, matrix: FloatArray, start: FloatArray, shape: tuple[int, ...], linear: bool
+) -> Float32Array:
+    """Sample each axis by itself, where the grids are parallel."""
+    order = np.argmax(np.abs(matrix), axis=1)  # the axis of the new grid along each axis of the old
+    for axis, new in enumerate(order):
+        places = start[axis] + matrix[axis, new] * np.arange(shape[new])
+        values = _along(values, axis, places, linear)
+    return np.transpose(values, np.argsort(order))
+
+
+def _along(values: Float32Array, axis: int, places: FloatArray, linear: bool) -> Float32Array:
+    """Sample one axis at places in voxels; a voxel ends half way to the next, linear at the centre."""
+    last = values.shape[axis] - 1
+    beyond = RIM if linear else 0.5
+    there = (places > -beyond) & (places < last + beyond)
+    places = np.clip(places, 0, last)
+    shape = [1, 1, 1]
+    shape[axis] = -1
+    if linear:
+        low = np.minimum(np.floor(places), max(last - 1, 0)).astype(int)
+        share = (places - low).astype(np.float32).reshape(shape)
+        first, second = (np.take(values, np.minimum(k, last), axis) for k in (low, low + 1))
+        new = first + share * (second - first)
+    else:
+        new = np.take(values, np.floor(places + 0.5).astype(int), axis)
+    return np.where(there.reshape(shape), new, np.float32(0))

@@ -1,0 +1,95 @@
+"""Show a run in eight pictures: events, design, motion, and the quality of the data and of the fit.
+
+Carpet: the signal of many voxels over time (Power 2017), detrended and standardised, below what moved and how
+much the image changed. Maps of temporal signal to noise ratio and of R2. Correlation of the regressors,
+without drift and constant. Residuals: how many voxels have which lag-1 autocorrelation, before and after
+whitening.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from firstlevel import stage
+from firstlevel.image import motion
+from firstlevel.io import designs, event_table, images, masked, sidecars, tables
+from firstlevel.plotting import carpet, figures, matrices, motion_curves, quality_maps, residuals, timeline
+
+CURVES = ("framewise_displacement", "dvars")
+"""Columns of the series of a run that are drawn above its carpet."""
+
+
+def plot_run(
+    *,
+    events: Path,
+    design: Path,
+    design_json: Path,
+    bold: Path,
+    bold_json: Path,
+    mask: Path,
+    timeseries: Path,
+    measures: Path,
+    tsnr: Path,
+    rsquared: Path,
+    events_figure: Path,
+    design_figure: Path,
+    motion_figure: Path,
+    carpet_figure: Path,
+    tsnr_figure: Path,
+    rsquared_figure: Path,
+    correlation_figure: Path,
+    residuals_figure: Path,
+    title: str,
+    confounds: Path | None = None,
+) -> None:
+    """Draw the figures; `title` says whose run it is.
+
+    Motion is by the affines, or by the
+    table of `confounds` where they tell nothing.
+    """
+    figures.save(timeline.draw(event_table.read_events(events, needed=False), title), events_figure)
+    saved = designs.read(design, design_json)
+    figures.save(matrices.draw(saved.names, saved.matrix, title), design_figure)
+    hidden = saved.columns("drift", "constant", "censor")
+    shown = [k for k in range(len(saved.names)) if k not in hidden]
+    names = [saved.names[k] for k in shown]
+    figures.save(matrices.draw_correlation(names, saved.matrix[:, shown], title), correlation_figure)
+    moved, measured = sidecars.read_json(bold_json), sidecars.read_json(measures)
+    known, n_scans = motion.of_run(moved, confounds), len(moved["translation_mm"])
+    figures.save(motion_curves.draw(known, n_scans, title), motion_figure)
+
+    inside = masked.read_mask(mask)
+    rows = tables.read_rows(timeseries)
+    curves = [np.array([_number(row.values[name]) for row in rows]) for name in CURVES]
+    told = [f"not known: {measured['MotionFrom']}", "not known"]
+    note = "from the table of confounds" if measured["MotionSource"] == motion.TABLE else ""
+    picture = carpet.draw(_sample(bold, inside), int(inside.sum()), curves, told, note, title)
+    figures.save(picture, carpet_figure)
+    median = measured["MedianTsnr"]
+    said = f"median over the mask {median:.0f}" if median is not None else "nothing varies"
+    picture = quality_maps.draw(
+        images.load(tsnr), inside, f"{title}: temporal signal to noise ratio", said, "tSNR"
+    )
+    figures.save(picture, tsnr_figure)
+    median, high = measured["RSquared"]["Median"], measured["RSquared"]["Q95"]
+    said = f"median {median:.2f}, a twentieth above {high:.2f}" if median is not None else "nothing varies"
+    picture = quality_maps.draw(
+        images.load(rsquared), inside, f"{title}: variance that the model explains", said, "R²"
+    )
+    figures.save(picture, rsquared_figure)
+    figures.save(residuals.draw(measured["Residuals"], title), residuals_figure)
+
+
+def _number(cell: str) -> float:
+    return np.nan if cell in tables.MISSING else float(cell)
+
+
+def _sample(bold: Path, inside: np.ndarray) -> np.ndarray:
+    """Signal of voxels evenly taken from the mask, (n, v), about as many as the carpet has lines."""
+    step = max(1, int(inside.sum()) // carpet.ROWS)
+    taken = [block[:, (-voxels.start) % step :: step] for voxels, block in masked.blocks(bold, inside)]
+    return np.hstack(taken)
+
+
+if __name__ == "__main__":
+    stage.run(plot_run, globals().get("snakemake"))
