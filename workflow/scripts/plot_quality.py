@@ -12,18 +12,16 @@ from typing import Any
 import numpy as np
 
 from firstlevel import stage, texts
-from firstlevel.io import designs, images, masked, sidecars, tables
+from firstlevel.io import designs, images, masked, sample, sidecars, tables
 from firstlevel.plotting import figures, nilearn_imports, sections
 
-ROWS = 3000
-"""Voxels of the carpet, evenly taken from the mask: more than the picture has lines."""
 N_CUTS = 8
 DARK, GREY = "0.15", "0.35"
 
 
 def plot_quality(
     *,
-    bold: Path,
+    series: Path,
     mask: Path,
     design: Path,
     design_json: Path,
@@ -42,7 +40,7 @@ def plot_quality(
     nilearn_imports.load_plotting()
     measured = sidecars.read_json(measures)
     inside = masked.read_mask(mask)
-    _carpet(bold, inside, timeseries, measured, carpet_figure, title)
+    _carpet(series, inside, timeseries, measured, carpet_figure, title)
     median = measured["MedianTsnr"]
     said = f"median over the mask {median:.0f}" if median is not None else "nothing varies"
     _map(tsnr, inside, tsnr_figure, f"{title}: temporal signal to noise ratio", said, "tSNR")
@@ -54,7 +52,7 @@ def plot_quality(
 
 
 def _carpet(
-    bold: Path, inside: np.ndarray, timeseries: Path, measured: dict[str, Any], figure: Path, title: str
+    sampled: Path, inside: np.ndarray, timeseries: Path, measured: dict[str, Any], figure: Path, title: str
 ) -> None:
     """Two curves and the carpet, over one axis of volumes."""
     import nibabel as nib
@@ -62,9 +60,7 @@ def _carpet(
     from matplotlib.ticker import MaxNLocator
     from nilearn.plotting import plot_carpet
 
-    step = max(1, int(inside.sum()) // ROWS)
-    taken = [block[:, (-voxels.start) % step :: step] for voxels, block in masked.blocks(bold, inside)]
-    series = np.hstack(taken)
+    series = sample.read_series(sampled)
     series = series[:, np.ptp(series, axis=0) > 0].T
     said = tables.read_rows(timeseries)
     picture = plt.figure(figsize=(11, 7), layout="constrained")
