@@ -39,7 +39,8 @@ class Run:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             measure_quality(
-                bold=self.file("bold.nii"), bold_json=self.file("bold.json"), mask=self.file("mask.nii.gz"),
+                series=self.file("series.npy"), signal=self.file("signal.tsv"),
+                bold_json=self.file("bold.json"), mask=self.file("mask.nii.gz"),
                 field_of_view=self.file("fov.nii.gz"), design=self.file("design.tsv"),
                 design_json=self.file("design.json"), beta=self.file("beta.nii.gz"),
                 ar1=self.file("ar1.nii.gz"), rsquared=self.file("rsquared.nii.gz"), fit=self.file("glm.json"),
@@ -124,8 +125,9 @@ def write_contrasts(run, *rows):
 
 def fit(run, model, scaling="voxel"):
     fit_glm(
-        bold=run.file("bold.nii"), design=run.file("design.tsv"), mask=run.file("mask.nii.gz"),
+        bold=[run.file("bold.nii")], design=run.file("design.tsv"), mask=run.file("mask.nii.gz"),
         beta=run.file("beta.nii.gz"), sigma2=run.file("sigma2.nii.gz"), ar1=run.file("ar1.nii.gz"),
         rsquared=run.file("rsquared.nii.gz"), sidecar=run.file("glm.json"), noise_model=model,
-        signal_scaling=scaling, design_json=run.file("design.json"),
+        signal_scaling=scaling, design_json=run.file("design.json"), tsnr=run.file("tsnr.nii.gz"),
+        signal=run.file("signal.tsv"), series=run.file("series.npy"),
     )  # fmt: skip

@@ -191,18 +191,22 @@ def _fit(plan, unit):
         coverage=plan.model.subject.coverage,
     )
     files = {
-        "bold": names.RESAMPLED,
+        "bold_json": names.RESAMPLED_JSON,
         "design": names.DESIGN,
         "design_json": names.DESIGN_JSON,
         "beta": names.BETA,
         "sigma2": names.SIGMA2,
         "ar1": names.AR1,
         "rsquared": names.RSQUARED,
+        "tsnr": names.TSNR,
+        "signal": names.SIGNAL,
+        "series": names.SERIES,
         "sidecar": names.FIT_JSON,
     }
     for run in unit.runs:
         fit_glm(
             **{name: result(pattern, **run.wildcards) for name, pattern in files.items()},
+            bold=[result(names.RESAMPLED, **run.wildcards)],
             mask=mask,
             field_of_view=_one(plan.inputs.field_of_view(run)),
             noise_model=plan.model.run.noise_model,

@@ -50,7 +50,7 @@ def refit(tmp_path, fitted, **options):
     """Fit the run of `fitted` anew; the maps by name, and what the sidecar says."""
     maps = {name: tmp_path / f"re_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
     arguments = {
-        "bold": tmp_path / "b.nii", "design": fitted["designs"][0], "mask": fitted["mask"],
+        "bold": [tmp_path / "b.nii"], "design": fitted["designs"][0], "mask": fitted["mask"],
         "noise_model": "ar1", "signal_scaling": "none", "sidecar": tmp_path / "re.json",
         "design_json": tmp_path / "design.json",
     }  # fmt: skip

@@ -320,7 +320,7 @@ def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarr
             drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50,
         )  # fmt: skip
         fit_glm.fit_glm(
-            bold=files["resampled"], design=files["design"], mask=mask, sidecar=files["fit"],
+            bold=[files["resampled"]], design=files["design"], mask=mask, sidecar=files["fit"],
             design_json=files["design_json"], noise_model="ar1", signal_scaling="voxel",
             **{name: files[name] for name in ("beta", "sigma2", "ar1", "rsquared")},
         )  # fmt: skip

@@ -7,7 +7,7 @@ rule plot_run:
         events=names.EVENTS,
         design=names.DESIGN,
         design_json=names.DESIGN_JSON,
-        bold=names.RESAMPLED,
+        series=names.SERIES,
         bold_json=names.RESAMPLED_JSON,
         mask=unit_of_run(names.MASK),
         timeseries=names.TIMESERIES,

@@ -1,10 +1,11 @@
-# In: resampled runs, designs, the mask. Out: betas with their variances, run by run.
+# In: runs, designs, the mask. Out: betas with their variances, run by run; a sample of its series.
 
 
 rule fit_glm:
-    """Fit one run: betas, residual variance, AR(1) and R2 maps."""
+    """Fit one run: betas, residual variance, AR(1), R2 and tSNR maps, and what quality needs of the data."""
     input:
         bold=names.RESAMPLED,
+        bold_json=names.RESAMPLED_JSON,
         design=names.DESIGN,
         design_json=names.DESIGN_JSON,
         mask=unit_of_run(names.MASK),
@@ -14,6 +15,9 @@ rule fit_glm:
         sigma2=names.SIGMA2,
         ar1=names.AR1,
         rsquared=names.RSQUARED,
+        tsnr=names.TSNR,
+        signal=names.SIGNAL,
+        series=names.SERIES,
         sidecar=names.FIT_JSON,
     log:
         "<logs>/fit_glm/sub-{subject}/{run}.log",

@@ -1,10 +1,11 @@
-# In: resampled runs, designs, fits, z maps. Out: measures of quality, a verdict on each.
+# In: what is kept of runs, designs, fits, z maps. Out: measures of quality, a verdict on each.
 
 
 rule measure_quality:
     """Measure motion, coverage, signal to noise and the residuals of a run."""
     input:
-        bold=names.RESAMPLED,
+        series=names.SERIES,
+        signal=names.SIGNAL,
         bold_json=names.RESAMPLED_JSON,
         field_of_view=names.FIELD_OF_VIEW,
         design=names.DESIGN,
@@ -12,13 +13,13 @@ rule measure_quality:
         beta=names.BETA,
         ar1=names.AR1,
         rsquared=names.RSQUARED,
+        tsnr=names.TSNR,
         fit=names.FIT_JSON,
         confounds=of_run(INPUTS.motion_table),
         mask=unit_of_run(names.MASK),
     output:
         timeseries=names.TIMESERIES,
         measures=names.MEASURES,
-        tsnr=names.TSNR,
     log:
         "<logs>/measure_quality/sub-{subject}/{run}.log",
     benchmark:
@@ -27,8 +28,8 @@ rule measure_quality:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=needs(400, per_gb=1200),
-        runtime=needs(20, per_gb=20),
+        mem_mb=needs(400, per_gb=100),
+        runtime=needs(10, per_gb=5),
     params:
         lags=PLAN.lags,
         code=code_digest("measure_quality"),

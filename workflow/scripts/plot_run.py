@@ -12,7 +12,7 @@ import numpy as np
 
 from firstlevel import stage
 from firstlevel.image import motion
-from firstlevel.io import designs, event_table, images, masked, sidecars, tables
+from firstlevel.io import designs, event_table, images, masked, sample, sidecars, tables
 from firstlevel.plotting import carpet, figures, matrices, motion_curves, quality_maps, residuals, timeline
 
 CURVES = ("framewise_displacement", "dvars")
@@ -24,7 +24,7 @@ def plot_run(
     events: Path,
     design: Path,
     design_json: Path,
-    bold: Path,
+    series: Path,
     bold_json: Path,
     mask: Path,
     timeseries: Path,
@@ -63,7 +63,7 @@ def plot_run(
     curves = [np.array([_number(row.values[name]) for row in rows]) for name in CURVES]
     told = [f"not known: {measured['MotionFrom']}", "not known"]
     note = "from the table of confounds" if measured["MotionSource"] == motion.TABLE else ""
-    picture = carpet.draw(_sample(bold, inside), int(inside.sum()), curves, told, note, title)
+    picture = carpet.draw(sample.read_series(series), int(inside.sum()), curves, told, note, title)
     figures.save(picture, carpet_figure)
     median = measured["MedianTsnr"]
     said = f"median over the mask {median:.0f}" if median is not None else "nothing varies"
@@ -82,13 +82,6 @@ def plot_run(
 
 def _number(cell: str) -> float:
     return np.nan if cell in tables.MISSING else float(cell)
-
-
-def _sample(bold: Path, inside: np.ndarray) -> np.ndarray:
-    """Signal of voxels evenly taken from the mask, (n, v), about as many as the carpet has lines."""
-    step = max(1, int(inside.sum()) // carpet.ROWS)
-    taken = [block[:, (-voxels.start) % step :: step] for voxels, block in masked.blocks(bold, inside)]
-    return np.hstack(taken)
 
 
 if __name__ == "__main__":

@@ -261,7 +261,7 @@ def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_mo
     assert any("two models of one drift" in warning for warning in said["Warnings"])
     maps = {name: tmp_path / f"{name}.nii" for name in ("beta", "sigma2", "ar1", "rsquared")}
     fit_glm(
-        bold=tmp_path / "b.nii", design=files["design.tsv"], design_json=files["design.json"],
+        bold=[tmp_path / "b.nii"], design=files["design.tsv"], design_json=files["design.json"],
         mask=tmp_path / "mask.nii", sidecar=files["glm.json"], noise_model=noise_model,
         signal_scaling="none", **maps,
     )  # fmt: skip

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from nilearn.glm.first_level import make_first_level_design_matrix
-from nilearn.signal import clean
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2, median_abs_deviation
@@ -102,38 +101,6 @@ def test_rotation_is_that_of_scipy(moves):
     tiny = np.tile(np.eye(4), (2, 1, 1))
     tiny[1, :3, :3] = Rotation.from_euler("y", 1e-7, degrees=True).as_matrix()
     np.testing.assert_allclose(head_motion.rotation_angles(tiny)[1], 1e-7, rtol=1e-6)
-
-
-@pytest.mark.filterwarnings("ignore:From release 0.14.0")  # how nilearn scales confounds changes nothing here
-def test_tsnr_is_that_of_nilearn_once_drift_is_out(design):
-    """Mean over deviation of what nilearn's clean leaves; without drift, mean over sd of numpy."""
-    rng = np.random.default_rng(4)
-    drift = design.filter(regex="drift_").to_numpy()
-    data = 800 + 20 * rng.normal(size=(100, 30)) + 300 * drift[:, :1]
-    everything = np.ones(100, dtype=bool)
-    basis = factorise(np.column_stack([drift, np.ones(100)])).basis
-    left = clean(data, confounds=drift, detrend=False, standardize=None)
-    deviation = left.std(axis=0) * np.sqrt(100 / (100 - drift.shape[1] - 1))
-    expected = data.mean(axis=0) / deviation
-    np.testing.assert_allclose(temporal.tsnr(data, basis, everything), expected, rtol=1e-6)
-    plain = temporal.tsnr(data, factorise(np.ones((100, 1))).basis, everything)
-    np.testing.assert_allclose(plain, data.mean(axis=0) / data.std(axis=0, ddof=1), rtol=1e-9)
-    assert np.median(temporal.tsnr(data, basis, everything)) > 1.5 * np.median(plain)
-
-
-def test_tsnr_leaves_censored_scans_out(design):
-    """A censored scan of any height changes nothing, and a constant voxel has 0."""
-    rng = np.random.default_rng(5)
-    data = 800 + 20 * rng.normal(size=(100, 4))
-    data[:, 3] = 500
-    kept = np.ones(100, dtype=bool)
-    kept[[7, 8]] = False
-    spikes = np.eye(100)[:, [7, 8]]
-    basis = factorise(np.column_stack([np.ones(100), spikes])).basis
-    found = temporal.tsnr(np.where(kept[:, None], data, 9000.0), basis, kept)
-    expected = data[kept, :3].mean(axis=0) / data[kept, :3].std(axis=0, ddof=1)
-    np.testing.assert_allclose(found[:3], expected, rtol=1e-9)
-    assert found[3] == 0
 
 
 def test_whiteness_is_that_of_statsmodels(series):

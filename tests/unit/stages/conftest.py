@@ -48,8 +48,9 @@ def fitted(tmp_path):
     )  # fmt: skip
     maps = {name: tmp_path / f"{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
     fit_glm(
-        bold=tmp_path / "b.nii", design=design, mask=tmp_path / "mask.nii.gz", sidecar=tmp_path / "glm.json",
-        design_json=tmp_path / "design.json", noise_model="ar1", signal_scaling="voxel", **maps,
+        bold=[tmp_path / "b.nii"], design=design, mask=tmp_path / "mask.nii.gz",
+        sidecar=tmp_path / "glm.json", design_json=tmp_path / "design.json", noise_model="ar1",
+        signal_scaling="voxel", **maps,
     )  # fmt: skip
     outputs = {name: tmp_path / f"c_{name}.nii.gz" for name in MAPS}
     return {

@@ -228,10 +228,11 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
         volume[:, mask.T] = data
         nib.Nifti1Image(volume.T, BASE).to_filename(tmp_path / f"{run}.nii")
         table_writer.write_table(tmp_path / f"{run}.tsv", columns, design.tolist())
-        sidecars.write_json(tmp_path / f"{run}_design.json", {})
+        roles = [{"name": name, "role": "condition"} for name in columns]
+        sidecars.write_json(tmp_path / f"{run}_design.json", {"Columns": roles})
         maps = {name: tmp_path / f"{run}_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
         fit_glm(
-            bold=tmp_path / f"{run}.nii", design=tmp_path / f"{run}.tsv", mask=tmp_path / "mask.nii.gz",
+            bold=[tmp_path / f"{run}.nii"], design=tmp_path / f"{run}.tsv", mask=tmp_path / "mask.nii.gz",
             design_json=tmp_path / f"{run}_design.json", sidecar=tmp_path / f"{run}.json",
             noise_model="ar1", signal_scaling="none", **maps,
         )  # fmt: skip

@@ -22,7 +22,7 @@ def test_fit_refuses_more_regressors_than_scans(tmp_path, fitted):
     arguments = {name: tmp_path / f"n_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
     with pytest.raises(InputError, match="no degrees of freedom"):
         fit_glm(
-            bold=tmp_path / "b.nii", design=path, mask=fitted["mask"], sidecar=tmp_path / "n.json",
+            bold=[tmp_path / "b.nii"], design=path, mask=fitted["mask"], sidecar=tmp_path / "n.json",
             design_json=tmp_path / "design.json",
             noise_model="ols", signal_scaling="none", **arguments,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from studies import SMALL, Study
 
 from firstlevel.image import motion
 from firstlevel.io import confounds as fmriprep
-from firstlevel.io import image_writer, images, masked
+from firstlevel.io import image_writer, images, masked, sample
 from firstlevel.plan import targets
 from firstlevel.quality import contrast_verdicts
 from firstlevel.quality.efficiencies import of_efficiencies
@@ -243,6 +243,7 @@ def brighten(run, scan, factor):
     data = np.asarray(image.dataobj).copy()
     data[..., scan] *= factor
     image_writer.write_image(run.file("bold.nii"), data, AFFINE)
+    fit(run, "ols")
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.0, 3.0, 9.0])
@@ -373,8 +374,11 @@ def test_censored_scans_do_not_count(tmp_path):
 
 def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
     """Nothing is known of them: null in the sidecar, and the verdict says where to look."""
-    data = np.full((*SHAPE, N), 700, np.float32)
-    image_writer.write_image(run.file("bold.nii"), data, AFFINE)
+    n_voxels = int(masked.read_mask(run.file("mask.nii.gz")).sum())
+    sample.write_series(run.file("series.npy"), np.full((N, n_voxels), 700, np.float32))
+    sample.write_signal(run.file("signal.tsv"), np.full(N, 700.0), np.zeros(N))
+    for name in ("tsnr", "ar1", "rsquared"):  # a fit has none of them: it stops
+        image_writer.write_image(run.file(f"{name}.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
     image_writer.write_image(run.file("z.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
     run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
     found = run.measure()
@@ -397,7 +401,7 @@ def plot(run):
     outputs = {f"{name}_figure": run.file(f"{name}.png") for name in targets.OF_RUN}
     plot_run(
         events=run.file("events.tsv"), design=run.file("design.tsv"), design_json=run.file("design.json"),
-        bold=run.file("bold.nii"), bold_json=run.file("bold.json"), mask=run.file("mask.nii.gz"),
+        series=run.file("series.npy"), bold_json=run.file("bold.json"), mask=run.file("mask.nii.gz"),
         timeseries=run.file("ts.tsv"), measures=run.file("q.json"), tsnr=run.file("tsnr.nii.gz"),
         rsquared=run.file("rsquared.nii.gz"), title="sub-01, run 1", **outputs,
     )  # fmt: skip

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from firstlevel.arrays import Float32Array
-from firstlevel.glm import fit as glm
 from firstlevel.stage import InputError
 
 Scaling = Literal["voxel", "grand_mean", "spm_global", "none"]
 
 
-def grand_mean(bold: Path, volumes: Iterable[Float32Array], scaling: Scaling, of_mask: float) -> float | None:
+def grand_mean(bold: Path, scaling: Scaling, of_mask: float, of_spm: Sequence[float]) -> float | None:
     """What becomes 100: the mean of the mask, or the mean over scans of SPM's global; None where neither.
+
+    Parameters
+    ----------
+    of_spm : SPM's global of each scan, where the scaling is that.
 
     Raises
     ------
@@ -27,7 +29,7 @@ def grand_mean(bold: Path, volumes: Iterable[Float32Array], scaling: Scaling, of
         return None
     mean = of_mask
     if scaling == "spm_global":
-        mean = float(np.mean([glm.spm_global(volume) for volume in volumes]))
+        mean = float(np.mean(of_spm))
         logging.info("the mean over scans of SPM's global is %g; the mask's mean is %g", mean, of_mask)
     if mean <= 0:
         raise missing(bold, f"the mean over all is {mean:g},")

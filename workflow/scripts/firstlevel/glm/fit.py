@@ -115,6 +115,17 @@ def fit(data: FloatArray, design: Design, model: str, run: noise.Run | None = No
     Raises
     ------
     ValueError : where no degrees of freedom are left.
+    """
+    _check_dof(design)
+    basis = design.factors.basis
+    sums = sums_over_time(basis, data)
+    if run is None:
+        run = noise.prepare(model, basis, lambda: float(noise.observed_autocorrelation(sums).mean()))
+    return estimates(sums, design, model, run)
+
+
+def estimates(sums: Sums, design: Design, model: str, run: noise.Run) -> Estimates:
+    """Estimates of voxels from their sums over time; the rest as in :func:`fit`.
 
     Notes
     -----
@@ -122,13 +133,8 @@ def fit(data: FloatArray, design: Design, model: str, run: noise.Run | None = No
     lagged sums and n the last scan. So the whitened fit differs from OLS by d = (Qw'Qw)^-1 Qw'ew, its
     residual sum of squares is ew'ew - d'Qw'ew, a small correction, and the betas are T (g + d).
     """
-    if design.dof < 1:
-        n_scans, n_regressors = design.matrix.shape
-        raise ValueError(f"{n_scans} scans leave no degrees of freedom to {n_regressors} regressors")
+    _check_dof(design)
     basis = design.factors.basis
-    sums = sums_over_time(basis, data)
-    if run is None:
-        run = noise.prepare(model, basis, lambda: float(noise.observed_autocorrelation(sums).mean()))
     rho = noise.MODELS[model].coefficients(sums, run)
     alike = groups(rho)
     left = sums.squares - 2 * rho * sums.products + rho**2 * (sums.squares - sums.last**2)
@@ -140,6 +146,12 @@ def fit(data: FloatArray, design: Design, model: str, run: noise.Run | None = No
     coefficients = sums.coefficients + change
     rsquared = _share_of_variance(basis, sums, alike, coefficients, change, left)
     return Estimates(design.factors.transform @ coefficients, left / design.dof, rho, rsquared)
+
+
+def _check_dof(design: Design) -> None:
+    if design.dof < 1:
+        n_scans, n_regressors = design.matrix.shape
+        raise ValueError(f"{n_scans} scans leave no degrees of freedom to {n_regressors} regressors")
 
 
 def _share_of_variance(

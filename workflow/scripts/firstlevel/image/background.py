@@ -26,6 +26,17 @@ def background_of(series: Series) -> BoolArray | None:
     return missing if missing.any() else None
 
 
+def filled(series: Series) -> Iterator[Float32Array]:
+    """Yield each volume of a run that has been checked, 0 in the background."""
+    missing: BoolArray | None = None
+    for scan, volume in enumerate(series.volumes()):
+        if scan == 0 and np.isnan(volume).any():
+            missing = np.isnan(volume)
+        if missing is not None:
+            volume[missing] = 0
+        yield volume
+
+
 def checked(series: Series, background: BoolArray | None) -> Iterator[Float32Array]:
     """Yield each volume of the run, 0 in the background; InputError where one cannot be right."""
     for scan, volume in enumerate(series.volumes()):

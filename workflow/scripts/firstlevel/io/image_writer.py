@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -22,19 +23,42 @@ def write_masked(
     outside: float = 0.0,
 ) -> None:
     """Write values of voxels inside a mask, (v,) as 3D or (k, v) as 4D, and one value outside."""
-    volume = np.full((*values.shape[:-1], *mask.shape[::-1]), outside, dtype=dtype)
-    volume[..., mask.T] = values
-    write_image(path, volume.T, affine)
+    maps, volume = np.atleast_2d(values), np.full(mask.shape[::-1], outside, dtype=dtype)
+    header = _header((*mask.shape, *values.shape[:-1]), volume.dtype, affine)
+
+    def parts() -> Iterator[bytes]:
+        yield header
+        for each in maps:
+            volume[mask.T] = each
+            yield volume.tobytes()
+
+    _write(path, parts())
 
 
 def write_image(path: Path, data: npt.NDArray[np.generic], affine: FloatArray) -> None:
     """Write an image, whole or not at all; same data, same bytes."""
-    image = nib.Nifti1Image(data, affine)
+    _write(path, iter([_header(data.shape, data.dtype, affine), data.tobytes(order="F")]))
+
+
+def _header(shape: tuple[int, ...], dtype: npt.DTypeLike, affine: FloatArray) -> bytes:
+    """Return what stands before the data of an image."""
+    image = nib.Nifti1Image(np.broadcast_to(np.zeros(1, dtype), shape), affine)
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1, strip_shears=True)
     image.header.set_xyzt_units("mm")
-    payload = image.to_bytes()
-    with atomic(path) as temporary:
-        if path.suffix == ".gz":
-            payload = gzip.compress(payload, compresslevel=1, mtime=0)
-        temporary.write_bytes(payload)
+    image.header.set_data_offset(352)
+    image.header.set_slope_inter(1, 0)
+    return bytes(image.header.binaryblock) + b"\0\0\0\0"
+
+
+def _write(path: Path, parts: Iterator[bytes]) -> None:
+    """Write the parts of a file, whole or not at all, compressed where its name says so."""
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        if path.suffix != ".gz":
+            for part in parts:
+                file.write(part)
+            return
+        packed = zlib.compressobj(level=1, wbits=31)  # the header of gzip, without a time
+        for part in parts:
+            file.write(packed.compress(part))
+        file.write(packed.flush())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from firstlevel.arrays import Float32Array, FloatArray
 from firstlevel.io.images import load, n_volumes, opened, read_volume, reading, spatial_shape, volume_at
+from firstlevel.io.series import Series
 
 BLOCK_BYTES = 32 * 2**20
 """Size of a block of a 4D file, in single precision as read; the memory of a stage follows it."""
@@ -45,6 +46,27 @@ def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Flo
                 slab = np.asarray(image.dataobj[at], dtype=np.float32)
             yield slice(start, start + count), slab.reshape((*inside.shape, n_scans)).T[:, inside.T]
         start += count
+
+
+def again(
+    series: Series, mask: npt.NDArray[np.bool_]
+) -> Callable[[npt.NDArray[np.intp]], Iterator[tuple[npt.NDArray[np.intp], Float32Array]]]:
+    """Return what reads some voxels of a run: yields some of their places in the mask, and series (n, k).
+
+    The run is read once for every block of 32 MiB. What is NaN is 0, as background is.
+    """
+    voxels = np.flatnonzero(mask.T)
+
+    def read(places: npt.NDArray[np.intp]) -> Iterator[tuple[npt.NDArray[np.intp], Float32Array]]:
+        step = max(1, BLOCK_BYTES // (4 * series.n_scans))
+        for start in range(0, len(places), step):
+            part = places[start : start + step]
+            block = np.empty((series.n_scans, len(part)), dtype=np.float32)
+            for scan, volume in enumerate(series.volumes()):
+                block[scan] = np.nan_to_num(volume.ravel().take(voxels[part]))
+            yield part, block
+
+    return read
 
 
 def read_mask(path: Path) -> npt.NDArray[np.bool_]:

@@ -1,7 +1,4 @@
-"""How much signal a run has, and how much it changes from volume to volume. Arrays only.
-
-n scans, v voxels. Scans that are censored are no part of any sum over time.
-"""
+"""How much a run changes from volume to volume. Arrays only; n scans."""
 
 from __future__ import annotations
 
@@ -10,26 +7,8 @@ from scipy import special
 
 from firstlevel.arrays import BoolArray, FloatArray
 
-NO_VARIANCE = 1e-12
-"""Share of a sum of squares below which residuals are rounding: betas are stored in single precision."""
 LEAST_OF_MEDIAN, LEAST_DEVIATION = 0.03, 0.1
 """Of the DVARS' median, and percent: the deviation that DVARS are held against is not smaller."""
-
-
-def tsnr(data: FloatArray, basis: FloatArray, kept: BoolArray) -> FloatArray:
-    """Mean over time over standard deviation, without the share that `basis` explains, (v,).
-
-    `data` is (n, v), `basis` (n, k) an orthonormal basis of drift, constant and censored scans. The deviation
-    has n - k degrees of freedom. 0 where nothing varies.
-    """
-    rest = data - basis @ (basis.T @ data)
-    squares = np.einsum("tv,tv->v", rest, rest)
-    deviation = np.sqrt(squares / max(len(data) - basis.shape[1], 1))
-    mean = data[kept].mean(axis=0)
-    varies = squares > NO_VARIANCE * np.einsum("tv,tv->v", data, data)
-    ratio: FloatArray = np.zeros_like(mean)
-    np.divide(mean, deviation, out=ratio, where=varies)
-    return ratio
 
 
 def dvars_scores(dvars: FloatArray, kept: BoolArray) -> tuple[float | None, float | None, FloatArray]:

@@ -12,7 +12,7 @@ from scipy import special
 
 from firstlevel.arrays import BoolArray, FloatArray
 from firstlevel.glm import dependence
-from firstlevel.quality.temporal import NO_VARIANCE
+from firstlevel.glm.stream import NO_VARIANCE
 
 CHUNK = 512
 """Voxels whose series a processor's cache holds while lag after lag is summed up."""
