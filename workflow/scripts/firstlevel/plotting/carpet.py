@@ -11,8 +11,6 @@ from firstlevel.arrays import Float32Array, FloatArray
 from firstlevel.plotting import drawing, figures
 from firstlevel.plotting.drawing import Figure
 
-ROWS = 3000
-"""Voxels of the carpet, evenly taken from the mask: more than the picture has lines."""
 MOST_COLUMNS = 800
 """Volumes up to which each has a column; of more, every second, fourth and so on is shown."""
 DEVIATIONS = 2.0
