@@ -18,7 +18,7 @@ from firstlevel import stage
 from firstlevel.arrays import FloatArray
 from firstlevel.glm import baseline, blocks, noise
 from firstlevel.glm import fit as glm
-from firstlevel.io import designs, image_writer, images, masked, sidecars
+from firstlevel.io import designs, digests, image_writer, images, masked, sidecars
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
 from firstlevel.stage import InputError
@@ -103,7 +103,7 @@ def fit_glm(
         "MissingVoxels": found.n_missing,
         "NoiseModel": noise_model,
         "SignalScaling": signal_scaling,
-        "sha256": {path.name: stage.sha256(path) for path in (bold, design, mask)},
+        "Inputs": digests.of_files([bold, design, mask]),
         "Software": stage.versions("numpy", "nibabel"),
     }
     if grand_mean is not None:

@@ -79,7 +79,7 @@ def measure_quality(
     resampled = sidecars.read_json(bold_json)
     known = motion.of_run(resampled, confounds)
     moved = movement.of_mask(known, inside, grid, len(matrix))
-    outside = resampled["voxels_outside_fov"]
+    outside = resampled["VoxelsOutsideFieldOfView"]
     n_voxels = int(inside.sum())
     signal = found.total / n_voxels
     mean = float(signal.mean())

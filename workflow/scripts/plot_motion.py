@@ -17,7 +17,7 @@ def plot_motion(*, sidecar: Path, figure: Path, title: str, confounds: Path | No
 
     moved = sidecars.read_json(sidecar)
     known = motion.of_run(moved, confounds)
-    n_scans = len(moved["translation_mm"])
+    n_scans = len(moved["Translation"])
     picture, panels = plt.subplots(2, 1, sharex=True, figsize=(11, 5.2), layout="constrained")
     for number, (axes, (label, names)) in enumerate(zip(panels, PANELS, strict=True)):
         axes.set_ylabel(label, fontsize=12)
