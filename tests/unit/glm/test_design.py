@@ -600,6 +600,8 @@ def test_motion_regressors_come_from_the_affines(made, moved, count):
     design, sidecar = made(moved=path, motion=count)
     names = [name for name, role in roles(sidecar).items() if role == "motion"]
     assert names[:4] == ["motion_x", "motion_y", "motion_z", "motion_pitch"]
+    terms = ("", "_power2", "_derivative1", "_derivative1_power2")[: count // 6]  # as fMRIPrep has them
+    assert names[3::6] == [f"motion_pitch{term}" for term in terms]
     expected = []
     for scan, row in enumerate(parameters):
         step = [now - before for now, before in zip(row, parameters[scan - 1], strict=True)]
