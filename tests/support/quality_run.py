@@ -95,8 +95,8 @@ def make_run(folder, rho=0.0, model="ols", noise=1.0, design=None, censored=()):
     image_writer.write_image(run.file("mask.nii.gz"), inside.astype(np.uint8), AFFINE)
     image_writer.write_image(run.file("fov.nii.gz"), np.ones(SHAPE, np.uint8), AFFINE)
     wobble = 0.05 * np.sin(np.arange(3 * N).reshape(N, 3))
-    moved = {"translation_mm": wobble.tolist(), "rotation_deg": wobble.tolist()}
-    run.file("bold.json").write_text(json.dumps(moved | {"voxels_outside_fov": [0] * N}))
+    moved = {"Translation": wobble.tolist(), "Rotation": wobble.tolist()}
+    run.file("bold.json").write_text(json.dumps(moved | {"VoxelsOutsideFieldOfView": [0] * N}))
     write_design(run, design)
     fit(run, model)
     write_contrasts(run, ("r", "ab", "true", "true", "n/a"))
@@ -113,7 +113,7 @@ def role(name):
 
 def write_design(run, design):
     table_writer.write_table(run.file("design.tsv"), list(design.columns), design.to_numpy().tolist())
-    columns = [{"name": name, "role": role(name)} for name in design.columns]
+    columns = [{"Name": name, "Role": role(name)} for name in design.columns]
     run.file("design.json").write_text(json.dumps({"Columns": columns}))
 
 

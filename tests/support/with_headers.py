@@ -12,12 +12,12 @@ from read_headers import read_headers
 
 
 def headers_of(path, bold, reference=None, moved=None, **timing):
-    """Headers of a run, with other motion (a JSON of translation_mm and rotation_deg) where it is given."""
+    """Headers of a run, with other motion (a JSON of Translation and Rotation) where it is given."""
     timing = {"repetition_time": None} | timing
     read_headers(bold=bold, reference=reference or bold, headers=path, **timing)
     if moved is not None:
         motion = sidecars.read_json(moved)
-        keys = {"translation": "translation_mm", "rotation": "rotation_deg"}
+        keys = {"translation": "Translation", "rotation": "Rotation"}
         values = {name: np.array(motion[key]) for name, key in keys.items()}
         known = run_headers.read(path)
         affines = np.repeat(known.affines[:1], known.n_scans, axis=0)  # motion of its own for each

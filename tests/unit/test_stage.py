@@ -131,7 +131,7 @@ def test_failure_is_left_as_data_until_the_job_succeeds(tmp_path, capsys):
     ):
         with pytest.raises(SystemExit):
             stage.run(function, calls)
-        labels = {"subject": "01", "run": "sub-01_task-x"}
+        labels = {"Subject": "01", "Run": "sub-01_task-x"}
         assert json.loads(left.read_text()) == {"Stage": function.__name__, "Labels": labels, **parts}
     stage.run(lambda: None, calls)
     assert not left.exists()

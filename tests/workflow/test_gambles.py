@@ -162,11 +162,11 @@ def test_sidecars_tell_what_modulated_the_gambles(study):
     )
     gain = json.loads(study[0].result(f"space-{SPACE}_contrast-gain_statmap.json", SUBJECT).read_text())
     assert gain["EffectUnit"].startswith("percent of each voxel's mean, for one unit of gain, at the plateau")
-    assert [one["name"] for one in design["Modulators"]] == [f"gambles_{name}" for name in MODULATORS]
-    assert [one["mean"] for one in design["Modulators"]] == pytest.approx(
+    assert [one["Name"] for one in design["Modulators"]] == [f"gambles_{name}" for name in MODULATORS]
+    assert [one["Mean"] for one in design["Modulators"]] == pytest.approx(
         [events[name].mean() for name in MODULATORS]
     )
-    assert [one["name"] for one in design["Columns"]][:4] == [
+    assert [one["Name"] for one in design["Columns"]][:4] == [
         "gambles",
         *(f"gambles_{name}" for name in MODULATORS),
     ]

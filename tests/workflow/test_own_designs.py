@@ -36,7 +36,7 @@ def test_design_that_is_handed_back_gives_the_very_maps(given, small_study):
         assert given.result(f"run-{run}_events.tsv").read_text() == "onset\tduration\ttrial_type\n"
         sidecar = json.loads(given.result(f"run-{run}_design.json").read_text())
         assert sidecar["DesignSource"] == "the given design"
-        roles = {column["name"]: column["role"] for column in sidecar["Columns"]}
+        roles = {column["Name"]: column["Role"] for column in sidecar["Columns"]}
         assert (roles["faces"], roles["drift_1"], roles["constant"]) == ("given", "drift", "constant")
     for contrast in given.config["contrasts"]:
         for stat in ("effect", "variance", "z"):

@@ -80,8 +80,8 @@ def test_motion_of_real_volumes_is_spm_s(moae, real_data):
     """Displacements read from the affines are those that SPM's realignment wrote, in mm and degrees."""
     spm = np.loadtxt(next(real_data.glob("rp_*.txt")))
     sidecars = [json.loads(moae.result(f"run-{run}_desc-resampled_bold.json").read_text()) for run in (1, 2)]
-    translation = np.concatenate([sidecar["translation_mm"] for sidecar in sidecars])
-    rotation = np.concatenate([sidecar["rotation_deg"] for sidecar in sidecars])
+    translation = np.concatenate([sidecar["Translation"] for sidecar in sidecars])
+    rotation = np.concatenate([sidecar["Rotation"] for sidecar in sidecars])
     np.testing.assert_allclose(translation, spm[:, :3], rtol=0, atol=1e-4)
     np.testing.assert_allclose(rotation, np.degrees(spm[:, 3:]), rtol=0, atol=1e-4)
 

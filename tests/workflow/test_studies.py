@@ -139,7 +139,7 @@ def test_table_study_with_sessions_confounds_and_blanks_in_its_paths(table_study
     z = table_study.result("contrast-faces_stat-z_statmap.nii.gz", "A1")
     assert nib.load(z).get_fdata().max() > 3
     design = json.loads(table_study.result("run-2_design.json", "A1", "_ses-pre").read_text())
-    assert {"name": "rot_x", "role": "confound"} in design["Columns"]
+    assert {"Name": "rot_x", "Role": "confound"} in design["Columns"]
     figures = table_study.folder / "results/sub-A1/figures"
     assert (figures / "sub-A1_ses-pre_task-faces_run-1_motion.png").is_file()
     assert table_study.result("contrast-anyFaces_stat-F_statmap.nii.gz", "A1").is_file()
@@ -288,7 +288,7 @@ def test_run_that_repeats_a_regressor_fails_no_study(tmp_path, table_study):
         for end in ("contrast-faces_stat-z_statmap.nii.gz", "contrast-faces_statmap.json", "design.json")
     ]
     assert own[0].read_bytes() == b""
-    reason = json.loads(own[1].read_text())["RunsLeftOut"][0]["reason"]
+    reason = json.loads(own[1].read_text())["RunsLeftOut"][0]["Reason"]
     assert reason.startswith("dependent regressors: ")
     assert "again" in reason
     assert json.loads(own[2].read_text())["DependentColumns"]

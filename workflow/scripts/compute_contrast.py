@@ -102,8 +102,8 @@ def compute_contrast(
         "VoxelsByNumberOfRuns": {str(n): int(count) for n, count in enumerate(counts)},
         "Runs": [
             {
-                "fit": fits[k].name,
-                "weights": effects.weights_by_name(saved[k], of_run),
+                "Fit": fits[k].name,
+                "Weights": effects.weights_by_name(saved[k], of_run),
                 "DegreesOfFreedom": saved[k].model.dof,
                 "Responses": effects.responses(saved[k], rows),
             }

@@ -63,7 +63,7 @@ def compute_mask(
     content = {
         "Source": "given" if given else "epi",
         "Masks": [
-            {"name": texts.public(path, "mask"), "sha256": stage.sha256(path)}
+            {"Name": texts.public(path, "mask"), "Sha256": stage.sha256(path)}
             | ({"Threshold": thresholds[path]} if path in thresholds else {})
             for path in given
         ],

@@ -20,7 +20,7 @@ from firstlevel.arrays import Float32Array, FloatArray
 from firstlevel.glm import baseline, noise, stream
 from firstlevel.glm import fit as glm
 from firstlevel.image import background
-from firstlevel.io import designs, image_writer, images, masked, sample, sidecars
+from firstlevel.io import designs, digests, image_writer, images, masked, sample, sidecars
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
 from firstlevel.stage import InputError
@@ -127,7 +127,7 @@ def fit_glm(
         "MissingVoxels": found.n_missing,
         "NoiseModel": noise_model,
         "SignalScaling": signal_scaling,
-        "sha256": {path.name: stage.sha256(path) for path in (bold_json, design, mask) if path},
+        "Inputs": digests.of_files([path for path in (bold_json, design, mask) if path]),
         "Software": stage.versions("numpy", "nibabel"),
     }
     if grand_mean is not None:

@@ -82,8 +82,12 @@ def judge_quality(
         {
             "Runs": of_runs,
             "Contrasts": of_contrasts,
-            "Limits": limits,
-            "Verdicts": counts,
+            "Limits": sidecars.camel(limits),
+            "Verdicts": {
+                "Pass": counts[verdicts.PASS],
+                "Check": counts[verdicts.CHECK],
+                "Unknown": counts[verdicts.UNKNOWN],
+            },
             "Software": stage.versions("numpy", "scipy", "nibabel"),
         },
     )

@@ -17,8 +17,8 @@ def list_contrasts(*, sidecars: list[Path], table: Path, runs: list[str]) -> Non
     rows = []
     for path in sidecars:
         content = read_json(path)
-        used = {run["fit"] for run in content["Runs"]}
-        reasons = {run["fit"]: run["reason"] for run in content.get("RunsLeftOut", [])}
+        used = {run["Fit"] for run in content["Runs"]}
+        reasons = {run["Fit"]: run["Reason"] for run in content.get("RunsLeftOut", [])}
         for run in runs:
             fit = names.last(names.FIT_JSON, run=run)
             estimable = fit not in reasons

@@ -18,7 +18,7 @@ from firstlevel.glm.sampling import steps
 from firstlevel.glm.selection import select
 from firstlevel.io import event_table, modulator_json, repetition, run_headers, table_writer
 from firstlevel.io.given import Part
-from firstlevel.io.sidecars import write_json
+from firstlevel.io.sidecars import camel, write_json
 from firstlevel.stage import InputError
 
 
@@ -118,7 +118,7 @@ def make_design_matrix(
             remedy="take fewer confounds, a shorter FIR model or a milder threshold of confounds.censor",
         )
     content = {
-        "Columns": [{"name": name, "role": designs.role(name, responses, extra.roles)} for name in names],
+        "Columns": [{"Name": name, "Role": designs.role(name, responses, extra.roles)} for name in names],
         **scans.described(),
         "DriftModel": drift_model,
         "HighPass": high_pass,
@@ -136,7 +136,7 @@ def make_design_matrix(
     if extra.displacement_from:
         content["FramewiseDisplacementFrom"] = extra.displacement_from
     if empty := emptiness.empty_regressors(names, values, times, selection, options, extra.censored):
-        content["EmptyRegressors"] = [{"name": name, **why._asdict()} for name, why in empty.items()]
+        content["EmptyRegressors"] = [{"Name": name, **camel(why._asdict())} for name, why in empty.items()]
         values[:, [names.index(name) for name in empty]] = 0.0
         for name, why in empty.items():
             logging.warning("%s: %s is empty, and not estimable in this run: %s", design, name, why.reason)

@@ -77,7 +77,7 @@ def measure_quality(
     resampled = sidecars.read_json(bold_json)
     known = motion.of_run(resampled, confounds)
     moved = movement.of_mask(known, inside, grid, len(matrix))
-    outside = resampled["voxels_outside_fov"]
+    outside = resampled["VoxelsOutsideFieldOfView"]
     n_voxels = int(inside.sum())
     of_volumes, change = over_time
     mean = float(of_volumes.mean())

@@ -55,7 +55,7 @@ def plot_run(
     names = [saved.names[k] for k in shown]
     figures.save(matrices.draw_correlation(names, saved.matrix[:, shown], title), correlation_figure)
     moved, measured = sidecars.read_json(bold_json), sidecars.read_json(measures)
-    known, n_scans = motion.of_run(moved, confounds), len(moved["translation_mm"])
+    known, n_scans = motion.of_run(moved, confounds), len(moved["Translation"])
     figures.save(motion_curves.draw(known, n_scans, title), motion_figure)
 
     inside = masked.read_mask(mask)

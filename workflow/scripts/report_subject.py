@@ -190,9 +190,9 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
     moved = sidecars.read_json(files[names.last(names.RESAMPLED_JSON, run=name)])
     design = sidecars.read_json(files[names.last(names.DESIGN_JSON, run=name)])
     fit = sidecars.read_json(files[names.last(names.FIT_JSON, run=name)])
-    roles = Counter(column["role"] for column in design["Columns"])
+    roles = Counter(column["Role"] for column in design["Columns"])
     inputs = moved["Inputs"]
-    listed = "".join(f"{file['sha256']}\n" for file in inputs)
+    listed = "".join(f"{file['Sha256']}\n" for file in inputs)
     return {
         "label": _where({"run": name, "contrast": "n/a"}).capitalize(),
         "n_scans": fit["NumberOfVolumes"],
@@ -215,7 +215,7 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
             has_events=roles["condition"] > 0,
             n_drift=roles["drift"],
             n_cosines=sum(
-                column["role"] == "confound" and run_facts.is_cosine(column["name"])
+                column["Role"] == "confound" and run_facts.is_cosine(column["Name"])
                 for column in design["Columns"]
             ),
             n_copied=moved.get("VolumesCopied"),
@@ -228,7 +228,7 @@ def _run(files: dict[str, Path], name: str) -> dict[str, Any]:
         "quality": _pictures(files, name, OF_QUALITY, name),
         "inputs": inputs,
         "inputs_digest": hashlib.sha256(listed.encode()).hexdigest(),
-        "files": fit["sha256"],
+        "files": fit["Inputs"],
         "sidecar": names.last(names.RESAMPLED_JSON, run=name),
     }
 

@@ -62,7 +62,7 @@ def resample_run(
         interpolation.finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
     content = {
         **known.motion,
-        "voxels_outside_fov": outside,
+        "VoxelsOutsideFieldOfView": outside,
         "RepetitionTime": known.repetition_time,
         "Strategy": strategy,
         "SmoothingFwhm": smoothing_fwhm,

@@ -25,7 +25,7 @@ from scipy.io import savemat
 
 from firstlevel import simulation, stage
 from firstlevel.arrays import Float32Array, FloatArray
-from firstlevel.io import image_writer
+from firstlevel.io import image_writer, sidecars
 
 SLOPE = 0.125  # signal per stored unit: fine against the noise at values near 850
 T1_MAX = 1000.0
@@ -97,9 +97,9 @@ def simulate_dataset(
     for path, response in zip((truth_faces, truth_scrambled), responses, strict=True):
         image_writer.write_image(path, response, scanner)
     with stage.atomic(truth) as temporary:
-        content = {"parameters": given, "regions": _regions(activation), "motion": movements}
-        content["motion_columns"] = ["x mm", "y mm", "z mm", "x degrees", "y degrees", "z degrees"]
-        content["motion_centre_mm"] = simulation.CENTRE.tolist()
+        content = {"Parameters": sidecars.camel(given), "Regions": _regions(activation), "Motion": movements}
+        content["MotionColumns"] = ["x mm", "y mm", "z mm", "x degrees", "y degrees", "z degrees"]
+        content["MotionCentre"] = simulation.CENTRE.tolist()
         temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
@@ -207,10 +207,10 @@ def _regions(activation: float) -> list[dict[str, Any]]:
     """Where the simulated brain responds, with its peaks in percent per unit regressor."""
     return [
         {
-            "name": region.name,
-            "mni_mm": region.centre,
-            "fwhm_mm": region.fwhm,
-            "peak_percent": dict(
+            "Name": region.name,
+            "CentreInMNI": region.centre,
+            "Fwhm": region.fwhm,
+            "PeakPercent": dict(
                 zip(simulation.CONDITIONS, (activation * p for p in region.peaks), strict=True)
             ),
         }

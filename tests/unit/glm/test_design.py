@@ -70,7 +70,7 @@ def made(tmp_path):
 
 
 def roles(sidecar):
-    return {column["name"]: column["role"] for column in sidecar["Columns"]}
+    return {column["Name"]: column["Role"] for column in sidecar["Columns"]}
 
 
 @pytest.mark.parametrize("min_onset", [-24.0, -4.0])
@@ -289,15 +289,15 @@ def test_regressors_of_which_next_to_nothing_is_in_the_run_are_empty(
     write_events(tmp_path / "events.tsv", rows)
     design, sidecar = made(sampling=sampling, hrf_model=hrf_model, min_onset=min_onset)
     found = sidecar.get("EmptyRegressors", [])
-    names = [row["name"] for row in found]
+    names = [row["Name"] for row in found]
     assert [name for name in names if "_" not in name] == empty
     assert {name for name in design if name.split("_")[0] in empty} <= set(names)
     assert [name for name in design if not design[name].any()] == names
     if "block" not in case and "whole" not in case:  # of which a derivative may have passed, or is to come
         assert len(names) == len(empty) * (3 if "derivative" in hrf_model else 1)
     for row in found:
-        assert row["reason"]
-        assert row["share"] is None or row["share"] < 0.05
+        assert row["Reason"]
+        assert row["Share"] is None or row["Share"] < 0.05
 
 
 def test_share_of_an_empty_regressor_is_that_of_its_full_response(tmp_path, made, caplog):
@@ -308,9 +308,9 @@ def test_share_of_an_empty_regressor_is_that_of_its_full_response(tmp_path, made
     times = 2.0 * np.arange(200)
     heights = exact_response.response(times - 116.3, 1.0)
     share = np.linalg.norm(heights[:N_SCANS]) / np.linalg.norm(heights)
-    assert row["share"] == pytest.approx(share, rel=1e-6)
-    assert row["reason"] == f"{100 * share:.2g} % of the response of its events falls into the run"
-    assert f"b is empty, and not estimable in this run: {row['reason']}" in caplog.text
+    assert row["Share"] == pytest.approx(share, rel=1e-6)
+    assert row["Reason"] == f"{100 * share:.2g} % of the response of its events falls into the run"
+    assert f"b is empty, and not estimable in this run: {row['Reason']}" in caplog.text
 
 
 def test_bins_that_are_too_coarse_for_the_response_are_an_error(tmp_path, made):
@@ -325,10 +325,10 @@ def test_fir_delays_are_empty_one_by_one(tmp_path, made):
     """An event 5 s before the last scan has none around 8 s; its delays before that have."""
     write_events(tmp_path / "events.tsv", [(30.0, 1.0, "a"), (113.0, 1.0, "b")])
     design, sidecar = made(hrf_model="fir", fir_delays=[0, 4, 8])
-    assert [row["name"] for row in sidecar["EmptyRegressors"]] == ["b_delay_8"]
+    assert [row["Name"] for row in sidecar["EmptyRegressors"]] == ["b_delay_8"]
     assert design["b_delay_4"].sum() == 2
     write_events(tmp_path / "events.tsv", [(30.0, 1.0, "a"), (118.0, 1.0, "b")])
-    assert [row["name"] for row in made(hrf_model="fir", fir_delays=[0, 4])[1]["EmptyRegressors"]] == [
+    assert [row["Name"] for row in made(hrf_model="fir", fir_delays=[0, 4])[1]["EmptyRegressors"]] == [
         "b_delay_4"
     ]
 
@@ -341,7 +341,7 @@ def test_modulator_that_is_constant_in_a_run_is_empty(tmp_path, made, height):
     design, sidecar = made(hrf_model="spm + derivative")
     assert not design[["m", "m_derivative"]].to_numpy().any()
     assert sidecar["EmptyRegressors"][0] == {
-        "name": "m", "share": None, "reason": "the modulation of every event is 0",
+        "Name": "m", "Share": None, "Reason": "the modulation of every event is 0",
     }  # fmt: skip
     assert sidecar["Rank"] == 3
 
@@ -524,7 +524,7 @@ def test_auto_takes_displacement_from_the_affines_and_else_from_the_table(made, 
     expected = made(**by_affines)[1]["CensoredScans"]
     both = made(moved=moved[0], confounds=confounds[0], censor=censor)[1]
     assert (both["CensoredScans"], both["FramewiseDisplacementFrom"]) == (expected, "the affines")
-    still = {"translation_mm": [[1.0, 2, 3]] * N_SCANS, "rotation_deg": [[0.0] * 3] * N_SCANS}
+    still = {"Translation": [[1.0, 2, 3]] * N_SCANS, "Rotation": [[0.0] * 3] * N_SCANS}
     sidecars.write_json(moved[0], still)
     by_column = made(confounds=confounds[0], censor=censor | {"source": "framewise_displacement"})[1]
     for motion in (moved[0], None):
@@ -588,7 +588,7 @@ def moved(tmp_path):
     rng = np.random.default_rng(4)
     parameters = rng.standard_normal((N_SCANS, 6)).cumsum(axis=0) / 100
     parameters[30:, 0] += 1.0
-    content = {"translation_mm": parameters[:, :3].tolist(), "rotation_deg": parameters[:, 3:].tolist()}
+    content = {"Translation": parameters[:, :3].tolist(), "Rotation": parameters[:, 3:].tolist()}
     sidecars.write_json(tmp_path / "moved.json", content)
     return tmp_path / "moved.json", parameters
 
@@ -600,6 +600,8 @@ def test_motion_regressors_come_from_the_affines(made, moved, count):
     design, sidecar = made(moved=path, motion=count)
     names = [name for name, role in roles(sidecar).items() if role == "motion"]
     assert names[:4] == ["motion_x", "motion_y", "motion_z", "motion_pitch"]
+    terms = ("", "_power2", "_derivative1", "_derivative1_power2")[: count // 6]  # as fMRIPrep has them
+    assert names[3::6] == [f"motion_pitch{term}" for term in terms]
     expected = []
     for scan, row in enumerate(parameters):
         step = [now - before for now, before in zip(row, parameters[scan - 1], strict=True)]
@@ -621,7 +623,7 @@ def test_framewise_displacement_is_that_of_power():
 def test_volumes_with_one_affine_tell_nothing_of_motion(tmp_path, made, moved):
     """Columns of zeros would pass for a head that lay still; another length is another run."""
     path, _ = moved
-    still = {"translation_mm": [[1.0, 2, 3]] * N_SCANS, "rotation_deg": [[0.0] * 3] * N_SCANS}
+    still = {"Translation": [[1.0, 2, 3]] * N_SCANS, "Rotation": [[0.0] * 3] * N_SCANS}
     sidecars.write_json(path, still)
     with pytest.raises(InputError, match="every volume has the same affine"):
         made(moved=path, motion=6)
@@ -689,8 +691,8 @@ def test_condition_that_is_wholly_censored_is_empty(made, confounds):
     design, sidecar = made(confounds=path, censor=NO_CENSORING | {"column": "bad"})
     assert not design["a"].any()
     (row,) = sidecar["EmptyRegressors"]
-    assert (row["name"], row["share"]) == ("a", 0)
-    assert row["reason"] == "0 % of the response of its events falls into the scans that are kept"
+    assert (row["Name"], row["Share"]) == ("a", 0)
+    assert row["Reason"] == "0 % of the response of its events falls into the scans that are kept"
     assert sidecar["CensoringLoss"]["a"]["EnergyShare"] == pytest.approx(1, abs=1e-12)
     assert sidecar["Rank"] == len(design.columns) - 1
 
@@ -760,10 +762,10 @@ def test_modulators_are_nilearns_modulation_by_centred_values(tmp_path, made, hr
                 ours[f"{name}{suffix}"], theirs[f"x{suffix}"], rtol=0, atol=1e-9 * scale
             )
     assert sidecar["Modulators"] == [
-        {"name": "gambles_gain", "condition": "gambles", "column": "gain", "centre": "run",
-         "orthogonalised": False, "mean": 140 / 6, "missing": 0},
-        {"name": "gambles_loss", "condition": "gambles", "column": "loss", "centre": "run",
-         "orthogonalised": False, "mean": 4.0, "missing": 1},
+        {"Name": "gambles_gain", "Condition": "gambles", "Column": "gain", "Centre": "run",
+         "Orthogonalised": False, "Mean": 140 / 6, "Missing": 0},
+        {"Name": "gambles_loss", "Condition": "gambles", "Column": "loss", "Centre": "run",
+         "Orthogonalised": False, "Mean": 4.0, "Missing": 1},
     ]  # fmt: skip
     assert roles(sidecar)["gambles_gain"] == "condition"
     assert "for one unit of its column" in sidecar["BetaUnit"]
@@ -788,7 +790,7 @@ def test_modulator_that_is_constant_in_a_run_is_empty_and_its_condition_stays(tm
     ours, sidecar = made_with_modulators(tmp_path, made, text, {"gambles": ["gain"]})
     assert not ours["gambles_gain"].any()
     assert ours["gambles"].abs().max() > 0.1
-    assert [one["name"] for one in sidecar["EmptyRegressors"]] == ["gambles_gain"]
+    assert [one["Name"] for one in sidecar["EmptyRegressors"]] == ["gambles_gain"]
 
 
 def test_censoring_counts_the_events_of_a_modulator(tmp_path, made):

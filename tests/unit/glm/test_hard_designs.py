@@ -254,7 +254,7 @@ def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_mo
     said = sidecars.read_json(files["design.json"])
     columns, values = cells.read_columns(files["design.tsv"])
     matrix = np.array(values)
-    repeated = {column["name"] for column in said["DependentColumns"]}
+    repeated = {column["Name"] for column in said["DependentColumns"]}
     assert repeated
     assert all(name.startswith(("cosine", "drift_")) for name in repeated)
     assert said["Rank"] == len(columns) - len(said["DependentColumns"])

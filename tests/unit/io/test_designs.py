@@ -25,7 +25,7 @@ def saved(tmp_path):
 
     def make(matrix=MATRIX, **content):
         table_writer.write_table(tmp_path / "d.tsv", list(ROLES), matrix)
-        columns = [{"name": name, "role": role} for name, role in sorted(ROLES.items())]
+        columns = [{"Name": name, "Role": role} for name, role in sorted(ROLES.items())]
         sidecars.write_json(tmp_path / "d.json", {"Columns": columns} | content)
         return designs.read(tmp_path / "d.tsv", tmp_path / "d.json")
 
@@ -59,7 +59,7 @@ def test_run_tells_why_it_cannot_estimate(saved):
     assert estimable.why_not(RunDesign.of(saved()), ["faces"]) == ""
     assert estimable.why_not(RunDesign.of(saved()), ["houses"]) == "no regressor 'houses'"
     matrix[:, 1] = 0
-    empty = saved(matrix.tolist(), EmptyRegressors=[{"name": "faces_gain", "reason": "no event has a value"}])
+    empty = saved(matrix.tolist(), EmptyRegressors=[{"Name": "faces_gain", "Reason": "no event has a value"}])
     assert "faces_gain: no event has a value" in estimable.why_not(RunDesign.of(empty), ["faces_gain"])
     matrix[:, 1] = 2 * matrix[:, 0]
     twice = RunDesign.of(saved(matrix.tolist()))
@@ -71,8 +71,8 @@ def test_run_tells_why_it_cannot_estimate(saved):
 def test_unit_of_a_modulator_is_that_of_its_column(saved):
     """A condition that a column scales has the unit of a condition."""
     modulators = [
-        {"name": "faces", "condition": "faces", "column": "modulation"},
-        {"name": "faces_gain", "condition": "faces", "column": "gain"},
+        {"Name": "faces", "Condition": "faces", "Column": "modulation"},
+        {"Name": "faces_gain", "Condition": "faces", "Column": "gain"},
     ]
     design = RunDesign.of(saved(Modulators=modulators, Responses={"faces": {}, "faces_gain": {}}))
     unit = effects.unit([design], ["faces_gain"], "voxel", is_standardised=False)

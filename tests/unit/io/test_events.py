@@ -427,9 +427,9 @@ def test_spm_modulators_without_orth_are_as_they_stand(tmp_path):
     path = multiple_conditions(tmp_path / "c.mat", pmod=pmod, orth=cells(0.0, 1.0))
     _, said = extracted(tmp_path, [path], repetition_time=2.0)
     assert said["Modulators"]["go"][1] == {
-        "name": "size", "column": "size", "centre": "none", "orthogonalise": False,
+        "Name": "size", "Column": "size", "Centre": "none", "Orthogonalise": False,
     }  # fmt: skip
-    assert said["Modulators"]["stop"][0]["orthogonalise"] is True
+    assert said["Modulators"]["stop"][0]["Orthogonalise"] is True
     rows = event_table.read_events(tmp_path / "events.tsv", ["rt", "size"])
     assert [dict(row.values)["rt"] for row in rows] == [3.0, 7.0, 1.0, 5.0, 9.0, 2.0]
 
@@ -508,7 +508,7 @@ def test_every_row_is_of_one_condition_where_no_column_names_it(tmp_path, caplog
     assert rows == [(4.0, 4.0, "gambles"), (9.0, 4.0, "gambles"), (16.0, 4.0, "gambles")]
     assert said["ConditionOfEveryRow"] == "gambles"
     assert "every row is an event of gambles" in caplog.text
-    assert [one["column"] for one in said["Modulators"]["gambles"]] == ["gain", "loss"]
+    assert [one["Column"] for one in said["Modulators"]["gambles"]] == ["gain", "loss"]
     source = tmp_path / "source.tsv"
     assert planned(source, condition="gambles", modulators=modulators) == [
         "gambles", "gambles_gain", "gambles_loss",

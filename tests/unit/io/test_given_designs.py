@@ -62,7 +62,7 @@ def made(tmp_path):
 
 
 def roles(sidecar):
-    return {column["name"]: column["role"] for column in sidecar["Columns"]}
+    return {column["Name"]: column["Role"] for column in sidecar["Columns"]}
 
 
 WRITERS = {
@@ -160,8 +160,8 @@ def test_roles_are_those_that_values_and_names_tell(tmp_path, made, columns):
         "censor_3": "censor",
     }  # fmt: skip
     assert sidecar["CensoredScans"] == [3, 7]
-    assert [one["name"] for one in sidecar["EmptyRegressors"]] == ["never"]
-    assert sidecar["DependentColumns"] == [{"name": "never", "follows_from": []}]
+    assert [one["Name"] for one in sidecar["EmptyRegressors"]] == ["never"]
+    assert sidecar["DependentColumns"] == [{"Name": "never", "FollowsFrom": []}]
 
 
 @pytest.mark.parametrize("centred", [True, False])
@@ -325,7 +325,7 @@ def test_afni_matrix_gives_the_rows_and_columns_of_a_run(tmp_path, made, two_run
         "Run#1Pol#0": "constant", "Run#1Pol#1": "drift", "faces#0": "condition", "rest#0": "condition",
         "roll#0": "confound",
     }  # fmt: skip
-    assert [one["name"] for one in sidecar["EmptyRegressors"]] == ["rest#0"]
+    assert [one["Name"] for one in sidecar["EmptyRegressors"]] == ["rest#0"]
     second, _ = made(path, part=(2, 0))
     assert list(second) == read(path, (2, 0), names_only=True).names
     np.testing.assert_array_equal(second, two_runs[N:, [2, 3, 4, 5, 6]])
@@ -729,7 +729,7 @@ def test_page_takes_the_form_of_a_design_and_its_notes_from_the_sidecar(tmp_path
         "Columns": [*columns],
         "DegreesOfFreedom": 36,
         "NumberOfVoxels": 8,
-        "sha256": {},
+        "Inputs": [],
     }
     name, files = "sub-01_task-x_run-1", {}
     for kind, content in (("desc-resampled_bold", {"Inputs": []}), ("design", sidecar), ("glm", fit)):
@@ -745,7 +745,7 @@ def test_quality_of_a_design_whose_purposes_are_not_known(tmp_path):
     known, judged = run.measure(), run.judge()
     content = json.loads(run.file("design.json").read_text())
     for column in content["Columns"]:
-        column["role"] = "drift" if column["role"] == "drift" else "given"
+        column["Role"] = "drift" if column["Role"] == "drift" else "given"
     run.edit("design.json", **content)
     found, again = run.measure(), run.judge()
     assert found["MedianTsnr"] == pytest.approx(known["MedianTsnr"], rel=1e-6)

@@ -335,7 +335,8 @@ def test_summary_tells_done_failed_unfinished_and_left_out(raw, tmp_path):
     left = {"Stage": "fit_glm", "Where": "a", "Problem": "b"}
 
     def fail(job, **labels):
-        put(tmp_path / "logs/fit_glm", f"{job}.json", text=json.dumps({**left, "Labels": labels}))
+        about = {"Labels": {key.capitalize(): value for key, value in labels.items()}}
+        put(tmp_path / "logs/fit_glm", f"{job}.json", text=json.dumps(left | about))
 
     fail("second", subject="02", run="sub-02_task-faces_run-01")
     fail("first", subject="01", run="sub-01_task-faces_run-01")

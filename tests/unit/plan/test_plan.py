@@ -4,6 +4,7 @@ import copy
 import json
 from pathlib import Path
 
+import json_keys
 import pytest
 from checked_configs import SCHEMA
 from small_study import CONFIG, make
@@ -104,7 +105,9 @@ def test_model_says_what_is_computed(tmp_path, monkeypatch):
     (tmp_path / "runs.tsv").touch()
     monkeypatch.chdir(tmp_path)
     contrasts = {"faces": "faces", "any": ["faces", "scrambled"]}
-    config = checked({"mask": "Jane_Doe.nii", "contrasts": contrasts, "glm": {"noise_model": "ar1_pooled"}})
+    modulators = {"faces": {"rt_z": {"centre": "none"}}, "bet": ["gain"]}
+    changes = {"design": {"modulators": modulators}, "glm": {"noise_model": "ar1_pooled"}}
+    config = checked({"mask": "Jane_Doe.nii", "contrasts": contrasts, **changes})
     model = Model.of(config)
     content = json.loads(json.dumps(model.content()))
     assert [node["Level"] for node in content["Nodes"]] == ["Run", "Subject"]
@@ -114,6 +117,12 @@ def test_model_says_what_is_computed(tmp_path, monkeypatch):
     ]
     assert content["Nodes"][0]["Noise"] == "ar1_pooled"
     assert content["Nodes"][0]["Design"]["HighPass"] == 0.01
+    assert content["Nodes"][0]["Events"]["Modulators"] == {
+        "faces": {"rt_z": {"Centre": "none"}},
+        "bet": ["gain"],
+    }
+    assert content["Nodes"][0]["Confounds"]["Fmriprep"]["FdThreshold"] == 0.5
+    assert [*json_keys.odd_in(content)] == []
     assert "Jane" not in json.dumps(content)
     assert model.of_statistic("F") == ["any"]
     assert model.contrasts["any"].name == "any of faces, scrambled (F)"

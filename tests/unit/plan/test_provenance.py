@@ -79,7 +79,7 @@ def test_table_of_sources_has_every_file_with_the_digest_of_images(tmp_path, n_d
     run = Run("01", None, "faces", "1", bold, "trials.mat", "rp.txt", 2.0, sidecars=("x.json",))
     sidecar = tmp_path / "bold.json"
     if n_digests:
-        sidecar.write_text(json.dumps({"Inputs": [{"sha256": str(k)} for k in range(n_digests)]}))
+        sidecar.write_text(json.dumps({"Inputs": [{"Sha256": str(k)} for k in range(n_digests)]}))
     rows = list(provenance.rows([run], {run.label: sidecar}, FOLDERS, {}, []))
     assert all(row[:4] == ("01", "n/a", "faces", "1") for row in rows)
     images = [*bold[:2], *bold[3:5], bold[2], bold[5]]

@@ -336,7 +336,7 @@ def test_names_of_fir_motion_and_confounds_by_pattern_are_regressors(folder):
         (folder / f"c{run}.tsv").write_text("trans_x\ttrans_y\trot_x\n0\t0\t0\n")
     runs = rows(folder, {"confounds": "c1.tsv"}, {"confounds": "c2.tsv", "bold": "run-1/f*.img"})
     model = "design: {hrf_model: fir, fir_delays: [1, 3]}\nconfounds: {columns: ['trans_*'], motion: 24}\n"
-    good = "{a: listening_delay_1 + listening_delay_3, b: trans_y, c: motion_yaw_difference}"
+    good = "{a: listening_delay_1 + listening_delay_3, b: trans_y, c: motion_yaw_derivative1_power2}"
     checks.check_contrasts(checked(f"{TABLE}{model}contrasts: {good}"), runs)
     for name in ("listening", "listening_delay_0", "rot_x", "motion_yaw_cubed"):
         with pytest.raises(InputError, match=f"no run of the study has a regressor '{name}'"):

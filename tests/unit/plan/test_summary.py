@@ -109,7 +109,7 @@ def fail(logs, stage, problem, **labels):
     """Leave what a failed job leaves beside its log."""
     left = {
         "Stage": stage,
-        "Labels": labels,
+        "Labels": {key.capitalize(): value for key, value in labels.items()},
         "Where": "a file",
         "Problem": problem,
         "Expected": "x",

@@ -304,7 +304,7 @@ def write_design(path, n_columns):
 
 def write_motion(path, n_volumes, scale):
     walk = scale * np.random.default_rng(2).normal(size=(2, n_volumes, 3)).cumsum(axis=1)
-    path.write_text(json.dumps({"translation_mm": walk[0].tolist(), "rotation_deg": walk[1].tolist()}))
+    path.write_text(json.dumps({"Translation": walk[0].tolist(), "Rotation": walk[1].tolist()}))
 
 
 @pytest.fixture

@@ -89,18 +89,18 @@ def test_methods_say_what_the_model_was():
 
 def test_methods_say_what_modulated_events():
     """Column, condition, how it was centred, events without a value over runs; a model without events."""
-    one = {"name": "bet_gain", "condition": "bet", "column": "gain", "centre": "run", "orthogonalised": False,
-           "mean": 2.0, "missing": 1}  # fmt: skip
+    one = {"Name": "bet_gain", "Condition": "bet", "Column": "gain", "Centre": "run", "Orthogonalised": False,
+           "Mean": 2.0, "Missing": 1}  # fmt: skip
     text = told(runs=[run._replace(modulators=[one]) for run in RUNS])
     assert "gain, less its mean over the events of the run, modulated bet (2 events without a value" in text
-    orthogonal = one | {"orthogonalised": True, "missing": 0}
+    orthogonal = one | {"Orthogonalised": True, "Missing": 0}
     assert "gain, made orthogonal to the events" in told(runs=[RUNS[0]._replace(modulators=[orthogonal])])
-    plain = one | {"centre": "none", "missing": 0}
+    plain = one | {"Centre": "none", "Missing": 0}
     assert "gain, as it stands, modulated bet." in told(runs=[RUNS[0]._replace(modulators=[plain])])
-    both = [one | {"name": f"bet_{column}", "column": column, "missing": 0} for column in ("gain", "loss")]
+    both = [one | {"Name": f"bet_{column}", "Column": column, "Missing": 0} for column in ("gain", "loss")]
     text = told(runs=[RUNS[0]._replace(modulators=both)])
     assert "modulation: gain and loss, each less its mean over the events of the run, modulated bet." in text
-    old = plain | {"name": "bet", "column": "modulation"}
+    old = plain | {"Name": "bet", "Column": "modulation"}
     assert "each event of bet was as high as its value of modulation" in told(
         runs=[RUNS[0]._replace(modulators=[old])]
     )

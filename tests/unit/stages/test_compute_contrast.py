@@ -25,11 +25,11 @@ def test_contrast_sidecar_records_weights_and_degrees_of_freedom(fitted):
     content = json.loads(fitted["sidecar"].read_text())
     assert content["DegreesOfFreedom"] == 36
     [run] = content["Runs"]
-    assert (run["fit"], run["weights"], run["DegreesOfFreedom"]) == ("glm.json", [{"a": 1.0, "b": -1.0}], 36)
+    assert (run["Fit"], run["Weights"], run["DegreesOfFreedom"]) == ("glm.json", [{"a": 1.0, "b": -1.0}], 36)
     assert content["VoxelsByNumberOfRuns"] == {"0": 0, "1": 64}
     assert content["EffectUnit"].startswith("percent of each voxel's mean")
     said = json.loads(fitted["design_jsons"][0].read_text())
-    said["Modulators"] = [{"name": "b", "condition": "a", "column": "gain"}]
+    said["Modulators"] = [{"Name": "b", "Condition": "a", "Column": "gain"}]
     said["Responses"] = {name: {"EventDuration": 1.0, "Peak": 0.2} for name in "ab"}
     fitted["design_jsons"][0].write_text(json.dumps(said))
     for row, unit in (
@@ -82,7 +82,7 @@ def test_contrast_that_the_design_cannot_tell_apart_stops(fitted):
         nib.load(fitted["z"])
     content = json.loads(fitted["sidecar"].read_text())
     assert content["Runs"] == []
-    assert content["RunsLeftOut"][0]["reason"].startswith("dependent regressors: ")
+    assert content["RunsLeftOut"][0]["Reason"].startswith("dependent regressors: ")
 
 
 def test_runs_that_cannot_estimate_are_left_out_and_listed(tmp_path, fitted, caplog):

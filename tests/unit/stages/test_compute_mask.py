@@ -76,7 +76,7 @@ def test_own_mask_is_taken_as_it_is_or_by_nearest_neighbour(tmp_path):
     np.testing.assert_array_equal(read_mask(out), inside)
     said = json.loads(out.with_suffix(".json").read_text())
     assert (said["Source"], said["ResampledByNearestNeighbour"]) == ("given", [])
-    assert said["Masks"] == [{"name": "mask", "sha256": hashlib.sha256(own.read_bytes()).hexdigest()}]
+    assert said["Masks"] == [{"Name": "mask", "Sha256": hashlib.sha256(own.read_bytes()).hexdigest()}]
     assert said["NumberOfVoxels"] == inside.sum()
     coarse = np.zeros((4, 4, 4), np.uint8)
     coarse[1, 2, 3] = 1

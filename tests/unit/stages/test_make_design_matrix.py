@@ -16,7 +16,7 @@ from firstlevel.stage import InputError
 def test_design_names_its_columns_and_their_roles(tmp_path, fitted):
     """Confounds come by name, and the sidecar says what each column is for."""
     content = json.loads((tmp_path / "design.json").read_text())
-    assert [(column["name"], column["role"]) for column in content["Columns"]] == [
+    assert [(column["Name"], column["Role"]) for column in content["Columns"]] == [
         ("a", "condition"), ("b", "condition"), ("rot_x", "confound"), ("constant", "constant"),
     ]  # fmt: skip
     assert content["FrameTimes"][:2] == [1.0, 3.0]
@@ -47,7 +47,7 @@ def test_design_with_dependent_columns_says_which(tmp_path, fitted, caplog):
     )  # fmt: skip
     content = json.loads((tmp_path / "d.json").read_text())
     assert content["Rank"] == len(content["Columns"]) - 1
-    assert content["DependentColumns"] == [{"name": "twice", "follows_from": ["rot_x"]}]
+    assert content["DependentColumns"] == [{"Name": "twice", "FollowsFrom": ["rot_x"]}]
     assert "dependent regressors: twice (follows from rot_x)" in caplog.text
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import json_keys
 import matplotlib.image
 import nibabel as nib
 import numpy as np
@@ -64,7 +65,7 @@ def test_rows_per_volume_are_what_they_say(run):
     """Framewise displacement, global signal and DVARS, each from its definition."""
     table = pd.read_csv(run.file("ts.tsv"), sep="\t")
     moved = json.loads(run.file("bold.json").read_text())
-    parameters = np.hstack([moved["translation_mm"], moved["rotation_deg"]])
+    parameters = np.hstack([moved["Translation"], moved["Rotation"]])
     steps = np.abs(np.diff(parameters, axis=0)) * [1, 1, 1, *[50 * np.pi / 180] * 3]
     np.testing.assert_allclose(table["framewise_displacement"][1:], steps.sum(axis=1), rtol=1e-9)
     np.testing.assert_allclose(motion.framewise_displacement(parameters)[1:], steps.sum(axis=1), rtol=1e-9)
@@ -133,10 +134,10 @@ def test_a_far_move_and_restless_volumes_are_seen(run):
     """8 mm once is a displacement; 1 mm forth and back is framewise displacement."""
     wobble = np.zeros((N, 3))
     wobble[N // 2 :, 1] = 8.0
-    run.edit("bold.json", translation_mm=wobble.tolist(), rotation_deg=np.zeros((N, 3)).tolist())
+    run.edit("bold.json", Translation=wobble.tolist(), Rotation=np.zeros((N, 3)).tolist())
     assert run.measure()["Displacement"]["Largest"] == pytest.approx(8.0)
     assert run.to_check() == {"displacement"}
-    run.edit("bold.json", translation_mm=[[0.0, 0.0, scan % 2] for scan in range(N)])
+    run.edit("bold.json", Translation=[[0.0, 0.0, scan % 2] for scan in range(N)])
     run.measure()
     assert run.to_check() == {"framewise_displacement"}
     table = run.judge().set_index("measure")
@@ -146,7 +147,7 @@ def test_a_far_move_and_restless_volumes_are_seen(run):
 
 def test_one_affine_for_all_volumes_leaves_motion_unknown(run):
     """Nothing is claimed of a 4D image: n/a in the tables, and the sentence says why."""
-    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    run.edit("bold.json", Translation=[[1.0, 0, 0]] * N, Rotation=[[0.0, 0, 0]] * N)
     assert run.measure()["Displacement"] == {"Largest": None, "Mean": None}
     table = run.judge().set_index("measure")
     for measure in ("displacement", "framewise_displacement"):
@@ -155,7 +156,7 @@ def test_one_affine_for_all_volumes_leaves_motion_unknown(run):
         assert table.loc[measure, "verdict"] == "n/a"
     assert set(table["verdict"]) == {"pass", "n/a"}
     counts = json.loads(run.file("quality.json").read_text())["Verdicts"]
-    assert counts == {"pass": len(table) - 2, "check": 0, "n/a": 2}
+    assert counts == {"Pass": len(table) - 2, "Check": 0, "Unknown": 2}
 
 
 def write_confounds(path, names=fmriprep.PARAMETERS[0], displacement=None, scale=1.0, n=N):
@@ -180,7 +181,7 @@ def write_confounds(path, names=fmriprep.PARAMETERS[0], displacement=None, scale
 )
 def test_motion_is_of_the_table_where_all_volumes_share_one_affine(run, names, displacement):
     """FMRIPrep's columns, old and new: each voxel of the mask followed about the mask's centre, by scipy."""
-    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    run.edit("bold.json", Translation=[[1.0, 0, 0]] * N, Rotation=[[0.0, 0, 0]] * N)
     values, steps = write_confounds(run.file("c.tsv"), names, displacement)
     found = run.measure(confounds=run.file("c.tsv"))
     table = pd.read_csv(run.file("ts.tsv"), sep="\t")
@@ -213,7 +214,7 @@ def test_affines_count_before_the_table(run):
 
 def test_framewise_displacement_alone_leaves_the_rest_unknown(run):
     """One verdict on motion, the other n/a; restless volumes are seen."""
-    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    run.edit("bold.json", Translation=[[1.0, 0, 0]] * N, Rotation=[[0.0, 0, 0]] * N)
     run.file("c.tsv").write_text("framewise_displacement\n" + "n/a\n" + "0.9\n" * (N - 1))
     assert run.measure(confounds=run.file("c.tsv"))["Displacement"]["Largest"] is None
     judged = run.judge().set_index("measure")
@@ -228,7 +229,7 @@ def test_framewise_displacement_alone_leaves_the_rest_unknown(run):
 )
 def test_a_table_that_tells_nothing_of_motion_stops_no_quality(run, content, caplog):
     """Its other use, if any, is checked where it is used: here motion is n/a, and the log says why."""
-    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    run.edit("bold.json", Translation=[[1.0, 0, 0]] * N, Rotation=[[0.0, 0, 0]] * N)
     run.file("c.tsv").write_text(content)
     found = run.measure(confounds=run.file("c.tsv"))
     assert found["MotionSource"] == "unknown"
@@ -380,7 +381,7 @@ def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
     for name in ("tsnr", "ar1", "rsquared"):  # a fit has none of them: it stops
         image_writer.write_image(run.file(f"{name}.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
     image_writer.write_image(run.file("z.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
-    run.edit("bold.json", translation_mm=[[1.0, 0, 0]] * N, rotation_deg=[[0.0, 0, 0]] * N)
+    run.edit("bold.json", Translation=[[1.0, 0, 0]] * N, Rotation=[[0.0, 0, 0]] * N)
     found = run.measure()
     assert found["MedianTsnr"] is None
     assert found["Residuals"]["Before"]["Rejected"] is None
@@ -430,6 +431,23 @@ def test_rules_make_the_files_of_a_study(small_study, tmp_path):
     assert list(table["run"].unique()) == ["sub-01_task-faces_run-1", "sub-01_task-faces_run-2", "n/a"]
     assert list(table["contrast"].unique()) == ["n/a", *SMALL["contrasts"]]
     assert study.planned(*asked, changes={"quality": {"tsnr": 50}}) == {"judge_quality": 1}
+    odd, n_files = json_keys.odd_keys(study.folder / "results")
+    assert odd == []
+    assert n_files > 10
+
+
+def test_odd_keys_of_json_are_found():
+    """At any depth, in lists, and beside labels, which may be anything."""
+    content = {
+        "Name": [{"name": 1, "Unit": {"peak_z": 2}}],
+        "Responses": {"go/no-go": {"Peak": 1, "event duration": 2}},
+        "Modulators": {"bet": [{"column": 1}], "go": {"gain_x": {"Centre": "run", "how": 1}}},
+        "Weights": [{"a_b": 1}],
+    }
+    assert list(json_keys.odd_in(content)) == [
+        "Name.name", "Name.Unit.peak_z", "Responses.go/no-go.event duration", "Modulators.bet.column",
+        "Modulators.go.gain_x.how",
+    ]  # fmt: skip
 
 
 def test_run_that_hardly_knows_a_contrast_is_named():

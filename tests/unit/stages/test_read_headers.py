@@ -52,7 +52,7 @@ def test_one_image_has_one_affine_and_the_time_of_its_header(tmp_path):
     assert (content["NumberOfFiles"], content["Bytes"]) == (1, (tmp_path / "b.nii").stat().st_size)
     np.testing.assert_array_equal(known.affines, [nib.load(tmp_path / "b.nii").affine])
     assert content["Translation"] == content["Rotation"] == [[0, 0, 0]]
-    assert known.motion == {key: [[0.0] * 3] * N_SCANS for key in ("translation_mm", "rotation_deg")}
+    assert known.motion == {key: [[0.0] * 3] * N_SCANS for key in ("Translation", "Rotation")}
     np.testing.assert_array_equal(known.starts, 2.5 * np.arange(N_SCANS))
 
 
@@ -175,4 +175,4 @@ def test_no_path_is_in_the_file(tmp_path):
     path = headers_of(tmp_path / "h.json", run, sidecars=[tmp_path / "person.json", sidecar])
     content = json.loads(path.read_text())
     assert str(tmp_path) not in path.read_text()
-    assert [entry.get("name") for entry in content["Sidecars"]] == [None, sidecar.name]
+    assert [entry.get("Name") for entry in content["Sidecars"]] == [None, sidecar.name]

@@ -53,7 +53,7 @@ def test_first_volume_is_copied(tmp_path, runs):
     """A volume on the reference grid already is not interpolated, and lies in its own field of view."""
     ours = resample(tmp_path, runs, 0)
     np.testing.assert_array_equal(ours.dataobj[..., 0], runs[0][1][0][0])
-    outside = json.loads((tmp_path / "out.json").read_text())["voxels_outside_fov"]
+    outside = json.loads((tmp_path / "out.json").read_text())["VoxelsOutsideFieldOfView"]
     assert outside[0] == 0 < outside[1]
 
 
@@ -69,17 +69,17 @@ def test_sidecar_tells_what_moved_and_what_left_the_field_of_view(tmp_path, runs
     """Displacements are those put into the affines, and every input has its digest."""
     resample(tmp_path, runs, 1)
     content = json.loads((tmp_path / "out.json").read_text())
-    np.testing.assert_allclose(content["translation_mm"][3], [1.2, 0.6, 1.5], rtol=0, atol=1e-4)
-    np.testing.assert_allclose(np.abs(content["rotation_deg"][3]), [0, 0, 4.4], rtol=0, atol=1e-4)
-    assert content["voxels_outside_fov"][3] > content["voxels_outside_fov"][0] > 0
+    np.testing.assert_allclose(content["Translation"][3], [1.2, 0.6, 1.5], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(np.abs(content["Rotation"][3]), [0, 0, 4.4], rtol=0, atol=1e-4)
+    assert content["VoxelsOutsideFieldOfView"][3] > content["VoxelsOutsideFieldOfView"][0] > 0
     assert len(content["Inputs"]) == 4
-    assert all(entry.keys() == {"sha256"} for entry in content["Inputs"])  # names are the user's own
+    assert all(entry.keys() == {"Sha256"} for entry in content["Inputs"])  # names are the user's own
     digest = hashlib.sha256((runs[1][0] / "v2.nii").read_bytes()).hexdigest()
-    assert content["Inputs"][2]["sha256"] == digest
+    assert content["Inputs"][2]["Sha256"] == digest
     reference = hashlib.sha256((runs[0][0] / "v0.nii").read_bytes()).hexdigest()
-    assert content["Reference"] == [{"sha256": reference}]
+    assert content["Reference"] == [{"Sha256": reference}]
     expected = scipy_outside(runs[1][1][3][1], runs[0][1][0][1])
-    assert content["voxels_outside_fov"][3] == expected
+    assert content["VoxelsOutsideFieldOfView"][3] == expected
     assert str(tmp_path) not in (tmp_path / "out.json").read_text()
 
 
@@ -310,7 +310,7 @@ def test_run_on_nearly_the_reference_grid_is_copied(tmp_path, head4d, caplog, ch
     said = resampled(tmp_path, tmp_path / "b.nii", tmp_path / "a.nii", strategy=strategy)
     np.testing.assert_array_equal(nib.load(tmp_path / "o.nii").dataobj, head4d)
     assert np.asarray(nib.load(tmp_path / "fov.nii.gz").dataobj).all()
-    assert said["voxels_outside_fov"] == [0] * 4
+    assert said["VoxelsOutsideFieldOfView"] == [0] * 4
     assert said["VolumesCopied"] == 4
     assert 0 < said["VoxelsFromReferenceGrid"] < 0.01
     assert "voxels from the reference grid, and is taken to lie on it" in caplog.text
@@ -325,7 +325,7 @@ def test_run_on_another_grid_says_that_it_was_interpolated(tmp_path, head4d, str
     nib.Nifti1Image(head4d, moved(BASE, 0, (0, 0, 0.05))).to_filename(tmp_path / "b.nii")
     said = resampled(tmp_path, tmp_path / "b.nii", tmp_path / "a.nii", strategy=strategy)
     assert (said["VolumesCopied"], said["VoxelsFromReferenceGrid"]) == (0, None)
-    assert min(said["voxels_outside_fov"]) > 0
+    assert min(said["VoxelsOutsideFieldOfView"]) > 0
 
 
 @pytest.mark.parametrize("strategy", ["direct", "sequential"])
@@ -389,11 +389,11 @@ def test_affines_of_spm_do_what_those_of_3d_volumes_do(tmp_path, runs, suffix, n
     np.testing.assert_array_equal(nib.load(tmp_path / "o.nii").dataobj, expected)
     assert (tmp_path / "fov.nii.gz").read_bytes() == field
     assert (said["AffinesFrom"], whole["AffinesFrom"]) == ("mat", "header")
-    for key in ("translation_mm", "rotation_deg", "voxels_outside_fov"):
+    for key in ("Translation", "Rotation", "VoxelsOutsideFieldOfView"):
         np.testing.assert_allclose(said[key], whole[key], rtol=0, atol=2e-6)
     assert len(said["Inputs"]) == 2
     digest = hashlib.sha256((tmp_path / f"four{number}.mat").read_bytes()).hexdigest()
-    assert said["Inputs"][1]["sha256"] == digest
+    assert said["Inputs"][1]["Sha256"] == digest
     assert len(said["Reference"]) == 2
 
 

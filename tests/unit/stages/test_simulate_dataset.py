@@ -17,6 +17,7 @@ from scipy.ndimage import affine_transform
 
 import simulate_dataset as stage_module
 from firstlevel import simulation
+from firstlevel.io import sidecars
 from firstlevel.stage import InputError
 from simulate_dataset import simulate_dataset
 
@@ -190,11 +191,11 @@ def test_headers_invert_the_motion_of_the_truth(small):
     truth = json.loads(small.truth.read_text())
     scanner = volumes(small.session1)[0].affine
     for run, session in ((1, small.session1), (2, small.session2)):
-        for image, parameters in zip(volumes(session), truth["motion"][f"run-{run}"], strict=True):
+        for image, parameters in zip(volumes(session), truth["Motion"][f"run-{run}"], strict=True):
             moved = simulation.rigid(np.array(parameters)) @ image.affine
             np.testing.assert_allclose(moved, scanner, rtol=0, atol=1e-4)
-    assert truth["parameters"] == SMALL
-    assert truth["regions"][0]["peak_percent"] == {"faces": 5.0, "scrambled": 1.25}
+    assert truth["Parameters"] == sidecars.camel(SMALL)
+    assert truth["Regions"][0]["PeakPercent"] == {"faces": 5.0, "scrambled": 1.25}
 
 
 def test_a_fit_finds_the_true_responses(finer, aligned):

@@ -145,7 +145,14 @@ def run(function: Callable[..., None], snakemake: Any = None, argv: Sequence[str
         if left_behind:
             unknown = {"Where": f"{log}", "Problem": f"{type(error).__name__}: {error}"}
             parts = explained.parts if isinstance(explained, InputError) else unknown
-            _leave(left_behind, {"Stage": function.__name__, "Labels": labels, **parts})
+            _leave(
+                left_behind,
+                {
+                    "Stage": function.__name__,
+                    "Labels": {key.capitalize(): value for key, value in labels.items()},
+                    **parts,
+                },
+            )
         if isinstance(explained, InputError):
             _stop(f"{function.__name__} stopped. {explained}")
         _stop(f"{function.__name__} failed: {type(error).__name__}: {error}", log)

@@ -103,7 +103,7 @@ def left_out(
     found = []
     for design, fit, reason in zip(designs, fits, reasons, strict=True):
         if reason:
-            found.append({"fit": fit, "reason": reason})
+            found.append({"Fit": fit, "Reason": reason})
             logging.warning("%s is left out of the contrast %s: %s", design.saved.path, label, reason)
     return {"RunsLeftOut": found} if found else {}
 

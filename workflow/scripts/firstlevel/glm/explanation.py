@@ -14,6 +14,7 @@ from firstlevel.glm import censoring, dependence, timing
 from firstlevel.glm import design as designs
 from firstlevel.glm.sampling import steps
 from firstlevel.glm.selection import Modulation, Selection
+from firstlevel.io.sidecars import camel
 
 if TYPE_CHECKING:
     from firstlevel.io.event_table import Event
@@ -37,7 +38,7 @@ def of_responses(selection: Selection, times: FloatArray, options: designs.Desig
     of_modulators = ""
     if selection.modulations:
         of_modulators = ", or of a modulator for one unit of its column"
-        content["Modulators"] = [one._asdict() for one in selection.modulations]
+        content["Modulators"] = [camel(one._asdict()) for one in selection.modulations]
         for one in selection.modulations:
             _tell(one)
     durations = {name: events.durations for name, events in selection.events.items() if events.onsets.size}
@@ -97,7 +98,7 @@ def of_rank(design: Path, names: list[str], values: FloatArray) -> dict[str, Any
     }
     if sources := factors.dependent_columns():
         content["DependentColumns"] = [
-            {"name": names[k], "follows_from": [names[j] for j in of]} for k, of in sources.items()
+            {"Name": names[k], "FollowsFrom": [names[j] for j in of]} for k, of in sources.items()
         ]
         logging.warning("%s: dependent regressors: %s", design, dependence.described(sources, names))
     return content

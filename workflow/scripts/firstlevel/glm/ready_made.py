@@ -13,6 +13,7 @@ from firstlevel import texts
 from firstlevel.glm import dependence, emptiness, explanation
 from firstlevel.io import given_designs, repetition
 from firstlevel.io.given import CENSOR, Part
+from firstlevel.io.sidecars import camel
 from firstlevel.stage import InputError
 
 FloatArray = npt.NDArray[np.float64]
@@ -73,7 +74,7 @@ def taken(
         "DesignSource": named,
         "DesignForm": own.form,
         "DesignNotes": notes,
-        "Columns": [{"name": name, "role": role} for name, role in zip(names, roles, strict=True)],
+        "Columns": [{"Name": name, "Role": role} for name, role in zip(names, roles, strict=True)],
         "BetaUnit": f"{explanation.ONE_UNIT} for one unit of the column.",
         "FrameTimes": volumes.starts.tolist(),
         "RepetitionTime": seconds,
@@ -93,7 +94,7 @@ def taken(
         content["CensoredScans"] = sorted(censored)
     if empty := [name for name, column in zip(names, values.T, strict=True) if not column.any()]:
         why = emptiness.Empty(None, "it is 0 at every scan")
-        content["EmptyRegressors"] = [{"name": name, **why._asdict()} for name in empty]
+        content["EmptyRegressors"] = [{"Name": name, **camel(why._asdict())} for name in empty]
     logging.info("%s is taken as it is: events and the keys of design add nothing to it", path)
     for note in notes:
         logging.info("%s: %s", path, note)

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 DRIFT = re.compile(r"drift_\d+")
 MOTION = ("motion_x", "motion_y", "motion_z", "motion_pitch", "motion_roll", "motion_yaw")
 """Translations in mm, rotations in degrees."""
-MOTION_TERMS = {6: ("",), 24: ("", "_squared", "_difference", "_difference_squared")}
+MOTION_TERMS = {6: ("",), 24: ("", "_power2", "_derivative1", "_derivative1_power2")}
 
 
 def of_condition(condition: str, hrf_model: str, fir_delays: Sequence[float]) -> list[str]:

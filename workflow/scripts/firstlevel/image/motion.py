@@ -59,7 +59,7 @@ def framewise_displacement(parameters: FloatArray) -> FloatArray:
 
 def parameters_of(moved: Mapping[str, Any]) -> FloatArray:
     """Parameters (n, 6), mm and degrees, in the sidecar of a resampled run."""
-    parameters = np.hstack([np.reshape(moved[key], (-1, 3)) for key in ("translation_mm", "rotation_deg")])
+    parameters = np.hstack([np.reshape(moved[key], (-1, 3)) for key in ("Translation", "Rotation")])
     return parameters.astype(np.float64)
 
 
@@ -85,7 +85,7 @@ def of_run(moved: Mapping[str, Any], table: Path | None) -> Motion:
         why = "All volumes share one affine, and the run has no table of confounds"
         return Motion(None, None, UNKNOWN, why)
     try:
-        found = of_table(table, len(moved["translation_mm"]))
+        found = of_table(table, len(moved["Translation"]))
     except InputError as error:
         logging.warning("nothing is taken of motion: %s", error)
         why = f"All volumes share one affine, and {_named(table)} cannot be used (the log says why)"

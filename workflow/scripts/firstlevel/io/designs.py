@@ -33,7 +33,7 @@ class Design:
     @property
     def roles(self) -> list[str]:
         """Use of each column: condition, derivative, confound, motion, censor, drift, constant, given."""
-        by_name = {column["name"]: column["role"] for column in self.content["Columns"]}
+        by_name = {column["Name"]: column["Role"] for column in self.content["Columns"]}
         return [by_name[name] for name in self.names]
 
     def columns(self, *roles: str) -> list[int]:
@@ -68,7 +68,7 @@ class Design:
     @property
     def empty(self) -> dict[str, str]:
         """Why regressors are 0 at every scan, by name."""
-        return {entry["name"]: entry["reason"] for entry in self.content.get("EmptyRegressors", [])}
+        return {entry["Name"]: entry["Reason"] for entry in self.content.get("EmptyRegressors", [])}
 
     @property
     def responses(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class Design:
     def modulated_by(self) -> dict[str, str]:
         """Column of the events that a regressor of its own is modulated by, by the name of the regressor."""
         said = self.content.get("Modulators", [])
-        return {one["name"]: one["column"] for one in said if one["name"] != one["condition"]}
+        return {one["Name"]: one["Column"] for one in said if one["Name"] != one["Condition"]}
 
     @property
     def fir_delays(self) -> tuple[float, ...]:

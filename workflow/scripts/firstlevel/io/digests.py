@@ -19,6 +19,6 @@ def of_images(paths: Sequence[Path], sources: Iterable[Path | None] = ()) -> lis
 def of_files(paths: Iterable[Path]) -> list[dict[str, str]]:
     """SHA-256 of each file. Names that are not of BIDS stand in sourcedata.tsv alone."""
     return [
-        {"sha256": stage.sha256(path)} | ({"name": name} if (name := texts.public(path)) else {})
+        {"Sha256": stage.sha256(path)} | ({"Name": name} if (name := texts.public(path)) else {})
         for path in paths
     ]

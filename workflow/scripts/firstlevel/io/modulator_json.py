@@ -17,7 +17,8 @@ def content(modulators: Modulators, columns: Mapping[str, str]) -> dict[str, Any
     """
     return {
         condition: [
-            {"name": name, **how._replace(column=columns[how.column])._asdict()} for name, how in own.items()
+            {"Name": name, **sidecars.camel(how._replace(column=columns[how.column])._asdict())}
+            for name, how in own.items()
         ]
         for condition, own in modulators.items()
     }
@@ -27,6 +28,6 @@ def read(path: Path | None) -> dict[str, dict[str, Modulator]]:
     """Modulators by condition and name; none where there is no sidecar."""
     told = {} if path is None else sidecars.read_json(path).get("Modulators", {})
     return {
-        condition: {how["name"]: Modulator(how["column"], how["centre"], how["orthogonalise"]) for how in own}
+        condition: {how["Name"]: Modulator(how["Column"], how["Centre"], how["Orthogonalise"]) for how in own}
         for condition, own in told.items()
     }

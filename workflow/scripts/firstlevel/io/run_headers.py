@@ -48,8 +48,8 @@ class RunHeaders:
 
     @property
     def motion(self) -> dict[str, list[list[float]]]:
-        """Translation and rotation of each volume, as the sidecar of a resampled run has them."""
-        return {"translation_mm": self.translation.tolist(), "rotation_deg": self.rotation.tolist()}
+        """Translation (mm) and rotation (degrees) of each volume, for the sidecar of the resampled run."""
+        return {"Translation": self.translation.tolist(), "Rotation": self.rotation.tolist()}
 
     def mat_files(self, images: Sequence[Path]) -> list[Path | None]:
         """Of each image of the run, the ``.mat`` that its affines are from, None where its header holds."""

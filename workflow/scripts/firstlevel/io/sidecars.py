@@ -11,6 +11,11 @@ from firstlevel.io import contents
 from firstlevel.stage import InputError, atomic
 
 
+def camel(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields with their keys as BIDS writes them: high_pass as HighPass; values as they are."""
+    return {"".join(part.capitalize() for part in key.split("_")): value for key, value in fields.items()}
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a sidecar with sorted keys, whole or not at all."""
     with atomic(path) as temporary:

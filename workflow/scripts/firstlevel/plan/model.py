@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import texts
+from firstlevel.io.sidecars import camel
 from firstlevel.plan.runs import Run
 
 WORDS = ("epi", "derivatives", "auto", "mean", "T1w")
@@ -163,9 +164,15 @@ class Model:
             "Level": "Run",
             "Name": "run",
             "GroupBy": ["run", "subject"],
-            "Events": camel({**self.run.event_rules, **self.run.events}),
+            "Events": camel({**self.run.event_rules, **self.run.events})
+            | {"Modulators": _modulators(self.run.events["modulators"])},
             "Design": camel(self.run.design),
-            "Confounds": camel(self.run.confounds),
+            "Confounds": camel(
+                {
+                    key: camel(own) if isinstance(own, Mapping) else own
+                    for key, own in self.run.confounds.items()
+                }
+            ),
             "Noise": self.run.noise_model,
             "SignalScaling": self.run.signal_scaling,
             "Contrasts": contrasts,
@@ -189,9 +196,14 @@ class Model:
         }
 
 
-def camel(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of a section of a config as BIDS writes them: high_pass as HighPass; values as they are."""
-    return {"".join(part.capitalize() for part in key.split("_")): value for key, value in section.items()}
+def _modulators(by_condition: Mapping[str, Any]) -> dict[str, Any]:
+    """Modulators by condition, and their options where they have some, by column."""
+    return {
+        condition: {column: camel(how or {}) for column, how in own.items()}
+        if isinstance(own, Mapping)
+        else own
+        for condition, own in by_condition.items()
+    }
 
 
 def slice_time_ref(config: Mapping[str, Any]) -> float | str:

@@ -195,7 +195,7 @@ def _images(bold: Sequence[str]) -> list[str]:
 def _digests(sidecar: Path, images: Sequence[str]) -> dict[str, str]:
     """SHA-256 by image, as far as the sidecar of the resampled run has one for each."""
     try:
-        found = [one["sha256"] for one in json.loads(sidecar.read_bytes())["Inputs"]]
+        found = [one["Sha256"] for one in json.loads(sidecar.read_bytes())["Inputs"]]
     except (OSError, ValueError, LookupError, TypeError):
         return {}
     without_affines = [file for file in images if not file.endswith(COMPANIONS[1])]

@@ -74,10 +74,10 @@ def _last_failures(study: Study, logs: Path, contrasts: Container[str]) -> dict[
             labels, message = left["Labels"], told(left)
         except (OSError, ValueError, LookupError, TypeError):  # is being written, or not ours
             continue
-        if "contrast" in labels and labels["contrast"] not in contrasts:
+        if "Contrast" in labels and labels["Contrast"] not in contrasts:
             continue
         for unit in _units(study, labels):
-            failure = Failure(path.stat().st_mtime_ns, message, labels.get("run"))
+            failure = Failure(path.stat().st_mtime_ns, message, labels.get("Run"))
             if unit.label not in last or last[unit.label].time < failure.time:
                 last[unit.label] = failure
     return last
@@ -96,10 +96,10 @@ def told(left: Mapping[str, Any]) -> str:
 
 def _units(study: Study, labels: Mapping[str, str]) -> Sequence[Unit]:
     """Units that a failed job is about; none where it is of another config."""
-    if "run" in labels:
-        unit = study.unit_of.get(labels["run"])
-    elif "unit" in labels:
-        unit = study.units.get(labels["unit"])
+    if "Run" in labels:
+        unit = study.unit_of.get(labels["Run"])
+    elif "Unit" in labels:
+        unit = study.units.get(labels["Unit"])
     else:
-        return study.of_subject.get(labels.get("subject", ""), ())
+        return study.of_subject.get(labels.get("Subject", ""), ())
     return [unit] if unit else []

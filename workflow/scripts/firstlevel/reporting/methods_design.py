@@ -167,22 +167,22 @@ def _modulators(runs: Sequence[Run]) -> list[Sentence]:
     every = [one for run in runs for one in run.modulators]
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for one in every:
-        by_name.setdefault(one["name"], []).append(one)
+        by_name.setdefault(one["Name"], []).append(one)
     clauses = []
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, in_runs in by_name.items():
         first = in_runs[0]
-        if name == first["condition"]:
-            clauses.append(f"each event of {name} was as high as its value of {first['column']}")
+        if name == first["Condition"]:
+            clauses.append(f"each event of {name} was as high as its value of {first['Column']}")
             continue
-        parts = ["less its mean over the events of the run"] if first["centre"] == "run" else []
-        if first["orthogonalised"]:
+        parts = ["less its mean over the events of the run"] if first["Centre"] == "run" else []
+        if first["Orthogonalised"]:
             parts = ["made orthogonal to the events and the modulators before it"]
         how = parts[0] if parts else "as it stands"
-        missing = sum(one["missing"] for one in in_runs)
+        missing = sum(one["Missing"] for one in in_runs)
         lacking = f" ({missing} events without a value got the mean)" if missing else ""
         alone = name if missing else ""  # its count is of it alone
-        alike.setdefault((how, first["condition"], lacking, alone), []).append(first["column"])
+        alike.setdefault((how, first["Condition"], lacking, alone), []).append(first["Column"])
     for (how, condition, lacking, _), columns in alike.items():
         *others, last = columns
         listed, each = (f"{', '.join(others)} and {last}", "each ") if others else (last, "")
