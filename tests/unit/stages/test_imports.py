@@ -1,4 +1,4 @@
-"""What each stage loads: libraries that take seconds to import are only where nothing else does their work."""
+"""What each stage loads: libraries that take long are only where nothing else does their work."""
 
 import ast
 import json
@@ -10,18 +10,12 @@ import pytest
 from firstlevel.stage import SCRIPTS
 
 HEAVY = ("nilearn", "pandas", "sklearn", "matplotlib.pyplot", "scipy.stats", "numba", "snakemake")
-NEEDED = {
-    "plot_contrast": set(),
-    "resample_run": {"numba"},
-    "simulate_dataset": {"nilearn", "pandas", "sklearn", "scipy.stats"},
-}
+NEEDED = {"resample_run": {"numba"}}
 """What stages load of these as they are imported; all others load nothing of them."""
 LATER = {
     "firstlevel/image/epi_mask.py": {"nilearn.masking"},  # the EPI mask is nilearn's
     "firstlevel/image/smoothing.py": {"nilearn.image"},  # only where resample.smoothing_fwhm asks for it
     "firstlevel/glm/confound_regressors.py": {"nilearn.interfaces.fmriprep"},  # only of its strategies
-    "firstlevel/simulation.py": {"nilearn.glm.first_level"},
-    "simulate_dataset.py": {"nilearn"},
 }
 """Files that import nilearn, now or when they come to it, and what of it."""
 STAGES = sorted(path.stem for path in SCRIPTS.glob("*.py"))
@@ -37,7 +31,7 @@ def test_a_stage_loads_no_library_that_it_can_do_without(name):
 
 
 def test_nilearn_and_pandas_are_imported_in_these_places_alone():
-    """Inside functions too: between the volumes and the z map, for the EPI mask and what nilearn alone has."""
+    """Inside functions too: up to the z map, for the EPI mask and what nilearn alone has."""
     found = {}
     for path in sorted([*SCRIPTS.glob("*.py"), *SCRIPTS.glob("firstlevel/**/*.py")]):
         for node in ast.walk(ast.parse(path.read_text())):
