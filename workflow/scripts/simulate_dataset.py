@@ -25,7 +25,7 @@ from scipy.io import savemat
 
 from firstlevel import simulation, stage, third_party
 from firstlevel.arrays import Float32Array, FloatArray
-from firstlevel.io import image_writer
+from firstlevel.io import image_writer, images
 
 TEMPLATE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 """Names of nilearn's templates, read where they lie: the package itself takes seconds to import."""
@@ -145,7 +145,7 @@ def _generator(stream: np.random.SeedSequence) -> np.random.Generator:
 def _templates() -> tuple[Float32Array, Float32Array, Float32Array, FloatArray]:
     """T1, grey and white matter in [0, 1], as means of 2 x 2 x 2 voxels of 1 mm, and their affine."""
     folder = third_party.folder_of("nilearn") / "datasets" / "data"
-    templates = [nib.load(folder / TEMPLATE.format(tissue)) for tissue in ("t1", "gm", "wm")]
+    templates = [images.load(folder / TEMPLATE.format(tissue)) for tissue in ("t1", "gm", "wm")]
     halves = []
     for image in templates:
         fine = np.asarray(image.dataobj).astype(np.float32)

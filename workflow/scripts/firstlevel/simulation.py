@@ -170,7 +170,7 @@ def event_onsets(n_scans: int, repetition_time: float, rng: np.random.Generator)
 
 def response_regressors(onsets: Sequence[FloatArray], n_scans: int, repetition_time: float) -> FloatArray:
     """(n_scans, conditions): EVENT_DURATION long events, convolved with SPM's HRF, at each scan's start."""
-    frame_times = np.arange(n_scans) * repetition_time
+    frame_times = np.arange(n_scans, dtype=np.float64) * repetition_time
     columns = []
     for condition in onsets:
         times = condition * repetition_time

@@ -11,6 +11,7 @@ import html
 import io
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,8 @@ PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
+PLACES = ("plotting/data/js", "_assets/js")
+"""Where nilearn 0.13 and 0.14 keep the scripts."""
 SCRIPTS = {"jquery": "jquery.min.js", "brainsprite": "brainsprite.min.js"}
 
 
@@ -67,7 +70,7 @@ def page(zmap: SpatialImage, mean: SpatialImage, title: str, threshold: float, s
     behind, grey = sprite(finite(mean)), cuts.background(mean)
     shades = np.linspace(*ends, 256).reshape(1, -1)
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}, uncorrected · click or drag to move the cuts"
-    scripts = third_party.folder_of("nilearn") / "plotting" / "data" / "js"
+    scripts = next(filter(Path.is_dir, (third_party.folder_of("nilearn") / place for place in PLACES)))
     return PAGE.format(
         policy=POLICY,
         style=STYLE,
