@@ -13,13 +13,12 @@ from studies import Study
 PAGES = {"report_subject": 1, "report_study": 1}
 OF_RUNS = {"plot_run": 2} | PAGES
 FIGURES = {"plot_contrast": 3} | PAGES
-INFERENCE = {"compute_inference": 3} | FIGURES
-OF_ONE_CONTRAST = {"compute_inference": 1, "plot_contrast": 1}
+OF_ONE_CONTRAST = {"plot_contrast": 1}
 JUDGED = {"judge_quality": 1} | PAGES
 MODEL = {"describe_dataset": 1}  # which writes model.json
 USED = {"list_contrasts": 1} | JUDGED
 LISTED = {"list_maps": 1} | USED
-CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | INFERENCE | LISTED
+CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES | LISTED
 FIT = {"fit_glm": 2, "measure_quality": 2} | OF_RUNS | CONTRASTS
 MASK = {"compute_mask": 1} | FIT
 MEANS = {"compute_mean_image": 2, "compute_mean_image_over_runs": 1} | MASK
@@ -59,7 +58,7 @@ CONFIG_EDITS = {
         {"compute_run_contrast": 4, "compute_run_contrast_f": 2} | PAGES | MODEL,
     ),
     "threshold": ({"figures": {"threshold": 4.0}}, FIGURES),
-    "level of inference": ({"inference": {"alpha": 0.01}}, INFERENCE | MODEL),
+    "level of inference": ({"inference": {"alpha": 0.01}}, CONTRASTS | MODEL),
     "lags of a test of the residuals": (
         {"quality": {"lags": 8}},
         {"measure_quality": 2} | OF_RUNS | JUDGED,

@@ -149,7 +149,6 @@ def test_table_study_with_sessions_confounds_and_blanks_in_its_paths(table_study
 CONTRASTS = {
     "compute_contrast": 1,
     "compute_contrast_f": 1,
-    "compute_inference": 2,
     "plot_contrast": 2,
     "list_maps": 1,
     "list_contrasts": 1,

@@ -1,8 +1,9 @@
-# In: betas with their variances and designs. Out: maps of each contrast, over runs and of each run, and lists of them.
+# In: betas with their variances and designs. Out: maps of each contrast, over runs and of each run, what of them
+# survives thresholding, and lists of them.
 
 
 rule compute_contrast:
-    """Test a t contrast over the runs of a unit."""
+    """Test a t contrast over the runs of a unit, threshold its z map, list its peaks."""
     input:
         betas=over(names.BETA),
         sigma2s=over(names.SIGMA2),
@@ -13,6 +14,7 @@ rule compute_contrast:
         mask=names.MASK,
     output:
         **names.maps_of("t"),
+        **names.SURVIVING,
     log:
         "<logs>/compute_contrast/sub-{subject}/{unit}_contrast-{contrast}.log",
     benchmark:
@@ -23,7 +25,7 @@ rule compute_contrast:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=needs(400, per_gb=300),
+        mem_mb=needs(500, per_gb=300),
         runtime=needs(10, per_gb=10),
     params:
         rows=of_contrast(lambda contrast: list(contrast.rows)),
@@ -31,6 +33,7 @@ rule compute_contrast:
         label="{contrast}",
         weights=MODEL.subject.weights,
         coverage=MODEL.subject.coverage,
+        inference=MODEL.inference,
         code=code_digest("compute_contrast"),
     script:
         "../scripts/compute_contrast.py"
@@ -39,6 +42,7 @@ rule compute_contrast:
 use rule compute_contrast as compute_contrast_f with:
     output:
         **names.maps_of("F"),
+        **names.SURVIVING,
     wildcard_constraints:
         contrast=names.any_of(MODEL.of_statistic("F")),
     params:
@@ -63,6 +67,7 @@ use rule compute_contrast as compute_run_contrast with:
     params:
         weights="equal",
         unestimable="empty",
+        inference=None,
 
 
 use rule compute_run_contrast as compute_run_contrast_f with:

@@ -18,9 +18,9 @@ rule simulate_dataset:
         "<benchmarks>/simulate_dataset.tsv"
     conda:
         "../../envs/firstlevel.yaml"
-    threads: 1
+    threads: 2  # as many as runs
     resources:
-        mem_mb=600,
+        mem_mb=700,
         runtime=30,
     params:
         **PLAN.simulation,

@@ -1,6 +1,7 @@
 """Test one contrast over the runs of a subject as fixed effects: effect, variance, t or F, p and z maps.
 
-Works from the saved betas, residual variance, AR(1) map and design alone; the BOLD data are not read.
+Works from the saved betas, residual variance, AR(1) map and design alone; the BOLD data are not read. Which
+voxels and clusters of the z map hold up is found here too: a job of its own would take longer to start.
 """
 
 import logging
@@ -14,6 +15,7 @@ from firstlevel.glm import contrasts, effects, estimable
 from firstlevel.glm import fit as glm
 from firstlevel.glm.contrasts import RunFit
 from firstlevel.glm.estimable import RunDesign
+from firstlevel.inference.of_map import compute_inference
 from firstlevel.io import designs as saved_designs
 from firstlevel.io import image_writer, masked, sidecars
 from firstlevel.io.grids import Grid
@@ -42,13 +44,21 @@ def compute_contrast(
     f_test: Literal["approximate", "exact"] = "approximate",
     coverage: contrasts.Coverage = "any",
     unestimable: Literal["stop", "empty"] = "stop",
+    inference: dict[str, Any] | None = None,
+    uncorrected: Path | None = None,
+    fdr: Path | None = None,
+    bonferroni: Path | None = None,
+    tdp: Path | None = None,
+    thresholds: Path | None = None,
+    clusters: Path | None = None,
 ) -> None:
     """Write the maps of one contrast: t of one expression in `rows`, or F of all of them jointly.
 
     A run that cannot estimate the contrast is left out, and the sidecar says why. Where no run can, the
     stage stops; `unestimable` empty writes files of no bytes in place of maps, and the sidecar. Each voxel is
     combined over the runs that have it (`coverage` any) or tested only where all have it; `n_runs` is the
-    map of their number, 0 where nothing was tested.
+    map of their number, 0 where nothing was tested. With `inference`, options of ``compute_inference``, it
+    writes what of z holds up to `uncorrected` and the other files.
     """
     estimable.check_rows(rows, label)
     is_approximate = statistic == "F" and f_test == "approximate"
@@ -116,6 +126,19 @@ def compute_contrast(
             "%d of %d voxels are not in all %d runs: %s",
             *(fewer, counts.sum(), len(runs)),
             ", ".join(f"{count} in {n}" for n, count in enumerate(counts) if count),
+        )
+    if inference is not None and uncorrected and fdr and bonferroni and tdp and thresholds and clusters:
+        compute_inference(
+            z=z,
+            mask=mask,
+            uncorrected=uncorrected,
+            fdr=fdr,
+            bonferroni=bonferroni,
+            tdp=tdp,
+            thresholds=thresholds,
+            clusters=clusters,
+            signed=statistic == "t",
+            **inference,
         )
     logging.info("%s over %d runs: z from %.2f to %.2f", label, len(runs), result.z.min(), result.z.max())
 

@@ -15,18 +15,20 @@ import json
 import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nilearn import datasets
 from scipy.io import savemat
 
-from firstlevel import simulation, stage
+from firstlevel import simulation, stage, third_party
 from firstlevel.arrays import Float32Array, FloatArray
-from firstlevel.io import image_writer, sidecars
+from firstlevel.io import image_writer, images, sidecars
 
+TEMPLATE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
+"""Names of nilearn's templates, read where they lie: the package itself takes seconds to import."""
 SLOPE = 0.125  # signal per stored unit: fine against the noise at values near 850
 T1_MAX = 1000.0
 MAT_HEADER = b"MATLAB 5.0 MAT-file, simulated by fmri-firstlevel"  # savemat would write the time of day
@@ -55,6 +57,7 @@ def simulate_dataset(
     drift: float,
     motion: float,
     activation: float,
+    threads: int = 1,
 ) -> None:
     """Write the volumes, trials and anatomy of a study whose responses are known, and these responses."""
     given = {
@@ -73,10 +76,11 @@ def simulate_dataset(
     t1, grey, white, template = _templates()
     head = simulation.make_head(t1, grey, white, template, voxel_size, activation)
     scanner = simulation.scanner_affine(shape, voxel_size)
-    movements = {}
     outputs = [(session1, trials1, np.zeros(6)), (session2, trials2, simulation.RUN_OFFSET)]
     streams = np.random.SeedSequence(seed).spawn(len(outputs))
-    for run, ((session, trials, offset), stream) in enumerate(zip(outputs, streams, strict=True), start=1):
+
+    def measure(run: int) -> FloatArray:
+        (session, trials, offset), stream = outputs[run - 1], streams[run - 1]
         timing, walking, drifting, measuring = map(_generator, stream.spawn(4))
         onsets = simulation.event_onsets(n_scans, repetition_time, timing)
         regressors = simulation.response_regressors(onsets, n_scans, repetition_time)
@@ -89,7 +93,14 @@ def simulate_dataset(
         )
         _write_trials(trials, onsets)
         _write_session(session, run, measured, affines, repetition_time)
-        movements[f"run-{run}"] = movement.round(6).tolist()
+        return movement
+
+    with ThreadPoolExecutor(threads) as pool:  # each run has random numbers of its own
+        runs = range(1, len(outputs) + 1)
+        movements = {
+            f"run-{run}": movement.round(6).tolist()
+            for run, movement in zip(runs, pool.map(measure, runs), strict=True)
+        }
 
     with stage.atomic(structural) as image, stage.atomic(structural.with_suffix(".hdr")) as header:
         _write_pair(image, header, T1_MAX * t1, template)
@@ -133,14 +144,12 @@ def _generator(stream: np.random.SeedSequence) -> np.random.Generator:
 
 def _templates() -> tuple[Float32Array, Float32Array, Float32Array, FloatArray]:
     """T1, grey and white matter in [0, 1], as means of 2 x 2 x 2 voxels of 1 mm, and their affine."""
-    templates = [
-        datasets.load_mni152_template(resolution=1),
-        datasets.load_mni152_gm_template(resolution=1),
-        datasets.load_mni152_wm_template(resolution=1),
-    ]
+    folder = third_party.folder_of("nilearn") / "datasets" / "data"
+    templates = [images.load(folder / TEMPLATE.format(tissue)) for tissue in ("t1", "gm", "wm")]
     halves = []
     for image in templates:
-        fine = np.asarray(image.dataobj, dtype=np.float32)
+        fine = np.asarray(image.dataobj).astype(np.float32)
+        fine /= fine.max()
         x, y, z = (n // 2 for n in fine.shape)
         blocks = fine[: 2 * x, : 2 * y, : 2 * z].reshape(x, 2, y, 2, z, 2)
         halves.append(blocks.mean(axis=(1, 3, 5)))

@@ -18,9 +18,9 @@ from scipy import ndimage, stats
 from statsmodels.stats.multitest import multipletests
 from studies import SMALL, merged
 
-from compute_inference import compute_inference
 from firstlevel.inference import thresholds as inference
 from firstlevel.inference.findings import CLUSTER_COLUMNS
+from firstlevel.inference.of_map import compute_inference
 from firstlevel.io import tables
 from firstlevel.plan import config as configs
 from firstlevel.plotting import figures, histogram, sections

@@ -66,6 +66,15 @@ FDR = _CONTRAST + "_stat-z_desc-fdr_statmap.nii.gz"
 BONFERRONI = _CONTRAST + "_stat-z_desc-bonferroni_statmap.nii.gz"
 TRUE_DISCOVERIES = _CONTRAST + "_stat-tdp_statmap.nii.gz"
 THRESHOLDS, CLUSTERS = _CONTRAST + "_inference.tsv", _CONTRAST + "_clusters.tsv"
+SURVIVING = {
+    "uncorrected": UNCORRECTED,
+    "fdr": FDR,
+    "bonferroni": BONFERRONI,
+    "tdp": TRUE_DISCOVERIES,
+    "thresholds": THRESHOLDS,
+    "clusters": CLUSTERS,
+}
+"""What of a contrast holds up, by what compute_contrast calls it."""
 
 # Of a subject and of the study.
 PAGE = RESULTS + "/sub-{subject}/report.html"

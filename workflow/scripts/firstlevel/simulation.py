@@ -23,15 +23,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from nilearn.glm.first_level import compute_regressor
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from firstlevel.glm.design import DesignOptions
+from firstlevel.glm.sampling import Events
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 
 CONDITIONS = ("faces", "scrambled")
 EVENT_DURATION = 1.0  # s
+RESPONSE = DesignOptions("spm", None, 0.0, min_onset=-24.0, oversampling=50)  # nilearn's defaults
 FIRST_EVENT, EVENT_INTERVAL, EVENT_JITTER, TAIL = 4.0, 6.0, 1.5, 18.0  # s
 DRIFT_PERIOD = 256.0  # s, slower than the 128 s at which fMRI is usually filtered
 BRAIN_MEAN = 850.0
@@ -167,12 +170,13 @@ def event_onsets(n_scans: int, repetition_time: float, rng: np.random.Generator)
 
 def response_regressors(onsets: Sequence[FloatArray], n_scans: int, repetition_time: float) -> FloatArray:
     """(n_scans, conditions): EVENT_DURATION long events, convolved with SPM's HRF, at each scan's start."""
-    frame_times = np.arange(n_scans) * repetition_time
+    frame_times = np.arange(n_scans, dtype=np.float64) * repetition_time
     columns = []
     for condition in onsets:
         times = condition * repetition_time
-        events = (times, np.full_like(times, EVENT_DURATION), np.ones_like(times))
-        columns.append(compute_regressor(events, "spm", frame_times)[0][:, 0])
+        lasting, high = np.full_like(times, EVENT_DURATION), np.ones_like(times)
+        events = Events(times, lasting, times + lasting, high)
+        columns.append(RESPONSE.basis.regressors(events, frame_times)[:, 0])
     return np.stack(columns, axis=1)
 
 

@@ -7,13 +7,11 @@ Standard library only: every job pays for this import.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import gc
 import glob
 import hashlib
-import importlib.metadata
 import inspect
 import json
 import logging
@@ -119,6 +117,8 @@ def sha256(path: Path) -> str:
 
 def versions(*packages: str) -> dict[str, str]:
     """Installed versions of the packages that computed a result."""
+    import importlib.metadata  # with the mail and archives that it imports, half of this module's time
+
     return {package: importlib.metadata.version(package) for package in packages}
 
 
@@ -249,6 +249,8 @@ def _command_line(
     hints: Mapping[str, Any],
     argv: Sequence[str] | None,
 ) -> dict[str, Any]:
+    import argparse
+
     parser = argparse.ArgumentParser(description=inspect.getdoc(function))
     for name, parameter in parameters.items():
         hint = hints[name]

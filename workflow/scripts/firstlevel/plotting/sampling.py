@@ -1,6 +1,6 @@
 """Images on other grids, for pictures: nearest neighbour or linear, 0 outside.
 
-Where the axes of both grids are parallel, numpy does, one axis after the other.
+numpy alone, which is loaded for the images already: scipy's import would take longer than the sampling.
 """
 
 from __future__ import annotations
@@ -56,9 +56,7 @@ def sampled(image: Image, affine: FloatArray, shape: tuple[int, ...], *, linear:
     if np.all(np.count_nonzero(longest > PARALLEL, axis=1) <= 1):
         new = _along_axes(values, matrix, start, shape, linear)
     else:
-        from scipy import ndimage
-
-        new = ndimage.affine_transform(values, matrix, start, shape, order=int(linear), mode="constant")
+        new = _anywhere(values, matrix, start, shape, linear)
     return nib.Nifti1Image(new.astype(np.float32), affine)
 
 
@@ -89,3 +87,29 @@ def _along(values: Float32Array, axis: int, places: FloatArray, linear: bool) ->
     else:
         new = np.take(values, np.floor(places + 0.5).astype(int), axis)
     return np.where(there.reshape(shape), new, np.float32(0))
+
+
+def _anywhere(
+    values: Float32Array, matrix: FloatArray, start: FloatArray, shape: tuple[int, ...], linear: bool
+) -> Float32Array:
+    """Sample all axes at once, where the grids are not parallel."""
+    beyond, there = RIM if linear else 0.5, np.ones(shape, bool)
+    low, shares = [], []
+    for axis, n in enumerate(values.shape):
+        i, j, k = (matrix[axis, new] * np.arange(shape[new]) for new in range(3))
+        places = (start[axis] + i[:, None, None]) + (j[:, None] + k)
+        there &= (places > -beyond) & (places < n - 1 + beyond)
+        np.clip(places, 0, n - 1, out=places)
+        first = np.floor(places if linear else places + 0.5).astype(np.int32)
+        low.append(first)
+        if linear:
+            shares.append((places - first).astype(np.float32))
+    if not linear:
+        return np.where(there, values[tuple(low)], np.float32(0))
+    padded = np.pad(values, ((0, 1), (0, 1), (0, 1)), mode="edge")  # the last voxel has itself as its next
+    new = np.zeros(shape, np.float32)
+    for corner in np.ndindex(2, 2, 2):
+        at = tuple(first + step for first, step in zip(low, corner, strict=True))
+        parts = [share if step else 1 - share for share, step in zip(shares, corner, strict=True)]
+        new += padded[at] * parts[0] * parts[1] * parts[2]
+    return np.where(there, new, np.float32(0))

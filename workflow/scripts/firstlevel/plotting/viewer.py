@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import html
-import importlib.util
 import io
 import json
 import math
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 from PIL import Image
 
+from firstlevel import third_party
 from firstlevel.arrays import FloatArray
 from firstlevel.plotting import cuts, overlay, sections
 from firstlevel.plotting.drawing import Colormap, Normalize, ScalarMappable
@@ -55,6 +55,8 @@ PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
+PLACES = ("plotting/data/js", "_assets/js")
+"""Where nilearn 0.13 and 0.14 keep the scripts."""
 SCRIPTS = {"jquery": "jquery.min.js", "brainsprite": "brainsprite.min.js"}
 
 
@@ -68,6 +70,7 @@ def page(zmap: SpatialImage, mean: SpatialImage, title: str, threshold: float, s
     behind, grey = sprite(finite(mean)), cuts.background(mean)
     shades = np.linspace(*ends, 256).reshape(1, -1)
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}, uncorrected · click or drag to move the cuts"
+    scripts = next(filter(Path.is_dir, (third_party.folder_of("nilearn") / place for place in PLACES)))
     return PAGE.format(
         policy=POLICY,
         style=STYLE,
@@ -77,7 +80,7 @@ def page(zmap: SpatialImage, mean: SpatialImage, title: str, threshold: float, s
         colours=_png(shades, colours, ends, "RGB"),
         z=_png(z, colours, ends, "RGBA"),
         params=json.dumps(_parameters(zmap, point, ends)),
-        **{name: (_folder() / file).read_text(encoding="utf-8") for name, file in SCRIPTS.items()},
+        **{name: (scripts / file).read_text(encoding="utf-8") for name, file in SCRIPTS.items()},
     )
 
 
@@ -124,11 +127,3 @@ def _parameters(zmap: SpatialImage, point: sections.Cuts, ends: tuple[float, flo
         "showLR": True,
         "colorMap": {"img": "colorMap", "min": ends[0], "max": ends[1]},
     }
-
-
-def _folder() -> Path:
-    """Where nilearn keeps the scripts of its viewers."""
-    found = importlib.util.find_spec("nilearn")
-    assert found is not None
-    assert found.submodule_search_locations
-    return Path(next(iter(found.submodule_search_locations))) / "plotting" / "data" / "js"

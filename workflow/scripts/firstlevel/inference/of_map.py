@@ -1,16 +1,17 @@
-"""Say which voxels and clusters of a contrast hold up: thresholds, true discoveries, a table of peaks.
+"""Which voxels and clusters of a z map hold up, in files: thresholds, true discoveries, a table of peaks.
 
 Uncorrected, FDR (Benjamini-Hochberg) and Bonferroni thresholds over the voxels of the mask that were tested,
 and lower bounds of the truly active voxels of each cluster (all-resolution inference). z of an F contrast has
 no sign and is always tested one-sided.
 """
 
+from __future__ import annotations
+
 import logging
 from pathlib import Path
 
 import numpy as np
 
-from firstlevel import stage
 from firstlevel.inference import findings
 from firstlevel.inference import thresholds as inference
 from firstlevel.io import image_writer, masked, table_writer
@@ -90,7 +91,3 @@ def compute_inference(
         "(clusters joined at %d neighbours)",
         n_tests, "two" if two_sided else "one", told, certain, count, connectivity,
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    stage.run(compute_inference, globals().get("snakemake"))
