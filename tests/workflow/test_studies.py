@@ -154,7 +154,7 @@ CONTRASTS = {
 }
 ONE_DESIGN = {"make_design_matrix": 1, "plot_design": 1, "fit_glm": 1} | CONTRASTS
 MASK = {"compute_mask": 1, "fit_glm": 2} | CONTRASTS
-ONE_RUN = {"resample_run": 1, "plot_motion": 1, "compute_mean_image": 1, "compute_mean_image_over_runs": 1}
+ONE_RUN = {"resample_run": 1, "plot_motion": 1, "compute_mean_image_of_run": 1, "compute_mean_image": 1}
 ONE_HEADER = {"read_headers": 1}
 INPUT_EDITS = {
     "events1.tsv": {"extract_events": 1, "plot_events": 1} | ONE_DESIGN,

@@ -4,7 +4,7 @@
 rule fit_glm:
     """Fit one run: betas, residual variance, AR(1), R2 and tSNR maps, and what quality needs of the data."""
     input:
-        bold=names.RESAMPLED,
+        bold=of_run(INPUTS.bold),
         bold_json=names.RESAMPLED_JSON,
         design=names.DESIGN,
         design_json=names.DESIGN_JSON,

@@ -10,6 +10,8 @@ What lies on a grid already is copied: a volume whose affine is, for nilearn, th
 run whose grid lies less than a hundredth of a voxel from the reference's. A single volume that has moved by
 less than that is interpolated, since that is realignment, but its rim counts as covered.
 
+``none`` says that all lies on one grid: the headers' stage has checked it, and volumes are smoothed alone.
+
 Voxels that are NaN in every volume are background: 0, and not covered.
 """
 
@@ -35,7 +37,7 @@ def resample_run(
     resampled: Path,
     sidecar: Path,
     field_of_view: Path,
-    strategy: Literal["sequential", "direct"],
+    strategy: Literal["sequential", "direct", "none"],
     smoothing_fwhm: float | None,
     threads: int = 1,
 ) -> None:
