@@ -1,7 +1,6 @@
 """A run that is read where it lies: the files of one that is copied, and what stops it."""
 
-import gzip
-import shutil
+import functools
 
 import nibabel as nib
 import numpy as np
@@ -11,7 +10,7 @@ from with_headers import headers_of
 
 from compute_mean_image import compute_mean_image
 from firstlevel.image import background
-from firstlevel.io import images
+from firstlevel.io import compressed
 from firstlevel.io.series import Series
 from firstlevel.io.sidecars import read_json
 from firstlevel.stage import InputError
@@ -126,16 +125,30 @@ def test_grid_within_a_hundredth_of_a_voxel_is_the_same(tmp_path, data):
     )  # fmt: skip
 
 
-def test_compressed_data_are_read_to_their_checksum(tmp_path, data):
-    """Gzip and what stands in for it give the same volumes, and both see damage behind the last one."""
-    bold = one_file(tmp_path, np.nan_to_num(data))
-    shutil.copy(bold[0], tmp_path / "plain.nii.gz")
-    with gzip.open(bold[0]) as packed:
-        (tmp_path / "plain.nii").write_bytes(packed.read())
-    ours, plain = (np.array(list(Series.of([path]).volumes())) for path in (bold[0], tmp_path / "plain.nii"))
-    np.testing.assert_array_equal(ours, plain)
-    whole = bold[0].read_bytes()
-    bold[0].write_bytes(whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:])
-    with pytest.raises(InputError, match="cannot be read"):
-        list(Series.of(bold).volumes())
-    assert images.n_volumes(images.load(bold[0])) == N_SCANS
+@pytest.mark.parametrize("by_isal", [False, True])
+def test_compressed_data_are_read_to_their_checksum(tmp_path, data, monkeypatch, by_isal):
+    """Both ways to unpack give the volumes of the plain file, and see damage behind the last one."""
+    if by_isal:
+        pytest.importorskip("isal")
+    monkeypatch.setattr(compressed, "opened", functools.partial(compressed.opened, by_isal=by_isal))
+    data = np.tile(np.nan_to_num(data), (4, 4, 4, 1))
+    bold = one_file(tmp_path, data)
+    one_file(tmp_path, data, "plain.nii")
+    whole, read = bold[0].read_bytes(), []
+    for path in (bold[0], tmp_path / "plain.nii"):
+        read.append(np.array(list(Series.of([path]).volumes())))
+    np.testing.assert_array_equal(*read)
+    middle = len(whole) // 2
+    for damaged in (
+        whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:],
+        whole[:-9],
+        whole[:middle],
+        whole[:middle] + b"\xff" * 20 + whole[middle + 20 :],
+        whole[:12] + b"\xff" * 20 + whole[32:],
+        b"no gzip" + whole,
+    ):
+        bold[0].write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot be read"):
+            list(Series(tuple(bold), N_SCANS).volumes())
+    bold[0].write_bytes(whole + whole[:0] + b"\0" * 100)  # padding
+    np.testing.assert_array_equal(list(Series.of(bold).volumes()), read[1])
