@@ -27,8 +27,8 @@ rule fit_glm:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=needs(400, per_gb=1200),
-        runtime=needs(20, per_gb=20),
+        mem_mb=needs(300, per_gb=300),
+        runtime=needs(10, per_gb=10),
     params:
         noise_model=MODEL.run.noise_model,
         signal_scaling=MODEL.run.signal_scaling,

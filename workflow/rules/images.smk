@@ -112,7 +112,7 @@ else:
             "../../envs/firstlevel.yaml"
         threads: 1
         resources:
-            mem_mb=400,
+            mem_mb=needs(300, per_gb=100),
             runtime=needs(10, per_gb=10),
         params:
             code=code_digest("read_run"),
