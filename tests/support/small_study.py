@@ -21,6 +21,7 @@ from firstlevel.stage import InputError
 from fit_glm import fit_glm
 from make_design_matrix import make_design_matrix
 from read_headers import read_headers
+from read_run import read_run
 from resample_run import resample_run
 
 FOLDERS = {name: name for name in start.FOLDERS}
@@ -131,7 +132,7 @@ def _bring_to_one_grid(plan, run):
         reference=_paths(inputs.reference(run)),
         sidecars=_paths(run.sidecars),
         headers=headers,
-        **model.timing,
+        **model.headers,
         repetition_time=run.repetition_time,
     )
     extract_events(
@@ -143,16 +144,19 @@ def _bring_to_one_grid(plan, run):
         rules=inputs.event_rules(run),
         onset_unit=run.onset_unit,
     )
-    resample_run(
-        bold=_paths(run.bold),
-        reference=_paths(inputs.reference(run)),
-        headers=headers,
-        resampled=result(names.RESAMPLED, **labels),
-        sidecar=result(names.RESAMPLED_JSON, **labels),
-        field_of_view=result(names.FIELD_OF_VIEW, **labels),
-        **model.resampling,
-    )
-    compute_mean_image(bold=[result(names.RESAMPLED, **labels)], mean=result(names.MEAN_OF_RUN, **labels))
+    read = {
+        "bold": _paths(run.bold),
+        "reference": _paths(inputs.reference(run)),
+        "headers": headers,
+        "sidecar": result(names.RESAMPLED_JSON, **labels),
+        "field_of_view": result(names.FIELD_OF_VIEW, **labels),
+    }
+    mean = result(names.MEAN_OF_RUN, **labels)
+    if not model.resamples:
+        read_run(**read, mean=mean)
+        return
+    resample_run(**read, resampled=result(names.RESAMPLED, **labels), **model.resampling)
+    compute_mean_image(bold=_paths(inputs.bold(run)), mean=mean)
 
 
 def _make_design(plan, run):
@@ -206,7 +210,7 @@ def _fit(plan, unit):
     for run in unit.runs:
         fit_glm(
             **{name: result(pattern, **run.wildcards) for name, pattern in files.items()},
-            bold=[result(names.RESAMPLED, **run.wildcards)],
+            bold=_paths(plan.inputs.bold(run)),
             mask=mask,
             field_of_view=_one(plan.inputs.field_of_view(run)),
             noise_model=plan.model.run.noise_model,

@@ -24,6 +24,7 @@ SMALL = {
         "scrambledMinusFaces": "scrambled - faces",
         "effectsOfInterest": ["faces", "scrambled"],
     },
+    "resample": {"keep": True},
     "outputs": ["maps", "figures"],
 }
 """A study that the whole workflow goes through in seconds, without the pages of its report."""

@@ -109,7 +109,9 @@ def test_columns_of_the_run_table_are_documented(tmp_path):
 def test_rule_script_function_log_and_benchmark_have_one_name(script):
     """The name of a stage finds its rule, script, function, log, benchmark and digest."""
     assert f"def {script}(" in (ROOT / f"workflow/scripts/{script}.py").read_text()
-    rule = re.search(rf"^rule {script}:.*?(?=^(?:use )?rule |\Z)", RULES, re.MULTILINE | re.DOTALL).group()
+    rule = re.search(
+        rf"^ *rule {script}:.*?(?=^ *(?:use )?rule |\Z)", RULES, re.MULTILINE | re.DOTALL
+    ).group()
     for part in (
         f"scripts/{script}.py",
         f"<logs>/{script}",
@@ -126,12 +128,11 @@ def test_conda_environment_has_the_versions_of_the_lock():
         name, version = entry.split("=")
         if name != "python":
             # scipy has a second version for newer Pythons further down in the lock
-            assert version in re.findall(rf"^{name.removesuffix('-base')}==([^ ]+)", lock, re.MULTILINE), (
-                entry
-            )
+            packaged = name.removesuffix("-base").removeprefix("python-")  # as conda calls it
+            assert version in re.findall(rf"^{packaged}==([^ ]+)", lock, re.MULTILINE), entry
 
 
-MODULES = {"matplotlib-base": "matplotlib", "pillow": "PIL", "pyyaml": "yaml"}
+MODULES = {"matplotlib-base": "matplotlib", "pillow": "PIL", "python-isal": "isal", "pyyaml": "yaml"}
 """Packages that are imported by another name."""
 
 
@@ -163,7 +164,7 @@ def test_conda_environment_has_what_the_stages_import():
 
 def test_every_rule_with_a_script_has_an_environment_that_exists():
     """`--sdm conda` finds the environment of each stage from the rules' folder."""
-    rules = re.findall(r"^rule .*?(?=^(?:use )?rule |\Z)", RULES, re.MULTILINE | re.DOTALL)
+    rules = re.findall(r"^ *rule .*?(?=^ *(?:use )?rule |\Z)", RULES, re.MULTILINE | re.DOTALL)
     environments = [re.findall(r'conda:\s+"(.+?)"', rule) for rule in rules if "script:" in rule]
     assert environments == [["../../envs/firstlevel.yaml"]] * len(
         list((ROOT / "workflow/scripts").glob("*.py"))
@@ -225,7 +226,7 @@ def test_licences_are_those_of_the_lock(monkeypatch):
 def test_profiles_of_clusters_group_every_stage_of_a_subject(profile):
     """A subject is one submission: no rule with a subject in its names is left out of the group."""
     groups = yaml.safe_load((ROOT / f"workflow/profiles/{profile}/config.yaml").read_text())["groups"]
-    rules = re.findall(r"^(?:use rule \w+ as|rule) (\w+)", RULES, re.MULTILINE)
+    rules = re.findall(r"^ *(?:use rule \w+ as|rule) (\w+)", RULES, re.MULTILINE)
     alone = {"simulate_dataset", "fetch_dataset", "describe_dataset", "list_maps", "report_study"}
     assert set(groups) == {f"{rule}=subject" for rule in set(rules) - alone}
 

@@ -17,7 +17,7 @@ from firstlevel.glm import fit as glm
 @pytest.fixture(scope="module", params=["direct", "sequential"])
 def moae(request, real_data, tmp_path_factory):
     """The SPM auditory study, finished, with one and with two interpolations."""
-    model = {"resample": {"strategy": request.param}, "design": {"hrf_model": "spm"}}
+    model = {"resample": {"strategy": request.param, "keep": True}, "design": {"hrf_model": "spm"}}
     study = auditory(tmp_path_factory.mktemp("moae"), real_data, model)
     study.snakemake()
     return study

@@ -4,7 +4,7 @@
 rule fit_glm:
     """Fit one run: betas, residual variance, AR(1), R2 and tSNR maps, and what quality needs of the data."""
     input:
-        bold=names.RESAMPLED,
+        bold=of_run(INPUTS.bold),
         bold_json=names.RESAMPLED_JSON,
         design=names.DESIGN,
         design_json=names.DESIGN_JSON,
@@ -27,8 +27,8 @@ rule fit_glm:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=needs(400, per_gb=1200),
-        runtime=needs(20, per_gb=20),
+        mem_mb=needs(300, per_gb=300),
+        runtime=needs(10, per_gb=10),
     params:
         noise_model=MODEL.run.noise_model,
         signal_scaling=MODEL.run.signal_scaling,

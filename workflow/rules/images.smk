@@ -1,4 +1,4 @@
-# In: raw volumes of each run. Out: what headers tell, runs on one grid, mean images, the mask of each unit.
+# In: raw volumes of each run. Out: what headers tell, runs on one grid unless they lie on it, means, masks.
 
 
 rule read_headers:
@@ -21,53 +21,23 @@ rule read_headers:
         mem_mb=300,
         runtime=5,
     params:
-        **MODEL.timing,
+        **MODEL.headers,
         repetition_time=of_run("repetition_time"),
         code=code_digest("read_headers"),
     script:
         "../scripts/read_headers.py"
 
 
-rule resample_run:
-    """Bring a run to the grid of its unit's first volume; note what moved."""
-    input:
-        bold=of_run("bold"),
-        reference=of_run(INPUTS.reference),
-        headers=names.HEADERS,
-    output:
-        resampled=names.RESAMPLED if PLAN.keeps_runs else temp(names.RESAMPLED),
-        sidecar=names.RESAMPLED_JSON,
-        field_of_view=names.FIELD_OF_VIEW,
-    log:
-        "<logs>/resample_run/sub-{subject}/{run}.log",
-    benchmark:
-        "<benchmarks>/resample_run/sub-{subject}/{run}.tsv"
-    priority: 1  # the longest way to a map begins here; designs fill the gaps
-    conda:
-        "../../envs/firstlevel.yaml"
-    threads: 1
-    resources:
-        mem_mb=needs(400, per_gb=100),
-        disk_mb=of_run(PLAN.sizes.written),
-        runtime=needs(30, per_gb=20),
-    params:
-        **MODEL.resampling,
-        code=code_digest("resample_run"),
-    script:
-        "../scripts/resample_run.py"
-
-
 rule compute_mean_image:
-    """Average a run over time."""
+    """Average the means of the runs of a unit."""
     input:
-        bold=names.RESAMPLED,
+        bold=over(names.MEAN_OF_RUN),
     output:
-        mean=names.MEAN_OF_RUN,
+        mean=names.MEAN,
     log:
-        "<logs>/compute_mean_image/sub-{subject}/{run}.log",
+        "<logs>/compute_mean_image/sub-{subject}/{unit}.log",
     benchmark:
-        "<benchmarks>/compute_mean_image/sub-{subject}/{run}.tsv"
-    priority: 1
+        "<benchmarks>/compute_mean_image/sub-{subject}/{unit}.tsv"
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -80,16 +50,74 @@ rule compute_mean_image:
         "../scripts/compute_mean_image.py"
 
 
-use rule compute_mean_image as compute_mean_image_over_runs with:
-    input:
-        bold=over(names.MEAN_OF_RUN),
-    output:
-        mean=names.MEAN,
-    log:
-        "<logs>/compute_mean_image_over_runs/sub-{subject}/{unit}.log",
-    benchmark:
-        "<benchmarks>/compute_mean_image_over_runs/sub-{subject}/{unit}.tsv"
-    priority: 0
+if MODEL.resamples:
+
+    rule resample_run:
+        """Bring a run to the grid of its unit's first volume; note what moved."""
+        input:
+            bold=of_run("bold"),
+            reference=of_run(INPUTS.reference),
+            headers=names.HEADERS,
+        output:
+            resampled=names.RESAMPLED if PLAN.keeps_runs else temp(names.RESAMPLED),
+            sidecar=names.RESAMPLED_JSON,
+            field_of_view=names.FIELD_OF_VIEW,
+        log:
+            "<logs>/resample_run/sub-{subject}/{run}.log",
+        benchmark:
+            "<benchmarks>/resample_run/sub-{subject}/{run}.tsv"
+        priority: 1  # the longest way to a map begins here; designs fill the gaps
+        conda:
+            "../../envs/firstlevel.yaml"
+        threads: 1
+        resources:
+            mem_mb=needs(400, per_gb=100),
+            disk_mb=of_run(PLAN.sizes.written),
+            runtime=needs(30, per_gb=20),
+        params:
+            **MODEL.resampling,
+            code=code_digest("resample_run"),
+        script:
+            "../scripts/resample_run.py"
+
+    use rule compute_mean_image as compute_mean_image_of_run with:
+        input:
+            bold=names.RESAMPLED,
+        output:
+            mean=names.MEAN_OF_RUN,
+        log:
+            "<logs>/compute_mean_image_of_run/sub-{subject}/{run}.log",
+        benchmark:
+            "<benchmarks>/compute_mean_image_of_run/sub-{subject}/{run}.tsv"
+        priority: 1
+
+else:
+
+    rule read_run:
+        """Read a run where it lies: check its volumes, average them."""
+        input:
+            bold=of_run("bold"),
+            reference=of_run(INPUTS.reference),
+            headers=names.HEADERS,
+        output:
+            mean=names.MEAN_OF_RUN,
+            sidecar=names.RESAMPLED_JSON,
+            field_of_view=names.FIELD_OF_VIEW,
+        log:
+            "<logs>/read_run/sub-{subject}/{run}.log",
+        benchmark:
+            "<benchmarks>/read_run/sub-{subject}/{run}.tsv"
+        priority: 1
+        conda:
+            "../../envs/firstlevel.yaml"
+        threads: 1
+        resources:
+            mem_mb=needs(300, per_gb=100),
+            runtime=needs(10, per_gb=10),
+        params:
+            code=code_digest("read_run"),
+        script:
+            "../scripts/read_run.py"
 
 
 rule compute_mask:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from firstlevel import stage
-from firstlevel.image import alike
+from firstlevel.image import alike, passes
 from firstlevel.image.rigid import rigid_parameters
 from firstlevel.io import digests, header_time, images, repetition
 from firstlevel.io.grids import Grid
@@ -27,14 +27,16 @@ def read_headers(
     headers: Path,
     repetition_time: repetition.RepetitionTime,
     repetition_time_decides: bool = False,
+    is_one_grid: bool = False,
     sidecars: list[Path] | None = None,
 ) -> None:
     """Write what the headers of the run `bold` and its `sidecars` (the nearest last) tell.
 
     `repetition_time` in s, or who is to say it; motion is against the first volume of `reference`, the
-    subject's first run.
+    subject's first run. `is_one_grid` says that all volumes lie on its grid: others are an error.
     """
-    series, target = Series.of(bold), Grid.of(Series.of(reference).files[0])
+    series, place = Series.of(bold), Series.of(reference).files[0]
+    target = Grid.of(place)
     series.check_length(series.n_scans)
     sidecars, first = sidecars or [], series.files[0]
     fields = repetition.read_fields(sidecars)
@@ -47,6 +49,8 @@ def read_headers(
     grids = series.grids()
     alike.check_alike(series, grids)
     alike.check_size(series, grids[0], target)
+    if is_one_grid:
+        passes.check_one_grid(series, grids, target, place)
     affines = np.array([grid.affine for grid in grids])
     is_one = all(affine.tobytes() == affines[0].tobytes() for affine in affines)
     moved = [rigid_parameters(grid.affine, target.affine) for grid in grids]

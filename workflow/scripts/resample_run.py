@@ -10,6 +10,8 @@ What lies on a grid already is copied: a volume whose affine is, for nilearn, th
 run whose grid lies less than a hundredth of a voxel from the reference's. A single volume that has moved by
 less than that is interpolated, since that is realignment, but its rim counts as covered.
 
+``none`` says that all lies on one grid: the headers' stage has checked it, and volumes are smoothed alone.
+
 Voxels that are NaN in every volume are background: 0, and not covered.
 """
 
@@ -35,7 +37,7 @@ def resample_run(
     resampled: Path,
     sidecar: Path,
     field_of_view: Path,
-    strategy: Literal["sequential", "direct"],
+    strategy: Literal["sequential", "direct", "none"],
     smoothing_fwhm: float | None,
     threads: int = 1,
 ) -> None:
@@ -60,6 +62,8 @@ def resample_run(
     ):
         run_range, overshoots = interpolation.interpolate(series, grids, steps, background, writer, threads)
         interpolation.finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
+    inputs = digests.of_images(series.files, [grid.source for grid in grids])
+    known_digests = {series.files[0]: inputs[0]["sha256"]}  # the reference may be this run
     content = {
         **known.motion,
         "VoxelsOutsideFieldOfView": outside,
@@ -67,8 +71,8 @@ def resample_run(
         "Strategy": strategy,
         "SmoothingFwhm": smoothing_fwhm,
         **passes.decided(grids, target, steps, background),
-        "Reference": digests.of_images(reference[:1], [target.source]),
-        "Inputs": digests.of_images(series.files, [grid.source for grid in grids]),
+        "Reference": digests.of_images(reference[:1], [target.source], known_digests),
+        "Inputs": inputs,
     }
     sidecars.write_json(sidecar, content)
     image_writer.write_image(field_of_view, covered.T, target.affine)

@@ -82,6 +82,41 @@ def test_field_of_view_is_read_where_the_analysis_keeps_to_it(study):
     assert masked.fields_of_view(unit) == [masked.field_of_view(run)[0] for run in unit.runs]
 
 
+def test_runs_of_one_grid_are_read_where_they_lie(study):
+    """Files of the study with what lies beside them, and no run is kept; smoothing writes all runs anew."""
+    plan = planned(resample={"strategy": "none", "keep": True})
+    first, second = plan.study.runs
+    assert plan.inputs.bold(first) == first.bold
+    assert plan.inputs.bold(second) == ("run-2.nii",)
+    assert not plan.model.resamples
+    assert not plan.keeps_runs
+    assert plan.model.headers["is_one_grid"]
+    for changes in ({"strategy": "none", "smoothing_fwhm": 6.0}, {"strategy": "direct"}, {}):
+        plan = planned(resample=changes | {"keep": True})
+        assert plan.inputs.bold(second) == (names.RESAMPLED.format(**second.wildcards),)
+        assert plan.model.resamples
+        assert plan.keeps_runs
+        assert plan.model.headers["is_one_grid"] == ("smoothing_fwhm" in changes)
+
+
+@pytest.mark.parametrize(
+    ("space", "asked", "strategy"),
+    [
+        (None, None, "sequential"),
+        ("MNI", None, "none"),
+        ("MNI", "direct", "direct"),
+        (None, "none", "none"),
+    ],
+)
+def test_images_of_a_named_space_lie_on_one_grid(tmp_path, space, asked, strategy):
+    """What null stands for is decided in the model, and stands in model.json."""
+    bids = {"path": str(tmp_path), "task": "faces", "space": space}
+    model = Model.of(checked({"study": {"source": "bids", "bids": bids}, "resample": {"strategy": asked}}))
+    assert model.resampling["strategy"] == strategy
+    assert model.content()["Resampling"]["Strategy"] == strategy
+    assert Model.of(checked({})).resampling["strategy"] == "sequential"
+
+
 def test_jobs_ask_for_what_their_runs_are(study):
     """30 scans of 10 x 11 x 9 voxels in float32 are 0.12 MB; a second attempt gets twice as much."""
     plan = planned()

@@ -80,6 +80,7 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
             MINIMAL + "design: {fir_delays: [1, 1.5], fir_unit: scans}",
             "fir_delays.* has 1.5, though .* is scans",
         ),
+        (MINIMAL + "resample: {strategy: twice}", "resample.strategy: 'twice' is not one of"),
         (MINIMAL + "design: {fir_unit: ms}", "design.fir_unit: 'ms' is not one of"),
         (MINIMAL + "design: {sampling: SPM}", "design.sampling: 'SPM' is not one of"),
         (MINIMAL + "design: {derivative_step: 0}", "design.derivative_step: 0 is less than or equal to"),

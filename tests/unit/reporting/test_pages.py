@@ -49,7 +49,7 @@ UNSAID = {
 }
 """Choices of the model that its methods need not name."""
 CHOICES = {
-    key: OTHERS.get(key, part.get("enum", [True, False]))
+    key: OTHERS.get(key, [value for value in part.get("enum", [True, False]) if value is not None])
     for key, part in keys(SCHEMA)
     if key.partition(".")[0] in SECTIONS
     and key.count(".") == 1

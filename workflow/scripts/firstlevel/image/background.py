@@ -32,9 +32,7 @@ def filled(series: Series) -> Iterator[Float32Array]:
     for scan, volume in enumerate(series.volumes()):
         if scan == 0 and np.isnan(volume).any():
             missing = np.isnan(volume)
-        if missing is not None:
-            volume[missing] = 0
-        yield volume
+        yield volume if missing is None else np.where(missing, np.float32(0), volume)
 
 
 def checked(series: Series, background: BoolArray | None) -> Iterator[Float32Array]:

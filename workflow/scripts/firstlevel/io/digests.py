@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from firstlevel import stage, texts
 from firstlevel.io import series
 
 
-def of_images(paths: Sequence[Path], sources: Iterable[Path | None] = ()) -> list[dict[str, str]]:
-    """SHA-256 of each image, the header of a pair and each `.mat` in `sources`; of a folder its first."""
+def of_images(
+    paths: Sequence[Path],
+    sources: Iterable[Path | None] = (),
+    known: Mapping[Path, str] = MappingProxyType({}),
+) -> list[dict[str, str]]:
+    """SHA-256 of each image, the header of a pair and each `.mat` in `sources`; of a folder its first.
+
+    Digests that are `known` already, by path, are not computed again.
+    """
     of = [image for path in paths for image in (series.images_in(path)[:1] if path.is_dir() else [path])]
     files = [file for image in of for file in (image, series.header_of(image)) if file]
-    return of_files([*files, *dict.fromkeys(source for source in sources if source)])
+    return of_files([*files, *dict.fromkeys(source for source in sources if source)], known)
 
 
-def of_files(paths: Iterable[Path]) -> list[dict[str, str]]:
+def of_files(paths: Iterable[Path], known: Mapping[Path, str] = MappingProxyType({})) -> list[dict[str, str]]:
     """SHA-256 of each file. Names that are not of BIDS stand in sourcedata.tsv alone."""
     return [
-        {"Sha256": stage.sha256(path)} | ({"Name": name} if (name := texts.public(path)) else {})
+        {"Sha256": known.get(path) or stage.sha256(path)}
+        | ({"Name": name} if (name := texts.public(path)) else {})
         for path in paths
     ]

@@ -6,11 +6,9 @@ Arrays of a volume are [z, y, x] in :func:`read_scan` and (nx, ny, nz) elsewhere
 from __future__ import annotations
 
 import contextlib
-import gzip
 import logging
 import math
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import Float32Array
-from firstlevel.io import contents, spm_affines
+from firstlevel.io import compressed, contents, spm_affines
 from firstlevel.io.contents import DEFLATED
 from firstlevel.stage import InputError
 
-UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error)
+UNREADABLE: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, OverflowError, *compressed.ERRORS)
 """What a damaged file raises, in its compression, its header or its data."""
 SUFFIXES_OF_ARRAYS = (".nii", ".img", ".gz", ".mgh", ".mgz")
 """Of images whose data are one array behind a header of some bytes."""
@@ -167,7 +165,7 @@ def opened(path: Path) -> Iterator[nib.spatialimages.SpatialImage]:
     if path.suffix != ".gz" or not isinstance(image, nib.filebasedimages.SerializableImage):
         yield image
         return
-    with gzip.open(path) as stream:
+    with compressed.opened(path) as stream:
         with reading(path):
             opened = type(image).from_stream(stream)
         yield opened

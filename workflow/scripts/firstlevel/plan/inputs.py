@@ -21,9 +21,13 @@ from firstlevel.stage import InputError
 class Inputs:
     """Inputs of the stages of a study, from its checked config."""
 
-    def __init__(self, config: Mapping[str, Any], study: Study) -> None:
-        self._config, self._study = config, study
+    def __init__(self, config: Mapping[str, Any], study: Study, of_study: model.Model) -> None:
+        self._config, self._study, self._model = config, study, of_study
         self.t1w = functools.cache(self._t1w)
+
+    def bold(self, run: Run) -> tuple[str, ...]:
+        """The run as stages read it: resampled, or where it lies."""
+        return (names.RESAMPLED.format(**run.wildcards),) if self._model.resamples else run.bold
 
     def events(self, run: Run) -> list[str]:
         """Files that hold the events of a run: one, or one per condition; none where the model needs none."""

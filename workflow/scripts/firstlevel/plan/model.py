@@ -95,15 +95,17 @@ class Model:
 
     Attributes
     ----------
-    timing : what read_headers takes.
+    headers : what read_headers takes.
     resampling : what resample_run takes.
+    resamples : whether runs are written anew, on one grid or smoothed; else they are read where they lie.
     mask : ``epi``, ``derivatives`` or a path.
     is_masked : whether a run is without the voxels that some volume of it does not cover.
     inference : what compute_inference takes.
     """
 
-    timing: Mapping[str, Any]
+    headers: Mapping[str, Any]
     resampling: Mapping[str, Any]
+    resamples: bool
     mask: str
     is_masked: bool
     run: RunNode
@@ -117,12 +119,14 @@ class Model:
         design, resample = config["design"], config["resample"]
         made = {key: design[key] for key in OF_DESIGN}
         made["slice_time_ref"] = slice_time_ref(config)
+        strategy = resampling_strategy(config)
         return cls(
-            resampling={
-                "strategy": resample["strategy"],
-                "smoothing_fwhm": resample["smoothing_fwhm"],
+            resampling={"strategy": strategy, "smoothing_fwhm": resample["smoothing_fwhm"]},
+            resamples=strategy != "none" or resample["smoothing_fwhm"] is not None,
+            headers={
+                "repetition_time_decides": config["study"]["repetition_time_decides"],
+                "is_one_grid": strategy == "none",
             },
-            timing={"repetition_time_decides": config["study"]["repetition_time_decides"]},
             mask=config["mask"],
             is_masked=resample["field_of_view"] == "masked",
             run=RunNode(
@@ -204,6 +208,15 @@ def _modulators(by_condition: Mapping[str, Any]) -> dict[str, Any]:
         else own
         for condition, own in by_condition.items()
     }
+
+
+def resampling_strategy(config: Mapping[str, Any]) -> str:
+    """How runs come to one grid. Where none is asked for, images of a named space lie on one already."""
+    asked: str | None = config["resample"]["strategy"]
+    if asked is not None:
+        return asked
+    study = config["study"]
+    return "none" if study["source"] == "bids" and study["bids"]["space"] else "sequential"
 
 
 def slice_time_ref(config: Mapping[str, Any]) -> float | str:

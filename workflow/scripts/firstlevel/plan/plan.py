@@ -41,7 +41,7 @@ class Plan:
     def __init__(self, config: Mapping[str, Any], study: Study, results: Path, logs: Path) -> None:
         self.config, self.study = config, study
         self.model = Model.of(config)
-        self.inputs = Inputs(config, study)
+        self.inputs = Inputs(config, study, self.model)
         self.sizes = Sizes(study)
         self.targets = Targets(study, self.model, self._testable)
         self.results, self.logs = results, logs
@@ -76,7 +76,7 @@ class Plan:
     @property
     def keeps_runs(self) -> bool:
         """Whether resampled runs stay when all that reads them is done."""
-        return bool(self.config["resample"]["keep"])
+        return self.model.resamples and bool(self.config["resample"]["keep"])
 
     @property
     def figures(self) -> dict[str, Any]:

@@ -79,12 +79,12 @@ def _images(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     steps = {
         "sequential": "each volume to the grid of its run's first volume, then each run to the first run's",
         "direct": "each volume to the grid of the first run's first volume, in one interpolation",
-    }[resample["strategy"]]
+    }.get(resample["strategy"] or "sequential", "")
     text = (
         f"Volumes whose headers place them elsewhere were resampled by cubic B-splines, {steps}; "
         "volumes that share the grid were copied."
     )
-    if all(run.n_copied == run.n_scans for run in runs):
+    if resample["strategy"] == "none" or all(run.n_copied == run.n_scans for run in runs):
         text = "All volumes share one grid and were not resampled."
     sentences = [Sentence(text)]
     if resample["smoothing_fwhm"]:

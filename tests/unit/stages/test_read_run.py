@@ -1,0 +1,154 @@
+"""A run that is read where it lies: the files of one that is copied, and what stops it."""
+
+import functools
+
+import nibabel as nib
+import numpy as np
+import pytest
+from stage_calls import BASE, moved
+from with_headers import headers_of
+
+from compute_mean_image import compute_mean_image
+from firstlevel.image import background
+from firstlevel.io import compressed
+from firstlevel.io.series import Series
+from firstlevel.io.sidecars import read_json
+from firstlevel.stage import InputError
+from read_headers import read_headers
+from read_run import read_run
+from resample_run import resample_run
+
+SHAPE, N_SCANS = (6, 5, 4), 7
+
+
+@pytest.fixture
+def data():
+    made = np.random.default_rng(0).integers(600, 900, (*SHAPE, N_SCANS)).astype(np.float32)
+    made[0, :, :2] = np.nan  # background
+    return made
+
+
+def one_file(folder, data, name="b.nii.gz"):
+    nib.Nifti1Image(data, BASE).to_filename(folder / name)
+    return [folder / name]
+
+
+def many_files(folder, data):
+    for scan in range(N_SCANS):
+        nib.Nifti1Pair(data[..., scan], BASE).to_filename(folder / f"v{scan}.img")
+    return sorted(path for path in folder.iterdir() if path.name.startswith("v"))
+
+
+def scaled(folder, data):
+    image = nib.Nifti1Image(np.nan_to_num(data).astype(np.int16), BASE)
+    image.header.set_slope_inter(0.5, 10)
+    image.to_filename(folder / "s.nii.gz")
+    return [folder / "s.nii.gz"]
+
+
+@pytest.mark.parametrize("written", [one_file, many_files, scaled])
+def test_what_is_read_is_what_a_copied_run_gives(tmp_path, data, written):
+    """Mean image and field of view in the same bytes; what moved and digests in the sidecar; all volumes."""
+    bold = written(tmp_path, data)
+    headers = headers_of(tmp_path / "h.json", bold, repetition_time=2.0)
+    ours, theirs = ({name: tmp_path / f"{who}_{name}" for name in ("mean.nii.gz", "fov.nii.gz", "said.json")}
+                    for who in ("ours", "theirs"))  # fmt: skip
+    read_run(
+        bold=bold, reference=bold, headers=headers, mean=ours["mean.nii.gz"], sidecar=ours["said.json"],
+        field_of_view=ours["fov.nii.gz"],
+    )  # fmt: skip
+    resample_run(
+        bold=bold, reference=bold, headers=headers, resampled=tmp_path / "r.nii", strategy="sequential",
+        smoothing_fwhm=None, sidecar=theirs["said.json"], field_of_view=theirs["fov.nii.gz"],
+    )  # fmt: skip
+    compute_mean_image(bold=[tmp_path / "r.nii"], mean=theirs["mean.nii.gz"])
+    for name in ("mean.nii.gz", "fov.nii.gz"):
+        assert ours[name].read_bytes() == theirs[name].read_bytes()
+    said = read_json(ours["said.json"])
+    assert said == read_json(theirs["said.json"]) | {"Strategy": "none"}
+    assert said["VolumesCopied"] == N_SCANS
+    copied = np.asarray(nib.load(tmp_path / "r.nii").dataobj)
+    for scan, volume in enumerate(background.filled(Series.of(bold))):
+        np.testing.assert_array_equal(volume.T, copied[..., scan])
+
+
+def test_volumes_that_cannot_be_right_stop(tmp_path, data):
+    """The same checks as those of a run that is copied: NaN that comes and goes, a checksum."""
+    data[3, 3, 3, 5] = np.nan
+    bold = one_file(tmp_path, data)
+    outputs = {
+        "mean": tmp_path / "m.nii",
+        "sidecar": tmp_path / "s.json",
+        "field_of_view": tmp_path / "f.nii",
+    }
+    headers = headers_of(tmp_path / "h.json", bold, repetition_time=2.0)
+    with pytest.raises(InputError, match="volume 6 holds 1 voxels that are NaN"):
+        read_run(bold=bold, reference=bold, headers=headers, **outputs)
+    whole = (tmp_path / "b.nii.gz").read_bytes()
+    (tmp_path / "b.nii.gz").write_bytes(whole[:-8] + b"\0\0\0\0" + whole[-4:])
+    data[3, 3, 3, 5] = 700
+    with pytest.raises(InputError, match="holds 1 voxels that are NaN|cannot be read"):
+        read_run(bold=bold, reference=bold, headers=headers, **outputs)
+    assert not (tmp_path / "m.nii").exists()
+
+
+@pytest.mark.parametrize("change", ["reference", "volume", "shape"])
+def test_another_grid_stops_with_both_affines_and_the_strategy(tmp_path, data, change):
+    """A run half a voxel from the reference, a volume that has moved, a slice less; the rest goes on."""
+    data = np.nan_to_num(data)
+    bold, place = many_files(tmp_path, data), tmp_path / "first.nii"
+    shift = moved(BASE, 0.0, (1.5, 0, 0))
+    nib.Nifti1Image(data[..., 0], shift if change == "reference" else BASE).to_filename(place)
+    if change == "volume":
+        nib.Nifti1Pair(data[..., 4], shift).to_filename(tmp_path / "v4.img")
+    if change == "shape":
+        nib.Nifti1Image(data[:, :, :3, 0], BASE).to_filename(place)
+    options = {"reference": [place], "headers": tmp_path / "h.json", "repetition_time": 2.0}
+    with pytest.raises(InputError, match="lies on another grid than") as stop:
+        read_headers(bold=bold, is_one_grid=True, **options)
+    text = str(stop.value)
+    assert ("v4.img: volume 5 " if change == "volume" else "v0.img: volume 1 ") in text
+    assert text.count("affine [") == 2
+    assert "set resample.strategy: direct" in text
+    read_headers(bold=bold, **options)
+
+
+def test_grid_within_a_hundredth_of_a_voxel_is_the_same(tmp_path, data):
+    """As where runs are copied: headers round."""
+    bold = one_file(tmp_path, np.nan_to_num(data))
+    near = BASE.copy()
+    near[0, 3] += 0.009 * abs(BASE[0, 0])
+    nib.Nifti1Image(np.nan_to_num(data[..., 0]), near).to_filename(tmp_path / "first.nii")
+    read_headers(
+        bold=bold, reference=[tmp_path / "first.nii"], headers=tmp_path / "h.json", repetition_time=2.0,
+        is_one_grid=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("by_isal", [False, True])
+def test_compressed_data_are_read_to_their_checksum(tmp_path, data, monkeypatch, by_isal):
+    """Both ways to unpack give the volumes of the plain file, and see damage behind the last one."""
+    if by_isal:
+        pytest.importorskip("isal")
+    monkeypatch.setattr(compressed, "opened", functools.partial(compressed.opened, by_isal=by_isal))
+    data = np.tile(np.nan_to_num(data), (4, 4, 4, 1))
+    bold = one_file(tmp_path, data)
+    one_file(tmp_path, data, "plain.nii")
+    whole, read = bold[0].read_bytes(), []
+    for path in (bold[0], tmp_path / "plain.nii"):
+        read.append(np.array(list(Series.of([path]).volumes())))
+    np.testing.assert_array_equal(*read)
+    middle = len(whole) // 2
+    for damaged in (
+        whole[:-8] + bytes([whole[-8] ^ 1]) + whole[-7:],
+        whole[:-9],
+        whole[:middle],
+        whole[:middle] + b"\xff" * 20 + whole[middle + 20 :],
+        whole[:12] + b"\xff" * 20 + whole[32:],
+        b"no gzip" + whole,
+    ):
+        bold[0].write_bytes(damaged)
+        with pytest.raises(InputError, match="cannot be read"):
+            list(Series(tuple(bold), N_SCANS).volumes())
+    bold[0].write_bytes(whole + whole[:0] + b"\0" * 100)  # padding
+    np.testing.assert_array_equal(list(Series.of(bold).volumes()), read[1])
