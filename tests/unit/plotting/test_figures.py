@@ -44,7 +44,7 @@ def plot_design(*, design, figure, title):
 def plot_motion(*, sidecar, figure, title, confounds=None):
     moved = sidecars.read_json(sidecar)
     known = motion.of_run(moved, confounds)
-    figures.save(motion_curves.draw(known, len(moved["translation_mm"]), title), figure)
+    figures.save(motion_curves.draw(known, len(moved["Translation"]), title), figure)
 
 
 @pytest.fixture
