@@ -1,4 +1,4 @@
-"""Show what of a contrast holds up: thresholds side by side, the distribution of z, a map to look around in.
+"""Show what of a contrast survives thresholding: maps side by side, distribution of z, viewer.
 
 Every coloured value is a value of a map (nearest neighbour).
 """

@@ -1,4 +1,4 @@
-"""A z map to look around in: one HTML page that asks nothing of any other address, and forbids itself to."""
+"""Interactive viewer of a z map: one HTML page that loads nothing from elsewhere, and forbids itself to."""
 
 from __future__ import annotations
 
