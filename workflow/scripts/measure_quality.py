@@ -103,7 +103,7 @@ def measure_quality(
         "Residuals": residuals.described(found, matrix, rho, kept, lags, fitted["NoiseModel"]),
         "Software": stage.versions("numpy", "scipy", "nibabel"),
     }
-    content["MotionSource"], content["MotionFrom"] = known.source, known.said
+    content["MotionSource"], content["MotionFrom"] = known.source, known.origin
     for name, values in zip(("Displacement", "FramewiseDisplacement", "Rotation"), moved, strict=True):
         content[name] = summaries.mean_and_largest(values)
     median, deviation, _ = dvars_scores(dvars, kept)

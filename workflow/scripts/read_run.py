@@ -39,7 +39,7 @@ def read_run(
     image_writer.write_image(mean, (total / series.n_scans).astype(np.float32).T, grids[0].affine)
     image_writer.write_image(field_of_view, covered.T, grids[0].affine)
     inputs = digests.of_images(series.files, [grid.source for grid in grids])
-    known_digests = {series.files[0]: inputs[0]["sha256"]}  # the reference may be this run
+    known_digests = {series.files[0]: inputs[0]["Sha256"]}  # the reference may be this run
     content = {
         **known.motion,
         "voxels_outside_fov": outside,

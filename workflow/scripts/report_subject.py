@@ -23,13 +23,13 @@ THRESHOLDS = {"uncorrected": "uncorrected", "fdr": "FDR", "bonferroni": "Bonferr
 ENTITIES = {"ses": "session", "acq": "acq", "ce": "ce", "rec": "rec", "dir": "dir", "run": "run"}
 OF_MODELS = {
     "design": "Design matrix: one row per volume, one column per regressor.",
-    "events": "When each condition happened.",
+    "events": "Events of each condition over time.",
 }
 OF_QUALITY = {
-    "motion": "What moved, by the volumes' affines, or by the table of confounds where these are one.",
-    "carpet": "Every voxel over time, with what moved and how much the image changed.",
+    "motion": "Head motion, by the volumes' affines or, where all share one, by the table of confounds.",
+    "carpet": "Carpet plot: every voxel over time, below framewise displacement and DVARS.",
     "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
-    "correlation": "Correlation of the regressors: what is far from 0 is hard to tell apart.",
+    "correlation": "Correlation of the regressors: effects of highly correlated ones are poorly separated.",
     "tsnr": "Temporal signal-to-noise ratio: mean over standard deviation in time.",
     "rsquared": "Share of the variance in time that the model explains, with confounds and censored volumes.",
 }
@@ -154,12 +154,12 @@ def _contrast(files: dict[str, Path], labels: dict[str, str], title: str) -> dic
         "thresholded": pages.picture(
             file(names.contrast_figure("thresholds")),
             f"{title}: what passes each threshold{at}",
-            "What passes each threshold, and the share of active voxels in each cluster, at least.",
+            "What survives each threshold, and a lower bound of the share of active voxels per cluster.",
         ),
         "histogram": pages.picture(
             file(names.contrast_figure("zhistogram")),
             f"{title}: histogram of z",
-            "All z of the mask, against the standard normal of voxels where nothing is active.",
+            "Distribution of z in the mask, against the standard normal of voxels without activation.",
         ),
     }
 

@@ -63,7 +63,7 @@ def resample_run(
         run_range, overshoots = interpolation.interpolate(series, grids, steps, background, writer, threads)
         interpolation.finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
     inputs = digests.of_images(series.files, [grid.source for grid in grids])
-    known_digests = {series.files[0]: inputs[0]["sha256"]}  # the reference may be this run
+    known_digests = {series.files[0]: inputs[0]["Sha256"]}  # the reference may be this run
     content = {
         **known.motion,
         "VoxelsOutsideFieldOfView": outside,

@@ -76,7 +76,7 @@ def test_displacement_beside_them_tells_the_unit_of_rotations(tmp_path, walk):
     said = ["n/a", *(f"{step:.9g}" for step in steps)]
     found = motion.of_table(write_table(tmp_path / "c.tsv", degrees, displacement=said), 30)
     np.testing.assert_allclose(found.parameters, degrees, rtol=1e-7, atol=0)
-    assert "rotations in degrees" in found.said
+    assert "rotations in degrees" in found.origin
     degrees[:, 3:] *= 10
     found = motion.of_table(write_table(tmp_path / "c.tsv", degrees), 30)
     np.testing.assert_allclose(found.parameters, degrees, rtol=1e-7, atol=0)

@@ -451,7 +451,7 @@ def test_odd_keys_of_json_are_found():
 
 
 def test_run_that_hardly_knows_a_contrast_is_named():
-    """Below a fifth of the median efficiency of the other runs, a run that stays in asks for a look."""
+    """Below a fifth of the median efficiency of the other runs, a run that stays in is to check."""
     efficiencies = {"r1": {"a": 10.0, "b": None}, "r2": {"a": 12.0, "b": 3.0}, "r3": {"a": 1.0, "b": None}}
     judged = {(verdict.run, verdict.contrast): verdict for verdict in of_efficiencies(efficiencies, 0.2)}
     assert set(judged) == {("r1", "a"), ("r2", "a"), ("r3", "a")}  # b: no other run to compare with

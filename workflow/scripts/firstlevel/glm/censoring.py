@@ -61,7 +61,7 @@ def displacement_of(
             expected="a number for each scan but the first",
             remedy="complete the column, or name another one in confounds.censor.source",
         )
-    return displacement, table_motion.said
+    return displacement, table_motion.origin
 
 
 def censored_scans(

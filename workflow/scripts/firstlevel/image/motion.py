@@ -33,14 +33,14 @@ class Motion:
     parameters : (n, 6), mm along x, y, z and degrees about them; None where they are not known.
     framewise : (n,), mm against the volume before, NaN for the first; None where it is not known.
     source : affines, confounds or unknown.
-    said : where it is from, or why nothing is known, in words.
+    origin : where it is from, or why nothing is known, in words.
     unit : of the rotations where they are from: degrees or radians; nothing where there are none.
     """
 
     parameters: FloatArray | None
     framewise: FloatArray | None
     source: str
-    said: str
+    origin: str
     unit: str = ""
 
 
@@ -90,7 +90,7 @@ def of_run(moved: Mapping[str, Any], table: Path | None) -> Motion:
         logging.warning("nothing is taken of motion: %s", error)
         why = f"All volumes share one affine, and {_named(table)} cannot be used (the log says why)"
         return Motion(None, None, UNKNOWN, why)
-    logging.info("motion: %s", found.said)
+    logging.info("motion: %s", found.origin)
     return found
 
 

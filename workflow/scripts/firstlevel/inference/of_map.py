@@ -1,4 +1,4 @@
-"""Which voxels and clusters of a z map hold up, in files: thresholds, true discoveries, a table of peaks.
+"""Which voxels and clusters of a z map survive thresholding: maps, true discoveries, peaks.
 
 Uncorrected, FDR (Benjamini-Hochberg) and Bonferroni thresholds over the voxels of the mask that were tested,
 and lower bounds of the truly active voxels of each cluster (all-resolution inference). z of an F contrast has

@@ -1,4 +1,4 @@
-"""Which voxels and clusters of a z map hold up: thresholds, bounds on true discoveries, tables of peaks.
+"""Which voxels and clusters of a z map survive thresholding, bounds on true discoveries, tables of peaks.
 
 Arrays (nx, ny, nz) in and out. Only voxels that were tested (:func:`tested`) are tests. Two-sided looks at
 both signs: a voxel passes by its absolute value; clusters are of one sign, their bounds at half the level.

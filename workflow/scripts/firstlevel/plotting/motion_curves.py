@@ -33,7 +33,7 @@ def draw(known: Motion, n_scans: int, title: str) -> Figure:
     panels[1].set_xlabel("volume", fontsize=12)
     picture.align_ylabels()
     panels[0].set_title(title, loc="left", fontsize=14, pad=24, parse_math=False)
-    told = known.said
+    told = known.origin
     if known.source == AFFINES:
         told = "relative to the first volume of the first run"
     elif known.source == TABLE:  # its name says again whose run it is, and is longer than the figure

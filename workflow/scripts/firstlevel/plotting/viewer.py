@@ -1,4 +1,4 @@
-"""A z map to look around in: one HTML page that asks nothing of any other address, and forbids itself to.
+"""Interactive viewer of a z map: one HTML page that loads nothing from elsewhere, and forbids itself to.
 
 Its two scripts, brainsprite and the jQuery that this needs, are those that nilearn's own viewer is made of;
 nilearn itself, whose import would take longer than all pictures of a contrast, is not loaded.

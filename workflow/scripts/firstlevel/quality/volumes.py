@@ -14,8 +14,8 @@ from firstlevel.quality.temporal import dvars_scores
 
 def count_above(timeseries: Path, limit: float) -> int | None:
     """Volumes of a framewise displacement above the limit; None where nothing is known of motion."""
-    said = [row.values["framewise_displacement"] for row in tables.read_rows(timeseries)]
-    known = [float(value) for value in said if value not in tables.MISSING]
+    cells = [row.values["framewise_displacement"] for row in tables.read_rows(timeseries)]
+    known = [float(value) for value in cells if value not in tables.MISSING]
     return sum(value > limit for value in known) if known else None
 
 
@@ -24,8 +24,8 @@ def spikes(timeseries: Path, kept: BoolArray, limit: float) -> tuple[list[int], 
 
     `kept` (n,) says which scans count in the fit.
     """
-    said = [row.values["dvars"] for row in tables.read_rows(timeseries)]
-    dvars = np.array([math.nan if value in tables.MISSING else float(value) for value in said])
+    cells = [row.values["dvars"] for row in tables.read_rows(timeseries)]
+    dvars = np.array([math.nan if value in tables.MISSING else float(value) for value in cells])
     *_, scores = dvars_scores(dvars, kept)
     known = scores[np.isfinite(scores)]
     beyond = [int(scan) for scan in np.flatnonzero(np.nan_to_num(scores, nan=-np.inf) > limit)]
