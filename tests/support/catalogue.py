@@ -555,6 +555,12 @@ IMAGES_REFUSED = [
         "does not overlap",
     ),
     Refused(
+        "runs of two grids, of which the config says that they are one",
+        both(series(same, shift(2)), config("resample.strategy", "none")),
+        "run-2.nii",
+        "volume 1 lies on another grid than",
+    ),
+    Refused(
         "4D image in a list of 3D images",
         lambda folder: nib.Nifti1Pair(np.ones((*SHAPE, 3), np.float32), AFFINE).to_filename(
             folder / "run-1/f003.img"

@@ -7,15 +7,14 @@ import zlib
 from io import BufferedIOBase
 from pathlib import Path
 
-try:
-    from isal import igzip, isal_zlib
-except ImportError:  # no wheel for this machine
-    HAS_ISAL = False
-    ERRORS: tuple[type[Exception], ...] = (zlib.error,)
-else:
-    HAS_ISAL = True
-    ERRORS = (zlib.error, isal_zlib.error)
+ERRORS: tuple[type[Exception], ...]
 """What damaged data raise, beside what files do."""
+try:
+    from isal import igzip, igzip_lib
+except ImportError:  # no wheel for this machine
+    HAS_ISAL, ERRORS = False, (zlib.error,)
+else:
+    HAS_ISAL, ERRORS = True, (zlib.error, igzip_lib.IsalError)
 
 
 def opened(path: Path, *, by_isal: bool = HAS_ISAL) -> BufferedIOBase:
