@@ -12,6 +12,8 @@ import pytest
 from chromium import PHONE, WIDE, Browser, without_network
 from PIL import Image
 
+from firstlevel.plotting import viewer
+
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACH5BAAAAAAALAAAAAABAAEAAAICRAEAOw=="
 SORT = """
 for (const button of document.querySelectorAll("th button")) button.onclick = () => {
@@ -180,33 +182,42 @@ def test_each_cut_keeps_a_page_from_a_server_that_is_there(browser, tmp_path, cu
     assert any(line.startswith(f"does not get {address}") for line in found)
 
 
-@pytest.fixture(scope="module")
+def volumes():
+    """A z map and its background, of noise."""
+    rng = np.random.default_rng(0)
+    affine = np.diag([7.0, 7.0, 8.0, 1.0])
+    return [nib.Nifti1Image(rng.normal(size=(26, 30, 16)) * 3, affine) for _ in range(2)]
+
+
 def nilearn_viewer():
     """What nilearn makes of a z map: a viewer that holds all it needs."""
     from nilearn.plotting import view_img
 
-    rng = np.random.default_rng(0)
-    affine = np.diag([7.0, 7.0, 8.0, 1.0])
-    z, background = (nib.Nifti1Image(rng.normal(size=(26, 30, 16)) * 3, affine) for _ in range(2))
+    z, background = volumes()
     return view_img(z, bg_img=background, threshold=3).get_standalone()
 
 
+def own_viewer():
+    """What the workflow makes of it, with the same script."""
+    return viewer.page(*volumes(), "faces", 3.0, signed=True)
+
+
 @pytest.mark.parametrize("how", ["srcdoc", "src"])
-def test_click_moves_the_viewer_in_a_frame(browser, tmp_path, nilearn_viewer, how):
-    """A viewer of nilearn's, folded and late, works in a frame; the same without its script does not."""
-    dead = nilearn_viewer.replace('addEventListener("click"', 'addEventListener("never"').replace(
-        "mousedown", "no"
-    )
-    assert dead != nilearn_viewer
-    for html, said in ((nilearn_viewer, []), (dead, ["the viewer does not react to a click"])):
+@pytest.mark.parametrize("made", [nilearn_viewer, own_viewer], ids=["nilearn", "own"])
+def test_click_moves_the_viewer_in_a_frame(browser, tmp_path, made, how):
+    """A viewer, folded and late, works in a frame; the same without its script does not."""
+    whole = made()
+    dead = whole.replace('addEventListener("click"', 'addEventListener("never"').replace("mousedown", "no")
+    assert dead != whole
+    for html, said in ((whole, []), (dead, ["the viewer does not react to a click"])):
         (tmp_path / "viewer.html").write_text(html)
         inside = {"src": "viewer.html", "srcdoc": markup.escape(html)}[how]
         frame = f'<iframe width="600" height="300" loading="lazy" {how}="{inside}"></iframe>'
         folded = f"<details><summary>viewer</summary>{frame}</details>"
         with browser.open(written(tmp_path, GOOD + folded)) as page:
             checks.unfold(page)
-            (viewer,) = checks.viewers(page)
-            assert checks.viewer(page, viewer) == said
+            (shown,) = checks.viewers(page)
+            assert checks.viewer(page, shown) == said
             assert checks.images(page) == []
             assert checks.network_and_errors(page) == []
 

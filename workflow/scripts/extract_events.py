@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from firstlevel import stage
 from firstlevel.glm import trial_types
-from firstlevel.io import event_rows, modulator_json, onsets, run_headers, sidecars, table_writer
+from firstlevel.io import event_rows, modulator_json, onsets, sidecars, table_writer
 from firstlevel.io import events as rules_of_events
 from firstlevel.io.event_rules import Rules
 from firstlevel.stage import InputError
@@ -76,6 +76,8 @@ def extract_events(
 
 def _seconds_per_scan(source: Path, headers: Path | None) -> float:
     if headers is not None:
+        from firstlevel.io import run_headers  # with numpy, which nothing else here needs
+
         return run_headers.read(headers).repetition_time
     raise InputError(
         source,

@@ -18,14 +18,16 @@ def draw(source: Image, inside: npt.NDArray[np.bool_], title: str, said: str, la
 
     `said` stands below the title, `label` above the colour bar.
     """
-    plain, shape = sampling.ordered(source), sampling.like(source, inside.astype(np.float32))
+    top = float(np.quantile(sampling.finite(source)[inside], 0.99)) or 1.0
+    shape = sampling.like(source, inside.astype(np.float32))
+    shape, source = sections.cropped_to_brain(shape, sampling.like(source, sampling.finite(source)))
+    plain = sampling.ordered(source)
     if sampling.is_oblique(source.affine):
         plain, shape = (sections.on_finer_grid(image) for image in (source, shape))
     brain, plain = sections.cropped_to_brain(sampling.ordered(shape), plain)
     heights = np.flatnonzero(sampling.finite(brain).any(axis=(0, 1)))
     between = np.unique(np.linspace(heights[0], heights[-1], N_CUTS + 2)[1:-1].round())
     places: sections.Cuts = [float(height * brain.affine[2, 2] + brain.affine[2, 3]) for height in between]
-    top = float(np.quantile(sampling.finite(source)[inside], 0.99)) or 1.0
     width, height = sections.size(plain, "z", places)
     picture = drawing.figure(width, height, fitted=False, colour="black")
     cuts.draw(picture, [cuts.Layer(plain, COLOURS, (0.0, top))], "z", places, annotated=11)

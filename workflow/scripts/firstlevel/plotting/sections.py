@@ -84,7 +84,7 @@ def cropped_to_brain(zmap: Image, mean: Image) -> tuple[Image, Image]:
     inside = np.argwhere(finite(zmap))
     if inside.size == 0:
         return zmap, mean
-    margin = np.ceil(MARGIN / np.diag(zmap.affine)[:3]).astype(int)
+    margin = np.ceil(MARGIN / np.linalg.norm(zmap.affine[:3, :3], axis=0)).astype(int)
     first, last = np.maximum(inside.min(axis=0) - margin, 0), inside.max(axis=0) + margin
     box = tuple(slice(start, stop + 1) for start, stop in zip(first, last, strict=True))
     parts = [fine // coarse for fine, coarse in zip(mean.shape, zmap.shape, strict=True)]
