@@ -13,7 +13,6 @@ import numpy as np
 from firstlevel import stage
 from firstlevel.image import passes
 from firstlevel.image.background import background_of, checked
-from firstlevel.image.coverage import coverage
 from firstlevel.io import digests, image_writer, run_headers, sidecars
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
@@ -31,7 +30,8 @@ def read_run(
     grids = passes.of_headers(known, series, headers)
     passes.check_one_grid(series, grids, target, place)
     background = background_of(series)
-    outside, covered = coverage(series, grids, [grids[0]], background)
+    everywhere = np.ones(grids[0].shape[::-1], dtype=np.uint8)
+    covered = everywhere if background is None else (~background).astype(np.uint8)
     total = np.zeros(grids[0].shape[::-1])
     for volume in checked(series, background):
         total += volume
@@ -42,7 +42,7 @@ def read_run(
     known_digests = {series.files[0]: inputs[0]["Sha256"]}  # the reference may be this run
     content = {
         **known.motion,
-        "voxels_outside_fov": outside,
+        "VoxelsOutsideFieldOfView": [0] * series.n_scans,
         "RepetitionTime": known.repetition_time,
         "Strategy": "none",
         "SmoothingFwhm": None,

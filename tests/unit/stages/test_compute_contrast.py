@@ -228,7 +228,7 @@ def test_every_map_over_two_runs_of_different_designs_is_nilearns(tmp_path, rows
         volume[:, mask.T] = data
         nib.Nifti1Image(volume.T, BASE).to_filename(tmp_path / f"{run}.nii")
         table_writer.write_table(tmp_path / f"{run}.tsv", columns, design.tolist())
-        roles = [{"name": name, "role": "condition"} for name in columns]
+        roles = [{"Name": name, "Role": "condition"} for name in columns]
         sidecars.write_json(tmp_path / f"{run}_design.json", {"Columns": roles})
         maps = {name: tmp_path / f"{run}_{name}.nii.gz" for name in ("beta", "sigma2", "ar1", "rsquared")}
         fit_glm(
