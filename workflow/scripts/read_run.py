@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from firstlevel import stage
-from firstlevel.image import passes
+from firstlevel.image import alike, passes
 from firstlevel.image.background import background_of, checked
 from firstlevel.image.coverage import coverage
 from firstlevel.io import digests, image_writer, run_headers, sidecars
@@ -29,7 +29,7 @@ def read_run(
     series, place = Series.of(bold), Series.of(reference).files[0]
     target, known = Grid.of(place), run_headers.read(headers)
     grids = passes.of_headers(known, series, headers)
-    passes.check_one_grid(series, grids, target, place)
+    alike.check_one_grid(series, grids, target, place)
     background = background_of(series)
     outside, covered = coverage(series, grids, [grids[0]], background)
     total = np.zeros(grids[0].shape[::-1])
