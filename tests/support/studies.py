@@ -33,9 +33,11 @@ SMALL = {
 ALL_OUTPUTS = ["maps", "figures", "inference", "quality", "report"]
 """All outputs, as by default."""
 OF_RUN = re.compile(
-    r"(design\.(tsv|json)|glm\.json|stat-(beta|sigma2|ar1|rsquared|tsnr)_.*|desc-quality_.*)$"
+    r"(design\.(tsv|json)|glm\.json|stat-(beta|sigma2|ar1|rsquared|tsnr)_.*|desc-(quality|signal|sample)_.*)$"
 )
-OF_SUBJECT = re.compile(r"(contrasts\.tsv|quality\.\w+|desc-brain_mask.*|desc-mean_boldref\.nii\.gz)$")
+OF_SUBJECT = re.compile(
+    r"(space-\w+?_)?(contrasts\.tsv|quality\.\w+|desc-brain_mask.*|desc-mean_boldref\.nii\.gz)$"
+)
 
 
 def folder_of(name):

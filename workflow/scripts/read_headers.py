@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from firstlevel import stage
-from firstlevel.image import alike, passes
+from firstlevel.image import alike
 from firstlevel.image.rigid import rigid_parameters
 from firstlevel.io import digests, header_time, images, repetition
 from firstlevel.io.grids import Grid
@@ -50,7 +50,7 @@ def read_headers(
     alike.check_alike(series, grids)
     alike.check_size(series, grids[0], target)
     if is_one_grid:
-        passes.check_one_grid(series, grids, target, place)
+        alike.check_one_grid(series, grids, target, place)
     affines = np.array([grid.affine for grid in grids])
     is_one = all(affine.tobytes() == affines[0].tobytes() for affine in affines)
     moved = [rigid_parameters(grid.affine, target.affine) for grid in grids]

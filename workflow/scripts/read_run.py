@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from firstlevel import stage
-from firstlevel.image import passes
+from firstlevel.image import alike, passes
 from firstlevel.image.background import background_of, checked
 from firstlevel.io import digests, image_writer, run_headers, sidecars
 from firstlevel.io.grids import Grid
@@ -28,7 +28,7 @@ def read_run(
     series, place = Series.of(bold), Series.of(reference).files[0]
     target, known = Grid.of(place), run_headers.read(headers)
     grids = passes.of_headers(known, series, headers)
-    passes.check_one_grid(series, grids, target, place)
+    alike.check_one_grid(series, grids, target, place)
     background = background_of(series)
     everywhere = np.ones(grids[0].shape[::-1], dtype=np.uint8)
     covered = everywhere if background is None else (~background).astype(np.uint8)

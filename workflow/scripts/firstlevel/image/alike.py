@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from firstlevel.image import alignment
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
 from firstlevel.stage import InputError
@@ -54,3 +57,30 @@ def check_size(series: Series, first: Grid, target: Grid) -> None:
             expected=f"voxels of runs of one head, whose sizes differ by a factor of {MOST_ZOOM:g} at most",
             remedy="correct the header (sform or qform) of the one that is not in millimetres",
         )
+
+
+def check_one_grid(series: Series, grids: list[Grid], target: Grid, reference: Path) -> None:
+    """InputError where a volume does not lie on the reference grid, by the rules of what is copied."""
+    first = grids[0]
+    for scan, grid in enumerate(grids):
+        if grid is first and scan:
+            continue
+        if grid is first:
+            on = alignment.same_grid(grid.shape, grid.affine, target.shape, target.affine)
+            other, whose = target, f"the reference {reference.name}"
+        else:
+            on = grid.shape == first.shape and alignment.equal_affines(grid.affine, first.affine)
+            other, whose = first, "the first volume of the run"
+        if not on:
+            raise InputError(
+                grid.source or series.file_of(scan),
+                f"volume {scan + 1} lies on another grid than {whose}: "
+                f"{_told(grid)}, and there {_told(other)}",
+                expected="all images of a subject and task on one grid, as resample.strategy: none says",
+                remedy="set resample.strategy: direct, which brings them to one grid",
+            )
+
+
+def _told(grid: Grid) -> str:
+    rows = "; ".join(" ".join(f"{value:.6g}" for value in row) for row in grid.affine[:3].tolist())
+    return f"shape {' x '.join(map(str, grid.shape))}, affine [{rows}]"

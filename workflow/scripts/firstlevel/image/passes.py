@@ -18,39 +18,9 @@ def steps(first: Grid, target: Grid, strategy: str) -> list[Grid]:
 
     Where the run lies on the reference grid, as near as makes no difference, its own stands for that one.
     """
-    if same_grid(first, target):
+    if alignment.same_grid(first.shape, first.affine, target.shape, target.affine):
         return [first]
     return [first, target] if strategy == "sequential" else [target]
-
-
-def check_one_grid(series: Series, grids: list[Grid], target: Grid, reference: Path) -> None:
-    """InputError where a volume does not lie on the reference grid, by the rules of what is copied."""
-    first = grids[0]
-    for scan, grid in enumerate(grids):
-        if grid is first and scan:
-            continue
-        if grid is first:
-            on, other, whose = same_grid(first, target), target, f"the reference {reference.name}"
-        else:
-            on, other, whose = way(grid, first) is None, first, "the first volume of the run"
-        if not on:
-            raise InputError(
-                grid.source or series.file_of(scan),
-                f"volume {scan + 1} lies on another grid than {whose}: "
-                f"{_told(grid)}, and there {_told(other)}",
-                expected="all images of a subject and task on one grid, as resample.strategy: none says",
-                remedy="set resample.strategy: direct, which brings them to one grid",
-            )
-
-
-def same_grid(grid: Grid, other: Grid) -> bool:
-    """Whether two grids are one, to a hundredth of a voxel."""
-    return alignment.same_grid(grid.shape, grid.affine, other.shape, other.affine)
-
-
-def _told(grid: Grid) -> str:
-    rows = "; ".join(" ".join(f"{value:.6g}" for value in row) for row in grid.affine[:3].tolist())
-    return f"shape {' x '.join(map(str, grid.shape))}, affine [{rows}]"
 
 
 def way(grid: Grid, target: Grid) -> FloatArray | None:
