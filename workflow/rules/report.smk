@@ -15,6 +15,7 @@ def of_subject(*patterns):
 rule report_subject:
     """Show one subject on one page: maps, peaks, model, quality, methods, provenance."""
     input:
+        model=names.MODEL,
         tsv=of_subject(names.THRESHOLDS, names.CLUSTERS, names.CONTRASTS, names.QUALITY),
         json=of_subject(names.CONTRAST_JSON, names.RESAMPLED_JSON, names.DESIGN_JSON, names.FIT_JSON),
         png=of_subject(

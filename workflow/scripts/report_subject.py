@@ -39,6 +39,7 @@ def report_subject(
     *,
     tsv: list[Path],
     json: list[Path],
+    model: Path,
     png: list[Path],
     html: list[Path],
     page: Path,
@@ -59,6 +60,7 @@ def report_subject(
     tsv, json, png, html : tables, sidecars, figures and viewers of the subject, told apart by their names.
     units : `label` and `task`, `runs` (their labels), `titles`, of the contrasts by label, and `over_t1w`,
         whether their maps are drawn over the T1w.
+    model : what was computed (``model.json``).
     config : with all defaults filled in.
     digests : of the code of each stage.
     software, engine : names with versions of the workflow and of what runs it.
@@ -69,10 +71,11 @@ def report_subject(
     files = {path.name: path for path in (*tsv, *json, *png, *html)}
     name, _, version = engine.partition(" ")
     versions = {name: version, **stage.versions(*PACKAGES)}
+    content = sidecars.read_json(model)
     made_by = preprocessed_by if are_preprocessed else None
     values = {
         "subject": subject,
-        "tasks": [_unit_of_page(files, unit, config, versions, made_by) for unit in units],
+        "tasks": [_unit_of_page(files, unit, content, versions, made_by) for unit in units],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "versions": versions,
         "digests": digests,
@@ -87,7 +90,7 @@ def report_subject(
 def _unit_of_page(
     files: dict[str, Path],
     unit: dict[str, Any],
-    config: dict[str, Any],
+    model: dict[str, Any],
     versions: dict[str, str],
     preprocessed_by: list[str] | None,
 ) -> dict[str, Any]:
@@ -95,7 +98,7 @@ def _unit_of_page(
     start, task = unit["label"], unit["task"]
     runs = [_run(files, name) for name in unit["runs"]]
     facts = [run["facts"] for run in runs]
-    text = methods.sentences(config, facts, versions, preprocessed_by, over_t1w=unit["over_t1w"])
+    text = methods.sentences(model, facts, versions, preprocessed_by, over_t1w=unit["over_t1w"])
     quality = [_check(row) for row in pages.cells(files[names.last(names.QUALITY, unit=start)])]
     left_out = [
         row for row in pages.cells(files[names.last(names.CONTRASTS, unit=start)]) if row["used"] == "false"

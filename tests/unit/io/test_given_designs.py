@@ -17,6 +17,7 @@ import report_subject
 from firstlevel.io import event_table, given_fsl, sidecars, table_writer
 from firstlevel.io.given_designs import located, read
 from firstlevel.plan import checks, model, study
+from firstlevel.plan.model import Model
 from firstlevel.reporting import methods, run_facts
 from firstlevel.stage import InputError
 
@@ -709,12 +710,12 @@ def test_methods_say_of_a_given_design_only_what_is_known():
     """No word of responses, drift or confounds that the config would have added."""
     config = checked("study: {source: table, table: runs.tsv}\ncontrasts: {a: faces}")
     run = run_facts.Run(N, SECONDS, 0, 0, 2, given="table", given_notes=["a constant is added"], n_columns=7)
-    text = " ".join(one.text for one in methods.sentences(config, [run, run], {}))
+    text = " ".join(one.text for one in methods.sentences(Model.of(config).content(), [run, run], {}))
     assert "The design matrix of each run was given (table; 7 regressors) and taken as it was (a con" in text
     for word in ("haemodynamic", "convolved", "drift", "cosine", "onfounds", "No events"):
         assert word not in text
     made = run_facts.Run(N, SECONDS, 0, 0, 0)
-    text = " ".join(one.text for one in methods.sentences(config, [run, made], {}))
+    text = " ".join(one.text for one in methods.sentences(Model.of(config).content(), [run, made], {}))
     assert "of 1 of 2 runs was given" in text
     assert "convolved" in text
 

@@ -13,6 +13,7 @@ import report_subject
 from firstlevel import stage
 from firstlevel.plan import config as configs
 from firstlevel.plan import preprocessed
+from firstlevel.plan.model import Model
 from firstlevel.reporting import methods, pages, references, run_facts, study_page
 
 RUNS = [run_facts.Run(128, 2.0, 0, 0, 0), run_facts.Run(120, 2.0, 0, 0, 0)]
@@ -24,7 +25,10 @@ def told(changes=None, runs=RUNS, preprocessed_by=None):
     config = merged(SMALL, changes or {})
     configs.check_config(config, SCHEMA)
     return " ".join(
-        sentence.text for sentence in methods.sentences(config, runs, {"numpy": "2.4.6"}, preprocessed_by)
+        sentence.text
+        for sentence in methods.sentences(
+            Model.of(config).content(), runs, {"numpy": "2.4.6"}, preprocessed_by
+        )
     )
 
 
@@ -153,7 +157,7 @@ def test_methods_of_one_run_count_nothing_per_run():
     assert "T1w" not in text
     config = merged(SMALL, {})
     configs.check_config(config, SCHEMA)
-    said = [one.text for one in methods.sentences(config, RUNS, {}, over_t1w=True)]
+    said = [one.text for one in methods.sentences(Model.of(config).content(), RUNS, {}, over_t1w=True)]
     assert "Maps are drawn over the preprocessed T1w image of the subject in the same space." in said
 
 
@@ -267,7 +271,7 @@ def test_citations_are_numbered_in_order_and_every_one_is_listed():
     config = merged(SMALL, {})
     configs.check_config(config, SCHEMA)
     text = methods.sentences(
-        config, RUNS, {"snakemake": "9", "nilearn": "0.13.1", "numpy": "2", "scipy": "1"}
+        Model.of(config).content(), RUNS, {"snakemake": "9", "nilearn": "0.13.1", "numpy": "2", "scipy": "1"}
     )
     numbers = [number for _, found in references.cited(text) for number in found]
     listed = references.reference_list(text)

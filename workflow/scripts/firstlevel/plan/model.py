@@ -95,6 +95,7 @@ class Model:
 
     Attributes
     ----------
+    source, space : what kind of study the data are, and the space of a BIDS study's images.
     headers : what read_headers takes.
     resampling : what resample_run takes.
     resamples : whether runs are written anew, on one grid or smoothed; else they are read where they lie.
@@ -103,6 +104,8 @@ class Model:
     inference : what compute_inference takes.
     """
 
+    source: str
+    space: str | None
     headers: Mapping[str, Any]
     resampling: Mapping[str, Any]
     resamples: bool
@@ -121,6 +124,8 @@ class Model:
         made["slice_time_ref"] = slice_time_ref(config)
         strategy = resampling_strategy(config)
         return cls(
+            source=config["study"]["source"],
+            space=config["study"]["bids"]["space"] if config["study"]["source"] == "bids" else None,
             resampling={"strategy": strategy, "smoothing_fwhm": resample["smoothing_fwhm"]},
             resamples=strategy != "none" or resample["smoothing_fwhm"] is not None,
             headers={
@@ -193,6 +198,7 @@ class Model:
         }
         return {
             "Name": "first level",
+            "Data": {"Source": self.source, "Space": self.space},
             "Resampling": camel(self.resampling) | {"FieldOfView": "masked" if self.is_masked else "any"},
             "Mask": self.mask if self.mask in WORDS else texts.public(Path(self.mask), "given"),
             "Nodes": [run, subject],

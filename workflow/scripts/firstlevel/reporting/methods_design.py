@@ -28,10 +28,10 @@ STRATEGIES = {
 """Strategies of load_confounds that add regressors other than cosines and censored scans."""
 
 
-def design_sentences(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+def design_sentences(node: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     """How the designs were made, of the runs whose design was not given."""
     given, made = [run for run in runs if run.given], [run for run in runs if not run.given]
-    return [*_given(given, len(runs)), *(_made(config, made) if made else [])]
+    return [*_given(given, len(runs)), *(_made(node, made) if made else [])]
 
 
 def _given(runs: Sequence[Run], n_runs: int) -> list[Sentence]:
@@ -46,26 +46,26 @@ def _given(runs: Sequence[Run], n_runs: int) -> list[Sentence]:
     return [Sentence(f"{text} ({notes})." if notes else f"{text}.")]
 
 
-def _made(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
-    """How the designs of the runs were made; of the config's keys and the sidecars."""
-    design = config["design"]
-    model, *derivatives = design["hrf_model"].split(" + ")
+def _made(node: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
+    """How the designs of the runs were made; of the model and the sidecars."""
+    design = node["Design"]
+    model, *derivatives = design["HrfModel"].split(" + ")
     response = RESPONSES[model]
     if model == "fir":
-        delays = ", ".join(f"{delay:.12g}" for delay in design["fir_delays"])
-        response += f" at delays of {delays} {design['fir_unit']}"
-    if model == "spm" and design["undershoot_ratio"] is not None:
-        response += f", undershoot {design['undershoot_ratio']:.3g} of the peak,"
+        delays = ", ".join(f"{delay:.12g}" for delay in design["FirDelays"])
+        response += f" at delays of {delays} {design['FirUnit']}"
+    if model == "spm" and design["UndershootRatio"] is not None:
+        response += f", undershoot {design['UndershootRatio']:.3g} of the peak,"
     if derivatives:
         response += f" with its {' and '.join(DERIVATIVES[name] for name in derivatives)}"
-    if "derivative" in derivatives and design["derivative_step"] is not None:
-        response += f" (a difference of {design['derivative_step']:g} s)"
-    sampling = "" if model == "fir" else SAMPLINGS[design["sampling"]].format(bins=design["oversampling"])
+    if "derivative" in derivatives and design["DerivativeStep"] is not None:
+        response += f" (a difference of {design['DerivativeStep']:g} s)"
+    sampling = "" if model == "fir" else SAMPLINGS[design["Sampling"]].format(bins=design["Oversampling"])
     sentences = [
         Sentence(
             f"Events were convolved with {response}{sampling}; {_sampled(runs)}.",
             (("glover",) if model == "glover" else ())
-            + (("nilearn",) if sampling and design["sampling"] == "nilearn" else ()),
+            + (("nilearn",) if sampling and design["Sampling"] == "nilearn" else ()),
         ),
         *_modulators(runs),
         Sentence(_drift(design, runs)),
@@ -77,23 +77,23 @@ def _made(config: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
         sentences.append(
             Sentence(f"{n_motion} motion regressors, read from the volumes' headers, were added.", cites)
         )
-    return [*sentences, *_confounds(config["confounds"], runs), *_censoring(config["confounds"], runs)]
+    return [*sentences, *_confounds(node["Confounds"], runs), *_censoring(node["Confounds"], runs)]
 
 
 def _drift(design: Mapping[str, Any], runs: Sequence[Run]) -> str:
     """How slow drifts were modelled: by the design's own model, and by cosines among the confounds."""
     how = {
-        "cosine": [f"cosines below {design['high_pass']:g} Hz"],
-        "polynomial": [f"polynomials up to order {design['drift_order']}"],
+        "cosine": [f"cosines below {design['HighPass']:g} Hz"],
+        "polynomial": [f"polynomials up to order {design['DriftOrder']}"],
         "none": [],
-    }[design["drift_model"]]
+    }[design["DriftModel"]]
     short = "" if any(run.n_drift != 0 for run in runs) else f" (too few scans for {' '.join(how)})"
     if short:
         how = []
     if any(run.n_cosines for run in runs):
         how.append(f"{value_range([run.n_cosines for run in runs])} cosines of the table of confounds")
     if not how:
-        return f"Drifts were not modelled{short if design['drift_model'] != 'none' else ''}."
+        return f"Drifts were not modelled{short if design['DriftModel'] != 'none' else ''}."
     return f"Slow drifts were modelled by {' and '.join(how)}."
 
 
@@ -102,11 +102,11 @@ def _confounds(asked: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     counts = [run.n_confounds - run.n_cosines for run in runs]
     if not any(counts):
         return []
-    options = asked["fmriprep"]
+    options = asked["Fmriprep"]
     kinds = [
-        STRATEGIES[name].format(**_spelled(options)) for name in options["strategy"] if name in STRATEGIES
+        STRATEGIES[name].format(**_spelled(options)) for name in options["Strategy"] if name in STRATEGIES
     ]
-    sources = [f"columns of the table of confounds: {', '.join(asked['columns'])}"] * bool(asked["columns"])
+    sources = [f"columns of the table of confounds: {', '.join(asked['Columns'])}"] * bool(asked["Columns"])
     sources += [f"fMRIPrep's, as nilearn's load_confounds takes them: {', '.join(kinds)}"] * bool(kinds)
     details = f" ({'; '.join(sources)})" if sources else ""
     per_run = " per run" if len(runs) > 1 else ""
@@ -119,34 +119,34 @@ def _confounds(asked: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
 
 def _spelled(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of the strategies as numbers and words."""
-    number = options["n_compcor"]
+    number = options["NCompcor"]
     return {
-        "motion": {"basic": 6, "power2": 12, "derivatives": 12, "full": 24}[options["motion"]],
-        "wm_csf": {"basic": 2, "power2": 4, "derivatives": 4, "full": 8}[options["wm_csf"]],
-        "global_signal": {"basic": 1, "power2": 2, "derivatives": 2, "full": 4}[options["global_signal"]],
-        "compcor": options["compcor"].replace("_", ", "),
+        "motion": {"basic": 6, "power2": 12, "derivatives": 12, "full": 24}[options["Motion"]],
+        "wm_csf": {"basic": 2, "power2": 4, "derivatives": 4, "full": 8}[options["WmCsf"]],
+        "global_signal": {"basic": 1, "power2": 2, "derivatives": 2, "full": 4}[options["GlobalSignal"]],
+        "compcor": options["Compcor"].replace("_", ", "),
         "n_compcor": "all components" if number == "all" else f"up to {number} components per mask",
     }
 
 
 def _censoring(asked: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
     """How many volumes were censored, and by which limits."""
-    censor, options = asked["censor"], asked["fmriprep"]
-    criteria, limit = [], censor["fd_threshold"]
+    censor, options = asked["Censor"], asked["Fmriprep"]
+    criteria, limit = [], censor["FdThreshold"]
     if limit is not None:
         sources = {run.displacement_from for run in runs}
         where = "" if sources == {""} else " by the table of confounds"
         where = " by the volumes' affines" if sources == {"the affines"} else where
         criteria.append(f"framewise displacement above {limit:g} mm{where}")
-    if censor["column"] is not None:
-        criteria.append(f"marked in the column {censor['column']}")
-    scrubbed = "scrub" in options["strategy"]
+    if censor["Column"] is not None:
+        criteria.append(f"marked in the column {censor['Column']}")
+    scrubbed = "scrub" in options["Strategy"]
     if scrubbed:
-        details = f"framewise displacement above {options['fd_threshold']:g} mm or standardised DVARS above "
-        details += f"{options['std_dvars_threshold']:g} by the table of confounds"
-        least = options["scrub"]
+        details = f"framewise displacement above {options['FdThreshold']:g} mm or standardised DVARS above "
+        details += f"{options['StdDvarsThreshold']:g} by the table of confounds"
+        least = options["Scrub"]
         criteria.append(details + (f", or fewer than {least} volumes between such ones" if least else ""))
-    if options["strategy"]:
+    if options["Strategy"]:
         criteria.append("not yet in a steady state, as fMRIPrep finds")
     counts = [run.n_censored for run in runs]
     if not (criteria or any(counts)):
