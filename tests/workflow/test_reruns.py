@@ -54,7 +54,7 @@ CONFIG_EDITS = {
         {"compute_run_contrast": 4, "compute_run_contrast_f": 2} | PAGES,
     ),
     "threshold": ({"figures": {"threshold": 4.0}}, FIGURES),
-    "level of inference": ({"inference": {"alpha": 0.01}}, CONTRASTS),
+    "level of inference": ({"inference": {"alpha": 0.01}}, {"describe_dataset": 1} | CONTRASTS),
     "lags of a test of the residuals": (
         {"quality": {"lags": 8}},
         {"measure_quality": 2} | OF_RUNS | JUDGED,
@@ -97,7 +97,7 @@ CODE_EDITS = {
     "firstlevel/glm/design.py": DESIGN,
     "firstlevel/glm/dependence.py": DESIGN,
     "firstlevel/image/motion.py": DESIGN,
-    "firstlevel/image/rigid.py": RESAMPLING,
+    "firstlevel/image/rigid.py": HEADERS,
     "firstlevel/image/splines.py": RESAMPLING,
     "firstlevel/glm/nuisance.py": DESIGN,
     "firstlevel/glm/timing.py": DESIGN,
@@ -106,7 +106,7 @@ CODE_EDITS = {
     "firstlevel/plotting/viewer.py": FIGURES,
     "firstlevel/plotting/carpet.py": OF_RUNS,
     "firstlevel/io/masked.py": MASK,
-    "firstlevel/io/sidecars.py": {"describe_dataset": 1} | EVENTS | RESAMPLING,
+    "firstlevel/io/sidecars.py": {"describe_dataset": 1} | HEADERS,
     "firstlevel/io/table_writer.py": EVENTS,
     "firstlevel/io/tables.py": EVENTS,
     "firstlevel/io/derivative.py": {"describe_dataset": 1, "list_maps": 1} | PAGES,
@@ -116,7 +116,7 @@ CODE_EDITS = {
     "firstlevel/reporting/methods.py": PAGES,
     "firstlevel/reporting/study_page.py": PAGES,
     "firstlevel/plan/study.py": {},
-    "firstlevel/plan/runs.py": PAGES,
+    "firstlevel/plan/runs.py": {},
     "firstlevel/plan/config.py": {},
 }
 
