@@ -26,15 +26,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from firstlevel.glm.design import DesignOptions
-from firstlevel.glm.sampling import Events
+from firstlevel.glm.sampling import Basis, Events
 
 FloatArray = NDArray[np.float64]
 Float32Array = NDArray[np.float32]
 
 CONDITIONS = ("faces", "scrambled")
 EVENT_DURATION = 1.0  # s
-RESPONSE = DesignOptions("spm", None, 0.0, min_onset=-24.0, oversampling=50)  # nilearn's defaults
+RESPONSE = Basis.of_model("spm", "nilearn", 50, -24.0, None, None)  # nilearn's defaults
 FIRST_EVENT, EVENT_INTERVAL, EVENT_JITTER, TAIL = 4.0, 6.0, 1.5, 18.0  # s
 DRIFT_PERIOD = 256.0  # s, slower than the 128 s at which fMRI is usually filtered
 BRAIN_MEAN = 850.0
@@ -176,7 +175,7 @@ def response_regressors(onsets: Sequence[FloatArray], n_scans: int, repetition_t
         times = condition * repetition_time
         lasting, high = np.full_like(times, EVENT_DURATION), np.ones_like(times)
         events = Events(times, lasting, times + lasting, high)
-        columns.append(RESPONSE.basis.regressors(events, frame_times)[:, 0])
+        columns.append(RESPONSE.regressors(events, frame_times)[:, 0])
     return np.stack(columns, axis=1)
 
 
