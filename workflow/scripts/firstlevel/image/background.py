@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -35,9 +36,14 @@ def filled(series: Series) -> Iterator[Float32Array]:
         yield volume if missing is None else np.where(missing, np.float32(0), volume)
 
 
-def checked(series: Series, background: BoolArray | None) -> Iterator[Float32Array]:
-    """Yield each volume of the run, 0 in the background; InputError where one cannot be right."""
-    for scan, volume in enumerate(series.volumes()):
+def checked(
+    series: Series, background: BoolArray | None, digests: dict[Path, str] | None = None
+) -> Iterator[Float32Array]:
+    """Yield each volume of the run, 0 in the background; InputError where one cannot be right.
+
+    `digests` are those of :meth:`firstlevel.io.series.Series.volumes`.
+    """
+    for scan, volume in enumerate(series.volumes(digests)):
         shown = volume
         if background is not None or not np.isfinite(volume.sum(dtype=np.float64)):
             missing = _missing(series, scan, volume, background)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import zlib
-from io import BufferedIOBase
+from io import BufferedIOBase, RawIOBase, UnsupportedOperation
 from pathlib import Path
+from typing import Any
 
 ERRORS: tuple[type[Exception], ...]
 """What damaged data raise, beside what files do."""
@@ -17,7 +19,47 @@ else:
     HAS_ISAL, ERRORS = True, (zlib.error, igzip_lib.IsalError)
 
 
-def opened(path: Path, *, by_isal: bool = HAS_ISAL) -> BufferedIOBase:
+class Digested(RawIOBase):
+    """A file that is read from begin to end, and its SHA-256 on the way."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._sha256 = path.open("rb", buffering=0), hashlib.sha256()
+
+    def readable(self) -> bool:
+        """As files that are read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Back to its begin, after the header."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Begin anew; no other place can be gone to."""
+        if offset or whence:
+            raise UnsupportedOperation("a file that is digested is read from begin to end")
+        self._sha256 = hashlib.sha256()
+        return self._file.seek(0)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes."""
+        n_read = self._file.readinto(buffer) or 0
+        self._sha256.update(memoryview(buffer)[:n_read])
+        return n_read
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+    def finished(self) -> str:
+        """Hexadecimal digest of the whole file; reads what is left of it."""
+        while self.read(2**20):
+            pass
+        return self._sha256.hexdigest()
+
+
+def opened(file: Path | Digested, *, by_isal: bool = HAS_ISAL) -> BufferedIOBase:
     """Open a ``.gz`` file to read it unpacked; its checksum is tested at the end."""
-    stream: BufferedIOBase = igzip.IGzipFile(path, "rb") if by_isal else gzip.GzipFile(path, "rb")
+    where = {"filename": file} if isinstance(file, Path) else {"fileobj": file, "filename": ""}
+    stream: BufferedIOBase = (igzip.IGzipFile if by_isal else gzip.GzipFile)(mode="rb", **where)
     return stream

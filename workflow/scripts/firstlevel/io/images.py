@@ -159,19 +159,26 @@ def _misplaced(path: Path, offset: int) -> InputError:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[nib.spatialimages.SpatialImage]:
-    """Open an image to read its volumes in order; of a compressed one, the checksum is tested at the end."""
+def opened(path: Path, digests: dict[Path, str] | None = None) -> Iterator[nib.spatialimages.SpatialImage]:
+    """Open an image to read its volumes in order; of a compressed one, the checksum is tested at the end.
+
+    The SHA-256 of a compressed image comes into `digests` at the end, where they are given.
+    """
     image = load(path)
     if path.suffix != ".gz" or not isinstance(image, nib.filebasedimages.SerializableImage):
         yield image
         return
-    with compressed.opened(path) as stream:
+    with contextlib.ExitStack() as closed:
+        file = None if digests is None else closed.enter_context(compressed.Digested(path))
+        stream = closed.enter_context(compressed.opened(file or path))
         with reading(path):
             opened = type(image).from_stream(stream)
         yield opened
         with reading(path):
             for _ in range(BEYOND // 2**20):
                 if not stream.read(2**20):
+                    if file and digests is not None:
+                        digests[path] = file.finished()
                     return
     logging.warning("%s has bytes after its data: the checksum at its end was not tested", path)
 

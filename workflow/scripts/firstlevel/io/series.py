@@ -67,13 +67,16 @@ class Series:
             return Grid.of_volumes(self.files[0])
         return [Grid.of(file) for file in self.files]
 
-    def volumes(self) -> Generator[Float32Array, None, None]:
-        """Yield each volume as [z, y, x], single precision, with slope and intercept applied."""
+    def volumes(self, digests: dict[Path, str] | None = None) -> Generator[Float32Array, None, None]:
+        """Yield each volume as [z, y, x], single precision, with slope and intercept applied.
+
+        The SHA-256 of a compressed 4D image comes into `digests` at the end, where they are given.
+        """
         if len(self.files) > 1:
             for file in self.files:
                 yield read_scan(load(file), file)
         else:
-            with opened(self.files[0]) as image:
+            with opened(self.files[0], digests) as image:
                 for scan in range(self.n_scans):
                     yield read_scan(image, self.files[0], scan)
 
