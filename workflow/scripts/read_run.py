@@ -30,27 +30,16 @@ def read_run(
     grids = passes.of_headers(known, series, headers)
     alike.check_one_grid(series, grids, target, place)
     background = background_of(series)
-<<<<<<< HEAD
     everywhere = np.ones(grids[0].shape[::-1], dtype=np.uint8)
     covered = everywhere if background is None else (~background).astype(np.uint8)
-    total = np.zeros(grids[0].shape[::-1])
-    for volume in checked(series, background):
-=======
-    outside, covered = coverage(series, grids, [grids[0]], background)
     total, found = np.zeros(grids[0].shape[::-1]), dict[Path, str]()
     for volume in checked(series, background, found):
->>>>>>> k_stream
         total += volume
     logging.info("%s: %d volumes, read where they lie", series.files[0].name, series.n_scans)
     image_writer.write_image(mean, (total / series.n_scans).astype(np.float32).T, grids[0].affine)
     image_writer.write_image(field_of_view, covered.T, grids[0].affine)
-<<<<<<< HEAD
-    inputs = digests.of_images(series.files, [grid.source for grid in grids])
-    known_digests = {series.files[0]: inputs[0]["Sha256"]}  # the reference may be this run
-=======
     inputs = digests.of_images(series.files, [grid.source for grid in grids], found)
-    known_digests = {series.files[0]: inputs[0]["sha256"]}  # the reference may be this run
->>>>>>> k_stream
+    known_digests = {series.files[0]: inputs[0]["Sha256"]}  # the reference may be this run
     content = {
         **known.motion,
         "VoxelsOutsideFieldOfView": [0] * series.n_scans,
