@@ -124,6 +124,7 @@ def table_study(tmp_path_factory, small_study):
     config = {
         "study": {"source": "table", "table": str(folder / "runs.tsv"), "repetition_time": 2.0},
         "outputs": ["maps", "figures"],
+        "resample": {"keep": True},
         "confounds": {"columns": ["rot_x"]},
         "contrasts": {"faces": "faces", "anyFaces": ["faces"]},
         "mask": str(folder / "mask.img"),

@@ -17,7 +17,7 @@ import numpy as np
 
 from firstlevel import stage
 from firstlevel.arrays import Float32Array, FloatArray
-from firstlevel.glm import baseline, noise, stream
+from firstlevel.glm import baseline, noise, run_sums, stream
 from firstlevel.glm import fit as glm
 from firstlevel.image import background
 from firstlevel.io import designs, digests, image_writer, images, masked, sample, sidecars
@@ -81,7 +81,7 @@ def fit_glm(
                 of_spm.append(glm.spm_global(volume))
             yield values
 
-    sums = stream.RunSums.of(scans(), model.factors.basis, saved.kept, n_voxels)
+    sums = run_sums.RunSums.of(scans(), model.factors.basis, saved.kept, n_voxels)
     _check_finite(run, sums.signal)
     found = stream.fit_run(
         sums, model, noise_model, covered, masked.again(run, inside), in_percent=signal_scaling == "voxel"
@@ -94,6 +94,7 @@ def fit_glm(
             expected="a signal",
             remedy="look at the run and at the mask",
         )
+    logging.info("%d of %d voxels fitted", n_voxels - found.n_missing, n_voxels)
     if found.n_missing:
         logging.warning(
             "%d of %d voxels of the mask are missing in this run, of which %d never change over time",

@@ -6,7 +6,7 @@ from nilearn.glm.first_level.first_level import run_glm
 
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
-from firstlevel.glm import noise, stream
+from firstlevel.glm import noise, run_sums, stream
 from firstlevel.io.event_table import Event
 
 OF_SIGMA = 1e-9
@@ -48,7 +48,7 @@ def fit_run(series, matrix, noise_model, in_percent, covered=None, kept=None, re
     """Fit of a stream of scans; counts the voxels that are read again into `reads`."""
     model = glm.Design.of(matrix)
     kept = np.ones(len(series), dtype=bool) if kept is None else kept
-    sums = stream.RunSums.of(iter(series), model.factors.basis, kept, series.shape[1])
+    sums = run_sums.RunSums.of(iter(series), model.factors.basis, kept, series.shape[1])
 
     def again(voxels):
         if reads is not None:
@@ -150,7 +150,7 @@ def test_tsnr_is_mean_over_deviation_of_the_residuals(series, matrix):
 def test_signal_and_change_are_those_of_each_volume(series, matrix):
     """Mean over voxels, and root mean square of the differences, by numpy."""
     basis = glm.Design.of(matrix).factors.basis
-    sums = stream.RunSums.of(iter(series), basis, np.ones(N_SCANS, dtype=bool), N_VOXELS)
+    sums = run_sums.RunSums.of(iter(series), basis, np.ones(N_SCANS, dtype=bool), N_VOXELS)
     data = series.astype(np.float64)
     np.testing.assert_allclose(sums.signal, data.mean(axis=1), rtol=1e-12, atol=0)
     change = np.sqrt((np.diff(data, axis=0) ** 2).mean(axis=1))
