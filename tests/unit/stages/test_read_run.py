@@ -67,7 +67,7 @@ def test_what_is_read_is_what_a_copied_run_gives(tmp_path, data, written):
         assert ours[name].read_bytes() == theirs[name].read_bytes()
     said = read_json(ours["said.json"])
     expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in Series.of(bold).files]
-    assert [one["sha256"] for one in said["Inputs"] if one["sha256"] in expected] == expected
+    assert [one["Sha256"] for one in said["Inputs"] if one["Sha256"] in expected] == expected
     assert said == read_json(theirs["said.json"]) | {"Strategy": "none"}
     assert said["VolumesCopied"] == N_SCANS
     copied = np.asarray(nib.load(tmp_path / "r.nii").dataobj)
