@@ -66,7 +66,7 @@ use rule compute_contrast as compute_run_contrast with:
         "<benchmarks>/compute_run_contrast/sub-{subject}/{run}_contrast-{contrast}.tsv"
     params:
         weights="equal",
-        unestimable="empty",
+        unestimable="missing",
         inference=None,
 
 

@@ -43,7 +43,7 @@ def compute_contrast(
     weights: contrasts.RunWeights = "equal",
     f_test: Literal["approximate", "exact"] = "approximate",
     coverage: contrasts.Coverage = "any",
-    unestimable: Literal["stop", "empty"] = "stop",
+    unestimable: Literal["stop", "missing"] = "stop",
     inference: dict[str, Any] | None = None,
     uncorrected: Path | None = None,
     fdr: Path | None = None,
@@ -55,10 +55,10 @@ def compute_contrast(
     """Write the maps of one contrast: t of one expression in `rows`, or F of all of them jointly.
 
     A run that cannot estimate the contrast is left out, and the sidecar says why. Where no run can, the
-    stage stops; `unestimable` empty writes files of no bytes in place of maps, and the sidecar. Each voxel is
-    combined over the runs that have it (`coverage` any) or tested only where all have it; `n_runs` is the
-    map of their number, 0 where nothing was tested. With `inference`, options of ``compute_inference``, it
-    writes what of z holds up to `uncorrected` and the other files.
+    stage stops; `unestimable` missing writes maps of NaN instead, and says in the sidecar why. Each voxel is
+    combined over the runs that have it (`coverage` any) or tested only where all have it; `n_runs` is the map
+    of their number, 0 where nothing was tested. With `inference`, options of ``compute_inference``, it writes
+    what of z survives thresholding to `uncorrected` and the other files.
     """
     estimable.check_rows(rows, label)
     is_approximate = statistic == "F" and f_test == "approximate"
@@ -78,15 +78,17 @@ def compute_contrast(
         **estimable.left_out(saved, [fit.name for fit in fits], reasons, label),
         **effects.unlike_times([saved[k] for k in used], label),
     }
+    inside, grid = masked.read_mask(mask), Grid.of(mask)
     if not used:
         if unestimable == "stop":
             raise estimable.in_no_run(saved, reasons, rows, label)
-        for path in (effect, variance, stat, p, z, n_runs):
-            with stage.atomic(path):
-                pass
+        missing = np.full(int(inside.sum()), np.nan)
+        for path in (effect, variance, stat, z):
+            image_writer.write_masked(path, missing, inside, grid.affine)
+        image_writer.write_masked(p, missing, inside, grid.affine, np.float64, outside=1.0)
+        image_writer.write_masked(n_runs, np.zeros(missing.size, np.uint8), inside, grid.affine, np.uint8)
         sidecars.write_json(sidecar, content | {"DegreesOfFreedom": None, "Runs": []})
         return
-    inside, grid = masked.read_mask(mask), Grid.of(mask)
     runs = []
     for k in used:
         beta_map, sigma2_map, ar1_map = (
