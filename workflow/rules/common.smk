@@ -2,6 +2,7 @@
 import os
 import sys
 import tomllib
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
@@ -64,19 +65,14 @@ def asking(known, wildcard, question):
     return answer
 
 
-def of_run(question):
-    """Of the run of a job, such as its volumes."""
-    return asking(STUDY.by_label, "run", question)
+of_run = partial(asking, STUDY.by_label, "run")  # of the run of a job, such as its volumes
+of_unit = partial(asking, STUDY.units, "unit")  # of the runs of a subject that are combined
+of_contrast = partial(asking, MODEL.contrasts, "contrast")
 
 
-def of_unit(question):
-    """Of the unit of a job, the runs of a subject that are combined."""
-    return asking(STUDY.units, "unit", question)
-
-
-def of_contrast(question):
-    """Of the contrast of a job."""
-    return asking(MODEL.contrasts, "contrast", question)
+def of_subject(*patterns):
+    """Files of a subject: of each unit, and of each of its runs or contrasts where the pattern names one."""
+    return asking(STUDY.of_subject, "subject", lambda units: PLAN.files_of(units, patterns))
 
 
 def over(pattern):

@@ -7,11 +7,6 @@ TEMPLATES = [sha256(path) for path in sorted(ROOT.glob("workflow/report/*.html")
 SOFTWARE = f"{PROJECT['name']} {PROJECT['version']}"
 
 
-def of_subject(*patterns):
-    """Files of a subject: of each unit, and of each of its runs or contrasts where the pattern names one."""
-    return asking(STUDY.of_subject, "subject", lambda units: PLAN.files_of(units, patterns))
-
-
 rule report_subject:
     """Show one subject on one page: maps, peaks, model, quality, methods, provenance."""
     input:
