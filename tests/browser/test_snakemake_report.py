@@ -16,7 +16,7 @@ SAYS = {
     "motion": "head motion",
     "thresholds": "at each threshold",
     "zhistogram": "standard normal",
-    "viewer": "moved through",
+    "viewer": "interactive viewer",
     "carpet": "every voxel over time",
     "tsnr": "signal-to-noise",
     "rsquared": "the model explains",

@@ -50,6 +50,7 @@ def _ends_with(text):
 
 WHOLE = {
     ".nii": _image,
+    ".npy": np.load,
     ".gz": _image,
     ".img": _image,
     ".hdr": _image,

@@ -20,7 +20,8 @@ MAPS = "results/maps.tsv"
 def study_of(folder, root, **bids):
     study = {"source": "bids", "bids": {"path": str(root), "task": "faces"} | bids}
     contrasts = {"facesMinusScrambled": "faces - scrambled"}
-    return Study(folder, {"study": study, "contrasts": contrasts, "outputs": ["maps", "figures"]})
+    config = {"study": study, "contrasts": contrasts, "outputs": ["maps", "figures"]}
+    return Study(folder, config | {"resample": {"keep": True}})
 
 
 def summary(study):

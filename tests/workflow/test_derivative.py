@@ -23,6 +23,7 @@ def test_results_are_a_bids_derivative(small_study):
 def test_study_with_sessions_and_runs_that_are_not_kept(dataset):
     """The names of the files are fixed; the validator passes over those that it would place elsewhere."""
     options = {"description": dataset / "dataset_description.json", "bidsignore": dataset / ".bidsignore"}
+    options |= {"model": dataset / "model.json", "content": {}}
     images = list(dataset.glob("*/*_bold.nii"))
     kept = [image.rename(dataset.parent / image.name) for image in images]
     assert {code for code, _ in errors(dataset)} == {"SIDECAR_WITHOUT_DATAFILE"}

@@ -113,7 +113,7 @@ CODE_EDITS = {
     "firstlevel/plotting/viewer.py": FIGURES,
     "firstlevel/plotting/carpet.py": OF_RUNS,
     "firstlevel/io/masked.py": MASK,
-    "firstlevel/io/sidecars.py": HEADERS | MODEL,
+    "firstlevel/io/sidecars.py": EVERYTHING | MODEL,
     "firstlevel/io/table_writer.py": EVENTS,
     "firstlevel/io/tables.py": EVENTS,
     "firstlevel/io/derivative.py": {"describe_dataset": 1, "list_maps": 1} | PAGES,

@@ -75,6 +75,11 @@ def of_subject(*patterns):
     return asking(STUDY.of_subject, "subject", lambda units: PLAN.files_of(units, patterns))
 
 
+def as_they_are(options):
+    """Parameters of the user's, in whose text Snakemake would look for {wildcards} otherwise."""
+    return {name: lambda wildcards, value=value: value for name, value in options.items()}
+
+
 def over(pattern):
     """One file of every run, or of every contrast, of a unit, as the pattern names one or the other."""
     return of_unit(lambda unit: PLAN.files_of([unit], [pattern]))

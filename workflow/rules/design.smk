@@ -20,7 +20,7 @@ rule extract_events:
         mem_mb=with_tables(300, events=40),
         runtime=5,
     params:
-        **MODEL.run.events,
+        **as_they_are(MODEL.run.events),
         rules=of_run(INPUTS.event_rules),
         onset_unit=of_run("onset_unit"),
         code=code_digest("extract_events"),
@@ -54,7 +54,7 @@ rule make_design_matrix:
         runtime=5,
     params:
         **MODEL.run.design,
-        **MODEL.run.confounds,
+        **as_they_are(MODEL.run.confounds),
         given_part=of_run("design_part"),
         code=code_digest("make_design_matrix"),
     script:

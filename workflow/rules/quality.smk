@@ -63,7 +63,7 @@ rule judge_quality:
         runtime=needs(5, per_gb=2),
     params:
         runs=over("{run}"),
-        rows={label: list(one.rows) for label, one in MODEL.contrasts.items()},
+        rows=lambda wildcards: {label: list(one.rows) for label, one in MODEL.contrasts.items()},
         limits=PLAN.limits,
         code=code_digest("judge_quality"),
     script:

@@ -104,7 +104,8 @@ def _unit_of_page(
         row for row in pages.cells(files[names.last(names.CONTRASTS, unit=start)]) if row["used"] == "false"
     ]
     contrasts = [
-        _contrast(files, {"unit": start, "contrast": label}, title) for label, title in unit["titles"].items()
+        _contrast(files, {"subject": subject, "unit": start, "contrast": label}, title)
+        for label, title in unit["titles"].items()
     ]
     return {
         "name": task,
@@ -147,7 +148,7 @@ def _contrast(files: dict[str, Path], labels: dict[str, str], title: str) -> dic
         "coverage": _coverage(sidecar),
         "peak": peak,
         "clusters": clusters,
-        "table": table.name,
+        "table": names.below(Path(".."), names.CLUSTERS, **labels).as_posix(),  # from the page
         "thresholds": [
             row | {"name": THRESHOLDS[row["method"]], "z_threshold": pages.rounded(row["z_threshold"])}
             for row in pages.cells(file(names.THRESHOLDS))
