@@ -103,9 +103,9 @@ def _unit_of_page(
     left_out = [
         row for row in pages.cells(files[names.last(names.CONTRASTS, unit=start)]) if row["used"] == "false"
     ]
+    labels = {"subject": names.entities_in(start)["sub"], "unit": start}
     contrasts = [
-        _contrast(files, {"subject": subject, "unit": start, "contrast": label}, title)
-        for label, title in unit["titles"].items()
+        _contrast(files, {**labels, "contrast": label}, title) for label, title in unit["titles"].items()
     ]
     return {
         "name": task,
