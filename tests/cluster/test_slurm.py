@@ -75,7 +75,7 @@ def test_study_is_two_jobs_and_has_the_bytes_of_a_local_run(cluster, small_study
         print(*(f"{key}={job.get(key)}" for key in shown))
     assert simulation["Comment"].startswith("rule_simulate_dataset")
     assert subject["Comment"].startswith("rule_subject")
-    assert (simulation["NumCPUs"], subject["NumCPUs"]) == ("1", "2")
+    assert (simulation["NumCPUs"], subject["NumCPUs"]) == ("2", "2")  # a thread for each run
     assert {job["JobState"] for job in (simulation, subject)} == {"COMPLETED"}
     assert digests(study)
     assert different(study, small_study) == []
