@@ -3,10 +3,12 @@
 import base64
 import io
 import json
+import math
 import re
 import warnings
 
 import nibabel as nib
+import nilearn
 import numpy as np
 import pytest
 from blob_maps import CENTRE, OBLIQUE, PLAIN, SHAPE, distance
@@ -144,10 +146,13 @@ def test_the_viewer_holds_what_nilearns_does(signed, threshold):
     # nilearn 0.14 ends its names with digits of its own
     expected, theirs = pictures_of(re.sub(r"-[0-9a-f]{32}\b", "", view.get_standalone()))
     assert told.pop("colorMap") == pytest.approx(theirs.pop("colorMap"))
-    for key in ("affine", "numSlice"):
-        ours, other = (json.dumps(one.pop(key)) for one in (told, theirs))
-        numbers = [np.array(re.findall(r"-?\d[\d.e-]*", text), float) for text in (ours, other)]
-        np.testing.assert_allclose(*numbers, rtol=0, atol=1e-5)
+    ours, other = (np.array(one.pop("affine")) for one in (told, theirs))
+    slices, others = (list(one.pop("numSlice").values()) for one in (told, theirs))
+    if nilearn.__version__ < "0.14":  # draws the slice beside the one that it names (mended in 0.14.1)
+        other[:3, 3] -= other[:3, :3].sum(axis=1)
+        others = [math.floor(number + 1.5) for number in others]
+    np.testing.assert_allclose(ours, other, rtol=0, atol=1e-5)
+    assert slices == others
     assert told == theirs
     for name in ("spriteImg", "overlayImg"):
         shown = expected[name][..., 3] > 0

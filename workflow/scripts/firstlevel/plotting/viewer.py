@@ -20,7 +20,6 @@ from nibabel.spatialimages import SpatialImage
 from PIL import Image
 
 from firstlevel import third_party
-from firstlevel.arrays import FloatArray
 from firstlevel.plotting import cuts, overlay, sections
 from firstlevel.plotting.drawing import Colormap, Normalize, ScalarMappable
 from firstlevel.plotting.sampling import finite
@@ -107,9 +106,15 @@ def _png(values: npt.NDArray[Any], colours: Colormap | str, ends: tuple[float, f
 
 
 def _parameters(zmap: SpatialImage, point: sections.Cuts, ends: tuple[float, float]) -> dict[str, Any]:
-    """What brainsprite is told: the grid, where to begin, colours; slices are counted from 0."""
+    """What brainsprite is told: the grid, where to begin, colours.
+
+    It draws slices that are counted from 0, and tells where they are as if they were counted from 1: the
+    affine takes that back.
+    """
     shape = dict(zip("XYZ", zmap.shape, strict=True))
-    place: FloatArray = np.linalg.inv(zmap.affine) @ [*point, 1.0]
+    place = np.floor(np.linalg.inv(zmap.affine) @ [*point, 1.0] + 0.5).astype(int)
+    from_one = np.eye(4)
+    from_one[:3, 3] = -1.0
     return {
         "canvas": "3Dviewer",
         "sprite": "spriteImg",
@@ -118,11 +123,11 @@ def _parameters(zmap: SpatialImage, point: sections.Cuts, ends: tuple[float, flo
         "colorBackground": "#000000",
         "colorFont": "#FFFFFF",
         "crosshair": True,
-        "affine": zmap.affine.tolist(),
+        "affine": (zmap.affine @ from_one).tolist(),
         "flagCoordinates": True,
         "title": None,
         "flagValue": False,
-        "numSlice": dict(zip("XYZ", (place[:3] - 1).tolist(), strict=True)),
+        "numSlice": dict(zip("XYZ", place[:3].tolist(), strict=True)),
         "radiological": False,
         "showLR": True,
         "colorMap": {"img": "colorMap", "min": ends[0], "max": ends[1]},
