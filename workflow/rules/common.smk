@@ -72,7 +72,7 @@ of_contrast = partial(asking, MODEL.contrasts, "contrast")
 
 def of_subject(*patterns):
     """Files of a subject: of each unit, and of each of its runs or contrasts where the pattern names one."""
-    return asking(STUDY.of_subject, "subject", lambda units: PLAN.files_of(units, patterns))
+    return asking(STUDY.of_subject, "subject", lambda units: PLAN.targets.of(units, *patterns))
 
 
 def as_they_are(options):
@@ -82,7 +82,7 @@ def as_they_are(options):
 
 def over(pattern):
     """One file of every run, or of every contrast, of a unit, as the pattern names one or the other."""
-    return of_unit(lambda unit: PLAN.files_of([unit], [pattern]))
+    return of_unit(lambda unit: PLAN.targets.of([unit], pattern))
 
 
 def unit_of_run(pattern):

@@ -37,7 +37,7 @@ rule report_subject:
         software=SOFTWARE,
         engine=f"snakemake {engine.__version__}",
         left_out=lambda wildcards: PLAN.left_out_of(wildcards.subject),
-        are_preprocessed=PLAN.preprocessed_by is not None,
+        are_preprocessed=lambda wildcards: PLAN.preprocessed_by is not None,
         preprocessed_by=lambda wildcards: PLAN.preprocessed_by or [],
         code=[code_digest("report_subject"), *TEMPLATES],
     script:

@@ -35,7 +35,7 @@ class Inputs:
 
     def event_rules(self, run: Run) -> dict[str, Any]:
         """What of a run's events counts; a run with a design of its own needs none."""
-        rules: dict[str, Any] = self._config["study"]["events"]
+        rules = dict(self._model.run.event_rules)
         return rules | {"needed": False} if run.design else rules
 
     def reference(self, run: Run) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ class Inputs:
 
     def confounds_json(self, run: Run) -> list[str]:
         """What fMRIPrep says of its confounds, which its strategies read."""
-        if not (self._config["confounds"]["fmriprep"]["strategy"] and run.confounds) or run.design:
+        if not (self._model.run.confounds["fmriprep"]["strategy"] and run.confounds) or run.design:
             return []
         path = Path(run.confounds).with_suffix(".json")
         return [str(path)] if path.is_file() else []
@@ -68,8 +68,7 @@ class Inputs:
 
     def field_of_view(self, run: Run) -> list[str]:
         """What every volume of a run covers, where the analysis keeps to it."""
-        masked = self._config["resample"]["field_of_view"] == "masked"
-        return [names.FIELD_OF_VIEW.format(**run.wildcards)] if masked else []
+        return [names.FIELD_OF_VIEW.format(**run.wildcards)] if self._model.is_masked else []
 
     def fields_of_view(self, unit: Unit) -> list[str]:
         """The same of each run of a unit."""
@@ -77,7 +76,7 @@ class Inputs:
 
     def own_mask(self, unit: Unit) -> list[str | None]:
         """The user's mask, or those of the runs, where there are any."""
-        mask = self._config["mask"]
+        mask = self._model.mask
         if mask == "epi":
             return []
         return [run.mask for run in unit.runs] if mask == "derivatives" else [*with_companions(mask)]

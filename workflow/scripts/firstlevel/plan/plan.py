@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import functools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,24 +127,13 @@ class Plan:
             for label in self.model.of_statistic("t")
         ]
 
-    def files_of(self, units: Iterable[Unit], patterns: Iterable[str]) -> list[str]:
-        """Files of some units, one per run or contrast where the pattern names one."""
-        files = []
-        for unit, pattern in itertools.product(units, patterns):
-            if "{run}" in pattern:
-                files += [pattern.format(**run.wildcards) for run in unit.runs]
-            else:
-                labels = self.model.contrasts if "{contrast}" in pattern else [""]
-                files += [pattern.format(**unit.wildcards, contrast=label) for label in labels]
-        return files
-
-    @property
+    @functools.cached_property
     def preprocessed_by(self) -> list[str] | None:
         """What made the images, by name and version; None where they are not preprocessed."""
         folder = preprocessed.folder_of(self.config)
         return None if folder is None else preprocessed.generated_by(folder)
 
-    @property
+    @functools.cached_property
     def public_config(self) -> dict[str, Any]:
         """The config as a page shows it: without folders of this machine and names of the user's own."""
         own = {key: value for key, value in self.config.items() if key != "pathvars"}
@@ -206,10 +195,11 @@ class Plan:
 
     def record(self, *, ended_well: bool) -> tuple[str, dict[str, State]]:
         """Write what became of every run, and what each is from; return it in a few lines, and by unit."""
-        states = states_of.states(
+        found = states_of.states(
             self.study, self.maps(), self.logs, self.model.contrasts, ended_well=ended_well
         )
-        rows = summary.rows(self.study, states, self.folders, self._config_files)
+        states = {label: self._public(self.study.units[label], state) for label, state in found.items()}
+        rows = summary.rows(self.study, states, self.folders)
         lines = summary.write(names.below(self.results, names.RUNS), rows, self.study.left_out)
         sidecars = {
             run.label: names.below(self.results, names.RESAMPLED_JSON, **run.wildcards)
@@ -222,19 +212,20 @@ class Plan:
         )
         return lines, states
 
+    def _public(self, unit: Unit, state: State) -> State:
+        """State whose reason names no file of the user's own, and no folder."""
+        if state.status != "failed":
+            return state
+        files = provenance.called(unit.runs, self._config_files)
+        return state._replace(reason=provenance.anonymous(state.reason, files, self.folders))
+
     def entries(self, states: Mapping[str, State] | None = None) -> list[list[Any]]:
         """Rows of the study's page: subject, task, label, number of runs, status and reason of each unit."""
+        done = State("done")
         return [
-            [unit.subject, unit.task, unit.label, len(unit.runs), *self._public_state(unit, states)]
-            for unit in self.study.units.values()
+            [unit.subject, unit.task, label, len(unit.runs), *(states[label] if states else done)[:2]]
+            for label, unit in self.study.units.items()
         ]
-
-    def _public_state(self, unit: Unit, states: Mapping[str, State] | None) -> tuple[str, str]:
-        if states is None:
-            return "done", ""
-        state = states[unit.label]
-        files = provenance.called(unit.runs, self._config_files)
-        return state.status, provenance.anonymous(state.reason, files, self.folders)
 
     def report_failures(self, states: Mapping[str, State], software: str) -> None:
         """Write the page of a study in which something failed, from what is there.

@@ -29,28 +29,18 @@ def rows(
     study: Study,
     states: Mapping[str, State],
     folders: Sequence[str] = (),
-    config_files: Mapping[str, str] | None = None,
 ) -> list[tuple[str, ...]]:
     """One row per run, then what is left out.
 
     Parameters
     ----------
-    states : of the units, by their labels.
+    states : of the units, by their labels, as they may be published.
     folders : of this machine, which no cell names (see :mod:`firstlevel.plan.provenance`).
-    config_files : what reasons call the files that the config names, by their paths.
     """
-    reasons_of = {
-        label: provenance.anonymous(
-            state.reason, provenance.called(study.units[label].runs, config_files or {}), folders
-        )
-        for label, state in states.items()
-        if state.status == "failed"
-    }
     table = []
     for run in study.runs:
-        unit = study.unit_of[run.label].label
-        state = states[unit]
-        status, reason = state.status, reasons_of.get(unit, state.reason)
+        state = states[study.unit_of[run.label].label]
+        status, reason, _ = state
         if status == "failed" and state.failed_run not in (None, run.label):
             status, reason = "blocked", f"another run of this subject failed: {reason}"
         shown = (provenance.shown(path, folders) for path in (run.bold[0], run.events))

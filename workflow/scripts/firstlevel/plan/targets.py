@@ -5,12 +5,13 @@ Each is a list of files, as patterns of :mod:`firstlevel.names` with their label
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 
 from firstlevel import names
 from firstlevel.plan.model import Model
 from firstlevel.plan.runs import Run
-from firstlevel.plan.study import Study
+from firstlevel.plan.study import Study, Unit
 
 OF_RUN = ("events", "design", "motion", "carpet", "tsnr", "rsquared", "correlation", "residuals")
 """Figures of a run."""
@@ -29,24 +30,23 @@ class Targets:
     def __init__(self, study: Study, model: Model, testable: Callable[[Run], list[str]]) -> None:
         self._study, self._model, self._testable = study, model, testable
 
-    def _of_contrasts(self, *patterns: str) -> Iterator[str]:
-        for unit in self._study.units.values():
-            for contrast in self._model.contrasts:
-                for pattern in patterns:
-                    yield pattern.format(**unit.wildcards, contrast=contrast)
+    def of(self, units: Iterable[Unit], *patterns: str) -> list[str]:
+        """Files of some units, one per run or contrast where the pattern names one."""
+        files = []
+        for unit, pattern in itertools.product(units, patterns):
+            if "{run}" in pattern:
+                files += [pattern.format(**run.wildcards) for run in unit.runs]
+            else:
+                labels = self._model.contrasts if "{contrast}" in pattern else [""]
+                files += [pattern.format(**unit.wildcards, contrast=label) for label in labels]
+        return files
 
-    def _of_units(self, *patterns: str) -> Iterator[str]:
-        for unit in self._study.units.values():
-            for pattern in patterns:
-                yield pattern.format(**unit.wildcards)
+    def _of_all(self, *patterns: str) -> list[str]:
+        return self.of(self._study.units.values(), *patterns)
 
     def z_maps(self) -> dict[str, list[str]]:
         """The z map of every contrast, by the label of its unit."""
-        pattern = names.map_of("z")
-        return {
-            label: [pattern.format(**unit.wildcards, contrast=contrast) for contrast in self._model.contrasts]
-            for label, unit in self._study.units.items()
-        }
+        return {label: self.of([unit], names.map_of("z")) for label, unit in self._study.units.items()}
 
     def _of_runs(self) -> Iterator[str]:
         """The z maps of single runs, for the contrasts that their events allow."""
@@ -62,30 +62,30 @@ class Targets:
         return [
             names.DESCRIPTION,
             names.MODEL,
-            *self._of_contrasts(names.map_of("z")),
+            *self._of_all(names.map_of("z")),
             *of_runs,
-            *self._of_units(names.CONTRASTS),
+            *self._of_all(names.CONTRASTS),
             names.MAPS,
         ]
 
     @property
     def figures(self) -> list[str]:
         """All pictures: of each contrast, with its viewer, and of each run."""
-        of_contrast = [names.contrast_figure(kind) for kind in OF_CONTRAST]
-        return [
-            *self._of_contrasts(*of_contrast, names.contrast_figure("viewer", ".html")),
-            *(names.run_figure(kind).format(**run.wildcards) for run in self._study.runs for kind in OF_RUN),
-        ]
+        return self._of_all(
+            *map(names.contrast_figure, OF_CONTRAST),
+            names.contrast_figure("viewer", ".html"),
+            *map(names.run_figure, OF_RUN),
+        )
 
     @property
     def inference(self) -> list[str]:
         """Thresholded maps and tables of clusters."""
-        return [*self._of_contrasts(names.THRESHOLDS)]
+        return self._of_all(names.THRESHOLDS)
 
     @property
     def quality(self) -> list[str]:
         """Measures of quality and the verdicts on them."""
-        return [*self._of_units(names.QUALITY)]
+        return self._of_all(names.QUALITY)
 
     @property
     def report(self) -> list[str]:
