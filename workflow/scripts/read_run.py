@@ -38,8 +38,6 @@ def read_run(
     logging.info("%s: %d volumes, read where they lie", series.files[0].name, series.n_scans)
     image_writer.write_image(mean, (total / series.n_scans).astype(np.float32).T, grids[0].affine)
     image_writer.write_image(field_of_view, covered.T, grids[0].affine)
-    inputs = digests.of_images(series.files, [grid.source for grid in grids], found)
-    known_digests = {series.files[0]: inputs[0]["Sha256"]}  # the reference may be this run
     content = {
         **known.motion,
         "VoxelsOutsideFieldOfView": [0] * series.n_scans,
@@ -47,8 +45,7 @@ def read_run(
         "Strategy": "none",
         "SmoothingFwhm": None,
         **passes.decided(grids, target, [grids[0]], background),
-        "Reference": digests.of_images(reference[:1], [target.source], known_digests),
-        "Inputs": inputs,
+        **digests.of_run(series.files, [grid.source for grid in grids], reference[0], target.source, found),
     }
     sidecars.write_json(sidecar, content)
 

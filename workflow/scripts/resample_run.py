@@ -62,8 +62,6 @@ def resample_run(
     ):
         run_range, overshoots = interpolation.interpolate(series, grids, steps, background, writer, threads)
         interpolation.finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
-    inputs = digests.of_images(series.files, [grid.source for grid in grids])
-    known_digests = {series.files[0]: inputs[0]["Sha256"]}  # the reference may be this run
     content = {
         **known.motion,
         "VoxelsOutsideFieldOfView": outside,
@@ -71,8 +69,7 @@ def resample_run(
         "Strategy": strategy,
         "SmoothingFwhm": smoothing_fwhm,
         **passes.decided(grids, target, steps, background),
-        "Reference": digests.of_images(reference[:1], [target.source], known_digests),
-        "Inputs": inputs,
+        **digests.of_run(series.files, [grid.source for grid in grids], reference[0], target.source),
     }
     sidecars.write_json(sidecar, content)
     image_writer.write_image(field_of_view, covered.T, target.affine)

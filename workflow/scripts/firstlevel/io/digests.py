@@ -24,6 +24,24 @@ def of_images(
     return of_files([*files, *dict.fromkeys(source for source in sources if source)], known)
 
 
+def of_run(
+    files: Sequence[Path],
+    sources: Iterable[Path | None],
+    reference: Path,
+    source: Path | None,
+    known: Mapping[Path, str] = MappingProxyType({}),
+) -> dict[str, list[dict[str, str]]]:
+    """Digests of a run and of the first image of its reference, which may be of the same run.
+
+    `sources` and `source` are the ``.mat`` files that their affines are from.
+    """
+    inputs = of_images(files, sources, known)
+    return {
+        "Inputs": inputs,
+        "Reference": of_images([reference], [source], {files[0]: inputs[0]["Sha256"]}),
+    }
+
+
 def of_files(paths: Iterable[Path], known: Mapping[Path, str] = MappingProxyType({})) -> list[dict[str, str]]:
     """SHA-256 of each file. Names that are not of BIDS stand in sourcedata.tsv alone."""
     return [
