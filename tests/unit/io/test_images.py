@@ -122,7 +122,8 @@ def test_blocks_hold_every_voxel_of_the_mask_once(tmp_path, data, monkeypatch, b
     image_writer.write_image(tmp_path / "mask.nii.gz", mask.astype(np.uint8), AFFINE)
     inside = masked.read_mask(tmp_path / "mask.nii.gz")
     whole = np.full((6, int(mask.sum())), np.nan)
-    for voxels, block in masked.blocks(tmp_path / "run.nii", inside):
+    read = masked.again(Series.of([tmp_path / "run.nii"]), inside)
+    for voxels, block in read(np.arange(whole.shape[1])):
         assert np.isnan(whole[:, voxels]).all()
         whole[:, voxels] = block
     np.testing.assert_array_equal(whole, masked.read_masked(tmp_path / "run.nii", inside))
@@ -150,7 +151,7 @@ AXES = {
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 @pytest.mark.parametrize("name", AXES)
 def test_axes_of_length_one_do_not_count(tmp_path, data, name, suffix):
-    """Series, blocks and values inside a mask are those of the 4D image without them."""
+    """Series, some of them and values inside a mask are those of the 4D image without them."""
     shape = AXES[name]
     grid = shape[:3]
     path, flat = tmp_path / f"run{suffix}", data.reshape((*grid, 6))
@@ -162,7 +163,7 @@ def test_axes_of_length_one_do_not_count(tmp_path, data, name, suffix):
     expected = flat.T.reshape(6, -1)
     np.testing.assert_array_equal(masked.read_masked(path, inside), expected)
     np.testing.assert_array_equal(
-        np.concatenate([block for _, block in masked.blocks(path, inside)], axis=1), expected
+        np.hstack([block for _, block in masked.again(series, inside)(np.arange(inside.sum()))]), expected
     )
 
 
@@ -301,17 +302,18 @@ def test_affine_that_leads_out_of_any_scanner_is_refused(tmp_path, data, scale, 
         Grid.of(tmp_path / "run.nii")
 
 
-def test_blocks_of_few_large_slices_are_rows_of_them(tmp_path, monkeypatch):
-    """A single slice of thousands of scans is read in parts, whose voxels come in the order of the mask."""
+def test_blocks_come_in_the_order_of_the_mask(tmp_path, monkeypatch):
+    """Whole or in parts, which follow on each other and leave no voxel out."""
     values = np.arange(5 * 7 * 2 * 6, dtype=np.float32).reshape(5, 7, 2, 6)
     mask = np.random.default_rng(0).random((5, 7, 2)) > 0.3
     path = tmp_path / "bold.nii"
     nib.save(nib.Nifti1Image(values, np.eye(4)), path)
-    ((whole, expected),) = masked.blocks(path, mask)
+    read, everywhere = masked.again(Series.of([path]), mask), np.arange(mask.sum())
+    ((whole, expected),) = read(everywhere)
     np.testing.assert_array_equal(expected, values.transpose(3, 2, 1, 0)[:, mask.T])
-    monkeypatch.setattr(masked, "BLOCK_BYTES", 2 * 5 * 6 * 4)  # two rows of a slice
-    parts = list(masked.blocks(path, mask))
-    assert len(parts) == 8
-    assert [part.start for part, _ in parts[1:]] == [part.stop for part, _ in parts[:-1]]
-    assert parts[-1][0].stop == whole.stop
+    monkeypatch.setattr(masked, "BLOCK_BYTES", 7 * 6 * 4)  # seven voxels
+    parts = list(read(everywhere))
+    assert len(parts) == -(-len(everywhere) // 7)
+    assert [part[0] for part, _ in parts[1:]] == [part[-1] + 1 for part, _ in parts[:-1]]
+    assert parts[-1][0][-1] == whole[-1]
     np.testing.assert_array_equal(np.hstack([block for _, block in parts]), expected)

@@ -1,8 +1,7 @@
-"""Voxels of an image that lie inside a mask: maps whole, runs in blocks."""
+"""Voxels of an image that lie inside a mask: maps whole, series of a run in blocks."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,42 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import Float32Array, FloatArray
-from firstlevel.io.images import load, n_volumes, opened, read_volume, reading, spatial_shape, volume_at
+from firstlevel.io.images import n_volumes, opened, read_volume, reading, spatial_shape, volume_at
 from firstlevel.io.series import Series
 
 BLOCK_BYTES = 32 * 2**20
-"""Size of a block of a 4D file, in single precision as read; the memory of a stage follows it."""
-
-
-def blocks(path: Path, mask: npt.NDArray[np.bool_]) -> Iterator[tuple[slice, Float32Array]]:
-    """Read a 4D image as blocks of voxels inside a mask, each over all scans.
-
-    Yields
-    ------
-    The slice of the mask's voxels that the block holds, and their data (n, v) in single precision.
-
-    Notes
-    -----
-    A block is a stack of whole slices of at most 32 MiB, or of rows of a slice that has more, so memory does
-    not grow with a run's length.
-    """
-    image = load(path)
-    n_scans = n_volumes(image)
-    further = tuple(slice(None) for _ in image.shape[3:])
-    per_slice = mask.shape[0] * mask.shape[1] * n_scans * 4
-    step = max(1, BLOCK_BYTES // per_slice)
-    rows = mask.shape[1] if per_slice <= BLOCK_BYTES else max(1, BLOCK_BYTES // (mask.shape[0] * n_scans * 4))
-    start = 0
-    for low, near in itertools.product(range(0, mask.shape[2], step), range(0, mask.shape[1], rows)):
-        inside = mask[:, near : near + rows, low : low + step]
-        count = int(inside.sum())
-        if count:
-            # [scan, z, y, x], so that the inner axis is the file's
-            with reading(path):
-                at = (slice(None), slice(near, near + rows), slice(low, low + step), *further)
-                slab = np.asarray(image.dataobj[at], dtype=np.float32)
-            yield slice(start, start + count), slab.reshape((*inside.shape, n_scans)).T[:, inside.T]
-        start += count
+"""Size of the series that are read together, in single precision; the memory of a stage follows it."""
 
 
 def again(
@@ -75,7 +43,7 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
 
 
 def read_masked(path: Path, mask: npt.NDArray[np.bool_]) -> FloatArray:
-    """Values of a 3D or 4D image inside a mask, (v,) or (k, v), in the order of :func:`blocks`."""
+    """Values of a 3D or 4D image inside a mask, (v,) or (k, v), voxels of x fastest, as files hold them."""
     with opened(path) as image, reading(path):
         if len(image.shape) < 4:
             return np.asarray(image.dataobj, dtype=np.float64).reshape(spatial_shape(image)).T[mask.T]
