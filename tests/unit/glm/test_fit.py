@@ -5,6 +5,7 @@ import pytest
 import scipy
 from nilearn.glm.first_level.first_level import mean_scaling, run_glm
 from statsmodels.regression.linear_model import OLS
+from two_conditions import matrix_of
 
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
@@ -19,10 +20,7 @@ N_SCANS, N_VOXELS = 120, 300
 
 @pytest.fixture(scope="module")
 def matrix():
-    times = designs.frame_times(N_SCANS, 2.0, 0.0)
-    events = [Event(6.0 * k, 1.0, "ab"[k % 2]) for k in range(35)]
-    options = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
-    return designs.design_matrix(times, events, options)[1]
+    return matrix_of(N_SCANS)
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from nilearn.glm.first_level.first_level import run_glm
+from two_conditions import matrix_of
 
-from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
 from firstlevel.glm import noise, run_sums, stream
-from firstlevel.io.event_table import Event
 
 OF_SIGMA = 1e-9
 """Relative to the noise: the same fit from sums, whose differences lose at most four of sixteen digits."""
@@ -18,10 +17,7 @@ N_SCANS, N_VOXELS = 122, 300  # the last chunk is not full
 
 @pytest.fixture(scope="module")
 def matrix():
-    times = designs.frame_times(N_SCANS, 2.0, 0.0)
-    events = [Event(6.0 * k, 1.0, "ab"[k % 2]) for k in range(35)]
-    options = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
-    return designs.design_matrix(times, events, options)[1]
+    return matrix_of(N_SCANS)
 
 
 @pytest.fixture(scope="module")
