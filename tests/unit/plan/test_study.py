@@ -87,6 +87,10 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
         (MINIMAL + "design: {undershoot_ratio: 6}", "design.undershoot_ratio: 6 is greater than or equal to"),
         (MINIMAL + "confounds: {motion: 12}", "confounds.motion: 12 is not one of"),
         (MINIMAL + "confounds: {censor: {fd: 0.5}}", "unknown key confounds.censor.fd"),
+        (MINIMAL + "outputs: [mapz]", "outputs.0: 'mapz' is not one of"),
+        (MINIMAL + "outputs: []", r"outputs: \[\] should be non-empty"),
+        (MINIMAL + "outputs: maps", "outputs: 'maps' is not of type 'array'"),
+        (MINIMAL + "resample: {strategy: nearest}", "resample.strategy: 'nearest' is not one of"),
         (
             CONTRASTS + "study: {source: simulated, conditions: {a: [faces], b: [faces]}}",
             "study.conditions.b: 'faces' stands in 'a' already",
