@@ -62,6 +62,13 @@ class Statistic:
     dof: FloatArray
     n_runs: npt.NDArray[np.int64]
 
+    @classmethod
+    def missing(cls, n_voxels: int) -> Statistic:
+        """NaN at every voxel: no run can estimate the contrast."""
+        of_row, of_voxel = np.full((1, n_voxels), np.nan), np.full(n_voxels, np.nan)
+        n_runs = np.zeros(n_voxels, dtype=np.int64)
+        return cls(of_row, of_voxel, of_voxel, of_voxel, of_voxel, np.zeros(n_voxels), n_runs)
+
 
 def over_runs(
     runs: Sequence[RunFit],

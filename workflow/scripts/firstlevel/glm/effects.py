@@ -6,8 +6,12 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from firstlevel.arrays import FloatArray
 from firstlevel.glm import expressions
+from firstlevel.glm.contrast_options import ContrastOptions
 from firstlevel.glm.estimable import RunDesign
 
 APPROXIMATE_UNIT = "standard deviations of the noise, averaged over runs; not percent signal change"
@@ -18,6 +22,52 @@ SCALED = {
     "none": "units of the images",
 }
 """Unit of the data by glm.signal_scaling."""
+
+
+def described(
+    contrast: ContrastOptions,
+    fits: Sequence[str],
+    designs: Sequence[RunDesign],
+    n_runs: npt.NDArray[np.int64],
+    scaling: str,
+) -> dict[str, Any]:
+    """Fields of the sidecar on what was tested over the runs that can estimate the contrast.
+
+    Parameters
+    ----------
+    fits, designs : names of the sidecars of their fits, and their designs.
+    n_runs : (v,), number of runs that each voxel was combined over.
+    scaling : glm.signal_scaling.
+    """
+    dof = sum(design.model.dof for design in designs)
+    is_standardised = contrast.test == "approximate"
+    return {
+        "DegreesOfFreedom": dof if contrast.statistic == "t" else [len(contrast.rows), dof],
+        "EffectUnit": unit(designs, contrast.rows, scaling, is_standardised=is_standardised),
+        "Coverage": contrast.coverage,
+        "VoxelsByNumberOfRuns": _voxels_by_number_of_runs(n_runs, len(designs)),
+        "Runs": [
+            {
+                "Fit": fit,
+                "Weights": weights_by_name(design, design.vectors(contrast.rows)),
+                "DegreesOfFreedom": design.model.dof,
+                "Responses": responses(design, contrast.rows),
+            }
+            for fit, design in zip(fits, designs, strict=True)
+        ],
+    }
+
+
+def _voxels_by_number_of_runs(n_runs: npt.NDArray[np.int64], n_most: int) -> dict[str, int]:
+    """How many voxels were combined over 0, 1 ... `n_most` runs; the log tells where some lack a run."""
+    counts = np.bincount(n_runs, minlength=n_most + 1).tolist()
+    if fewer := sum(counts[:-1]):
+        logging.warning(
+            "%d of %d voxels are not in all %d runs: %s",
+            *(fewer, sum(counts), n_most),
+            ", ".join(f"{count} in {n}" for n, count in enumerate(counts) if count),
+        )
+    return {str(n): count for n, count in enumerate(counts)}
 
 
 def unit(designs: Sequence[RunDesign], rows: Sequence[str], scaling: str, *, is_standardised: bool) -> str:
