@@ -1,0 +1,52 @@
+"""The scans of a run inside its mask, read once, with what is kept of them on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from firstlevel.arrays import BoolArray, Float32Array
+from firstlevel.glm.fit import spm_global
+from firstlevel.image import background
+from firstlevel.io import sample
+from firstlevel.io.series import Series
+
+
+@dataclass(frozen=True)
+class MaskedScans:
+    """A run of n scans and the v voxels inside its mask; :meth:`read` fills what is kept.
+
+    Attributes
+    ----------
+    run : its volumes.
+    inside : the mask, (nx, ny, nz).
+    has_spm_global : whether SPM's global is computed.
+    sampled : (n, k), series of a sample of the mask's voxels, see :mod:`firstlevel.io.sample`.
+    spm_globals : of each scan, where it is asked for.
+    """
+
+    run: Series
+    inside: BoolArray
+    has_spm_global: bool
+    sampled: Float32Array
+    spm_globals: list[float]
+
+    @classmethod
+    def of(cls, run: Series, inside: BoolArray, *, has_spm_global: bool) -> MaskedScans:
+        """Nothing is read yet."""
+        n_sampled = len(sample.positions(int(inside.sum())))
+        sampled = np.empty((run.n_scans, n_sampled), dtype=np.float32)
+        return cls(run, inside, has_spm_global, sampled, [])
+
+    def read(self) -> Iterator[Float32Array]:
+        """Yield the voxels of the mask, (v,), scan by scan, with background filled in."""
+        voxels = np.flatnonzero(self.inside.T)
+        taken = sample.positions(len(voxels))
+        for scan, volume in enumerate(background.filled(self.run)):
+            values = volume.ravel().take(voxels)
+            self.sampled[scan] = values[taken]
+            if self.has_spm_global:
+                self.spm_globals.append(spm_global(volume))
+            yield values
