@@ -13,8 +13,7 @@ from checked_configs import checked
 from quality_run import make_run
 from with_headers import make_design_matrix
 
-import report_subject
-from firstlevel.io import event_table, given_fsl, sidecars, table_writer
+from firstlevel.io import event_table, given_fsl, table_writer
 from firstlevel.io.given_designs import located, read
 from firstlevel.plan import checks, model, study
 from firstlevel.plan.model import Model
@@ -720,23 +719,11 @@ def test_methods_say_of_a_given_design_only_what_is_known():
     assert "convolved" in text
 
 
-def test_page_takes_the_form_of_a_design_and_its_notes_from_the_sidecar(tmp_path, made, columns, monkeypatch):
+def test_page_takes_the_form_of_a_design_and_its_notes_from_the_sidecar(tmp_path, made, columns):
     """The facts of a run that the methods text is made of."""
-    monkeypatch.setattr(report_subject, "_pictures", lambda *_: [])
     columns.drop(columns="constant").to_csv(tmp_path / "own.csv")
     _, sidecar = made(tmp_path / "own.csv")
-    fit = {
-        "NumberOfVolumes": N,
-        "Columns": [*columns],
-        "DegreesOfFreedom": 36,
-        "NumberOfVoxels": 8,
-        "Inputs": [],
-    }
-    name, files = "sub-01_task-x_run-1", {}
-    for kind, content in (("desc-resampled_bold", {"Inputs": []}), ("design", sidecar), ("glm", fit)):
-        files[f"{name}_{kind}.json"] = tmp_path / f"{kind}.json"
-        sidecars.write_json(tmp_path / f"{kind}.json", content)
-    facts = report_subject._run(files, name)["facts"]
+    facts = run_facts.Run.of({}, sidecar, {"NumberOfVolumes": N, "Columns": [*columns]})
     assert (facts.given, facts.n_columns, len(facts.given_notes)) == ("table", 4, 2)
 
 

@@ -14,7 +14,7 @@ from firstlevel import stage
 from firstlevel.plan import config as configs
 from firstlevel.plan import preprocessed
 from firstlevel.plan.model import Model
-from firstlevel.reporting import methods, pages, references, run_facts, study_page
+from firstlevel.reporting import labels, methods, pages, references, run_facts, study_page
 
 RUNS = [run_facts.Run(128, 2.0, 0, 0, 0), run_facts.Run(120, 2.0, 0, 0, 0)]
 MALICIOUS = "<script>alert('x')</script> & \"quotes\" \N{GRINNING FACE} " + 200 * "x"
@@ -330,3 +330,27 @@ def test_page_of_a_study_with_failures_tells_what_failed(tmp_path):
 @pytest.mark.parametrize(("text", "short"), [("0.123456", "0.123"), ("1234.56", "1235"), ("n/a", "n/a")])
 def test_numbers_of_tables_are_shown_in_few_digits(text, short):
     assert pages.rounded(text) == short
+
+
+@pytest.mark.parametrize(
+    ("run", "contrast", "name"),
+    [
+        ("sub-01_ses-pre_task-faces_dir-LR_run-2_space-MNI", "n/a", "session pre, dir LR, run 2"),
+        ("sub-01_task-faces_run-2", "difference", "run 2, difference"),
+        ("sub-01_task-faces", "n/a", "run"),
+        ("n/a", "difference", "difference"),
+        ("n/a", "n/a", "subject"),
+    ],
+)
+def test_rows_of_tables_are_called_by_what_tells_them_apart(run, contrast, name):
+    """A run by its entities without subject, task and grid; what is of no run by its contrast."""
+    assert labels.called(run, contrast) == name
+
+
+def test_every_reference_ends_with_its_address():
+    """Text and address make up the whole; text without an address stays as it is."""
+    for reference in references.REFERENCES.values():
+        text, address = references.with_address(reference)
+        assert text + address == reference
+        assert address.startswith("https://doi.org/10.")
+    assert references.with_address("A book.") == ("A book.", "")

@@ -63,5 +63,11 @@ def reference_list(text: Iterable[Sentence]) -> list[str]:
     return [REFERENCES[key] for key in _keys(text)]
 
 
+def with_address(reference: str) -> tuple[str, str]:
+    """Text of a reference, and the address that it ends with; nothing where it has none."""
+    text, separator, doi = reference.rpartition("https://doi.org/")
+    return (text, separator + doi) if separator else (reference, "")
+
+
 def _keys(text: Iterable[Sentence]) -> list[str]:
     return list(dict.fromkeys(key for sentence in text for key in sentence.cites))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -34,6 +35,31 @@ class Run(NamedTuple):
     given: str = ""
     given_notes: Sequence[str] = ()
     n_columns: int = 0
+
+    @classmethod
+    def of(cls, resampled: Mapping[str, Any], design: Mapping[str, Any], fit: Mapping[str, Any]) -> Run:
+        """Facts from the sidecars of the resampled run, of its design and of its fit."""
+        columns = design["Columns"]
+        roles = Counter(column["Role"] for column in columns)
+        return cls(
+            n_scans=fit["NumberOfVolumes"],
+            repetition_time=design["RepetitionTime"],
+            n_motion=roles["motion"],
+            n_confounds=roles["confound"],
+            n_censored=roles["censor"],
+            start_time=design.get("StartTime", 0.0),
+            start_source=design.get("SliceTimeSource", ""),
+            equal_steps=design["EqualSteps"],
+            modulators=design.get("Modulators", ()),
+            has_events=roles["condition"] > 0,
+            n_drift=roles["drift"],
+            n_cosines=sum(column["Role"] == "confound" and is_cosine(column["Name"]) for column in columns),
+            n_copied=resampled.get("VolumesCopied"),
+            displacement_from=design.get("FramewiseDisplacementFrom", ""),
+            given=design.get("DesignForm", ""),
+            given_notes=design.get("DesignNotes", ()),
+            n_columns=len(fit["Columns"]),
+        )
 
 
 def is_cosine(name: str) -> bool:
