@@ -6,20 +6,16 @@ nothing falls into the run is set to 0: its effect is not estimable there. A des
 is taken as it is.
 """
 
-import logging
 from pathlib import Path
 from typing import Any, Literal
 
 from firstlevel import stage
-from firstlevel.arrays import FloatArray
+from firstlevel.glm import assembly, design_checks, explanation, nuisance, ready_made, timing
 from firstlevel.glm import design as designs
-from firstlevel.glm import design_checks, emptiness, explanation, nuisance, ready_made, timing
-from firstlevel.glm.sampling import steps
-from firstlevel.glm.selection import select
-from firstlevel.io import event_table, modulator_json, repetition, run_headers, table_writer
+from firstlevel.io import event_table, modulator_json, repetition, run_headers
+from firstlevel.io.designs import Design
 from firstlevel.io.given import Part
-from firstlevel.io.sidecars import camel, write_json
-from firstlevel.stage import InputError
+from firstlevel.io.modulators import columns as columns_of
 
 
 def make_design_matrix(
@@ -61,95 +57,33 @@ def make_design_matrix(
     `events_json` says which columns of the events modulate which.
     `given` is a ready-made design and what is read with it: then only the times of the scans count beside it.
     """
-    known = run_headers.read(headers)
-    volumes, n_scans = repetition.VolumeTimes.of_headers(known), known.n_scans
+    header = run_headers.read(headers)
+    volumes = repetition.VolumeTimes.of_headers(header)
     if given:
-        names, values, content = ready_made.taken(given[0], given_part, volumes, design)
-        _write(design, sidecar, names, values, content)
+        ready_made.taken(given[0], given_part, volumes, design).write(sidecar)
         return
-    scans = timing.scan_times(volumes, repetition.fields_of(known, sidecars or []), slice_time_ref)
-    times = scans.times
+    scans = timing.scan_times(volumes, repetition.fields_of(header, sidecars or []), slice_time_ref)
     scans.tell(bold[0])
     modulators = modulator_json.read(events_json)
-    modulating = dict.fromkeys(how.column for own in modulators.values() for how in own.values())
-    rows = event_table.read_events(events, list(modulating), needed=False)
+    events_of_run = event_table.read_events(events, columns_of(modulators), needed=False)
     warnings = [
         *scans.warnings,
-        *(design_checks.check_onsets(events, rows, n_scans, scans.end) if rows else []),
+        *design_checks.check_onsets(events, events_of_run, header.n_scans, scans.end),
     ]
     options = designs.DesignOptions(
-        hrf_model=hrf_model,
-        drift_model=None if drift_model == "none" else drift_model,
-        high_pass=high_pass,
-        min_onset=min_onset,
-        oversampling=oversampling,
-        drift_order=drift_order,
-        fir_delays=fir_delays or [],
-        fir_unit=fir_unit,
-        sampling=sampling,
-        derivative_step=derivative_step,
-        undershoot_ratio=undershoot_ratio,
-    )
-    extra = nuisance.collect(
-        image=bold[0],
-        table=confounds,
-        headers=headers,
-        n_scans=n_scans,
-        columns=columns or [],
-        first_row=first_row,
-        fmriprep=fmriprep or {},
-        motion=motion,
-        censor=censor or {},
-    )
-    design_checks.check_bins(options, steps(times)[0])
-    design_checks.check_modulators(design, rows, modulators)
-    selection = select(rows, times, min_onset, modulators)
-    responses = designs.response_columns(list(selection.events), options)
-    made = [name for condition in selection.events for name in designs.of_condition(condition, options)]
-    design_checks.check_names(design, [*made, *extra.names])
-    if drift_model == "cosine":
-        warnings += design_checks.drift_twice(extra.names)
-    names, values = designs.design_matrix(times, rows, options, extra.values, extra.names, modulators)
-    if len(values) <= len(names):
-        raise InputError(
-            design,
-            f"{n_scans} scans, {len(extra.censored)} of them censored, for {len(names)} regressors",
-            expected="more scans than regressors",
-            remedy="take fewer confounds, a shorter FIR model or a milder threshold of confounds.censor",
-        )
-    content = {
-        "Columns": [{"Name": name, "Role": designs.role(name, responses, extra.roles)} for name in names],
-        **scans.described(),
-        "DriftModel": drift_model,
-        "HighPass": high_pass,
-        **explanation.of_responses(selection, times, options),
-    }
-    if warnings:
-        content["Warnings"] = warnings
-    if drift_model == "polynomial":
-        content["DriftOrder"] = drift_order
-    if extra.may_censor:
-        content["CensoredScans"] = extra.censored
-        content["CensoringLoss"] = explanation.of_censoring(
-            names, values, rows, selection, responses, extra.censored, scans
-        )
-    if extra.displacement_from:
-        content["FramewiseDisplacementFrom"] = extra.displacement_from
-    if empty := emptiness.empty_regressors(names, values, times, selection, options, extra.censored):
-        content["EmptyRegressors"] = [{"Name": name, **camel(why._asdict())} for name, why in empty.items()]
-        values[:, [names.index(name) for name in empty]] = 0.0
-        for name, why in empty.items():
-            logging.warning("%s: %s is empty, and not estimable in this run: %s", design, name, why.reason)
-    content |= explanation.of_rank(design, names, values)
-    _write(design, sidecar, names, values, content)
-
-
-def _write(
-    design: Path, sidecar: Path, names: list[str], values: FloatArray, content: dict[str, Any]
-) -> None:
-    table_writer.write_table(design, names, values.tolist())
-    write_json(sidecar, content)
-    logging.info("%d scans, %d regressors, rank %d", *values.shape, content["Rank"])
+        hrf_model=hrf_model, drift_model=None if drift_model == "none" else drift_model,
+        high_pass=high_pass, min_onset=min_onset, oversampling=oversampling, drift_order=drift_order,
+        fir_delays=fir_delays or [], fir_unit=fir_unit, sampling=sampling,
+        derivative_step=derivative_step, undershoot_ratio=undershoot_ratio,
+    )  # fmt: skip
+    of_no_interest = nuisance.collect(
+        image=bold[0], table=confounds, headers=headers, n_scans=header.n_scans, columns=columns or [],
+        first_row=first_row, fmriprep=fmriprep or {}, motion=motion, censor=censor or {},
+    )  # fmt: skip
+    made = assembly.assemble(design, scans.times, events_of_run, modulators, options, of_no_interest)
+    warnings += design_checks.drift_twice(of_no_interest.names, options.drift_model)
+    content = explanation.of_design(design, made, events_of_run, scans, options, warnings)
+    Design(design, made.names, made.values, content).write(sidecar)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
+from firstlevel.arrays import FloatArray
 from firstlevel.glm import regressors
 from firstlevel.glm.design import DesignOptions
+from firstlevel.glm.sampling import steps
 from firstlevel.io.event_table import Event
-from firstlevel.io.modulators import Modulator
+from firstlevel.io.modulators import Modulators
 from firstlevel.stage import InputError
 
 MILLISECONDS = 10
@@ -22,21 +24,22 @@ COARSEST = 8.0
 """s, bins beyond which sums over them are no response: its main part takes 12 s."""
 
 
-def drift_twice(confounds: list[str]) -> list[str]:
-    """Sentence on confounds that are fMRIPrep's cosines, which the drift model has, too."""
+def drift_twice(confounds: Sequence[str], drift_model: str | None) -> list[str]:
+    """Sentence on confounds that are fMRIPrep's cosines, where the drift model has them, too."""
     cosines = [name for name in confounds if re.fullmatch(r"cosine_?\d+", name)]
-    if not cosines:
+    if not cosines or drift_model != "cosine":
         return []
-    told = (
+    sentence = (
         f"the confounds hold {len(cosines)} cosines ({cosines[0]} and so on) beside design.drift_model: "
         "cosine, two models of one drift: set it to none, or leave them out"
     )
-    logging.warning(told)
-    return [told]
+    logging.warning(sentence)
+    return [sentence]
 
 
-def check_bins(options: DesignOptions, step: float) -> None:
-    """Bins show the shape of the response; `step` is the time between scans (s)."""
+def check_bins(options: DesignOptions, times: FloatArray) -> None:
+    """Bins show the shape of the response; `times` are those of the scans (s)."""
+    step = steps(times)[0]
     width = step / options.oversampling
     if width > COARSEST and options.sampling != "exact" and options.hrf_model != "fir":
         raise InputError(
@@ -47,11 +50,9 @@ def check_bins(options: DesignOptions, step: float) -> None:
         )
 
 
-def check_modulators(
-    path: Path, rows: list[Event], modulators: Mapping[str, Mapping[str, Modulator]]
-) -> None:
+def check_modulators(path: Path, events: Sequence[Event], modulators: Modulators) -> None:
     """No modulator of a condition has the name of another one, or of a condition."""
-    conditions = {row.trial_type for row in rows}
+    conditions = {event.trial_type for event in events}
     names = [
         regressors.of_modulator(condition, name)
         for condition, own in modulators.items()
@@ -79,13 +80,27 @@ def check_names(path: Path, names: list[str]) -> None:
         )
 
 
-def check_onsets(path: Path, rows: list[Event], n_scans: int, end: float) -> list[str]:
+def check_scans(path: Path, values: FloatArray, n_censored: int) -> None:
+    """A design (n, p) has more scans than regressors."""
+    n_scans, n_regressors = values.shape
+    if n_scans <= n_regressors:
+        raise InputError(
+            path,
+            f"{n_scans} scans, {n_censored} of them censored, for {n_regressors} regressors",
+            expected="more scans than regressors",
+            remedy="take fewer confounds, a shorter FIR model or a milder threshold of confounds.censor",
+        )
+
+
+def check_onsets(path: Path, events: Sequence[Event], n_scans: int, end: float) -> list[str]:
     """Warnings about onsets that the run of `n_scans`, which ends at `end` (s), makes doubtful.
 
     Events after its end have no response in it: all of them, or most of them far beyond, are an error.
     """
-    onsets = sorted(row.onset for row in rows)
-    middle = onsets[(len(rows) - 1) // 2]
+    if not events:
+        return []
+    onsets = sorted(event.onset for event in events)
+    middle = onsets[(len(events) - 1) // 2]
     if middle > MILLISECONDS * end and onsets[0] < end:
         raise InputError(
             path,
@@ -94,24 +109,24 @@ def check_onsets(path: Path, rows: list[Event], n_scans: int, end: float) -> lis
             remedy="divide onsets and durations by 1000",
         )
     warnings = []
-    ends_at = onsets[-1] + max(row.duration for row in rows)
-    whole = len(onsets) > 2 and all(onset.is_integer() for onset in onsets)
-    if whole and 0 < ends_at < n_scans and SCANS * ends_at < end:
+    ends_at = onsets[-1] + max(event.duration for event in events)
+    are_whole = len(onsets) > 2 and all(onset.is_integer() for onset in onsets)
+    if are_whole and 0 < ends_at < n_scans and SCANS * ends_at < end:
         warnings.append(
             "onsets may be in scans: all are whole numbers, and the last event ends at "
             f"{ends_at:g}, in a run of {n_scans} scans and {end:g} s (if so, set onset_unit in the run table)"
         )
         logging.warning("%s: %s", path, warnings[0])
-    beyond = [number for number, row in enumerate(rows, start=2) if row.onset >= end]
-    if len(beyond) == len(rows):
+    beyond = [row for row, event in enumerate(events, start=2) if event.onset >= end]
+    if len(beyond) == len(events):
         raise InputError(
             path,
             f"every event begins after the end of the run ({end:g} s)",
             expected="onsets in seconds from the first scan",
             remedy="check that onsets are not in milliseconds or scans, and that the events are this run's",
         )
-    for number in beyond:
-        onset = rows[number - 2].onset
+    for row in beyond:
+        onset = events[row - 2].onset
         warnings.append(f"onset {onset:g} s is after the end of the run ({end:g} s)")
-        logging.warning("%s, row %d: %s", path, number, warnings[-1])
+        logging.warning("%s, row %d: %s", path, row, warnings[-1])
     return warnings

@@ -1,4 +1,4 @@
-"""What sidecar and log of a design tell of its responses, its rank and what censoring takes."""
+"""What sidecar and log of a design tell: columns, times, responses, rank, what censoring takes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlevel.arrays import FloatArray
-from firstlevel.glm import censoring, dependence, timing
+from firstlevel.glm import censoring, dependence, emptiness, timing
 from firstlevel.glm import design as designs
+from firstlevel.glm.assembly import Assembled
 from firstlevel.glm.sampling import steps
 from firstlevel.glm.selection import Modulation, Selection
 from firstlevel.io.sidecars import camel
@@ -19,11 +20,52 @@ from firstlevel.io.sidecars import camel
 if TYPE_CHECKING:
     from firstlevel.io.event_table import Event
 
-SAID = {
+LEFT_OUT = {
     "EventsBeforeMinOnset": "events that end before design.min_onset are left out",
     "EventsClipped": "events that last beyond design.min_onset begin there",
 }
 ONE_UNIT = "One unit is 1 % of the mean (or one unit of the images, see glm.signal_scaling)"
+
+
+def of_design(
+    design: Path,
+    made: Assembled,
+    events: Sequence[Event],
+    scans: timing.ScanTimes,
+    options: designs.DesignOptions,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """Sidecar of a design that was made of events; the log tells what a reader should know.
+
+    Parameters
+    ----------
+    design : file that the log names.
+    warnings : sentences on what is doubtful of the run's times, events and confounds.
+    """
+    nuisance = made.nuisance
+    content = {
+        "Columns": [
+            {"Name": name, "Role": designs.role(name, made.responses, nuisance.roles)} for name in made.names
+        ],
+        **scans.described(),
+        "DriftModel": options.drift_model or "none",
+        "HighPass": options.high_pass,
+        **of_responses(made.selection, scans.times, options),
+    }
+    if warnings:
+        content["Warnings"] = list(warnings)
+    if options.drift_model == "polynomial":
+        content["DriftOrder"] = options.drift_order
+    if nuisance.may_censor:
+        content["CensoredScans"] = nuisance.censored
+        content["CensoringLoss"] = of_censoring(made, events, scans)
+    if nuisance.displacement_from:
+        content["FramewiseDisplacementFrom"] = nuisance.displacement_from
+    if made.empty:
+        content["EmptyRegressors"] = of_empty(made.empty)
+    for name, why in made.empty.items():
+        logging.warning("%s: %s is empty, and not estimable in this run: %s", design, name, why.reason)
+    return content | of_rank(design, made.names, made.values)
 
 
 def of_responses(selection: Selection, times: FloatArray, options: designs.DesignOptions) -> dict[str, Any]:
@@ -34,7 +76,7 @@ def of_responses(selection: Selection, times: FloatArray, options: designs.Desig
     for key, counts in {"EventsBeforeMinOnset": selection.before, "EventsClipped": selection.clipped}.items():
         if counts:
             content[key] = counts
-            logging.warning("%s: %s", SAID[key], ", ".join(f"{name} {n}" for name, n in counts.items()))
+            logging.warning("%s: %s", LEFT_OUT[key], ", ".join(f"{name} {n}" for name, n in counts.items()))
     of_modulators = ""
     if selection.modulations:
         of_modulators = ", or of a modulator for one unit of its column"
@@ -104,26 +146,27 @@ def of_rank(design: Path, names: list[str], values: FloatArray) -> dict[str, Any
     return content
 
 
+def of_empty(empty: Mapping[str, emptiness.Empty]) -> list[dict[str, Any]]:
+    """Regressors that are 0 at every scan, each with its reason."""
+    return [{"Name": name, **camel(why._asdict())} for name, why in empty.items()]
+
+
 def of_censoring(
-    names: Sequence[str],
-    values: FloatArray,
-    rows: Sequence[Event],
-    selection: Selection,
-    responses: Mapping[str, Sequence[str]],
-    censored: Sequence[int],
-    scans: timing.ScanTimes,
+    made: Assembled, events: Sequence[Event], scans: timing.ScanTimes
 ) -> dict[str, dict[str, float]]:
     """What each condition loses to censoring: events that begin in it, and the share of energy in it."""
+    censored = made.nuisance.censored
     loss: dict[str, dict[str, float]] = {}
-    whose = {one.name: one.condition for one in selection.modulations}
-    for condition, columns in responses.items():
-        onsets = [row.onset for row in rows if row.trial_type == whose.get(condition, condition)]
+    condition_of = {one.name: one.condition for one in made.selection.modulations}
+    for name, columns in made.responses.items():
+        onsets = [event.onset for event in events if event.trial_type == condition_of.get(name, name)]
         begun = sum(scans.scan_of(onset) in censored for onset in onsets)
-        share = censoring.energy_share(values[:, [names.index(name) for name in columns]], censored)
-        loss[condition] = {"Events": len(onsets), "EventsInCensoredScans": begun, "EnergyShare": share}
+        regressors = made.sampled[:, [made.names.index(column) for column in columns]]
+        share = censoring.energy_share(regressors, censored)
+        loss[name] = {"Events": len(onsets), "EventsInCensoredScans": begun, "EnergyShare": share}
         logging.info(
             "%s: %d of %d events begin in censored scans, with %.1f %% of its regressor's energy",
-            *(condition, begun, len(onsets), 100 * share),
+            *(name, begun, len(onsets), 100 * share),
         )
-    logging.info("%d of %d scans are censored", len(censored), len(values))
+    logging.info("%d of %d scans are censored", len(censored), len(made.sampled))
     return loss

@@ -7,30 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from firstlevel import texts
 from firstlevel.glm import dependence, emptiness, explanation
 from firstlevel.io import given_designs, repetition
+from firstlevel.io.designs import Design
 from firstlevel.io.given import CENSOR, Part
-from firstlevel.io.sidecars import camel
 from firstlevel.stage import InputError
-
-FloatArray = npt.NDArray[np.float64]
 
 OTHER_STEP = 0.01
 """Share of the repetition time by which the index of a given design may differ in its steps."""
 
 
-def taken(
-    path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path
-) -> tuple[list[str], FloatArray, dict[str, Any]]:
-    """Names, values (n, p) and sidecar of a ready-made design, with a constant where its columns span none.
+def taken(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path) -> Design:
+    """Return a ready-made design, with a constant where its columns span none.
 
     Parameters
     ----------
     path, part : see :func:`firstlevel.io.given_designs.read`.
-    design : file that it is written to, which the log names.
+    design : file that it is to be written to, which the log names.
 
     Raises
     ------
@@ -94,10 +89,10 @@ def taken(
         content["CensoredScans"] = sorted(censored)
     if empty := [name for name, column in zip(names, values.T, strict=True) if not column.any()]:
         why = emptiness.Empty(None, "it is 0 at every scan")
-        content["EmptyRegressors"] = [{"Name": name, **camel(why._asdict())} for name in empty]
+        content["EmptyRegressors"] = explanation.of_empty(dict.fromkeys(empty, why))
     logging.info("%s is taken as it is: events and the keys of design add nothing to it", path)
     for note in notes:
         logging.info("%s: %s", path, note)
     for warning in warnings:
         logging.warning("%s", warning)
-    return names, values, content
+    return Design(design, names, values, content)

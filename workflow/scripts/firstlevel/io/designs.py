@@ -1,7 +1,8 @@
-"""The design of a run as ``make_design_matrix`` has written it: the table of regressors and its sidecar."""
+"""The design of a run as ``make_design_matrix`` writes it: the table of regressors and its sidecar."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from firstlevel.arrays import BoolArray, FloatArray
-from firstlevel.io import cells, sidecars
+from firstlevel.io import cells, sidecars, table_writer
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,12 @@ class Design:
     def fir_delays(self) -> tuple[float, ...]:
         """Delays of an FIR model, s after onset; none of another model."""
         return tuple(self.content.get("FirDelaysSeconds", ()))
+
+    def write(self, sidecar: Path) -> None:
+        """Write the table to its path, one row per scan, and what the sidecar says."""
+        table_writer.write_table(self.path, self.names, self.matrix.tolist())
+        sidecars.write_json(sidecar, self.content)
+        logging.info("%d scans, %d regressors, rank %d", *self.matrix.shape, self.content["Rank"])
 
 
 def read(path: Path, sidecar: Path | None = None) -> Design:

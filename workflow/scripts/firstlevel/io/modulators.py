@@ -23,3 +23,8 @@ class Modulator(NamedTuple):
 
 Modulators = Mapping[str, Mapping[str, Modulator]]
 """By condition, and by name."""
+
+
+def columns(modulators: Modulators) -> list[str]:
+    """Columns of the events that modulate any condition, each once."""
+    return list(dict.fromkeys(how.column for own in modulators.values() for how in own.values()))
