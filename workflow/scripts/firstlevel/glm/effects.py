@@ -81,14 +81,14 @@ def unit(designs: Sequence[RunDesign], rows: Sequence[str], scaling: str, *, is_
     """
     if is_standardised:
         return APPROXIMATE_UNIT
-    given = [design.saved.is_given for design in designs]
-    if all(given):
+    are_given = [design.saved.is_given for design in designs]
+    if all(are_given):
         return f"{SCALED[scaling]}, for one unit of the regressors that were given"
-    some = ", in runs of a given design for one unit of its regressors" if any(given) else ""
+    of_given = ", in runs of a given design for one unit of its regressors" if any(are_given) else ""
     columns = modulators(designs, rows)
     per = f", for one unit of {' and of '.join(columns)}" if columns else ""
     peak = "(times Peak: at the peak of one event)"
-    return f"{SCALED[scaling]}{per}, at the plateau of a sustained response{some} {peak}"
+    return f"{SCALED[scaling]}{per}, at the plateau of a sustained response{of_given} {peak}"
 
 
 def modulators(designs: Sequence[RunDesign], rows: Sequence[str]) -> list[str]:
@@ -121,10 +121,10 @@ def weights_by_name(design: RunDesign, vectors: FloatArray) -> list[dict[str, fl
 
 def unlike_times(designs: Sequence[RunDesign], label: str) -> dict[str, Any]:
     """Repetition times in s, where those of the runs of a contrast differ by 1 ms or more; the log tells."""
-    known = [time for design in designs if (time := design.saved.repetition_time) is not None]
-    times = sorted({round(time, 3) for time in known})
+    of_runs = [time for design in designs if (time := design.saved.repetition_time) is not None]
+    times = sorted({round(time, 3) for time in of_runs})
     if len(times) < 2:
         return {}
-    told = ", ".join(f"{time:g} s" for time in times)
-    logging.warning("the runs of the contrast %s have different repetition times: %s", label, told)
+    listed = ", ".join(f"{time:g} s" for time in times)
+    logging.warning("the runs of the contrast %s have different repetition times: %s", label, listed)
     return {"RepetitionTimes": times}

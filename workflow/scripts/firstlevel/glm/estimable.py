@@ -88,8 +88,8 @@ def why_not(design: RunDesign, rows: Sequence[str]) -> str:
         return ""
     named = set(np.flatnonzero(weights.any(axis=0)).tolist())
     empty = design.saved.empty
-    if told := [f"{name}: {empty[name]}" for k, name in enumerate(names) if k in named and name in empty]:
-        return f"empty regressors ({'; '.join(told)})"
+    if why := [f"{name}: {empty[name]}" for k, name in enumerate(names) if k in named and name in empty]:
+        return f"empty regressors ({'; '.join(why)})"
     sources = design.model.factors.dependent_columns()
     # where the contrast lies across a dependence, all are told
     concerned = {k: of for k, of in sources.items() if named & {k, *of}} or sources
@@ -100,12 +100,12 @@ def left_out(
     designs: Sequence[RunDesign], fits: Sequence[str], reasons: Sequence[str], label: str
 ) -> dict[str, Any]:
     """Runs that cannot estimate the contrast, by the names of their fits, with reasons; the log tells."""
-    found = []
+    runs_left_out = []
     for design, fit, reason in zip(designs, fits, reasons, strict=True):
         if reason:
-            found.append({"Fit": fit, "Reason": reason})
+            runs_left_out.append({"Fit": fit, "Reason": reason})
             logging.warning("%s is left out of the contrast %s: %s", design.saved.path, label, reason)
-    return {"RunsLeftOut": found} if found else {}
+    return {"RunsLeftOut": runs_left_out} if runs_left_out else {}
 
 
 def in_no_run(
@@ -118,12 +118,12 @@ def in_no_run(
         for name in dict.fromkeys(name for design in designs for name in design.absent(rows))
         if name not in columns
     ]
-    told = "; ".join(
+    by_run = "; ".join(
         f"{design.saved.path}: {reason}" for design, reason in zip(designs, reasons, strict=True)
     )
     return InputError(
         f"config key contrasts.{label}",
-        f"no run can estimate {', '.join(rows)} ({told})",
+        f"no run can estimate {', '.join(rows)} ({by_run})",
         expected=f"a contrast of regressors that a run tells apart; there are: {', '.join(columns)}",
         remedy=f"{''.join(near)}correct the contrast or the events; the figures of the designs show them",
     )

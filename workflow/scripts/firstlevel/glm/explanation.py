@@ -72,7 +72,7 @@ def of_responses(selection: Selection, times: FloatArray, options: designs.Desig
     """What the sidecar tells of responses: the model, which events count, and what one unit of beta is."""
     content: dict[str, Any] = {"HrfModel": options.hrf_model}
     if selection.after:
-        content["EventsAfterEnd"] = selection.after  # each of them is told with its row
+        content["EventsAfterEnd"] = selection.after  # the log has each of them with its row
     for key, counts in {"EventsBeforeMinOnset": selection.before, "EventsClipped": selection.clipped}.items():
         if counts:
             content[key] = counts

@@ -1,0 +1,126 @@
+"""The page of a subject, from small saved files: what it says of its runs, contrasts and checks."""
+
+import json
+import struct
+
+import pytest
+
+from firstlevel import names
+from firstlevel.io import table_writer
+from firstlevel.reporting.contrast_section import of_contrast
+from firstlevel.reporting.run_section import OF_MODEL, OF_QUALITY, of_run
+from firstlevel.reporting.subject_files import SubjectFiles
+
+RUN, UNIT = "sub-01_ses-pre_task-faces_run-2", "sub-01_task-faces"
+LABELS = {"subject": "01", "unit": UNIT, "contrast": "difference"}
+PNG = b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 30, 20)
+"""What is read of a picture: its size."""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file by the pattern of its name, and give all that were written so far."""
+    written = []
+
+    def one(pattern, content, **labels):
+        path = tmp_path / names.last(pattern, **labels)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        elif isinstance(content, list):
+            columns = list(content[0])
+            table_writer.write_table(path, columns, [[row[key] for key in columns] for row in content])
+        else:
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+        written.append(path)
+        return SubjectFiles.of(written)
+
+    return one
+
+
+def shown_contrast(write, clusters=(), **changes):
+    """Values of a contrast whose sidecar has these changes."""
+    response = {"faces": {"EventDuration": 1.0, "Peak": 0.2088}}
+    sidecar = {
+        "Contrast": ["faces - scrambled"],
+        "DegreesOfFreedom": 236,
+        "EffectUnit": "percent of each voxel's mean (times Peak: at the peak)",
+        "Runs": [{"Responses": response}, {"Responses": response}],
+        "VoxelsByNumberOfRuns": {"0": 0, "1": 0, "2": 50000},
+    } | changes
+    write(names.CONTRAST_JSON, sidecar, **LABELS)
+    columns = ("cluster_id", "x", "y", "z", "peak_z", "n_voxels", "size_mm3", "true_discovery_proportion")
+    peaks = [dict(zip(columns, row, strict=True)) for row in clusters] or [dict.fromkeys(columns, "n/a")]
+    write(names.CLUSTERS, peaks, **LABELS)
+    write(names.THRESHOLDS, [{"method": "fdr", "z_threshold": 3.499647}], **LABELS)
+    write(names.contrast_figure("viewer", ".html"), "<p>viewer</p>", **LABELS)
+    for kind in ("zmap", "thresholds", "zhistogram"):
+        files = write(names.contrast_figure(kind), PNG, **LABELS)
+    return of_contrast(files, LABELS, "faces against scrambled")
+
+
+def test_contrast_tells_its_test_unit_and_thresholds(write):
+    """In the words of the page; where every voxel is of all runs, nothing is said of coverage."""
+    shown = shown_contrast(write)
+    assert shown["test"] == "t(236), 2 runs"
+    assert shown["unit"] == (
+        "Effects are in percent of each voxel's mean; at the peak, 0.209 times that for one event of faces "
+        "(1 s)."
+    )
+    assert (shown["coverage"], shown["peak"], shown["clusters"]) == ("", None, [])
+    assert [(row["name"], row["z_threshold"]) for row in shown["thresholds"]] == [("FDR", "3.5")]
+    assert (shown["zmap"].width, shown["zmap"].height) == (30, 20)
+    assert shown["zmap"].alt == "z map of faces against scrambled"
+    assert shown["table"] == f"../node-subject/sub-01/{UNIT}_contrast-difference_clusters.tsv"
+    assert shown["viewer"] == "<p>viewer</p>"
+
+
+def test_f_contrast_of_one_run_without_responses(write):
+    """Two degrees of freedom, one run, and a unit without a peak."""
+    shown = shown_contrast(write, DegreesOfFreedom=[2, 118], Runs=[{"Responses": {}}])
+    assert shown["test"] == "F(2, 118), 1 run"
+    assert shown["unit"] == "Effects are in percent of each voxel's mean."
+
+
+def test_voxels_of_fewer_runs_are_counted(write):
+    """How many of how many, by the number of runs that have them."""
+    counts = {"0": 10, "1": 1490, "2": 48500}
+    assert shown_contrast(write, VoxelsByNumberOfRuns=counts)["coverage"] == (
+        "1,500 of 50,000 voxels are not in every run: 10 from 0 runs, 1,490 from 1 run."
+    )
+
+
+def test_clusters_come_by_their_peak_without_further_peaks(write):
+    """The largest absolute z first, rounded, and named in the text of the figure."""
+    shown = shown_contrast(
+        write,
+        clusters=[
+            (1, 3.36, -81.154, -41.752, 4.6, 70, 2520.0, 0.381),
+            ("1a", 5.0, -80.0, -40.0, 4.1, "n/a", "n/a", "n/a"),
+            (2, -20.364, 50.606, 15.532, -5.128, 1, 36.0, "n/a"),
+        ],
+    )
+    assert [(row["cluster_id"], row["peak_z"], row["share"]) for row in shown["clusters"]] == [
+        ("2", "-5.13", ""), ("1", "4.60", "38%"),
+    ]  # fmt: skip
+    assert shown["zmap"].alt.endswith("; peak z -5.13 at (-20, 51, 16) mm")
+
+
+def test_run_tells_its_size_its_regressors_and_its_inputs(write):
+    """From its three sidecars, with a digest over the list of all inputs."""
+    roles = {"faces": "condition", "scrambled": "condition", "cosine00": "confound", "constant": "constant"}
+    columns = [{"Name": name, "Role": role} for name, role in roles.items()]
+    write(names.RESAMPLED_JSON, {"Inputs": [{"Sha256": "aa"}, {"Sha256": "bb"}]}, run=RUN)
+    write(names.DESIGN_JSON, {"Columns": columns, "RepetitionTime": 2.5, "EqualSteps": True}, run=RUN)
+    fit = {"Columns": list(roles), "NumberOfVolumes": 120, "NumberOfVoxels": 49875, "DegreesOfFreedom": 116}
+    write(names.FIT_JSON, fit | {"Inputs": []}, run=RUN)
+    for kind in (*OF_MODEL, *OF_QUALITY):
+        files = write(names.run_figure(kind), PNG, run=RUN)
+    shown = of_run(files, RUN)
+    assert shown["label"] == "Session pre, run 2"
+    assert (shown["n_scans"], shown["n_columns"], shown["dof"]) == (120, 4, 116)
+    assert (shown["n_voxels"], shown["repetition_time"]) == ("49,875", "2.5")
+    assert shown["roles"] == "2 condition, 1 confound, 1 constant"
+    # printf 'aa\nbb\n' | sha256sum
+    assert shown["inputs_digest"] == "329d670e59ead1543a2d36865895972560bc434204c5f4a0c8219005dd312719"
+    assert (shown["facts"].n_cosines, shown["facts"].has_events, shown["facts"].n_drift) == (1, True, 0)
+    assert len(shown["model"] + shown["quality"]) == len(OF_MODEL) + len(OF_QUALITY)
