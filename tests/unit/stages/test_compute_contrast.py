@@ -54,6 +54,19 @@ def test_p_map_holds_what_single_precision_cannot(fitted):
     assert 0 < p.max() < 1e-45
 
 
+@pytest.mark.parametrize("row", ["a - b", "a - c"])
+def test_nothing_is_found_outside_of_the_mask(fitted, row):
+    """There p is 1 and all else 0, also where no run can estimate the contrast (NaN inside)."""
+    inside = np.ones((4, 4, 4), np.uint8)
+    inside[0] = 0
+    image_writer.write_image(fitted["mask"], inside, BASE)
+    compute_contrast(rows=[row], statistic="t", label="x", unestimable="missing", **fitted)
+    for name in MAPS:
+        values = nib.load(fitted[name]).get_fdata()
+        assert (values[0] == (name == "p")).all()
+        assert np.isnan(values[1:]).all() == (row == "a - c" and name != "n_runs")
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
