@@ -9,26 +9,12 @@ again: the fit has kept what is needed.
 """
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from firstlevel import stage
 from firstlevel.image import motion
-from firstlevel.io import designs, masked, sample, sidecars, table_writer
+from firstlevel.io import designs, masked, sample, sidecars
 from firstlevel.io.grids import Grid
-from firstlevel.quality import movement, residuals, sampled, summaries
-from firstlevel.quality.temporal import dvars_scores
-from firstlevel.stage import InputError
-
-COLUMNS = (
-    "displacement",
-    "framewise_displacement",
-    "rotation",
-    "voxels_outside_fov",
-    "global_signal",
-    "dvars",
-)
+from firstlevel.quality import head_motion, residuals, run_measures, volumes
 
 
 def measure_quality(
@@ -58,56 +44,29 @@ def measure_quality(
     """
     saved = designs.read(design, design_json)
     matrix, kept = saved.matrix, saved.kept
-    inside, grid, fitted = masked.read_mask(mask), Grid.of(mask), sidecars.read_json(fit)
-    some, over_time = sample.read_series(series), sample.read_signal(signal)
-    if len(some) != len(matrix):
-        raise InputError(
-            series,
-            f"has {len(some)} volumes for a design of {len(matrix)} scans",
-            expected="one row of the design per volume",
-            remedy="fit this run again",
-        )
-    taken = sample.mask_of(inside)
+    inside, fitted = masked.read_mask(mask), sidecars.read_json(fit)
+    sampled = sample.mask_of(inside)
     rho, explained, ratio = (masked.read_masked(path, inside) for path in (ar1, rsquared, tsnr))
-    whole = masked.read_masked(beta, taken).reshape(len(saved.names), -1)
-    found = sampled.of_sample(
-        some, matrix, whole, masked.read_masked(ar1, taken), kept, lags, sampled.scaling(fitted)
+    whiteness = residuals.of_sample(
+        sample.read_series(series, len(matrix)),
+        matrix,
+        masked.read_masked(beta, sampled).reshape(len(saved.names), -1),
+        masked.read_masked(ar1, sampled),
+        kept,
+        lags,
+        residuals.factor_of(fitted),
     )
 
     resampled = sidecars.read_json(bold_json)
-    known = motion.of_run(resampled, confounds)
-    moved = movement.of_mask(known, inside, grid, len(matrix))
-    outside = resampled["VoxelsOutsideFieldOfView"]
-    n_voxels = int(inside.sum())
-    of_volumes, change = over_time
-    mean = float(of_volumes.mean())
-    dvars = 100 / mean * change if mean > 0 else np.full(len(matrix), np.nan)
-    dvars[0] = np.nan
-    per_scan = (*moved, np.asarray(outside), of_volumes, dvars)
-    table_writer.write_table(
-        timeseries, COLUMNS, zip(*(map(summaries.cell, values.tolist()) for values in per_scan), strict=True)
-    )
+    moved = motion.of_run(resampled, confounds)
+    of_head = head_motion.of_mask(moved, inside, Grid.of(mask), len(matrix))
+    of_volumes = volumes.of_run(of_head, resampled["VoxelsOutsideFieldOfView"], *sample.read_signal(signal))
+    volumes.write(timeseries, of_volumes)
 
-    varies, covered = ratio != 0, masked.read_mask(field_of_view)[inside.nonzero()]
-    content: dict[str, Any] = {
-        "NumberOfVolumes": len(matrix),
-        "CensoredVolumes": int((~kept).sum()),
-        "NumberOfVoxels": n_voxels,
-        "ConstantVoxels": int((~varies).sum()),
-        "OutsideFieldOfView": float(1 - covered.mean()),
-        "MedianTsnr": summaries.quantile(ratio[varies], 0.5),
-        "RSquared": {
-            "Median": summaries.quantile(explained[varies], 0.5),
-            "Q95": summaries.quantile(explained[varies], 0.95),
-        },
-        "Residuals": residuals.described(found, matrix, rho, kept, lags, fitted["NoiseModel"]),
-        "Software": stage.versions("numpy", "scipy", "nibabel"),
-    }
-    content["MotionSource"], content["MotionFrom"] = known.source, known.origin
-    for name, values in zip(("Displacement", "FramewiseDisplacement", "Rotation"), moved, strict=True):
-        content[name] = summaries.mean_and_largest(values)
-    median, deviation, _ = dvars_scores(dvars, kept)
-    content["Dvars"] = {**summaries.mean_and_largest(dvars), "Median": median, "RobustDeviation": deviation}
+    covered = masked.read_mask(field_of_view)[inside.nonzero()]
+    content = run_measures.content(of_volumes, moved, kept, covered, ratio, explained)
+    content["Residuals"] = residuals.content(whiteness, matrix, rho, kept, lags, fitted["NoiseModel"])
+    content["Software"] = stage.versions("numpy", "scipy", "nibabel")
     sidecars.write_json(measures, content)
 
 

@@ -22,7 +22,6 @@ from firstlevel.io import confounds as fmriprep
 from firstlevel.io import image_writer, images, masked, sample
 from firstlevel.plan import targets
 from firstlevel.quality import contrast_verdicts
-from firstlevel.quality.efficiencies import of_efficiencies
 from firstlevel.stage import InputError
 from plot_run import plot_run
 
@@ -453,7 +452,10 @@ def test_odd_keys_of_json_are_found():
 def test_run_that_hardly_knows_a_contrast_is_named():
     """Below a fifth of the median efficiency of the other runs, a run that stays in is to check."""
     efficiencies = {"r1": {"a": 10.0, "b": None}, "r2": {"a": 12.0, "b": 3.0}, "r3": {"a": 1.0, "b": None}}
-    judged = {(verdict.run, verdict.contrast): verdict for verdict in of_efficiencies(efficiencies, 0.2)}
+    judged = {
+        (verdict.run, verdict.contrast): verdict
+        for verdict in contrast_verdicts.of_efficiencies(efficiencies, 0.2)
+    }
     assert set(judged) == {("r1", "a"), ("r2", "a"), ("r3", "a")}  # b: no other run to compare with
     assert [judged[run, "a"].verdict for run in ("r1", "r2", "r3")] == ["pass", "pass", "check"]
     assert judged["r3", "a"].value == pytest.approx(1.0 / 11.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,6 @@ from firstlevel.quality.collinearity import (
     largest_correlation,
     variance_inflation,
 )
-from firstlevel.quality.summaries import finite
 
 INFLATED = ("condition", "derivative", "confound", "motion", "given")
 """Roles of the columns that have a variance inflation factor: not drift, constant and censored scans."""
@@ -53,9 +53,14 @@ def of_design(design: Design, estimable: Mapping[str, Any], rows: Mapping[str, A
     }
     return {
         "LargestCorrelation": pair and {"Value": pair[0], "Regressors": [columns[pair[1]], columns[pair[2]]]},
-        "LargestVarianceInflation": worst and {"Value": finite(inflation[worst]), "Regressor": worst},
-        "VarianceInflation": {name: finite(value) for name, value in inflation.items()},
-        "ConditionNumber": finite(model.factors.condition_number),
-        "ConditionNumberOfInterest": finite(condition_of_interest(matrix, of_interest)),
+        "LargestVarianceInflation": worst and {"Value": _finite(inflation[worst]), "Regressor": worst},
+        "VarianceInflation": {name: _finite(value) for name, value in inflation.items()},
+        "ConditionNumber": _finite(model.factors.condition_number),
+        "ConditionNumberOfInterest": _finite(condition_of_interest(matrix, of_interest)),
         "Efficiency": {label: efficiencies.get(label) for label in rows},
     }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if math.isfinite(value) else None
