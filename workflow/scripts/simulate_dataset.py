@@ -9,11 +9,9 @@ one event alone raises the signal by about a fifth of its beta.
 The model is in :mod:`firstlevel.simulation`; here are the files.
 """
 
-import contextlib
 import io
 import json
 import logging
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +23,7 @@ from scipy.io import savemat
 
 from firstlevel import simulation, stage, third_party
 from firstlevel.arrays import Float32Array, FloatArray
-from firstlevel.io import image_writer, images, sidecars
+from firstlevel.io import folders, image_writer, images, sidecars
 
 TEMPLATE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
 """Names of nilearn's templates, read where they lie: the package itself takes seconds to import."""
@@ -162,26 +160,12 @@ def _write_session(
     session: Path, run: int, measured: Iterator[Float32Array], affines: FloatArray, repetition_time: float
 ) -> None:
     n_scans = len(affines)
-    with _whole_folder(session) as folder:
+    with folders.whole(session) as folder:
         for scan, (volume, affine) in enumerate(zip(measured, affines, strict=True), start=1):
             image = folder / f"fMETHODS-{run + 4:04d}-{scan:05d}-01.img"
             _write_pair(image, image.with_suffix(".hdr"), volume[..., np.newaxis], affine, repetition_time)
             if scan * 10 // n_scans > (scan - 1) * 10 // n_scans:
                 logger.info("run %d: %d of %d volumes", run, scan, n_scans)
-
-
-@contextlib.contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path` that takes its place when the block ends well."""
-    temporary = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.replace(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write_pair(

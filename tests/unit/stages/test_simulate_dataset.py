@@ -273,26 +273,6 @@ def test_progress_is_logged_every_tenth(tmp_path, caplog):
     assert lines[9] == "run 1: 24 of 24 volumes"
 
 
-def test_a_session_is_whole_or_absent(tmp_path):
-    """A failure leaves no folder; a folder that is already there, as Snakemake makes it, is replaced."""
-    session = tmp_path / "Session1"
-
-    def fail():
-        with stage_module._whole_folder(session) as folder:
-            (folder / "volume.img").touch()
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-    session.mkdir()
-    (session / "old.img").touch()
-    with stage_module._whole_folder(session) as folder:
-        (folder / "volume.img").touch()
-    assert [path.name for path in session.iterdir()] == ["volume.img"]
-    assert list(tmp_path.iterdir()) == [session]
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
