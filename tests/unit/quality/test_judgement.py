@@ -68,10 +68,10 @@ def test_verdicts_of_a_subject_are_counted_by_their_words():
         run: judged(run, word, Efficiency={"c": 1.0})
         for run, word in (("r1", verdicts.PASS), ("r2", verdicts.UNKNOWN))
     }
-    content, found = judgement.of_subject(
+    content, listed = judgement.of_subject(
         runs, {"c": judged("n/a", verdicts.CHECK, Width=1.0)}, {"efficiency": 0.2}
     )
-    assert [verdict.measure for verdict in found] == ["m", "m", "efficiency", "efficiency", "m"]
+    assert [verdict.measure for verdict in listed] == ["m", "m", "efficiency", "efficiency", "m"]
     assert content["Verdicts"] == {"Pass": 3, "Check": 1, "Unknown": 1}
     assert content["Contrasts"] == {"c": {"Width": 1.0}}
     assert content["Limits"] == {"Efficiency": 0.2}

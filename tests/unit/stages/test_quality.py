@@ -303,9 +303,9 @@ def test_collinear_confounds_are_told_but_not_held_against_the_design(run):
     design.insert(3, "motion_y", drift[0] + 1e-3 * drift[1])
     write_design(run, design)
     assert run.to_check() == set()
-    said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
-    assert said["ConditionNumber"] > 1000 > 30 > said["ConditionNumberOfInterest"] > 1
-    factors = said["VarianceInflation"]
+    of_run = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
+    assert of_run["ConditionNumber"] > 1000 > 30 > of_run["ConditionNumberOfInterest"] > 1
+    factors = of_run["VarianceInflation"]
     assert factors["motion_x"] > 1e5
     assert list(factors) == ["a", "b", "motion_x", "motion_y"]
     design["motion_y"] = design["motion_x"]
@@ -319,9 +319,9 @@ def test_a_run_that_cannot_estimate_a_contrast_is_seen(run):
     assert run.to_check() == {"estimable"}
     sentence = run.judge().set_index("measure").loc["estimable", "sentence"]
     assert "no regressor 'b'" in sentence
-    said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
-    assert said["Efficiency"] == {"ab": None}
-    assert said["EstimableContrasts"] == []
+    of_run = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
+    assert of_run["Efficiency"] == {"ab": None}
+    assert of_run["EstimableContrasts"] == []
 
 
 @pytest.mark.parametrize(("factor", "word"), [(2.0, "wider"), (0.5, "narrower")])

@@ -214,12 +214,12 @@ def _wanted(
             wanted[member] = PurePosixPath(*path.parts[-depth:])
             leading.add("/".join(path.parts[:-depth]))
             stems[path.suffix].add(path.stem)
-        for suffix, found in stems.items():
-            if odd := sorted(set.union(*stems.values()) - found):
+        for suffix, present in stems.items():
+            if odd := sorted(set.union(*stems.values()) - present):
                 problem = f"{len(odd)} x {item.pattern}{suffix} missing, the first is {odd[0]}{suffix}"
                 _refuse_layout(where, problem, item)
-            if len(found) != item.count:
-                _refuse_layout(where, f"{len(found)} files match {item.pattern}{suffix}", item)
+            if len(present) != item.count:
+                _refuse_layout(where, f"{len(present)} files match {item.pattern}{suffix}", item)
     if len(leading) > 1:
         expected = "one folder for the whole study"
         problem = f"the files of the study lie in several folders: {', '.join(sorted(map(repr, leading)))}"

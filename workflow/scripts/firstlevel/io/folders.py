@@ -38,7 +38,7 @@ def check_free(*folders: Path, remedy: str) -> None:
     """Refuse a folder that holds something; one that is empty, or not there, is free."""
     for folder in folders:
         if folder.exists() and any(folder.iterdir()):
-            raise InputError(folder, "not empty", expected="no such folder yet", remedy=remedy)
+            raise InputError(folder, "not empty", expected="a folder that does not exist yet", remedy=remedy)
 
 
 def move_all(moves: Iterable[tuple[Path, Path]]) -> None:

@@ -38,7 +38,7 @@ def of_run(
     dvars: FloatArray,
     design: Design,
     in_run: Sequence[ContrastInRun],
-    expressions: Mapping[str, Any],
+    contrasts: Mapping[str, Any],
     limits: Limits,
 ) -> Judged:
     """Judge one run of n volumes.
@@ -49,13 +49,13 @@ def of_run(
     measured : what ``measure_quality`` has written of it; `framewise` (mm) and `dvars` (percent), (n,), are
         columns of its table, NaN where nothing is known.
     in_run : the contrasts of the subject in this run.
-    expressions : of each contrast, by label.
+    contrasts : expressions of each, by label.
     """
     estimable = [each.contrast for each in in_run if each.estimable]
     n_above = count_above(framewise, limits["fd_threshold"])
     spikes, score = find_spikes(dvars, design.kept, limits["dvars"])
     content = {
-        **design_quality.of_design(design, {label: expressions[label] for label in estimable}, expressions),
+        **design_quality.of_design(design, {label: contrasts[label] for label in estimable}, contrasts),
         "EstimableContrasts": estimable,
         "VolumesAboveFramewiseDisplacement": n_above,
         "DvarsSpikes": spikes,
@@ -67,8 +67,8 @@ def of_run(
 
 def count_above(framewise: FloatArray, limit: float) -> int | None:
     """Volumes of a framewise displacement above the limit; None where nothing is known of motion."""
-    known = framewise[np.isfinite(framewise)]
-    return int((known > limit).sum()) if known.size else None
+    finite = framewise[np.isfinite(framewise)]
+    return int((finite > limit).sum()) if finite.size else None
 
 
 def find_spikes(dvars: FloatArray, kept: BoolArray, limit: float) -> tuple[list[int], float | None]:
@@ -77,9 +77,9 @@ def find_spikes(dvars: FloatArray, kept: BoolArray, limit: float) -> tuple[list[
     `kept` (n,) says which scans count in the fit.
     """
     *_, scores = dvars_scores(dvars, kept)
-    known = scores[np.isfinite(scores)]
+    finite = scores[np.isfinite(scores)]
     beyond = [int(scan) for scan in np.flatnonzero(np.nan_to_num(scores, nan=-np.inf) > limit)]
-    return beyond, float(known.max()) if known.size else None
+    return beyond, float(finite.max()) if finite.size else None
 
 
 def of_contrast(contrast: str, z: FloatArray, combined: Mapping[str, Any], limits: Limits) -> Judged:

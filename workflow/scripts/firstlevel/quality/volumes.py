@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
 from firstlevel.io import table_writer, tables
-from firstlevel.quality.head_motion import HeadMotion
 from firstlevel.quality.temporal import dvars_in_percent
 
 
@@ -21,7 +20,7 @@ class Volumes(NamedTuple):
 
     Attributes
     ----------
-    displacement, framewise_displacement, rotation : as :class:`.HeadMotion` has them.
+    displacement, framewise_displacement, rotation : as ``head_motion`` measures them.
     voxels_outside_fov : voxels of the grid that the volume does not cover.
     global_signal : mean over the mask.
     dvars : percent of the run's mean over mask and volumes, NaN for the first.
@@ -35,11 +34,17 @@ class Volumes(NamedTuple):
     dvars: FloatArray
 
 
-def of_run(moved: HeadMotion, outside: Sequence[int], signal: FloatArray, change: FloatArray) -> Volumes:
+def of_run(
+    moved: tuple[FloatArray, FloatArray, FloatArray],
+    outside: Sequence[int],
+    signal: FloatArray,
+    change: FloatArray,
+) -> Volumes:
     """Measures of each volume of a run.
 
     Parameters
     ----------
+    moved : displacement, framewise displacement and rotation, (n,) each.
     outside : voxels of the grid that each volume does not cover.
     signal, change : (n,), mean over the mask, and root mean square of the change from the volume before.
     """
