@@ -14,7 +14,7 @@ from firstlevel import stage
 from firstlevel.image import motion
 from firstlevel.io import designs, masked, sample, sidecars
 from firstlevel.io.grids import Grid
-from firstlevel.quality import head_motion, residuals, run_measures, volumes
+from firstlevel.quality import residuals, run_measures, volumes
 
 
 def measure_quality(
@@ -43,31 +43,34 @@ def measure_quality(
     it, anything of no voxel.
     """
     saved = designs.read(design, design_json)
-    matrix, kept = saved.matrix, saved.kept
-    inside, fitted = masked.read_mask(mask), sidecars.read_json(fit)
-    sampled = sample.mask_of(inside)
-    rho, explained, ratio = (masked.read_masked(path, inside) for path in (ar1, rsquared, tsnr))
-    whiteness = residuals.of_sample(
-        sample.read_series(series, len(matrix)),
-        matrix,
-        masked.read_masked(beta, sampled).reshape(len(saved.names), -1),
-        masked.read_masked(ar1, sampled),
-        kept,
-        lags,
-        residuals.factor_of(fitted),
+    inside, fit_content = masked.read_mask(mask), sidecars.read_json(fit)
+    of_signal, of_change = sample.read_signal(signal)
+    fitted = run_measures.Fitted(
+        sampled=sample.positions(int(inside.sum())),
+        series=sample.read_series(series, len(saved.matrix)),
+        beta=masked.read_masked(beta, sample.mask_of(inside)).reshape(len(saved.names), -1),
+        rho=masked.read_masked(ar1, inside),
+        rsquared=masked.read_masked(rsquared, inside),
+        tsnr=masked.read_masked(tsnr, inside),
+        signal=of_signal,
+        change=of_change,
+        noise_model=fit_content["NoiseModel"],
+        factor=residuals.factor_of(fit_content),
     )
-
     resampled = sidecars.read_json(bold_json)
-    moved = motion.of_run(resampled, confounds)
-    of_head = head_motion.of_mask(moved, inside, Grid.of(mask), len(matrix))
-    of_volumes = volumes.of_run(of_head, resampled["VoxelsOutsideFieldOfView"], *sample.read_signal(signal))
+    of_volumes, content = run_measures.of_run(
+        saved,
+        fitted,
+        motion.of_run(resampled, confounds),
+        resampled["VoxelsOutsideFieldOfView"],
+        inside,
+        Grid.of(mask),
+        masked.read_mask(field_of_view).T[inside.T],
+        lags,
+    )
     volumes.write(timeseries, of_volumes)
-
-    covered = masked.read_mask(field_of_view)[inside.nonzero()]
-    content = run_measures.content(of_volumes, moved, kept, covered, ratio, explained)
-    content["Residuals"] = residuals.content(whiteness, matrix, rho, kept, lags, fitted["NoiseModel"])
-    content["Software"] = stage.versions("numpy", "scipy", "nibabel")
-    sidecars.write_json(measures, content)
+    software = stage.versions("numpy", "scipy", "nibabel")
+    sidecars.write_json(measures, content | {"Software": software})
 
 
 if __name__ == "__main__":

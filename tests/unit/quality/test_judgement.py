@@ -14,6 +14,7 @@ def test_table_of_volumes_gives_back_what_was_measured(tmp_path):
     moved = head_motion.HeadMotion(np.full(6, np.nan), rng.random(6), rng.random(6))
     moved.framewise_displacement[0] = np.nan
     measured = volumes.of_run(moved, [0, 3, 0, 0, 1, 0], 100 + rng.random(6), rng.random(6))
+    np.testing.assert_array_equal(measured[:3], moved)
     volumes.write(tmp_path / "v.tsv", measured)
     for column, values in measured._asdict().items():
         np.testing.assert_array_equal(volumes.read(tmp_path / "v.tsv", column), values)
