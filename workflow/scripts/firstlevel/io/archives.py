@@ -214,12 +214,12 @@ def _wanted(
             wanted[member] = PurePosixPath(*path.parts[-depth:])
             leading.add("/".join(path.parts[:-depth]))
             stems[path.suffix].add(path.stem)
-        for suffix, present in stems.items():
-            if odd := sorted(set.union(*stems.values()) - present):
+        for suffix, names in stems.items():
+            if odd := sorted(set.union(*stems.values()) - names):
                 problem = f"{len(odd)} x {item.pattern}{suffix} missing, the first is {odd[0]}{suffix}"
                 _refuse_layout(where, problem, item)
-            if len(present) != item.count:
-                _refuse_layout(where, f"{len(present)} files match {item.pattern}{suffix}", item)
+            if len(names) != item.count:
+                _refuse_layout(where, f"{len(names)} files match {item.pattern}{suffix}", item)
     if len(leading) > 1:
         expected = "one folder for the whole study"
         problem = f"the files of the study lie in several folders: {', '.join(sorted(map(repr, leading)))}"

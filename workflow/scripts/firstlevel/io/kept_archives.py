@@ -76,7 +76,7 @@ def record_sha256(archive: Path, digest: str) -> None:
 
 
 def check_identity(file: Path, digest: str, recorded: str | None, archive: Archive, *, where: str) -> None:
-    """Hold a file to the SHA-256 that is recorded for this archive, if one is, and to its published size."""
+    """Compare a file with the `recorded` SHA-256 of this archive, if there is one, and with its size."""
     if recorded is not None and digest != recorded:
         problem = f"the archive has changed: SHA-256 {digest}"
         record = record_of(file.with_name(archive.file))
