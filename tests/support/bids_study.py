@@ -8,8 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from firstlevel import simulation
-from simulate_dataset import _templates
+from firstlevel.simulation import drift, head, measurement, movement, paradigm
 
 SHAPE, VOXEL_SIZE, N_SCANS, REPETITION_TIME = (26, 30, 16), (7.0, 7.0, 8.0), 48, 2.0
 CONTRASTS = {"facesMinusScrambled": "faces - scrambled", "anyFace": ["faces", "scrambled"]}
@@ -17,7 +16,7 @@ CONTRASTS = {"facesMinusScrambled": "faces - scrambled", "anyFace": ["faces", "s
 
 @functools.cache
 def _head():
-    return simulation.make_head(*_templates(), VOXEL_SIZE, 8.0)
+    return head.make_head(*head.templates(), VOXEL_SIZE, 8.0)
 
 
 def simulated_run(seed):
@@ -27,22 +26,22 @@ def simulated_run(seed):
     its model: events are half a repetition time later than for volumes that are taken at their start.
     """
     timing, drifting, measuring = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
-    onsets = simulation.event_onsets(N_SCANS, REPETITION_TIME, timing)
-    regressors = simulation.response_regressors(onsets, N_SCANS, REPETITION_TIME)
-    drift = (
-        simulation.drift_courses(N_SCANS, REPETITION_TIME, drifting),
-        simulation.drift_maps(_head(), 1.0, drifting),
+    onsets = paradigm.event_onsets(N_SCANS, REPETITION_TIME, timing)
+    regressors = paradigm.response_regressors(onsets, N_SCANS, REPETITION_TIME)
+    drifts = (
+        drift.drift_courses(N_SCANS, REPETITION_TIME, drifting),
+        drift.drift_maps(_head(), 1.0, drifting),
     )
-    affine = simulation.scanner_affine(SHAPE, VOXEL_SIZE)
-    volumes = simulation.volumes(
-        _head(), regressors, drift, np.stack([affine] * N_SCANS), SHAPE, noise=1.0, ar1=0.3, rng=measuring
+    affine = movement.scanner_affine(SHAPE, VOXEL_SIZE)
+    volumes = measurement.volumes(
+        _head(), regressors, drifts, np.stack([affine] * N_SCANS), SHAPE, noise=1.0, ar1=0.3, rng=measuring
     )
     image = nib.Nifti1Image(np.stack(list(volumes), axis=-1).astype(np.float32), affine)
     image.header.set_zooms((*VOXEL_SIZE, REPETITION_TIME))
     image.header.set_xyzt_units("mm", "sec")
     rows = sorted(
         ((scan + 0.5) * REPETITION_TIME, name)
-        for name, scans in zip(simulation.CONDITIONS, onsets, strict=True)
+        for name, scans in zip(paradigm.CONDITIONS, onsets, strict=True)
         for scan in scans
     )
     return image, "onset\tduration\ttrial_type\n" + "".join(f"{onset:g}\t1\t{name}\n" for onset, name in rows)
@@ -50,7 +49,7 @@ def simulated_run(seed):
 
 def true_difference():
     """Response to faces less that to scrambled faces, in percent per unit, on the grid of all runs."""
-    faces, scrambled = simulation.true_responses(_head(), simulation.scanner_affine(SHAPE, VOXEL_SIZE), SHAPE)
+    faces, scrambled = head.true_responses(_head(), movement.scanner_affine(SHAPE, VOXEL_SIZE), SHAPE)
     return faces - scrambled
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from firstlevel import stage
 from firstlevel.glm import trial_types
-from firstlevel.io import event_rows, modulator_json, onsets, sidecars, table_writer
+from firstlevel.io import event_rows, event_sources, modulator_json, sidecars, table_writer
 from firstlevel.io import events as rules_of_events
 from firstlevel.io.event_rules import Rules
 from firstlevel.stage import InputError
@@ -43,7 +43,7 @@ def extract_events(
     path = source[0] if source else events
     if found.form == "times" and len(source) > 1:
         path = path.parent
-    in_scans = found.rows and onsets.are_in_scans(source, onset_unit)
+    in_scans = found.rows and event_sources.are_in_scans(source, onset_unit)
     scan = _seconds_per_scan(path, headers) if in_scans else 1.0
     trial_types.check_names(path, found, rules_used)
     told: dict[str, Any] = {"RowsLeftOut": found.left_out, "EventsNotListed": found.not_listed}

@@ -7,15 +7,14 @@ its z values, 0 and 1 of noise alone. Works from what other stages saved; the BO
 """
 
 import logging
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from firstlevel import stage
 from firstlevel.io import designs as designs_of_runs
 from firstlevel.io import masked, sidecars, table_writer, tables
-from firstlevel.quality import contrast_verdicts, design_quality, run_verdicts, verdicts, volumes
-from firstlevel.quality.efficiencies import of_efficiencies
-from firstlevel.quality.z_spread import centre_and_width
+from firstlevel.quality import judgement, verdicts, volumes
 
 
 def judge_quality(
@@ -39,62 +38,43 @@ def judge_quality(
     `runs` are the beginnings of the runs' file names, `rows` the expressions of each contrast, in the order
     of `zs` and `contrast_jsons`; `contrasts` is the list of which run went into which contrast.
     """
-    used = tables.read_rows(contrasts, required=("run", "contrast", "estimable", "reason"))
-    judged: list[verdicts.Verdict] = []
-    of_runs: dict[str, Any] = {}
-    for run, found, series, design, design_json in zip(
+    in_runs = _read_contrasts(contrasts)
+    of_runs: dict[str, judgement.Judged] = {}
+    for run, measured, series, design, design_json in zip(
         runs, measures, timeseries, designs, design_jsons, strict=True
     ):
-        of_this = [row.values for row in used if row.values["run"] == run]
-        estimable = [values["contrast"] for values in of_this if values["estimable"] == "true"]
-        saved = designs_of_runs.read(design, design_json)
-        n_above = volumes.count_above(series, limits["fd_threshold"])
-        spikes, score = volumes.spikes(series, saved.kept, limits["dvars"])
-        of_runs[run] = {
-            **design_quality.of_design(saved, {label: rows[label] for label in estimable}, rows),
-            "EstimableContrasts": estimable,
-            "VolumesAboveFramewiseDisplacement": n_above,
-            "DvarsSpikes": spikes,
-            "LargestDvarsScore": score,
-        }
-        judged += run_verdicts.of_run(run, sidecars.read_json(found), n_above, of_runs[run], limits)
-        judged += [
-            contrast_verdicts.of_contrast_in_run(
-                run, values["contrast"], values["estimable"] == "true", values["reason"]
-            )
-            for values in of_this
-        ]
-    judged += of_efficiencies({run: of_runs[run]["Efficiency"] for run in runs}, limits["efficiency"])
+        of_runs[run] = judgement.of_run(
+            run,
+            sidecars.read_json(measured),
+            volumes.read(series, "framewise_displacement"),
+            volumes.read(series, "dvars"),
+            designs_of_runs.read(design, design_json),
+            in_runs[run],
+            rows,
+            limits,
+        )
     inside = masked.read_mask(mask)
-    of_contrasts: dict[str, Any] = {}
-    for label, path, contrast_json in zip(rows, zs, contrast_jsons, strict=True):
-        centre = centre_and_width(masked.read_masked(path, inside))
-        median, width = centre or (None, None)
-        of_contrasts[label] = {"Median": median, "Width": width}
-        judged.append(contrast_verdicts.of_contrast(label, centre, limits))
-        combined = sidecars.read_json(contrast_json)
-        by_runs, coverage = combined["VoxelsByNumberOfRuns"], combined["Coverage"]
-        judged.append(contrast_verdicts.of_coverage(label, by_runs, coverage, limits["missing"]))
-    counts = {word: sum(verdict.verdict == word for verdict in judged) for word in verdicts.WORDS}
+    of_contrasts: dict[str, judgement.Judged] = {}
+    for label, z, contrast_json in zip(rows, zs, contrast_jsons, strict=True):
+        of_contrasts[label] = judgement.of_contrast(
+            label, masked.read_masked(z, inside), sidecars.read_json(contrast_json), limits
+        )
+    content, judged = judgement.of_subject(of_runs, of_contrasts, limits)
     table_writer.write_table(table, verdicts.COLUMNS, judged)
-    sidecars.write_json(
-        sidecar,
-        {
-            "Runs": of_runs,
-            "Contrasts": of_contrasts,
-            "Limits": sidecars.camel(limits),
-            "Verdicts": {
-                "Pass": counts[verdicts.PASS],
-                "Check": counts[verdicts.CHECK],
-                "Unknown": counts[verdicts.UNKNOWN],
-            },
-            "Software": stage.versions("numpy", "scipy", "nibabel"),
-        },
-    )
-    logging.info(
-        "%d of %d measures pass, %d are not known",
-        *(counts[verdicts.PASS], len(judged), counts[verdicts.UNKNOWN]),
-    )
+    sidecars.write_json(sidecar, content | {"Software": stage.versions("numpy", "scipy", "nibabel")})
+    counts = content["Verdicts"]
+    logging.info("%d of %d measures pass, %d are not known", counts["Pass"], len(judged), counts["Unknown"])
+
+
+def _read_contrasts(table: Path) -> dict[str, list[judgement.ContrastInRun]]:
+    """Contrasts by run, of the list of which run went into which."""
+    in_runs: dict[str, list[judgement.ContrastInRun]] = defaultdict(list)
+    for row in tables.read_rows(table, required=("run", "contrast", "estimable", "reason")):
+        values = row.values
+        in_runs[values["run"]].append(
+            judgement.ContrastInRun(values["contrast"], values["estimable"] == "true", values["reason"])
+        )
+    return in_runs
 
 
 if __name__ == "__main__":

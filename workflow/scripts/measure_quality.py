@@ -9,26 +9,12 @@ again: the fit has kept what is needed.
 """
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from firstlevel import stage
 from firstlevel.image import motion
-from firstlevel.io import designs, masked, sample, sidecars, table_writer
+from firstlevel.io import designs, masked, sample, sidecars
 from firstlevel.io.grids import Grid
-from firstlevel.quality import movement, residuals, sampled, summaries
-from firstlevel.quality.temporal import dvars_scores
-from firstlevel.stage import InputError
-
-COLUMNS = (
-    "displacement",
-    "framewise_displacement",
-    "rotation",
-    "voxels_outside_fov",
-    "global_signal",
-    "dvars",
-)
+from firstlevel.quality import residuals, run_measures, volumes
 
 
 def measure_quality(
@@ -57,58 +43,34 @@ def measure_quality(
     it, anything of no voxel.
     """
     saved = designs.read(design, design_json)
-    matrix, kept = saved.matrix, saved.kept
-    inside, grid, fitted = masked.read_mask(mask), Grid.of(mask), sidecars.read_json(fit)
-    some, over_time = sample.read_series(series), sample.read_signal(signal)
-    if len(some) != len(matrix):
-        raise InputError(
-            series,
-            f"has {len(some)} volumes for a design of {len(matrix)} scans",
-            expected="one row of the design per volume",
-            remedy="fit this run again",
-        )
-    taken = sample.mask_of(inside)
-    rho, explained, ratio = (masked.read_masked(path, inside) for path in (ar1, rsquared, tsnr))
-    whole = masked.read_masked(beta, taken).reshape(len(saved.names), -1)
-    found = sampled.of_sample(
-        some, matrix, whole, masked.read_masked(ar1, taken), kept, lags, sampled.scaling(fitted)
+    inside, fit_content = masked.read_mask(mask), sidecars.read_json(fit)
+    of_signal, of_change = sample.read_signal(signal)
+    fitted = run_measures.Fitted(
+        sampled=sample.positions(int(inside.sum())),
+        series=sample.read_series(series, len(saved.matrix)),
+        beta=masked.read_masked(beta, sample.mask_of(inside)).reshape(len(saved.names), -1),
+        rho=masked.read_masked(ar1, inside),
+        rsquared=masked.read_masked(rsquared, inside),
+        tsnr=masked.read_masked(tsnr, inside),
+        signal=of_signal,
+        change=of_change,
+        noise_model=fit_content["NoiseModel"],
+        factor=residuals.factor_of(fit_content),
     )
-
     resampled = sidecars.read_json(bold_json)
-    known = motion.of_run(resampled, confounds)
-    moved = movement.of_mask(known, inside, grid, len(matrix))
-    outside = resampled["VoxelsOutsideFieldOfView"]
-    n_voxels = int(inside.sum())
-    of_volumes, change = over_time
-    mean = float(of_volumes.mean())
-    dvars = 100 / mean * change if mean > 0 else np.full(len(matrix), np.nan)
-    dvars[0] = np.nan
-    per_scan = (*moved, np.asarray(outside), of_volumes, dvars)
-    table_writer.write_table(
-        timeseries, COLUMNS, zip(*(map(summaries.cell, values.tolist()) for values in per_scan), strict=True)
+    of_volumes, content = run_measures.of_run(
+        saved,
+        fitted,
+        motion.of_run(resampled, confounds),
+        resampled["VoxelsOutsideFieldOfView"],
+        inside,
+        Grid.of(mask),
+        masked.read_mask(field_of_view).T[inside.T],
+        lags,
     )
-
-    varies, covered = ratio != 0, masked.read_mask(field_of_view)[inside.nonzero()]
-    content: dict[str, Any] = {
-        "NumberOfVolumes": len(matrix),
-        "CensoredVolumes": int((~kept).sum()),
-        "NumberOfVoxels": n_voxels,
-        "ConstantVoxels": int((~varies).sum()),
-        "OutsideFieldOfView": float(1 - covered.mean()),
-        "MedianTsnr": summaries.quantile(ratio[varies], 0.5),
-        "RSquared": {
-            "Median": summaries.quantile(explained[varies], 0.5),
-            "Q95": summaries.quantile(explained[varies], 0.95),
-        },
-        "Residuals": residuals.described(found, matrix, rho, kept, lags, fitted["NoiseModel"]),
-        "Software": stage.versions("numpy", "scipy", "nibabel"),
-    }
-    content["MotionSource"], content["MotionFrom"] = known.source, known.origin
-    for name, values in zip(("Displacement", "FramewiseDisplacement", "Rotation"), moved, strict=True):
-        content[name] = summaries.mean_and_largest(values)
-    median, deviation, _ = dvars_scores(dvars, kept)
-    content["Dvars"] = {**summaries.mean_and_largest(dvars), "Median": median, "RobustDeviation": deviation}
-    sidecars.write_json(measures, content)
+    volumes.write(timeseries, of_volumes)
+    software = stage.versions("numpy", "scipy", "nibabel")
+    sidecars.write_json(measures, content | {"Software": software})
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ def test_constant_voxels_are_not_known_and_are_silent():
     rest = np.zeros((50, 2))
     rest[:, 1] = 1e-6 * np.random.default_rng(0).normal(size=50)
     found = whiteness.measure_whiteness(rest, np.ones(50, dtype=bool), LAGS, (data**2).sum(axis=0))
-    assert not found.known.any()
+    assert not found.varies.any()
     assert whiteness.summary(found)["Rejected"] is None
     assert sum(whiteness.histogram(found)) == 0
 

@@ -20,7 +20,7 @@ from http_study import FMRI, REGISTRY, SMRI, first, make_archives, make_registry
 
 import fetch_dataset as stage_module
 from fetch_dataset import fetch_dataset
-from firstlevel.io import archives
+from firstlevel.io import archives, downloads, kept_archives
 from firstlevel.stage import InputError
 
 OUTPUTS = {
@@ -63,7 +63,7 @@ def data(tmp_path):
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr(stage_module, "WAITS", (0.0, 0.01, 0.02))
+    monkeypatch.setattr(downloads, "WAITS", (0.0, 0.01, 0.02))
 
 
 def fetch(server, data, base_url):
@@ -169,7 +169,9 @@ def test_archive_put_there_by_hand_is_used_and_recorded(good, data):
     data.mkdir(parents=True)
     shutil.copy(good / FMRI, data)
     assert fetch_from(good, data) == [SMRI]
-    assert archives.recorded_sha256(data / FMRI) == hashlib.sha256((good / FMRI).read_bytes()).hexdigest()
+    assert (
+        kept_archives.recorded_sha256(data / FMRI) == hashlib.sha256((good / FMRI).read_bytes()).hexdigest()
+    )
 
 
 def test_damaged_kept_archive_is_downloaded_again(good, data, caplog):
@@ -236,8 +238,8 @@ def test_passing_trouble_is_outlived(good, data, answer, count, caplog):
 def test_waits_grow_between_tries(good, data, monkeypatch):
     """The pauses are those of WAITS, in order."""
     pauses = []
-    monkeypatch.setattr(stage_module, "WAITS", (2.0, 4.0, 8.0))
-    monkeypatch.setattr(stage_module.time, "sleep", pauses.append)
+    monkeypatch.setattr(downloads, "WAITS", (2.0, 4.0, 8.0))
+    monkeypatch.setattr(downloads.time, "sleep", pauses.append)
     with pytest.raises(InputError):
         fetch_from(good, data, first(99, "500"))
     assert pauses == [2.0, 4.0, 8.0]
@@ -245,7 +247,7 @@ def test_waits_grow_between_tries(good, data, monkeypatch):
 
 def test_transfer_without_length_that_ends_early_is_tried_again(good, data, monkeypatch):
     """Half an archive is not taken for one even where the server does not announce its length."""
-    real, calls = stage_module._receive, []
+    real, calls = downloads._receive, []
 
     def receive(url, part, limit):
         real(url, part, limit)
@@ -253,7 +255,7 @@ def test_transfer_without_length_that_ends_early_is_tried_again(good, data, monk
         if len(calls) == 1:
             os.truncate(part, part.stat().st_size // 2)
 
-    monkeypatch.setattr(stage_module, "_receive", receive)
+    monkeypatch.setattr(downloads, "_receive", receive)
     assert fetch_from(good, data) == [FMRI, FMRI, SMRI]
 
 
@@ -268,7 +270,7 @@ def test_lasting_trouble_ends_in_a_clear_error(good, data, answer):
 
 def test_hanging_server_does_not_hang_us(good, data, monkeypatch):
     """A server that stops in the middle is left after the time limit."""
-    monkeypatch.setattr(stage_module, "TIMEOUT", (1.0, 0.1))
+    monkeypatch.setattr(downloads, "TIMEOUT", (1.0, 0.1))
     start = time.monotonic()
     assert_fails_clean(good, data, r"(?s)no whole archive.*timed out", first(99, "hang"))
     assert time.monotonic() - start < 4.0  # s: four tries of 0.1 s, and room for a busy computer
@@ -338,13 +340,13 @@ def test_archive_of_another_size_is_refused(server, data):
 def test_endless_body_is_cut_off(server, data):
     """A body beyond the bound stops the download."""
     make_registry(server, unpacked_limit=1000)
-    assert_fails_clean(server, data, "sends more and more")
+    assert_fails_clean(server, data, "sends more bytes")
 
 
 def test_changed_archive_is_refused_with_both_digests(server, data):
     """A later download must be the recorded archive; the message says which record to delete."""
     fetch_from(server, data)
-    old = archives.recorded_sha256(data / FMRI)
+    old = kept_archives.recorded_sha256(data / FMRI)
     shutil.rmtree(data / "sub001")
     (data / FMRI).unlink()
     make_archives(server, volumes=6, change=lambda m: m.update({"fMRI/new.txt": b"new"}))

@@ -14,7 +14,7 @@ NEEDED = {"resample_run": {"numba"}}
 """What stages load of these as they are imported; all others load nothing of them."""
 LATER = {
     "firstlevel/image/epi_mask.py": {"nilearn.masking"},  # the EPI mask is nilearn's
-    "firstlevel/image/smoothing.py": {"nilearn.image"},  # only where resample.smoothing_fwhm asks for it
+    "firstlevel/image/interpolation.py": {"nilearn.image"},  # only where resample.smoothing_fwhm asks for it
     "firstlevel/glm/confound_regressors.py": {"nilearn.interfaces.fmriprep"},  # only of its strategies
 }
 """Files that import nilearn, now or when they come to it, and what of it."""

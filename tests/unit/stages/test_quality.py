@@ -22,7 +22,6 @@ from firstlevel.io import confounds as fmriprep
 from firstlevel.io import image_writer, images, masked, sample
 from firstlevel.plan import targets
 from firstlevel.quality import contrast_verdicts
-from firstlevel.quality.efficiencies import of_efficiencies
 from firstlevel.stage import InputError
 from plot_run import plot_run
 
@@ -304,9 +303,9 @@ def test_collinear_confounds_are_told_but_not_held_against_the_design(run):
     design.insert(3, "motion_y", drift[0] + 1e-3 * drift[1])
     write_design(run, design)
     assert run.to_check() == set()
-    said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
-    assert said["ConditionNumber"] > 1000 > 30 > said["ConditionNumberOfInterest"] > 1
-    factors = said["VarianceInflation"]
+    of_run = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
+    assert of_run["ConditionNumber"] > 1000 > 30 > of_run["ConditionNumberOfInterest"] > 1
+    factors = of_run["VarianceInflation"]
     assert factors["motion_x"] > 1e5
     assert list(factors) == ["a", "b", "motion_x", "motion_y"]
     design["motion_y"] = design["motion_x"]
@@ -320,9 +319,9 @@ def test_a_run_that_cannot_estimate_a_contrast_is_seen(run):
     assert run.to_check() == {"estimable"}
     sentence = run.judge().set_index("measure").loc["estimable", "sentence"]
     assert "no regressor 'b'" in sentence
-    said = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
-    assert said["Efficiency"] == {"ab": None}
-    assert said["EstimableContrasts"] == []
+    of_run = json.loads(run.file("quality.json").read_text())["Runs"]["r"]
+    assert of_run["Efficiency"] == {"ab": None}
+    assert of_run["EstimableContrasts"] == []
 
 
 @pytest.mark.parametrize(("factor", "word"), [(2.0, "wider"), (0.5, "narrower")])
@@ -453,7 +452,10 @@ def test_odd_keys_of_json_are_found():
 def test_run_that_hardly_knows_a_contrast_is_named():
     """Below a fifth of the median efficiency of the other runs, a run that stays in is to check."""
     efficiencies = {"r1": {"a": 10.0, "b": None}, "r2": {"a": 12.0, "b": 3.0}, "r3": {"a": 1.0, "b": None}}
-    judged = {(verdict.run, verdict.contrast): verdict for verdict in of_efficiencies(efficiencies, 0.2)}
+    judged = {
+        (verdict.run, verdict.contrast): verdict
+        for verdict in contrast_verdicts.of_efficiencies(efficiencies, 0.2)
+    }
     assert set(judged) == {("r1", "a"), ("r2", "a"), ("r3", "a")}  # b: no other run to compare with
     assert [judged[run, "a"].verdict for run in ("r1", "r2", "r3")] == ["pass", "pass", "check"]
     assert judged["r3", "a"].value == pytest.approx(1.0 / 11.0)

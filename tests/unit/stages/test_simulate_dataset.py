@@ -16,8 +16,9 @@ from scipy.io import loadmat
 from scipy.ndimage import affine_transform
 
 import simulate_dataset as stage_module
-from firstlevel import simulation
 from firstlevel.io import sidecars
+from firstlevel.simulation.head import REGIONS
+from firstlevel.simulation.movement import rigid
 from firstlevel.stage import InputError
 from simulate_dataset import simulate_dataset
 
@@ -42,7 +43,6 @@ FINER = SMALL | {
 }
 ALIGNED = 0.5  # of the difference before; noise and interpolation remain
 RECOVERED = 0.1  # of the mean response in a region: noise and interpolation with voxels of 5 mm leave less
-ESTIMATED = 0.03  # of a correlation, and of the noise: the median over thousands of voxels is far closer
 
 
 def study(root: Path) -> dict[str, Path]:
@@ -87,7 +87,7 @@ def on_grid(image: nib.Nifti1Pair, affine: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="module", autouse=True)
 def templates_read_once():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage_module, "_templates", functools.cache(stage_module._templates))
+        patch.setattr(stage_module, "templates", functools.cache(stage_module.templates))
         yield
 
 
@@ -192,7 +192,7 @@ def test_headers_invert_the_motion_of_the_truth(small):
     scanner = volumes(small.session1)[0].affine
     for run, session in ((1, small.session1), (2, small.session2)):
         for image, parameters in zip(volumes(session), truth["Motion"][f"run-{run}"], strict=True):
-            moved = simulation.rigid(np.array(parameters)) @ image.affine
+            moved = rigid(np.array(parameters)) @ image.affine
             np.testing.assert_allclose(moved, scanner, rtol=0, atol=1e-4)
     assert truth["Parameters"] == sidecars.camel(SMALL)
     assert truth["Regions"][0]["PeakPercent"] == {"faces": 5.0, "scrambled": 1.25}
@@ -217,7 +217,7 @@ def test_a_fit_finds_the_true_responses(finer, aligned):
     images = [nib.load(finer.truth_faces), nib.load(finer.truth_scrambled)]
     truth = [image.get_fdata() for image in images]
     grid = nib.affines.apply_affine(images[0].affine, np.moveaxis(np.indices(truth[0].shape), 0, -1))
-    for region in simulation.REGIONS:
+    for region in REGIONS:
         near = np.linalg.norm(grid - region.centre, axis=-1) < region.fwhm / 2
         chosen = near & (truth[0] > 0.3 * FINER["activation"] * region.peaks[0])
         assert chosen.sum() > 5
@@ -240,23 +240,6 @@ def test_truth_maps_lie_on_the_first_grid(small):
         assert 0.4 * peak < image.get_fdata().max() <= peak * 1.001
 
 
-def test_noise_has_the_deviation_and_the_autocorrelation_asked_for():
-    """Without motion, drift and response, the brain varies by AR(1) noise in percent of its signal."""
-    head = simulation.make_head(*stage_module._templates(), [8.0] * 3, activation=0.0)
-    shape, n_scans = [20, 22, 14], 150
-    affines = np.repeat(simulation.scanner_affine(shape, [8.0, 8.0, 9.0])[np.newaxis], n_scans, axis=0)
-    nothing = (np.zeros((n_scans, 2)), np.zeros_like(head.responses))
-    measured = simulation.volumes(
-        head, np.zeros((n_scans, 2)), nothing, affines, shape, 1.5, 0.4, np.random.default_rng(3)
-    )
-    bold = np.array(list(measured), dtype=np.float64)
-    bold = bold[:, bold.mean(axis=0) > 600]
-    error = 100 * (bold / bold.mean(axis=0) - 1)
-    correlation = (error[1:] * error[:-1]).sum(axis=0) / (error**2).sum(axis=0)
-    np.testing.assert_allclose(np.median(correlation), 0.4, rtol=0, atol=ESTIMATED)
-    np.testing.assert_allclose(np.median(error.std(axis=0)), 1.5, rtol=ESTIMATED, atol=0)
-
-
 def test_a_still_head_leaves_one_affine(tmp_path):
     """Where motion is 0, all volumes of both runs lie on one grid."""
     still = simulate(tmp_path, **SMALL | {"motion": 0.0})
@@ -271,26 +254,6 @@ def test_progress_is_logged_every_tenth(tmp_path, caplog):
     lines = [record.message for record in caplog.records if "volumes" in record.message]
     assert len(lines) == 20
     assert lines[9] == "run 1: 24 of 24 volumes"
-
-
-def test_a_session_is_whole_or_absent(tmp_path):
-    """A failure leaves no folder; a folder that is already there, as Snakemake makes it, is replaced."""
-    session = tmp_path / "Session1"
-
-    def fail():
-        with stage_module._whole_folder(session) as folder:
-            (folder / "volume.img").touch()
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
-    session.mkdir()
-    (session / "old.img").touch()
-    with stage_module._whole_folder(session) as folder:
-        (folder / "volume.img").touch()
-    assert [path.name for path in session.iterdir()] == ["volume.img"]
-    assert list(tmp_path.iterdir()) == [session]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import nibabel as nib
 import numpy as np
 
-from firstlevel.arrays import BoolArray, Float32Array
-from firstlevel.image import passes, resampling, smoothing
+from firstlevel.arrays import BoolArray, Float32Array, FloatArray
+from firstlevel.image import passes, resampling
 from firstlevel.image.background import checked
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
@@ -74,7 +75,15 @@ def finish(
     if smoothing_fwhm:
         logging.info("smoothing with %g mm FWHM", smoothing_fwhm)
         for scan in range(n_scans):
-            writer.write(scan, smoothing.smoothed(writer.read(scan), writer.grid.affine, smoothing_fwhm))
+            writer.write(scan, _smoothed(writer.read(scan), writer.grid.affine, smoothing_fwhm))
+
+
+def _smoothed(volume: Float32Array, affine: FloatArray, fwhm: float) -> Float32Array:
+    """Smooth one volume, [z, y, x], with a Gaussian of `fwhm` mm (nilearn's)."""
+    from nilearn.image import smooth_img
+
+    data = smooth_img(nib.Nifti1Image(volume.T, affine), fwhm).get_fdata(dtype=np.float32)
+    return np.ascontiguousarray(data.T)
 
 
 def _range(volume: Float32Array) -> Range:

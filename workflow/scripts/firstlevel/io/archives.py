@@ -1,4 +1,4 @@
-"""Zip archives from elsewhere: what a file really is, whether it is still the same, what is taken from it.
+"""Zip archives from elsewhere: what they should hold, what a file really is, what is taken from it.
 
 Nothing that an archive says of itself is believed. Names are checked before a byte is written, sizes are
 counted while reading, and only the files that a registry names are written, to places that the registry
@@ -14,13 +14,13 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from firstlevel.stage import InputError, atomic
+from firstlevel.stage import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -68,14 +68,34 @@ def read_registry(registry: Path) -> list[Archive]:
     """Archives of a study; its description, citation and licence go to the log."""
     content = json.loads(registry.read_text(encoding="utf-8"))
     logger.info("%s", "\n".join(f"{key}: {content[key]}" for key in ("description", "citation", "license")))
-    found = []
+    archives = []
     for item in content["archives"]:
         series = [
             Series(entry["output"], entry["pattern"], tuple(entry["suffixes"]), entry["count"])
             for entry in item["series"]
         ]
-        found.append(Archive(item["file"], item["size"], item["unpacked_limit"], tuple(series)))
-    return found
+        archives.append(Archive(item["file"], item["size"], item["unpacked_limit"], tuple(series)))
+    return archives
+
+
+def places(
+    archives: Iterable[Archive], unpacked: Path, outputs: Mapping[str, Path]
+) -> list[tuple[Path, Path]]:
+    """What was unpacked, and where it is to lie: a folder of many files, each file of others.
+
+    `outputs` are the stage's, by the names that the registry gives to series.
+    """
+    moves: list[tuple[Path, Path]] = []
+    for series in (item for archive in archives for item in archive.series):
+        output = outputs[series.output]
+        if "*" in series.pattern:
+            moves.append(((unpacked / series.pattern).parent, output))
+        else:
+            moves += [
+                (unpacked / (series.pattern + suffix), output.with_suffix(suffix))
+                for suffix in series.suffixes
+            ]
+    return moves
 
 
 def is_cut_short(path: Path) -> bool:
@@ -99,42 +119,6 @@ def check_is_zip(path: Path, where: str, *, remedy: str) -> None:
 def _start(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(2048)
-
-
-def record_of(archive: Path) -> Path:
-    """The file beside an archive that holds its SHA-256, as ``sha256sum --check`` reads it."""
-    return archive.with_name(f"{archive.name}.sha256")
-
-
-def recorded_sha256(archive: Path) -> str | None:
-    """SHA-256 that was recorded when the archive was first accepted, or None."""
-    record = record_of(archive)
-    if not record.exists():
-        return None
-    words = record.read_text(encoding="utf-8", errors="replace").split()
-    if not words or not re.fullmatch(r"[0-9a-f]{64}", words[0]):
-        expected = f"64 hexadecimal digits, two spaces, {archive.name}"
-        raise InputError(record, "no SHA-256 in it", expected=expected, remedy="delete this record")
-    return words[0]
-
-
-def record_sha256(archive: Path, digest: str) -> None:
-    """Record the SHA-256 to which every later download of the archive is held."""
-    with atomic(record_of(archive)) as temporary:
-        temporary.write_text(f"{digest}  {archive.name}\n", encoding="utf-8")
-
-
-def check_identity(file: Path, digest: str, known: str | None, archive: Archive, *, where: str) -> None:
-    """Hold a file to the SHA-256 recorded for this archive, if one is `known`, and to its published size."""
-    if known is not None and digest != known:
-        problem = f"the archive has changed: SHA-256 {digest}"
-        record = record_of(file.with_name(archive.file))
-        remedy = f"if the change is expected, delete {record}; if not, use another mirror"
-        raise InputError(where, problem, expected=f"SHA-256 {known}, as recorded before", remedy=remedy)
-    size = file.stat().st_size
-    if archive.size is not None and size != archive.size:
-        remedy = "use the original server or another mirror (study.spm_multimodal.base_url)"
-        raise InputError(where, f"{size:,} bytes", expected=f"{archive.size:,} bytes", remedy=remedy)
 
 
 def unpack(archive: Path, series: Sequence[Series], folder: Path, *, limit: int, where: str) -> None:
@@ -230,12 +214,12 @@ def _wanted(
             wanted[member] = PurePosixPath(*path.parts[-depth:])
             leading.add("/".join(path.parts[:-depth]))
             stems[path.suffix].add(path.stem)
-        for suffix, found in stems.items():
-            if odd := sorted(set.union(*stems.values()) - found):
+        for suffix, names in stems.items():
+            if odd := sorted(set.union(*stems.values()) - names):
                 problem = f"{len(odd)} x {item.pattern}{suffix} missing, the first is {odd[0]}{suffix}"
                 _refuse_layout(where, problem, item)
-            if len(found) != item.count:
-                _refuse_layout(where, f"{len(found)} files match {item.pattern}{suffix}", item)
+            if len(names) != item.count:
+                _refuse_layout(where, f"{len(names)} files match {item.pattern}{suffix}", item)
     if len(leading) > 1:
         expected = "one folder for the whole study"
         problem = f"the files of the study lie in several folders: {', '.join(sorted(map(repr, leading)))}"

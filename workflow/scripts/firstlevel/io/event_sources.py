@@ -20,6 +20,7 @@ from firstlevel.io.tables import Row
 from firstlevel.stage import InputError
 from firstlevel.texts import composed
 
+SPM_SUFFIX = ".mat"
 MOST_BYTES_OF_HEADER = 400
 """Size of a table that may have a header alone; larger ones are not opened to see."""
 
@@ -65,7 +66,7 @@ def only_header(where: str) -> bool:
     path = Path(where)
     try:
         if (
-            path.suffix in (".mat", ".1D")
+            path.suffix in (SPM_SUFFIX, ".1D")
             or not path.is_file()
             or not 0 < path.stat().st_size < MOST_BYTES_OF_HEADER
         ):
@@ -76,6 +77,12 @@ def only_header(where: str) -> bool:
     return "onset" in columns and not rows
 
 
+def are_in_scans(sources: Sequence[Path], unit: str | None) -> bool:
+    """Whether the files of a run's events count in scans: as `unit` (s or scans) says, SPM's without one."""
+    of_spm = len(sources) == 1 and sources[0].suffix == SPM_SUFFIX
+    return unit == "scans" if unit else of_spm
+
+
 def read(
     sources: Sequence[Path],
 ) -> tuple[Path, str, list[str], list[Row], dict[str, dict[str, Modulator]]]:
@@ -83,7 +90,7 @@ def read(
     if not sources:
         return Path(), "none", list(EVENT_COLUMNS), [], {}
     source = sources[0]
-    if len(sources) == 1 and source.suffix == ".mat":
+    if len(sources) == 1 and source.suffix == SPM_SUFFIX:
         return source, "spm", *_of_spm(source)
     if len(sources) > 1 or _holds_times(source):
         rows = [row for file in sources for row in _times(file)]

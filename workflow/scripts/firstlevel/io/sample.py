@@ -36,9 +36,21 @@ def write_series(path: Path, series: Float32Array) -> None:
         np.save(file, series.astype("<f4"), allow_pickle=False)
 
 
-def read_series(path: Path) -> Float32Array:
-    """Read them back."""
+def read_series(path: Path, n_scans: int | None = None) -> Float32Array:
+    """Read them back; as many scans as the design has, where that is given.
+
+    Raises
+    ------
+    InputError : series of another number of scans.
+    """
     series: Float32Array = np.load(path, allow_pickle=False)
+    if n_scans is not None and len(series) != n_scans:
+        raise InputError(
+            path,
+            f"has {len(series)} volumes for a design of {n_scans} scans",
+            expected="one row of the design per volume",
+            remedy="fit this run again",
+        )
     return series
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names
-from firstlevel.io import event_sources, given_fsl, onsets
+from firstlevel.io import event_sources, given_fsl
 from firstlevel.plan import model, preprocessed
 from firstlevel.plan.runs import Run, with_companions
 from firstlevel.plan.study import Study, Unit
@@ -44,7 +44,7 @@ class Inputs:
 
     def headers_of_onsets(self, run: Run) -> list[str]:
         """Headers of a run whose onsets are in scans, which its repetition time makes seconds."""
-        in_scans = onsets.are_in_scans([Path(file) for file in self.events(run)], run.onset_unit)
+        in_scans = event_sources.are_in_scans([Path(file) for file in self.events(run)], run.onset_unit)
         return [names.HEADERS.format(**run.wildcards)] if in_scans else []
 
     def given_design(self, run: Run) -> list[str]:

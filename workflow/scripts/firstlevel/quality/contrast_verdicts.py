@@ -1,11 +1,10 @@
-"""Verdicts on contrasts: whether a run can estimate one, efficiency, coverage, width of z.
-
-Standard library, no files.
-"""
+"""Verdicts on contrasts: whether a run can estimate one, efficiency, coverage, width of z. No files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+import numpy as np
 
 from firstlevel.quality.verdicts import CHECK, NOTHING, Limits, Verdict, percent, word_of
 
@@ -31,6 +30,24 @@ def of_efficiency(run: str, contrast: str, share: float, limit: float) -> Verdic
         "events, and consider leaving the run out or fixed_effects.weights: precision."
     )
     return Verdict(run, contrast, "efficiency", share, limit, word_of(passes), sentence)
+
+
+def of_efficiencies(efficiencies: Mapping[str, Mapping[str, float | None]], limit: float) -> list[Verdict]:
+    """Hold each run's efficiency for a contrast against the median of the other runs, if there are any.
+
+    `efficiencies` are by run and contrast, None where the run cannot estimate it.
+    """
+    judged = []
+    for run, by_contrast in efficiencies.items():
+        for contrast, own in by_contrast.items():
+            others = [
+                value
+                for other, values in efficiencies.items()
+                if other != run and (value := values[contrast])
+            ]
+            if own is not None and others:
+                judged.append(of_efficiency(run, contrast, own / float(np.median(others)), limit))
+    return judged
 
 
 def of_coverage(contrast: str, by_runs: Mapping[str, int], coverage: str, limit: float) -> Verdict:

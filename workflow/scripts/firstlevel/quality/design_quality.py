@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,25 +16,26 @@ from firstlevel.quality.collinearity import (
     largest_correlation,
     variance_inflation,
 )
-from firstlevel.quality.summaries import finite
 
 INFLATED = ("condition", "derivative", "confound", "motion", "given")
 """Roles of the columns that have a variance inflation factor: not drift, constant and censored scans."""
 
 
-def of_design(design: Design, estimable: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str, Any]:
+def of_design(design: Design, estimable: Mapping[str, Any], contrasts: Mapping[str, Any]) -> dict[str, Any]:
     """Collinearity of one design, and its efficiency for each contrast; None of none, or of infinity.
 
-    Of interest are the conditions, and of a given design the columns that a contrast of `rows` names.
+    Of interest are the conditions, and of a given design the columns that one of `contrasts` names.
 
     Parameters
     ----------
-    estimable, rows : expressions of the contrasts that the run can estimate, and of all, by label.
+    estimable, contrasts : expressions of the contrasts that the run can estimate, and of all, by label.
     """
     columns, matrix = design.names, design.matrix
     roles = dict(zip(columns, design.roles, strict=True))
     named = {
-        name for row in rows.values() for name in expressions.names([row] if isinstance(row, str) else row)
+        name
+        for expression in contrasts.values()
+        for name in expressions.names([expression] if isinstance(expression, str) else expression)
     }
     of_interest = [
         k
@@ -48,14 +50,21 @@ def of_design(design: Design, estimable: Mapping[str, Any], rows: Mapping[str, A
     model = glm.Design.of(matrix)
     covariance = model.covariance(0.0)
     efficiencies = {
-        label: efficiency(covariance, vectors([row] if isinstance(row, str) else row, columns))
-        for label, row in estimable.items()
+        label: efficiency(
+            covariance, vectors([expression] if isinstance(expression, str) else expression, columns)
+        )
+        for label, expression in estimable.items()
     }
     return {
         "LargestCorrelation": pair and {"Value": pair[0], "Regressors": [columns[pair[1]], columns[pair[2]]]},
-        "LargestVarianceInflation": worst and {"Value": finite(inflation[worst]), "Regressor": worst},
-        "VarianceInflation": {name: finite(value) for name, value in inflation.items()},
-        "ConditionNumber": finite(model.factors.condition_number),
-        "ConditionNumberOfInterest": finite(condition_of_interest(matrix, of_interest)),
-        "Efficiency": {label: efficiencies.get(label) for label in rows},
+        "LargestVarianceInflation": worst and {"Value": _finite(inflation[worst]), "Regressor": worst},
+        "VarianceInflation": {name: _finite(value) for name, value in inflation.items()},
+        "ConditionNumber": _finite(model.factors.condition_number),
+        "ConditionNumberOfInterest": _finite(condition_of_interest(matrix, of_interest)),
+        "Efficiency": {label: efficiencies.get(label) for label in contrasts},
     }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if math.isfinite(value) else None

@@ -1,11 +1,49 @@
-"""How far a head moves in a run, by rigid movements. Arrays only."""
+"""How far the head, as the mask has it, moves in a run. Arrays only."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray, FloatArray
+from firstlevel.image.motion import TABLE, Motion
+from firstlevel.image.rigid import rigid_motion
+from firstlevel.io.grids import Grid
+
+
+class HeadMotion(NamedTuple):
+    """How far a head moves, (n,) each; NaN where it is not known.
+
+    Attributes
+    ----------
+    displacement : mm, against the first volume, of the voxel that moves farthest.
+    framewise_displacement : mm, against the volume before; NaN for the first.
+    rotation : degrees, against the first volume.
+    """
+
+    displacement: FloatArray
+    framewise_displacement: FloatArray
+    rotation: FloatArray
+
+
+def of_mask(motion: Motion, mask: BoolArray, grid: Grid, n_scans: int) -> HeadMotion:
+    """How far the voxels of a mask move, by what is known of the motion of a run.
+
+    The parameters of a table turn the head about a centre that the table does not tell, and that realignment
+    puts into the head: the centre of the mask stands for it.
+    """
+    unknown = np.full(n_scans, np.nan)
+    framewise = unknown if motion.framewise is None else motion.framewise
+    if motion.parameters is None:
+        return HeadMotion(unknown, framewise, unknown)
+    ends = outermost(mask)
+    points = np.column_stack([ends, np.ones(len(ends))]) @ grid.affine[:3].T
+    moves = rigid_motion(motion.parameters[:, :3], motion.parameters[:, 3:])
+    if motion.source == TABLE:
+        points = points - (np.argwhere(mask).mean(axis=0) @ grid.affine[:3, :3].T + grid.affine[:3, 3])
+    return HeadMotion(displacements(moves, points), framewise, rotation_angles(moves))
 
 
 def outermost(mask: BoolArray) -> npt.NDArray[np.int64]:

@@ -1,40 +1,94 @@
-"""Whiteness of the residuals of a run, beside what white noise shows after the same design."""
+"""Whiteness of the residuals of a run, at a sample of its voxels, before and after whitening. Arrays only."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from firstlevel.arrays import BoolArray, FloatArray
-from firstlevel.glm import noise
-from firstlevel.quality.sampled import Residuals
-from firstlevel.quality.whiteness import EDGES, LEVEL, histogram, summary, white_noise_through
+from firstlevel.arrays import BoolArray, Float32Array, FloatArray
+from firstlevel.glm import dependence, noise
+from firstlevel.quality.whiteness import (
+    EDGES,
+    LEVEL,
+    Whiteness,
+    histogram,
+    measure_whiteness,
+    summary,
+    white_noise_through,
+    whitened,
+)
+
+Factor = float | Literal["voxel"]
+"""Factor from the data to what was fitted, or that it is each voxel's own: to percent of its mean."""
 
 
-def described(
-    found: Residuals,
+class Residuals(NamedTuple):
+    """Whiteness of the residuals as ordinary least squares leaves them, and as the fit has whitened them."""
+
+    before: Whiteness
+    after: Whiteness
+
+
+def of_sample(
+    series: Float32Array,
     design: FloatArray,
+    beta: FloatArray,
     rho: FloatArray,
     kept: BoolArray,
     lags: int,
-    noise_model: str,
+    factor: Factor,
+) -> Residuals:
+    """Whiteness at each of k voxels.
+
+    Parameters
+    ----------
+    series : (n, k), as read.
+    design : (n, p); `beta` (p, k) and `rho` (k,) of its fit.
+    kept : (n,), scans that are not censored.
+    factor : as :func:`factor_of` tells it.
+    """
+    basis, y = dependence.factorise(design).basis, series.astype(np.float64)
+    size = np.einsum("tv,tv->v", y, y)
+    before = measure_whiteness(y - basis @ (basis.T @ y), kept, lags, size)
+    scale = 100.0 / np.maximum(y.mean(axis=0), 1.0) if factor == "voxel" else factor
+    scaled = scale * y - (100.0 if factor == "voxel" else 0.0)
+    after = whitened(scaled - design @ beta, rho)
+    return Residuals(before, measure_whiteness(after, kept, lags, scale**2 * size))
+
+
+def factor_of(fit: Mapping[str, Any]) -> Factor:
+    """Factor from the data to what was fitted, by the sidecar of the fit."""
+    if fit["SignalScaling"] == "voxel":
+        return "voxel"
+    return 100.0 / float(fit["GrandMean"]) if "GrandMean" in fit else 1.0
+
+
+def content(
+    residuals: Residuals, design: FloatArray, rho: FloatArray, kept: BoolArray, lags: int, noise_model: str
 ) -> dict[str, Any]:
-    """Whiteness before and after whitening, each beside what white noise shows after the same design.
+    """What a sidecar says of residuals, beside what white noise shows after the same design (n, p).
 
     `rho` is that of all voxels, whose median stands for the design's.
     """
-    whitened = noise.MODELS[noise_model].whitens
-    content: dict[str, Any] = {"NoiseModel": noise_model, "Whitened": whitened, "Lags": lags}
-    content["Level"], content["SampledVoxels"] = LEVEL, found.before.lag1.size
-    content["HistogramEdges"] = EDGES.round(6).tolist()
+    is_whitened = noise.MODELS[noise_model].whitens
     typical = float(np.median(rho)) if rho.size else 0.0
-    parts = {"Before": (found.before, 0.0), **({"After": (found.after, typical)} if whitened else {})}
-    for name, (series, coefficient) in parts.items():
-        clean = summary(white_noise_through(design, coefficient, kept, lags))
-        content[name] = {
-            **summary(series),
-            "OfWhiteNoise": clean,
-            "Histogram": histogram(series),
+    parts = {"Before": (residuals.before, 0.0)}
+    if is_whitened:
+        parts["After"] = (residuals.after, typical)
+    return {
+        "NoiseModel": noise_model,
+        "Whitened": is_whitened,
+        "Lags": lags,
+        "Level": LEVEL,
+        "SampledVoxels": residuals.before.lag1.size,
+        "HistogramEdges": EDGES.round(6).tolist(),
+    } | {
+        part: {
+            **summary(whiteness),
+            "OfWhiteNoise": summary(white_noise_through(design, coefficient, kept, lags)),
+            "Histogram": histogram(whiteness),
         }
-    return content
+        for part, (whiteness, coefficient) in parts.items()
+    }

@@ -222,8 +222,8 @@ def _variance_inflation(run: str, worst: Mapping[str, Any] | None, limit: float)
 
 def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
     """Judge the condition number of interest; confounds may be nearly collinear at no cost."""
-    whole, value = design["ConditionNumber"], design["ConditionNumberOfInterest"]
-    if whole is None or value is None:
+    of_all, value = design["ConditionNumber"], design["ConditionNumberOfInterest"]
+    if of_all is None or value is None:
         sentence = (
             "The design's columns depend on each other: look at the dependent columns that its sidecar names."
         )
@@ -231,7 +231,7 @@ def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
     passes = value <= limit
     sentence = (
         f"The condition number of the design is {value:.3g}, with regressors of no interest made "
-        f"orthogonal to each other, which changes no effect ({whole:.3g} without)"
+        f"orthogonal to each other, which changes no effect ({of_all:.3g} without)"
     )
     sentence += (
         "." if passes else f", above {limit:g}: some columns nearly follow from others, look at the design."

@@ -11,6 +11,19 @@ LEAST_OF_MEDIAN, LEAST_DEVIATION = 0.03, 0.1
 """Of the DVARS' median, and percent: the deviation that DVARS are held against is not smaller."""
 
 
+def dvars_in_percent(signal: FloatArray, change: FloatArray) -> FloatArray:
+    """DVARS of each volume in percent of the run's mean, (n,); NaN for the first, and of a mean not above 0.
+
+    Parameters
+    ----------
+    signal, change : (n,), mean over the mask, and root mean square of the change from the volume before.
+    """
+    mean = float(signal.mean())
+    dvars: FloatArray = 100 / mean * change if mean > 0 else np.full(len(signal), np.nan)
+    dvars[0] = np.nan
+    return dvars
+
+
 def dvars_scores(dvars: FloatArray, kept: BoolArray) -> tuple[float | None, float | None, FloatArray]:
     """Median of a run's DVARS, its robust deviation, and how many of these each volume lies above the median.
 

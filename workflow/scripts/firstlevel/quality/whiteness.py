@@ -38,7 +38,7 @@ class Whiteness:
     p: FloatArray
 
     @property
-    def known(self) -> BoolArray:
+    def varies(self) -> BoolArray:
         """Voxels that vary."""
         return np.isfinite(self.lag1)
 
@@ -69,8 +69,8 @@ def measure_whiteness(
         e = series[:, chunk] - series[kept, chunk].mean(axis=0)
         e[~kept] = 0.0
         squares = np.einsum("tv,tv->v", e, e)
-        known = squares > (0 if scale is None else NO_VARIANCE * scale[chunk])
-        share = np.divide(1.0, squares, out=np.full_like(squares, np.nan), where=known)
+        varies = squares > (0 if scale is None else NO_VARIANCE * scale[chunk])
+        share = np.divide(1.0, squares, out=np.full_like(squares, np.nan), where=varies)
         total = np.zeros_like(squares)
         for lag in range(1, n_lags + 1):
             pairs = float(there[lag:] @ there[:-lag])
@@ -80,7 +80,7 @@ def measure_whiteness(
             total += r**2 / pairs
             if lag == 1:
                 lag1[chunk] = r * (n_kept / pairs) * (len(e) - 1) / len(e)
-        statistic[chunk] = n_kept * (n_kept + 2) * np.where(known, total, np.nan)
+        statistic[chunk] = n_kept * (n_kept + 2) * np.where(varies, total, np.nan)
     return Whiteness(lag1, special.chdtrc(n_lags, statistic))
 
 
@@ -104,7 +104,7 @@ def white_noise_through(design: FloatArray, rho: float, kept: BoolArray, n_lags:
 
 def summary(measured: Whiteness) -> dict[str, float | None]:
     """Median and mean lag-1 autocorrelation, and the share that the test rejects; None of no voxel."""
-    lag1, p = measured.lag1[measured.known], measured.p[measured.known]
+    lag1, p = measured.lag1[measured.varies], measured.p[measured.varies]
     if not lag1.size:
         return {"MedianAutocorrelation": None, "MeanAutocorrelation": None, "Rejected": None}
     return {
@@ -116,5 +116,5 @@ def summary(measured: Whiteness) -> dict[str, float | None]:
 
 def histogram(measured: Whiteness) -> list[int]:
     """Voxels in each bin of EDGES by their lag-1 autocorrelation."""
-    counts: list[int] = np.histogram(measured.lag1[measured.known], EDGES)[0].tolist()
+    counts: list[int] = np.histogram(measured.lag1[measured.varies], EDGES)[0].tolist()
     return counts

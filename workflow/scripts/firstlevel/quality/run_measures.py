@@ -1,0 +1,108 @@
+"""What is measured of a run and its fit: each volume, and the content of the sidecar of quality. No files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from firstlevel.arrays import BoolArray, Float32Array, FloatArray
+from firstlevel.image.motion import Motion
+from firstlevel.io.designs import Design
+from firstlevel.io.grids import Grid
+from firstlevel.quality import head_motion, residuals, volumes
+from firstlevel.quality.temporal import dvars_scores
+from firstlevel.quality.volumes import Volumes
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What the fit of a run has left: n scans, p regressors, v voxels of the mask, k of them a sample.
+
+    Attributes
+    ----------
+    sampled : (k,), places of the sample's voxels among those of the mask.
+    series : (n, k), data of the sample.
+    beta : (p, k), of the sample.
+    rho, rsquared, tsnr : (v,), maps; tsnr is 0 where a voxel does not vary.
+    signal, change : (n,), mean over the mask, and root mean square of the change from the volume before.
+    noise_model : by its name.
+    factor : from the data to what was fitted.
+    """
+
+    sampled: npt.NDArray[np.intp]
+    series: Float32Array
+    beta: FloatArray
+    rho: FloatArray
+    rsquared: FloatArray
+    tsnr: FloatArray
+    signal: FloatArray
+    change: FloatArray
+    noise_model: str
+    factor: residuals.Factor
+
+
+def of_run(
+    design: Design,
+    fitted: Fitted,
+    motion: Motion,
+    outside: Sequence[int],
+    mask: BoolArray,
+    grid: Grid,
+    covered: BoolArray,
+    lags: int,
+) -> tuple[Volumes, dict[str, Any]]:
+    """Measures of each volume of a run, and those of the run; None where one is not known.
+
+    Parameters
+    ----------
+    motion : what is known of the run's motion, and where it is from.
+    outside : voxels of the grid that each volume does not cover.
+    mask : on the `grid` of the run.
+    covered : (v,), voxels that lie inside the field of view of all volumes.
+    lags : of the test of the residuals.
+    """
+    matrix, kept = design.matrix, design.kept
+    moved = head_motion.of_mask(motion, mask, grid, len(matrix))
+    of_volumes = volumes.of_run(moved, outside, fitted.signal, fitted.change)
+    whiteness = residuals.of_sample(
+        fitted.series, matrix, fitted.beta, fitted.rho[fitted.sampled], kept, lags, fitted.factor
+    )
+    varies = fitted.tsnr != 0
+    median, deviation, _ = dvars_scores(of_volumes.dvars, kept)
+    return of_volumes, {
+        "NumberOfVolumes": len(kept),
+        "CensoredVolumes": int((~kept).sum()),
+        "NumberOfVoxels": len(varies),
+        "ConstantVoxels": int((~varies).sum()),
+        "OutsideFieldOfView": float(1 - covered.mean()),
+        "MedianTsnr": _quantile(fitted.tsnr[varies], 0.5),
+        "RSquared": {
+            "Median": _quantile(fitted.rsquared[varies], 0.5),
+            "Q95": _quantile(fitted.rsquared[varies], 0.95),
+        },
+        "MotionSource": motion.source,
+        "MotionFrom": motion.origin,
+        "Displacement": _mean_and_largest(of_volumes.displacement),
+        "FramewiseDisplacement": _mean_and_largest(of_volumes.framewise_displacement),
+        "Rotation": _mean_and_largest(of_volumes.rotation),
+        "Dvars": {**_mean_and_largest(of_volumes.dvars), "Median": median, "RobustDeviation": deviation},
+        "Residuals": residuals.content(whiteness, matrix, fitted.rho, kept, lags, fitted.noise_model),
+    }
+
+
+def _mean_and_largest(values: FloatArray) -> dict[str, float | None]:
+    """Of the values that are finite."""
+    finite = values[np.isfinite(values)]
+    return {
+        "Mean": float(finite.mean()) if finite.size else None,
+        "Largest": float(finite.max()) if finite.size else None,
+    }
+
+
+def _quantile(values: FloatArray, share: float) -> float | None:
+    """Value below which a share of all lies; None of none."""
+    return float(np.quantile(values, share)) if values.size else None
