@@ -42,7 +42,7 @@ def test_mistake_at_the_start_is_one_message(tmp_path):
     config("contrasts", {"a": "__import__('os')"})(folder)
     before = data_of(folder)
     shown = told(study_in(folder).snakemake(check=False))
-    assert "config key contrasts.a: \"__import__('os')\" is no weighted sum of regressors" in shown
+    assert "config key contrasts.a: \"__import__('os')\" is not a weighted sum of regressors" in shown
     assert "to do:" in shown
     assert not (folder / "results").exists()
     assert data_of(folder) == before

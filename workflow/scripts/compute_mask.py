@@ -51,7 +51,7 @@ def compute_mask(
     if not inside.any():
         raise InputError(
             own_mask[0] if own_mask else means[0],
-            "has no voxel that the volumes of a run all cover" if found else "gives a mask without a voxel",
+            "has no voxel that all volumes of a run cover" if found else "gives an empty mask",
             expected="a brain inside the field of view",
             remedy="look at the mean image and the field of view of each run"
             if found

@@ -76,7 +76,7 @@ def _check_is_free(*folders: Path) -> None:
             raise InputError(
                 folder,
                 "not empty",
-                expected="no such folder yet",
+                expected="a folder that does not exist yet",
                 remedy="remove it to unpack the study again",
             )
 
@@ -143,9 +143,7 @@ def _download(url: str, part: Path, limit: int, remedy: str) -> None:
                 raise InputError(url, f"HTTP status {status}", expected=expected, remedy=remedy) from error
         if wait is None:
             problem = f"no whole archive after {attempt} tries; the last: {problem}"
-            raise InputError(
-                url, problem, expected="a server that answers and sends all of it", remedy=remedy
-            )
+            raise InputError(url, problem, expected="a server that sends the whole archive", remedy=remedy)
         logger.warning("try %d of %d: %s; again in %g s", attempt, len(WAITS) + 1, problem, wait)
         time.sleep(wait)
 
@@ -186,7 +184,12 @@ class _Receiver:
         if self.done > self.limit:
             remedy = "use the original server or another mirror (study.spm_multimodal.base_url)"
             expected = f"an archive of at most {self.limit:,} bytes"
-            raise InputError(self.url, "the server sends more and more", expected=expected, remedy=remedy)
+            raise InputError(
+                self.url,
+                "the server sends more bytes than the archive can have",
+                expected=expected,
+                remedy=remedy,
+            )
         self.file.write(block)
 
     def update(self, _size: int) -> None:

@@ -90,8 +90,8 @@ def fit_glm(
     if found.n_missing == n_voxels:
         raise InputError(
             first,
-            "none of the mask's voxels changes over time",
-            expected="a signal",
+            "no voxel of the mask changes over time",
+            expected="a signal that changes over time",
             remedy="look at the run and at the mask",
         )
     logging.info("%d of %d voxels fitted", n_voxels - found.n_missing, n_voxels)
@@ -170,8 +170,8 @@ def _check_steps(design: designs.Design, design_json: Path, noise_model: str) ->
     if noise.MODELS[noise_model].whitens and not design.has_equal_steps:
         raise InputError(
             design_json,
-            f"the scans come at unequal steps, and the noise model {noise_model} takes equal ones",
-            expected="one time between any two scans, or white noise",
+            f"the scans are unequally spaced, but the noise model {noise_model} needs equal spacing",
+            expected="equally spaced scans, or white noise",
             remedy="set glm.noise_model: ols, right where scans are so far apart that their noise is white",
         )
 

@@ -27,7 +27,7 @@ OF_MODELS = {
 }
 OF_QUALITY = {
     "motion": "Head motion, by the volumes' affines or, where all share one, by the table of confounds.",
-    "carpet": "Carpet plot: every voxel over time, below framewise displacement and DVARS.",
+    "carpet": "Carpet plot: signal of voxels over time, below framewise displacement and DVARS.",
     "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
     "correlation": "Correlation of the regressors: effects of highly correlated ones are poorly separated.",
     "tsnr": "Temporal signal-to-noise ratio: mean over standard deviation in time.",
@@ -157,7 +157,7 @@ def _contrast(files: dict[str, Path], labels: dict[str, str], title: str) -> dic
         "viewer": file(names.contrast_figure("viewer", ".html")).read_text(encoding="utf-8"),
         "thresholded": pages.picture(
             file(names.contrast_figure("thresholds")),
-            f"{title}: what passes each threshold{at}",
+            f"{title}: thresholded z maps{at}",
             "What survives each threshold, and a lower bound of the share of active voxels per cluster.",
         ),
         "histogram": pages.picture(

@@ -95,7 +95,7 @@ def test_input_in_a_folder_that_is_written_to_stops(study, name):
     for link, target in LINKS.items():
         (study / link).symlink_to(target)
     folders = {"logs": study / "logs", "results": study / results.format(study)}
-    with pytest.raises(InputError, match=r"config key pathvars.results (.|\n)*, which the study reads"):
+    with pytest.raises(InputError, match=r"config key pathvars.results (.|\n)*, an input of the study"):
         places.check_apart(folders, [given])
 
 

@@ -31,7 +31,7 @@ def check_alike(series: Series, grids: list[Grid]) -> None:
             problem = f"has the shape {grid.shape}, and the first volume {first.shape}"
         elif not np.allclose(own, zooms, rtol=SAME_ZOOM, atol=0):
             sizes = (" x ".join(f"{zoom:g}" for zoom in of.round(3).tolist()) for of in (own, zooms))
-            problem = "has voxels of {} mm, and the first volume of {} mm".format(*sizes)
+            problem = "has voxels of {} mm, and the first volume has {} mm".format(*sizes)
         elif np.linalg.det(grid.affine[:3, :3]) * hand < 0:
             problem = "is mirrored against the first volume: its affine has the other handedness"
         if problem:
@@ -40,8 +40,8 @@ def check_alike(series: Series, grids: list[Grid]) -> None:
             raise InputError(
                 grid.source or series.file_of(scan),
                 problem,
-                expected="volumes of one series, which realignment moves and turns, no more",
-                remedy="check that the pattern of the run finds this run alone, and convert the volume again",
+                expected="volumes of one series, which differ in position and rotation only",
+                remedy="check that the pattern matches this run only, or convert the volume again",
             )
 
 
@@ -53,9 +53,9 @@ def check_size(series: Series, first: Grid, target: Grid) -> None:
         sizes = (" x ".join(f"{zoom:.4g}" for zoom in of.tolist()) for of in (own, others))
         raise InputError(
             first.source or series.files[0],
-            "has voxels of {} mm, and the first volume of the subject's first run of {} mm".format(*sizes),
-            expected=f"voxels of runs of one head, whose sizes differ by a factor of {MOST_ZOOM:g} at most",
-            remedy="correct the header (sform or qform) of the one that is not in millimetres",
+            "has voxels of {} mm, and the first volume of the subject's first run has {} mm".format(*sizes),
+            expected=f"voxel sizes of a subject's runs within a factor of {MOST_ZOOM:g}",
+            remedy="correct the header (sform or qform) of the run that is not in millimetres",
         )
 
 
@@ -74,8 +74,7 @@ def check_one_grid(series: Series, grids: list[Grid], target: Grid, reference: P
         if not on:
             raise InputError(
                 grid.source or series.file_of(scan),
-                f"volume {scan + 1} lies on another grid than {whose}: "
-                f"{_told(grid)}, and there {_told(other)}",
+                f"volume {scan + 1} is on another grid than {whose}: {_told(grid)} instead of {_told(other)}",
                 expected="all images of a subject and task on one grid, as resample.strategy: none says",
                 remedy="set resample.strategy: direct, which brings them to one grid",
             )

@@ -21,8 +21,8 @@ def background_of(series: Series) -> BoolArray | None:
         raise InputError(
             series.file_of(0),
             "volume 1 is NaN in every voxel",
-            expected="a picture of a head in every volume",
-            remedy="restore the volume: it was lost when it was acquired, copied or converted",
+            expected="an image of the head in every volume",
+            remedy="restore the volume: its data were lost in acquisition, copying or conversion",
         )
     return missing if missing.any() else None
 
@@ -52,8 +52,8 @@ def checked(
             raise InputError(
                 series.file_of(scan),
                 f"volume {scan + 1} has the value {shown.flat[0]:g} in every voxel",
-                expected="a picture of a head in every volume",
-                remedy="restore the volume: it was lost when it was acquired, copied or converted",
+                expected="an image of the head in every volume",
+                remedy="restore the volume: its data were lost in acquisition, copying or conversion",
             )
         yield volume
 
@@ -65,13 +65,13 @@ def _missing(series: Series, scan: int, volume: Float32Array, background: BoolAr
     new, gone = int((missing & ~expected).sum()), int((expected & ~missing).sum())
     at, problem = scan, ""
     if infinite := int(np.isinf(volume).sum()):
-        problem = f"volume {scan + 1} holds {infinite} voxels that are infinite"
+        problem = f"volume {scan + 1} has {infinite} infinite voxels"
     elif gone and scan == 1:
-        at, problem = 0, f"volume 1 holds {gone} voxels that are NaN, and have values in volume 2"
+        at, problem = 0, f"volume 1 has {gone} NaN voxels that have values in volume 2"
     elif new:
-        problem = f"volume {scan + 1} holds {new} voxels that are NaN, and have values in the volumes before"
+        problem = f"volume {scan + 1} has {new} NaN voxels that have values in earlier volumes"
     elif gone:
-        problem = f"volume {scan + 1} has values in {gone} voxels that are NaN in the volumes before"
+        problem = f"volume {scan + 1} has values in {gone} voxels that are NaN in earlier volumes"
     if problem:
         raise InputError(
             series.file_of(at),

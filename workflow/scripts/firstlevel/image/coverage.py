@@ -38,8 +38,8 @@ def coverage(
             raise InputError(
                 series.file_of(scan),
                 "does not overlap with the first volume of the subject's first run",
-                expected="volumes of one head in one space, by the affines of their headers",
-                remedy="check that the run is this subject's, and the headers",
+                expected="runs of one subject in one space, by the affines of their headers",
+                remedy="check that the run is this subject's, and check the headers",
             )
     if len(steps) > 1:
         mapping = alignment.voxel_map(first.affine, target.affine)

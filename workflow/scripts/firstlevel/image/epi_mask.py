@@ -36,7 +36,7 @@ def epi_mask(means: list[Path]) -> BoolArray:
         if np.ptp(np.asarray(images.load(path).dataobj)) == 0:
             raise InputError(
                 path,
-                "is the same everywhere: the run has no signal",
+                "is constant: the run has no signal",
                 expected="a brain inside the field of view",
                 remedy="look at the volumes of the run and at their headers",
             )
@@ -44,7 +44,7 @@ def epi_mask(means: list[Path]) -> BoolArray:
     shape = Grid.of(means[0]).shape
     times = [REPEATED if size <= THIN else 1 for size in shape]
     if max(times) > 1:
-        logging.info("the image is thin (%d x %d x %d voxels): each slice has its mask by itself", *shape)
+        logging.info("the image is thin (%d x %d x %d voxels): the mask is computed slice by slice", *shape)
         found = [_thickened(image, times) for image in found]
     combined = compute_multi_epi_mask(found, threshold=RUNS_THRESHOLD, connected=True)
     middle = tuple(slice(n // 2, None, n) for n in times)

@@ -65,7 +65,7 @@ def read_given_mask(path: Path) -> GivenMask:
     if len(levels) > 2 and levels[0] >= -ROUNDING and levels[-1] <= 1 + ROUNDING:
         inside = data >= THRESHOLD
         logging.warning(
-            "%s holds values between 0 and 1: taken as probabilities, inside from %g on (%d of %d above 0)",
+            "%s holds values between 0 and 1: taken as probabilities, thresholded at %g (%d of %d above 0)",
             path.name,
             THRESHOLD,
             int(inside.sum()),
@@ -76,9 +76,9 @@ def read_given_mask(path: Path) -> GivenMask:
     raise InputError(
         path,
         f"holds {len(levels)} values from {levels[0]:.4g} to {levels[-1]:.4g} ({shown}"
-        f"{', ...' if len(levels) > 4 else ''}), which do not say what is inside",
-        expected="two values, the lower one not above 0 (0 and 1, say), or probabilities from 0 to 1",
-        remedy="make a mask of it (fslmaths IN -thr 0.5 -bin OUT); of a segmentation, of the labels you want",
+        f"{', ...' if len(levels) > 4 else ''}), which are neither a mask nor probabilities",
+        expected="two values, the lower one at most 0 (such as 0 and 1), or probabilities from 0 to 1",
+        remedy="threshold it (fslmaths IN -thr 0.5 -bin OUT); of a segmentation, select the labels you want",
     )
 
 
@@ -124,7 +124,7 @@ def on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> BoolAr
             own_mask,
             "does not overlap with the runs",
             expected="a mask of this subject's brain in the space of its runs, by the affine of its header",
-            remedy="check that the mask is this subject's, and its header",
+            remedy="check that the mask is this subject's, and check its header",
         )
     return moved
 

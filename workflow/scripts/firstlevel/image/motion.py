@@ -87,7 +87,7 @@ def of_run(moved: Mapping[str, Any], table: Path | None) -> Motion:
     try:
         found = of_table(table, len(moved["Translation"]))
     except InputError as error:
-        logging.warning("nothing is taken of motion: %s", error)
+        logging.warning("no motion parameters: %s", error)
         why = f"All volumes share one affine, and {_named(table)} cannot be used (the log says why)"
         return Motion(None, None, UNKNOWN, why)
     logging.info("motion: %s", found.origin)

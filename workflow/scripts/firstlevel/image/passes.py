@@ -40,7 +40,7 @@ def of_headers(known: RunHeaders, series: Series, headers: Path) -> list[Grid]:
     if known.n_scans != series.n_scans:
         raise InputError(
             headers,
-            f"is of {known.n_scans} volumes, and the run has {series.n_scans}",
+            f"lists {known.n_scans} volumes, and the run has {series.n_scans}",
             expected="the headers of this run",
             remedy="let the workflow read the headers of the run again",
         )
@@ -64,9 +64,9 @@ def decided(
     on_grid = len(steps) == 1 and steps[0] is grids[0]
     apart = alignment.displacement(alignment.voxel_map(steps[0].affine, target.affine), target.shape)
     if on_grid and way(steps[0], target) is not None:
-        logging.info("the run lies %.2g voxels from the reference grid, and is taken to lie on it", apart)
+        logging.info("the run is %.2g voxels off the reference grid, and is treated as on it", apart)
     if background is not None:
-        logging.info("%d voxels are NaN in every volume: background, 0", int(background.sum()))
+        logging.info("%d voxels are NaN in every volume: set to 0, as background", int(background.sum()))
     return {
         "AffinesFrom": "mat" if sources else "header",
         "VolumesCopied": sum(way(grid, steps[0]) is None for grid in grids) if len(steps) == 1 else 0,

@@ -67,7 +67,7 @@ def _check_state(path: Path, state: os.stat_result) -> None:
     if not stat.S_ISREG(state.st_mode):
         raise InputError(
             path,
-            "is a pipe or a device, and no file on a disk",
+            "is a pipe or a device, not a file on disk",
             expected="a regular file",
             remedy="copy its content into a file, or correct the path",
         )
@@ -119,8 +119,8 @@ def check_matlab(path: Path, most: int) -> None:
                 raise InputError(
                     path,
                     f"has more than {MOST_VARIABLES} variables",
-                    expected="those of SPM",
-                    remedy="check that it is what its name says",
+                    expected="a file as SPM writes it",
+                    remedy="check that this is the right file",
                 )
             if kind == MATLAB_MATRIX:
                 own = file.read(min(size, MOST_OF_MATLAB))
@@ -161,9 +161,9 @@ def _check_depth(path: Path, content: bytes, order: str) -> None:
             if len(ends) > DEEPEST:
                 raise InputError(
                     path,
-                    f"has cells or structures that lie in each other more than {DEEPEST} deep",
-                    expected="those of SPM",
-                    remedy="check that it is what its name says",
+                    f"has cells or structures nested more than {DEEPEST} deep",
+                    expected="a file as SPM writes it",
+                    remedy="check that this is the right file",
                 )
 
 
@@ -175,6 +175,6 @@ def _too_long(path: Path, most: int) -> InputError:
     return InputError(
         path,
         f"has more than {most // MB} MB",
-        expected=f"at most {most // MB} MB, many times what such a file has",
-        remedy="check that it is what its name says",
+        expected=f"at most {most // MB} MB, many times the size of such a file",
+        remedy="check that this is the right file",
     )

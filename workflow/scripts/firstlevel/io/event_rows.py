@@ -41,7 +41,7 @@ def repeated(source: Path, found: Found, rules: Rules) -> set[int]:
         again.add(k)
     if again:
         how = {"once": "count once", "twice": "count each time, and add up"}[rules.repeated]
-        logging.warning("%s: %d rows repeat one before them; they %s", source, len(again), how)
+        logging.warning("%s: %d rows repeat an earlier row; they %s", source, len(again), how)
     return again
 
 
@@ -122,7 +122,7 @@ def with_heights(source: Path, found: Found, rows: list[Event], kept: list[int])
             wrong = found.rows[kept[missing[0]]]
             raise InputError(
                 source,
-                f"modulation is {wrong.values.get(MODULATION, 'n/a')!r}; others of {condition} have one",
+                f"modulation is {wrong.values.get(MODULATION, 'n/a')!r}; others of {condition} have a value",
                 expected="the height of each event of a condition, or of none",
                 remedy="name it in design.modulators, where such events get the mean, or drop the row",
                 row=wrong.number,
@@ -152,7 +152,7 @@ def tell(source: Path, found: Found, rules: Rules) -> None:
         logging.info("%s: every row is an event of %s, by study.events.condition", source, rules.condition)
     for reason, count in found.left_out.items():
         level = logging.WARNING if reason.endswith("n/a") else logging.INFO
-        logging.log(level, "%s: %d rows are no events of the model: %s", source, count, reason)
+        logging.log(level, "%s: %d rows are not events of the model: %s", source, count, reason)
     for trial_type, count in sorted(found.not_listed.items()):
         logging.info("%s: %d events left out, not in study.conditions", trial_type, count)
     for own in (rules.conditions or {}).values():
@@ -186,7 +186,7 @@ def check_some(source: Path, found: Found, rules: Rules) -> None:
         source,
         f"has no events{f' ({left})' if left else ''}: the run has none",
         expected="one row per event, with onset and trial type",
-        remedy="add the events of the run, or leave the run out; a model of confounds alone is "
+        remedy="add the events of the run, or leave the run out; for a model of confounds alone set "
         "study.events.needed: false",
     )
 
@@ -195,7 +195,7 @@ def warn_of_sums(source: Path, rows: list[Event]) -> None:
     """Tell of events of one condition that begin at one time."""
     twice = [at for at, n in Counter((row.onset, row.trial_type) for row in rows).items() if n > 1]
     for onset, name in sorted(twice):
-        logging.warning("%s: %s has two events at %g s, which add up", source, name, onset)
+        logging.warning("%s: %s has two events at %g s, whose responses add up", source, name, onset)
 
 
 def cells(rows: Sequence[Event], found: Found) -> tuple[list[str], list[list[object]]]:

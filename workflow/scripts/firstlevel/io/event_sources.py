@@ -38,7 +38,7 @@ def files(where: str) -> list[Path]:
     if not paths:
         raise InputError(
             path,
-            "holds no file of events",
+            "holds no events file",
             expected="an events table, or a folder or pattern of one file per condition",
             remedy="correct the path",
         )
@@ -46,8 +46,8 @@ def files(where: str) -> list[Path]:
         if file.is_symlink() and not file.exists():  # left out, its condition would go missing
             raise InputError(
                 file,
-                "is a link to nothing",
-                expected="files whose content is there",
+                "is a broken link",
+                expected="files that exist",
                 remedy="fetch it (datalad get), or remove the link",
             )
         if odd := texts.odd_in(str(file)):
@@ -141,7 +141,7 @@ def _times(path: Path) -> list[Row]:
         if len(lines) > 1:
             raise InputError(
                 path,
-                f"has {len(lines)} rows, one per run, and nothing says which is this run's",
+                f"has {len(lines)} rows, one per run, and it is not known which one is this run's",
                 expected="AFNI's stimulus times of one run: one row",
                 remedy="write the row of each run into a file of its own",
             )
@@ -152,7 +152,7 @@ def _times(path: Path) -> list[Row]:
         if len(words) != 3 or any(as_number(word) is None for word in words):
             raise InputError(
                 path,
-                "has no three numbers in a row",
+                "does not have three numbers in this row",
                 expected="FSL's three columns: onset, duration, height; or an events table with a header",
                 remedy="give each row the three numbers, or the table a header (onset, duration, trial_type)",
                 row=number,
@@ -177,7 +177,7 @@ def _married(path: Path, word: str) -> dict[str, str]:
     if match is None or as_number(match[1]) is None:
         raise InputError(
             path,
-            f"holds {word!r}",
+            f"has {word!r}, which is not a stimulus time of AFNI",
             expected="times, each with one height and one duration at most: 12, 12*1.5, 12:3, 12*1.5:3",
             remedy="write an events table with a column per height, and name them in design.modulators",
         )

@@ -71,7 +71,7 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     if form in ("spm", "times") and rules.condition is not None:
         raise InputError(
             source,
-            "names its own conditions, and study.events.condition has one for every event",
+            "names its own conditions, but study.events.condition has one for every event",
             expected="a table of events",
             remedy="leave study.events.condition out, or merge the conditions by study.conditions",
         )
@@ -232,7 +232,7 @@ def _of_conditions(
                 raise InputError(
                     source,
                     f"{what}, which design.modulators.{name} names",
-                    expected=f"an events table with it (it has: {', '.join(columns)})",
+                    expected=f"an events table with this column (it has: {', '.join(columns)})",
                     remedy=f"{near}correct design.modulators, or add the column",
                 )
         by_condition[name] = by_condition.get(name, {}) | dict(of_config)

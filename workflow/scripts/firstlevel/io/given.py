@@ -44,8 +44,8 @@ def place(path: Path, part: Part, n_parts: int) -> int:
     raise InputError(
         path,
         f"holds {n_parts} session{'s' * (n_parts > 1)}, and {asked}",
-        expected="as many runs, in the order of the sessions, or the session of each",
-        remedy=f"name the session behind the file: {path.name}#1, {path.name}#2 ...",
+        expected="as many runs as sessions, in the same order, or a session number for each run",
+        remedy=f"append the session to the file: {path.name}#1, {path.name}#2 ...",
     )
 
 

@@ -63,7 +63,7 @@ def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
     if not in_order or len(good) != len(lines) or max(*good, *starts) >= n_full:
         raise InputError(
             path,
-            f"has {len(lines)} rows; its header speaks of {len(good)} of {n_full}",
+            f"has {len(lines)} rows, but its header lists {len(good)} of {n_full} scans",
             expected="as many rows as GoodList has scans",
             remedy="take 3dDeconvolve's X.nocensor.xmat.1D, which has every scan",
         )
@@ -101,7 +101,7 @@ def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
         notes.append(f"{len(labels) - len(kept)} columns, 0 at every scan of the run, are left out")
     if censored:
         told = ", ".join(map(str, censored))
-        notes.append(f"scans that 3dDeconvolve censored are back, with a regressor each: {told}")
+        notes.append(f"scans that 3dDeconvolve censored are restored, with one regressor each: {told}")
     return Given("AFNI X-matrix", [*(labels[k] for k in kept), *spikes], rows, roles, notes)
 
 

@@ -52,7 +52,7 @@ def read(path: Path, part: Part = (1, 1), *, names_only: bool = False) -> Given:
 
     Raises
     ------
-    InputError : a file of no known form, one that is cut off, a value that is no finite number, a session
+    InputError : a file of no known form, one that is cut off, a value that is not a finite number, a session
         that the file does not have, names that are missing or doubled.
     """
     if is_spm(path):
@@ -71,7 +71,7 @@ def read(path: Path, part: Part = (1, 1), *, names_only: bool = False) -> Given:
             except csv.Error as error:
                 raise InputError(
                     path,
-                    f"is no table ({error})",
+                    f"is not a table ({error})",
                     expected="names of regressors, and one row of numbers per scan",
                     remedy="write the design again",
                 ) from None
@@ -120,7 +120,7 @@ def _checked(path: Path, own: Given) -> Given:
         raise InputError(
             path,
             f"two regressors have the name {doubled!r}",
-            expected="a name of its own for each column",
+            expected="a different name for each column",
             remedy="rename one of them",
         )
     roles = {composed(name): of for name, of in own.roles.items()}

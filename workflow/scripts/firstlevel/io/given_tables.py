@@ -71,9 +71,9 @@ def _numbers(
         if len(cells) != width:
             raise InputError(
                 path,
-                f"has {len(cells)} values where {width} are due",
+                f"has {len(cells)} values instead of {width}",
                 expected="one value per column",
-                remedy="complete the row; tabs, or commas, stand between all columns",
+                remedy="complete the row; separate all columns with tabs, or all with commas",
                 row=number,
             )
         rows.append([given.number(path, number, *pair) for pair in zip(names, cells[n_index:], strict=True)])

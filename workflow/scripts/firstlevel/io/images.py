@@ -130,7 +130,7 @@ def _check_size(image: nib.spatialimages.SpatialImage, path: Path) -> None:
         if proxy.offset > LONGEST_HEADER:
             raise _damaged(path, ValueError(f"its data would begin at byte {proxy.offset}"))
         if claimed > size * (DEFLATED if suffix in (".gz", ".mgz") else 1):
-            raise _damaged(path, ValueError(f"its header asks for {claimed} bytes, and the file has {size}"))
+            raise _damaged(path, ValueError(f"its header describes {claimed} bytes, but the file has {size}"))
 
 
 def _check_kind(image: nib.spatialimages.SpatialImage, path: Path) -> None:
@@ -193,9 +193,9 @@ def reading(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise InputError(
             path,
-            "its header asks for more memory than there is",
+            "its header describes more data than fit into memory",
             expected="volumes that fit into memory, one at a time",
-            remedy="check the shape in its header; give the job more memory (mem_mb) where it is right",
+            remedy="check the shape in its header; give the job more memory (mem_mb) if it is right",
         ) from error
 
 

@@ -138,7 +138,7 @@ def volume_times(
                 bold,
                 f"{who} says a repetition time of {other:g} s, {first} {seconds:g} s",
                 expected="the same time in both, in seconds",
-                remedy="correct one, or name the right one in study.repetition_time: header, sidecar"
+                remedy="correct one, or choose the right one with study.repetition_time: header or sidecar"
                 if first == "the sidecar"
                 else f"correct study.repetition_time (or the run table), or {who}; where the study is right, "
                 "set study.repetition_time_decides: true",
@@ -164,7 +164,7 @@ def _even(
             bold,
             f"{who} says a repetition time of {seconds:g} s",
             expected=f"seconds, at most {LONGEST_TIME:g}",
-            remedy="if these are milliseconds, correct them, or name who is right in study.repetition_time",
+            remedy="if these are milliseconds, correct them, or choose the source with study.repetition_time",
         )
     starts = seconds * np.arange(n_scans, dtype=np.float64)
     return VolumeTimes(starts, seconds, True, warnings, who.removeprefix("the "))
@@ -210,7 +210,7 @@ def _by_volume_timing(
         number = int(np.argmax(steps <= 0))
         raise InputError(
             file,
-            f"VolumeTiming does not grow: {starts[number]:g} s is followed by {starts[number + 1]:g} s",
+            f"VolumeTiming does not increase: {starts[number]:g} s is followed by {starts[number + 1]:g} s",
             expected="the times of the volumes in order",
             remedy="correct it",
         )

@@ -74,10 +74,13 @@ def read_spm_conditions(path: Path) -> list[Condition]:
     except Exception as error:  # whatever a damaged file makes of the reader
         raise InputError(path, f"cannot be read ({error})", expected=expected, remedy=remedy) from error
     if unread := [name for name in content if not name.startswith("__") and name not in KNOWN]:
-        logging.info("%s: not read, as SPM does not: %s", path, ", ".join(unread))
+        logging.info("%s: ignored, as in SPM: %s", path, ", ".join(unread))
     if doubled := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(
-            path, f"has the condition {doubled[0]!r} twice", expected="names of their own", remedy=remedy
+            path,
+            f"has the condition {doubled[0]!r} twice",
+            expected="a different name for each condition",
+            remedy=remedy,
         )
     conditions = [
         Condition(name, begin, lengths, *_modulation(path, content, k, len(names), name, begin))
@@ -87,7 +90,7 @@ def read_spm_conditions(path: Path) -> list[Condition]:
         if not np.all(np.isfinite([*condition.onsets, *(condition.durations or [])])):
             raise InputError(
                 path,
-                f"condition {condition.name!r} has an onset or duration that is no finite number",
+                f"condition {condition.name!r} has an onset or duration that is not a finite number",
                 expected=expected,
                 remedy=remedy,
             )
@@ -116,9 +119,9 @@ def _modulation(
         try:
             own = own.astype(np.float64).ravel()
         except (TypeError, ValueError):
-            raise wrong(variable, "is no number") from None
+            raise wrong(variable, "is not a number") from None
         if own.size > 1 or not np.isfinite(own).all() or (every.size > n_names):
-            raise wrong(variable, "is no single number")
+            raise wrong(variable, "is not a single number")
         return float(own[0]) if own.size else default
 
     order, orthogonal = of_this("tmod", 0.0), of_this("orth", 1.0)
@@ -147,7 +150,7 @@ def _parameters(
         return []
     every = np.atleast_1d(content["pmod"])
     if every.dtype.names is None or every.size > n_names:
-        raise wrong("pmod", "is no structure with one element per condition")
+        raise wrong("pmod", "is not a structure with one element per condition")
     if unknown := [field for field in every.dtype.names if field not in ("name", "param", "poly")]:
         raise wrong(f"pmod.{unknown[0]}", "is not understood")
     if missing := [field for field in ("name", "param") if field not in every.dtype.names]:
@@ -166,7 +169,7 @@ def _parameters(
         raise wrong("pmod", f"has {len(labels)} names, {len(values)} params and {len(orders)} polys")
     for label, order in zip(labels, orders, strict=True):
         if order.size != 1 or not 1 <= order[0] <= HIGHEST or not float(order[0]).is_integer():
-            raise wrong(f"pmod {label!r}", f"has a poly that is no order from 1 to {HIGHEST}")
+            raise wrong(f"pmod {label!r}", f"has a poly that is not an order from 1 to {HIGHEST}")
     return [(label, one, int(order[0])) for label, one, order in zip(labels, values, orders, strict=True)]
 
 

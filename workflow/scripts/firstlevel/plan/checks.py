@@ -88,8 +88,8 @@ def _check_nothing_is_added(config: Mapping[str, Any]) -> None:
     if key := next((key for key, value in asked.items() if value), None):
         raise InputError(
             f"config key {key}",
-            "adds to designs that are made here, and every run has a design of its own, taken as it is",
-            expected="regressors of no interest, censored scans included, as columns of these designs",
+            "adds regressors to a design, but every run has a ready-made design, which is used unchanged",
+            expected="all regressors of no interest, censored scans included, as columns of the designs",
             remedy=f"add them there and leave {key} out, or leave the designs (study.design) out",
         )
 
@@ -188,7 +188,7 @@ def _check_confounds(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
         if not needs_motion(config, run) and not any(confounds.of_motion(paths[run], columns)):
             raise InputError(
                 paths[run],
-                f"says nothing of motion, nor does the header of {run.images[0]}, one affine for all volumes",
+                f"has no motion columns, and {run.images[0]} has one affine for all volumes",
                 expected="framewise_displacement, or trans_x to rot_z (mm, radians)",
                 remedy="name another column in confounds.censor.source, or set censor.fd_threshold: null",
             )

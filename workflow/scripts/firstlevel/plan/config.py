@@ -38,7 +38,10 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
 
     if not isinstance(config, dict):
         raise InputError(
-            "config", "is no mapping", expected="keys with values, such as contrasts: {...}", remedy=REFERENCE
+            "config",
+            "is not a mapping",
+            expected="keys with values, such as contrasts: {...}",
+            remedy=REFERENCE,
         )
     try:
         copy.deepcopy(config)  # as deep as whatever goes through it
@@ -72,14 +75,14 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
                     f"config key contrasts.{label}",
                     str(error),
                     expected="regressor names with weights, such as: faces - 0.5 * scrambled",
-                    remedy="correct it; names that are no plain words stand in quotes: 'go/no-go'",
+                    remedy="correct it; names that are not plain words need quotes: 'go/no-go'",
                 ) from None
     _check_fixed_effects(config)
     if alike := spelling.spelled_alike(config["contrasts"]):
         raise InputError(
             f"config key contrasts.{alike[0]}",
             f"differs from {alike[1]!r} in case only",
-            expected="labels that name different files on every disk",
+            expected="labels that differ in more than case, which some disks ignore",
             remedy="rename one of them",
         )
 
@@ -88,7 +91,7 @@ def _check_file(key: str, path: str, expected: str) -> None:
     """The file of a config key is there, and Snakemake can take its name."""
     where = f"config key {key} ({Path(path).absolute()})"
     if by := fetched.missing(path):
-        raise InputError(where, "is a link to nothing", expected="a file whose content is there", remedy=by)
+        raise InputError(where, "is a broken link", expected="a file that exists", remedy=by)
     if not Path(path).is_file():
         raise InputError(
             where,
@@ -149,7 +152,7 @@ def _check_fixed_effects(config: Mapping[str, Any]) -> None:
     if how["weights"] == "precision" and how["f_test"] == "approximate" and f_contrasts:
         raise InputError(
             "config key fixed_effects.f_test",
-            f"is approximate, which has no weights of precision ({', '.join(f_contrasts)})",
+            f"is approximate, which cannot use precision weights ({', '.join(f_contrasts)})",
             expected="fixed_effects.f_test: exact, where fixed_effects.weights is precision",
             remedy="set fixed_effects.f_test: exact, or fixed_effects.weights: equal",
         )
@@ -163,7 +166,7 @@ def _check_design(config: Mapping[str, Any]) -> None:
             if trial_type in seen:
                 raise InputError(
                     f"config key study.conditions.{name}",
-                    f"{trial_type!r} stands in {seen[trial_type]!r} already",
+                    f"{trial_type!r} is already in {seen[trial_type]!r}",
                     expected="each trial type in one condition",
                     remedy="take it out of one of them",
                 )
@@ -187,7 +190,7 @@ def _check_design(config: Mapping[str, Any]) -> None:
     if "compcor" in strategy and "high_pass" not in strategy:
         raise InputError(
             "config key confounds.fmriprep.strategy",
-            "has compcor without high_pass, on which fMRIPrep's components rest",
+            "has compcor without high_pass, but fMRIPrep computes CompCor after a high-pass filter",
             expected="high_pass beside compcor",
             remedy="add high_pass, and set design.drift_model: none",
         )

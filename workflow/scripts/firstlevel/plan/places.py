@@ -50,7 +50,10 @@ def located(path: str, name: str) -> Path:
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(
-            key, f"{path} is a file", expected="a folder, there or not", remedy="choose another folder"
+            key,
+            f"{path} is a file",
+            expected="a folder, which is made if missing",
+            remedy="choose another folder",
         )
     return folder if folder.exists() or ".." not in folder.parts else folder.resolve()
 
@@ -126,7 +129,7 @@ def _begins_with(path: Path, first_line: str) -> bool:
 def _foreign(path: Path, problem: str) -> InputError:
     return InputError(
         path,
-        f"{problem}, in the folder of its results",
+        f"{problem} (in the folder of results)",
         expected="a folder of its own, for example derivatives/firstlevel",
         remedy="choose another working directory, or another pathvars.results",
     )
@@ -162,7 +165,7 @@ def check_apart(folders: Mapping[str, Path], inputs: Iterable[str | Path]) -> No
         if found := resolved[folder] or (holder(path.resolve().parent) if path.is_symlink() else None):
             raise InputError(
                 f"config key pathvars.{found} ({folders[found].absolute()})",
-                f"is a folder to write to, and holds {path}, which the study reads",
+                f"is an output folder, but holds {path}, an input of the study",
                 expected=f"a folder for {found} alone",
                 remedy="choose another folder, or move the file out of it",
             )

@@ -141,7 +141,7 @@ def nothing_missing(left_out: Sequence[LeftOut]) -> None:
         raise InputError(
             "config key study.on_missing",
             f"is error, and {sum(len(group) for _, group in groups)} files or folders make no run: {told}",
-            expected="a run of every image, events table and subject that study.bids asks for",
+            expected="every image, events table and subject that study.bids selects in a run",
             remedy="complete them, name them in study.bids.exclude, or set study.on_missing: warn",
         )
 

@@ -37,9 +37,9 @@ def check_keys(files: Sequence[Path | str]) -> None:
             if root is not None and _check_node(root, Path(file), {}) > MOST_VALUES:
                 raise InputError(
                     file,
-                    f"its aliases stand for more than {MOST_VALUES} values",
+                    f"its aliases expand to more than {MOST_VALUES} values",
                     expected="a config that people can read",
-                    remedy="write out what is meant",
+                    remedy="write the values out",
                 )
 
 
@@ -51,9 +51,9 @@ def _check_node(node: Any, file: Path, sizes: dict[int, int | None]) -> int:
         if (known := sizes[id(node)]) is None:
             raise InputError(
                 file,
-                "an alias holds itself",
-                expected="values that come to an end",
-                remedy="write out what is meant",
+                "an alias refers to itself",
+                expected="no circular aliases",
+                remedy="write the values out",
                 row=node.start_mark.line + 1,
             )
         return known
@@ -85,7 +85,7 @@ def check_values(value: Any, key: str) -> None:
             if not isinstance(name, str):
                 raise InputError(
                     f"config key {key or 'of the whole file'}",
-                    f"YAML takes the key {name!r} for a {type(name).__name__}",
+                    f"YAML reads the key {name!r} as a {type(name).__name__}",
                     expected="text",
                     remedy=f"put it into quotes or rename it: '{name}'",
                 )
@@ -146,7 +146,7 @@ def explained(error: Any) -> str:
         return "; ".join(_unknown(key, name, error.instance[name], known) for name in unknown)
     problem = error.message
     if error.validator in ("oneOf", "anyOf", "pattern"):
-        problem = f"{error.instance!r} does not fit"
+        problem = f"{error.instance!r} is not valid"
     return f"{key or 'the whole file'}: {problem} ({error.schema.get('description', error.validator)})"
 
 
@@ -161,7 +161,7 @@ def too_deep(where: Path | str) -> InputError:
     """Say that values nest deeper than Python follows."""
     return InputError(
         where,
-        "holds values in values in values, hundreds deep",
+        "is nested hundreds of levels deep",
         expected="a config that people can read",
         remedy=REFERENCE,
     )

@@ -95,5 +95,5 @@ def set_clock_back(folders: Mapping[str, str]) -> str | None:
     ours = [results, data / "simulated", data / "spm_multimodal"]
     signs = [names.below(results, names.RUNS), Path(".snakemake/metadata")]
     if n_files := clock.set_back(ours, signs):
-        return f"The clock has gone back: {n_files} files were from the future and are now set back."
+        return f"The clock has gone back: {n_files} files had times in the future, which are set back to now."
     return None

@@ -71,7 +71,7 @@ def write(path: Path, table: Sequence[Sequence[str]], left_out: Sequence[LeftOut
     parts = [f"{count} {status}" for status, count in sorted(counts.items())]
     n_left_out = len(subjects_of(table, LEFT_OUT))
     parts += [f"{n_left_out} left out"] * bool(n_left_out)
-    lines = [f"Subjects: {', '.join(parts)}; {path} tells of every run."]
+    lines = [f"Subjects: {', '.join(parts)}; {path} lists every run."]
     failed = [(subject, reason) for (subject, status), reason in states.items() if status == "failed"]
     lines += [f"  sub-{subject}: {reason}" for subject, reason in failed[:10]]
     return visible("\n".join([*lines, *counted(table), *reasons(left_out)]))
@@ -132,9 +132,9 @@ def replaced(
     called = ["_".join(filter(None, (_written(one, column) for column in SHORT))) for one in gone]
     shown = ", ".join(called[:N_EXAMPLES]) + (", ..." if len(called) > N_EXAMPLES else "")
     return [
-        f"  {path} tells of {len(gone)} {'run' if len(gone) == 1 else 'runs'} that this config does not take "
-        f"({shown}): it, maps.tsv and the pages will be without them, while their maps stay; give each "
-        "config its own folder (pathvars.results) to keep both"
+        f"  {path} lists {len(gone)} {'run' if len(gone) == 1 else 'runs'} that this config does not take "
+        f"({shown}). The new table, maps.tsv and the pages leave them out; their maps stay. To keep both, "
+        "give each config its own folder (pathvars.results)"
     ]
 
 

@@ -275,11 +275,11 @@ def _asked(unlike: Mapping[tuple[str, str], Sequence[Kind]]) -> InputError:
     more = f"; and {len(unlike) - N_SHOWN} more subjects" if len(unlike) > N_SHOWN else ""
     return InputError(
         KEY,
-        f"is ask, and runs that would become one fixed effect are unlike: {'; '.join(told)}{more}",
+        f"is ask, and runs that would be combined differ: {'; '.join(told)}{more}",
         expected="runs of a subject and task with the same voxels, region and repetition time",
         remedy="correct a header that is wrong, choose with study.bids.sessions, entities or exclude (or in "
-        "the run table), or say what becomes of them: leave_out takes those of a subject that most are like, "
-        "combine takes all, on the first run's grid",
+        "the run table), or set leave_out, which keeps the runs that are like most others, or combine, which "
+        "takes all, on the first run's grid",
     )
 
 

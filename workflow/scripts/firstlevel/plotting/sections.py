@@ -54,7 +54,7 @@ def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
     if np.any(finite(plain)) and elsewhere:
         raise InputError(
             str(background.get_filename()),
-            "holds nothing where the map is, so that it cannot be its background",
+            "does not overlap with the map, so it cannot be the background",
             expected="an image in the space of the map, by the affine of its header",
             remedy="set figures.background: mean, or name another image",
         )

@@ -99,7 +99,7 @@ def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
             f"config key study.bids ({derived_root})",
             f"no run is left of {len(own)} BOLD images of task {options['task']} ({_told(rows)})",
             expected="at least one run with its events",
-            remedy="change what study.bids asks for, or add what is missing",
+            remedy="change what study.bids selects, or add what is missing",
         )
     return sorted(runs, key=_in_order), sorted(rows, key=lambda one: one.path)
 

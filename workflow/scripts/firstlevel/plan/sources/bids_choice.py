@@ -80,7 +80,7 @@ class Choice:
                 status = NOT_SELECTED if entity in ACQUISITION else OTHER_FORM
                 if label is None:
                     return f"has {entity}-{entities[entity]}; study.bids.entities asks for none", status
-                return f"has not {entity}-{label}, which study.bids asks for", status
+                return f"does not have {entity}-{label}, which study.bids asks for", status
         return None
 
     def check(self, images: Sequence[File], raw: Sequence[File], subjects: Sequence[str]) -> None:
@@ -133,9 +133,9 @@ class Choice:
         if not differ:
             if image.labels != other.labels:
                 written = f"{', '.join(_differently_written(image, other))}"
-                reason = f"differs from {other.name} in the form of {written} only: "
+                reason = f"differs from {other.name} only in how {written} is written: "
                 return f"{reason}indices are whole numbers, so both name one run; rename or remove one"
-            return f"differs from {other.name} in its form only: remove one of the two"
+            return f"differs from {other.name} in file format only: remove one of the two"
         every = [e for e in _union(claims) if len({claim.entities.get(e) for claim in claims}) > 1]
         reason = f"differs from {other.name} in {', '.join(sorted(differ))} only: "
         reason += f"choose one with study.bids.entities: {{{', '.join(_example(e, claims) for e in every)}}}"

@@ -15,7 +15,7 @@ from firstlevel.plan.sources.bids_files import LABEL, Entities, File, Level
 ROW = ("sub", "ses", "task", "run")
 """Entities that name a row of the run table; all others choose one image for it."""
 NOT_OF_SCAN = {*bids_files.OF_DERIVATIVES, "echo", "part"}
-NO_LABEL = " is no label of letters, digits and +"
+NO_LABEL = " is not a label of letters, digits and +"
 NO_FOLDER = "the name of the folder" + NO_LABEL
 Found = tuple[File, list[Level]]
 

@@ -70,11 +70,11 @@ def _filled(pattern: str, run: Run) -> str:
     known = ["subject", "session", "task", "run", *names.OTHERS]
     for name in re.findall(r"{(.*?)}", pattern):
         if name not in labels:
-            told = f"{run.name} has no {name}" if name in known else f"{name!r} is no label of a run"
+            told = f"{run.name} has no {name}" if name in known else f"{name!r} is not a label of a run"
             raise InputError(
                 f"config key study.design ({pattern})",
                 told,
-                expected=f"names of labels in braces, of: {', '.join(labels)}",
+                expected=f"labels in braces, of: {', '.join(labels)}",
                 remedy=f"{texts.suggestion(name, known) if name not in known else ''}correct the pattern",
             )
     filled = re.sub(r"{(.*?)}", lambda found: labels[found[1]], pattern)

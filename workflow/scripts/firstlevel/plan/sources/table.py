@@ -95,7 +95,9 @@ def _run(
     events = None if design else events
     if bold is None or (events is None and needs_events and not design):
         missing = "bold" if bold is None else "events"
-        remedy = "add it" if bold is None else "add it; a model without events is study.events.needed: false"
+        remedy = (
+            "add it" if bold is None else "add it; for a model without events set study.events.needed: false"
+        )
         raise InputError(path, f"has no {missing}", expected="a path", remedy=remedy, row=number)
     confounds = located("confounds")
     for file in (events, confounds, given_designs.located(design)[0] if design else None):
@@ -154,9 +156,9 @@ def files(pattern: str, folder: Path, where: Path | str, row: int | None = None)
     if gap := _gap(volumes):
         raise InputError(
             where,
-            f"a number is left out of {literal}: between {Path(gap[0]).name} and {Path(gap[1]).name}",
-            expected="every volume of the run: the time of each follows from its place",
-            remedy="restore them (confounds.censor takes scans out of the fit), or number the whole run anew",
+            f"a number is missing in {literal}: between {Path(gap[0]).name} and {Path(gap[1]).name}",
+            expected="every volume of the run: the time of each follows from its position",
+            remedy="restore them (to leave scans out of the fit, use confounds.censor), or renumber the run",
             row=row,
         )
     files: list[str] = []
@@ -186,8 +188,8 @@ def _fetched(file: str, where: Path | str, row: int | None) -> None:
     if by := fetched.missing(file):
         raise InputError(
             where,
-            f"{file} is a link to nothing",
-            expected="files whose content is there",
+            f"{file} is a broken link",
+            expected="files that exist",
             remedy=f"{by}; or take the run out of the table",
             row=row,
         )
@@ -230,7 +232,7 @@ def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -
         if (run.session or run.run) and (run.subject, run.task) in bare:
             raise InputError(
                 path,
-                f"{run.name} has a label, another run of this subject and task has none",
+                f"{run.name} has a session or run label, but another run of this subject and task has none",
                 expected="a session or run label in every row of a subject and task, or one row without",
                 remedy="label the other run, too",
                 row=row.number,
@@ -238,7 +240,7 @@ def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -
         if run.name in seen:
             raise InputError(
                 path,
-                f"{run.name} stands in row {seen[run.name]} already",
+                f"{run.name} is already in row {seen[run.name]}",
                 expected="one row per run",
                 remedy="give each run its own run (or session) label",
                 row=row.number,
@@ -249,7 +251,7 @@ def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -
         raise InputError(
             path,
             f"{name} differs from row {seen[earlier]} in case only",
-            expected="labels that name different files on every disk",
+            expected="labels that differ in more than case, which some disks ignore",
             remedy="rename one of them",
             row=seen[name],
         )
