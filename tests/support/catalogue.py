@@ -404,7 +404,7 @@ EVENTS_REFUSED = [
         "events files with a header only, of all runs",
         both(*(events(lambda rows: [], run) for run in (1, 2))),
         "events1.tsv",
-        "has no events",
+        "has a header but no events",
     ),
     Refused(
         "commas instead of tabs",
@@ -678,7 +678,7 @@ IMAGES_REFUSED = [
         "a slab as one run and a whole brain as another",
         series(lambda data: data[:, :, 3:]),
         "config key study.unlike_runs",
-        "is ask, and runs that would become one fixed effect are unlike",
+        "is ask, and runs that would be combined differ",
     ),
     Refused(
         "runs of other repetition times",
@@ -879,7 +879,7 @@ DESIGNS_REFUSED = [
         "designs of their own, and confounds to add to them",
         designs_and_confounds,
         "config key confounds.columns",
-        "every run has a design of its own",
+        "every run has a ready-made design",
     ),
     Refused(
         "SPM.mat of MATLAB 7.3",
