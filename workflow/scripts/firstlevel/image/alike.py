@@ -81,5 +81,5 @@ def check_one_grid(series: Series, grids: list[Grid], target: Grid, reference: P
 
 
 def _told(grid: Grid) -> str:
-    rows = "; ".join(" ".join(f"{value:.6g}" for value in row) for row in grid.affine[:3].tolist())
-    return f"shape {' x '.join(map(str, grid.shape))}, affine [{rows}]"
+    affine_text = "; ".join(" ".join(f"{value:.6g}" for value in row) for row in grid.affine[:3].tolist())
+    return f"shape {' x '.join(map(str, grid.shape))}, affine [{affine_text}]"

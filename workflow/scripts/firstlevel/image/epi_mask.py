@@ -40,13 +40,13 @@ def epi_mask(means: list[Path]) -> BoolArray:
                 expected="a brain inside the field of view",
                 remedy="look at the volumes of the run and at their headers",
             )
-    found: list[nib.spatialimages.SpatialImage] = [images.load(path) for path in means]
+    mean_images: list[nib.spatialimages.SpatialImage] = [images.load(path) for path in means]
     shape = Grid.of(means[0]).shape
     times = [REPEATED if size <= THIN else 1 for size in shape]
     if max(times) > 1:
         logging.info("the image is thin (%d x %d x %d voxels): the mask is computed slice by slice", *shape)
-        found = [_thickened(image, times) for image in found]
-    combined = compute_multi_epi_mask(found, threshold=RUNS_THRESHOLD, connected=True)
+        mean_images = [_thickened(image, times) for image in mean_images]
+    combined = compute_multi_epi_mask(mean_images, threshold=RUNS_THRESHOLD, connected=True)
     middle = tuple(slice(n // 2, None, n) for n in times)
     return np.asarray(combined.dataobj)[middle] > 0
 

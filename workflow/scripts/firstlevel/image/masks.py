@@ -51,15 +51,15 @@ def read_given_mask(path: Path) -> GivenMask:
     InputError : infinite values, several volumes, values that are neither, such as a segmentation's.
     """
     data = images.read_volume(path)
-    known = data[~np.isnan(data)]
-    if infinite := int(np.isinf(known).sum()):
+    values = data[~np.isnan(data)]
+    if infinite := int(np.isinf(values).sum()):
         raise InputError(
             path,
             f"holds {infinite} infinite voxels",
             expected="a mask: 0 outside, 1 inside",
             remedy="make the mask again, or set the config key mask to epi",
         )
-    levels = _levels(known)
+    levels = _levels(values)
     if len(levels) < 2 or (len(levels) == 2 and levels[0] <= 0):
         return GivenMask(data > ROUNDING * max(levels, default=0.0), None)
     if len(levels) > 2 and levels[0] >= -ROUNDING and levels[-1] <= 1 + ROUNDING:

@@ -79,19 +79,19 @@ def of_run(moved: Mapping[str, Any], table: Path | None) -> Motion:
     moved : sidecar of the resampled run.
     table : its confounds, where there are any. One that cannot be used is no error: nothing else needs it.
     """
-    if known := of_affines(moved):
-        return known
+    if motion := of_affines(moved):
+        return motion
     if table is None:
         why = "All volumes share one affine, and the run has no table of confounds"
         return Motion(None, None, UNKNOWN, why)
     try:
-        found = of_table(table, len(moved["Translation"]))
+        motion_of_table = of_table(table, len(moved["Translation"]))
     except InputError as error:
         logging.warning("no motion parameters: %s", error)
         why = f"All volumes share one affine, and {_named(table)} cannot be used (the log says why)"
         return Motion(None, None, UNKNOWN, why)
-    logging.info("motion: %s", found.origin)
-    return found
+    logging.info("motion: %s", motion_of_table.origin)
+    return motion_of_table
 
 
 def _named(table: Path) -> str:
@@ -123,10 +123,10 @@ def of_table(table: Path, n_scans: int) -> Motion:
         return Motion(None, own, TABLE, f"{column} of {_named(table)}")
     raw = np.array(cells.numbers(table, rows, chosen), dtype=np.float64).reshape(-1, 6)
     unit, parameters = _in_degrees(raw, own)
-    said = f"{chosen[0]} to {chosen[-1]} of {_named(table)} (rotations in {unit})"
+    origin = f"{chosen[0]} to {chosen[-1]} of {_named(table)} (rotations in {unit})"
     if own is not None:
-        return Motion(parameters, own, TABLE, f"{said}, {column} of the same", unit)
-    return Motion(parameters, _first_unknown(framewise_displacement(parameters)), TABLE, said, unit)
+        return Motion(parameters, own, TABLE, f"{origin}, {column} of the same", unit)
+    return Motion(parameters, _first_unknown(framewise_displacement(parameters)), TABLE, origin, unit)
 
 
 def _in_degrees(raw: FloatArray, own: FloatArray | None) -> tuple[str, FloatArray]:

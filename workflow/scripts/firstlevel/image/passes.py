@@ -30,27 +30,29 @@ def way(grid: Grid, target: Grid) -> FloatArray | None:
     return alignment.voxel_map(grid.affine, target.affine)
 
 
-def of_headers(known: RunHeaders, series: Series, headers: Path) -> list[Grid]:
+def of_headers(run_headers: RunHeaders, series: Series, headers: Path) -> list[Grid]:
     """Grid of each volume as `headers` tell; one object where all share it.
 
     Raises
     ------
     InputError : the headers are those of another number of volumes.
     """
-    if known.n_scans != series.n_scans:
+    if run_headers.n_scans != series.n_scans:
         raise InputError(
             headers,
-            f"lists {known.n_scans} volumes, and the run has {series.n_scans}",
+            f"lists {run_headers.n_scans} volumes, and the run has {series.n_scans}",
             expected="the headers of this run",
             remedy="let the workflow read the headers of the run again",
         )
-    sources = known.mat_files(series.files)
+    sources = run_headers.mat_files(series.files)
     if len(sources) == 1:
         sources = sources * series.n_scans
-    if len(known.affines) == 1 and len(set(sources)) == 1:
-        return [Grid(known.shape, known.affines[0], sources[0])] * series.n_scans
-    affines = [*known.affines] if len(known.affines) > 1 else [known.affines[0]] * series.n_scans
-    return [Grid(known.shape, affine, source) for affine, source in zip(affines, sources, strict=True)]
+    if len(run_headers.affines) == 1 and len(set(sources)) == 1:
+        return [Grid(run_headers.shape, run_headers.affines[0], sources[0])] * series.n_scans
+    affines = (
+        [*run_headers.affines] if len(run_headers.affines) > 1 else [run_headers.affines[0]] * series.n_scans
+    )
+    return [Grid(run_headers.shape, affine, source) for affine, source in zip(affines, sources, strict=True)]
 
 
 def decided(

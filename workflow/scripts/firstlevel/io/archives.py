@@ -68,14 +68,14 @@ def read_registry(registry: Path) -> list[Archive]:
     """Archives of a study; its description, citation and licence go to the log."""
     content = json.loads(registry.read_text(encoding="utf-8"))
     logger.info("%s", "\n".join(f"{key}: {content[key]}" for key in ("description", "citation", "license")))
-    found = []
+    archives = []
     for item in content["archives"]:
         series = [
             Series(entry["output"], entry["pattern"], tuple(entry["suffixes"]), entry["count"])
             for entry in item["series"]
         ]
-        found.append(Archive(item["file"], item["size"], item["unpacked_limit"], tuple(series)))
-    return found
+        archives.append(Archive(item["file"], item["size"], item["unpacked_limit"], tuple(series)))
+    return archives
 
 
 def is_cut_short(path: Path) -> bool:
@@ -124,13 +124,13 @@ def record_sha256(archive: Path, digest: str) -> None:
         temporary.write_text(f"{digest}  {archive.name}\n", encoding="utf-8")
 
 
-def check_identity(file: Path, digest: str, known: str | None, archive: Archive, *, where: str) -> None:
-    """Hold a file to the SHA-256 recorded for this archive, if one is `known`, and to its published size."""
-    if known is not None and digest != known:
+def check_identity(file: Path, digest: str, recorded: str | None, archive: Archive, *, where: str) -> None:
+    """Compare a file with the `recorded` SHA-256 of this archive, if there is one, and with its size."""
+    if recorded is not None and digest != recorded:
         problem = f"the archive has changed: SHA-256 {digest}"
         record = record_of(file.with_name(archive.file))
         remedy = f"if the change is expected, delete {record}; if not, use another mirror"
-        raise InputError(where, problem, expected=f"SHA-256 {known}, as recorded before", remedy=remedy)
+        raise InputError(where, problem, expected=f"SHA-256 {recorded}, as recorded before", remedy=remedy)
     size = file.stat().st_size
     if archive.size is not None and size != archive.size:
         remedy = "use the original server or another mirror (study.spm_multimodal.base_url)"
@@ -230,12 +230,12 @@ def _wanted(
             wanted[member] = PurePosixPath(*path.parts[-depth:])
             leading.add("/".join(path.parts[:-depth]))
             stems[path.suffix].add(path.stem)
-        for suffix, found in stems.items():
-            if odd := sorted(set.union(*stems.values()) - found):
+        for suffix, names in stems.items():
+            if odd := sorted(set.union(*stems.values()) - names):
                 problem = f"{len(odd)} x {item.pattern}{suffix} missing, the first is {odd[0]}{suffix}"
                 _refuse_layout(where, problem, item)
-            if len(found) != item.count:
-                _refuse_layout(where, f"{len(found)} files match {item.pattern}{suffix}", item)
+            if len(names) != item.count:
+                _refuse_layout(where, f"{len(names)} files match {item.pattern}{suffix}", item)
     if len(leading) > 1:
         expected = "one folder for the whole study"
         problem = f"the files of the study lie in several folders: {', '.join(sorted(map(repr, leading)))}"

@@ -31,9 +31,9 @@ def of_motion(table: Path, names: Sequence[str]) -> tuple[list[str], str | None]
     No columns where a table has not all six, None where it has no displacement.
     """
     displacement = next((name for name in DISPLACEMENT if name in names), None)
-    for known in PARAMETERS:
-        if set(known) <= set(names):
-            return list(known), displacement
+    for parameters in PARAMETERS:
+        if set(parameters) <= set(names):
+            return list(parameters), displacement
     if names[:1] == [NUMBERED.format(1)] and len(names) == len(PARAMETERS[0]):
         for pattern, order in OF_SUFFIX.items():
             if table.match(pattern):

@@ -85,21 +85,21 @@ def read(path: Path) -> bytes:
     most = _most(path)
     with opened(path) as file:
         # files of /proc have the size 0, and may have no end; others may grow while they are read
-        found = file.read(most + 1) if os.fstat(file.fileno()).st_size else b""
-    if len(found) > most:
+        content = file.read(most + 1) if os.fstat(file.fileno()).st_size else b""
+    if len(content) > most:
         raise _too_long(path, most)
-    if not found.startswith(b"\x1f\x8b"):
-        return found
+    if not content.startswith(b"\x1f\x8b"):
+        return content
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(found)) as packed:
-            found = packed.read(most + 1)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            content = packed.read(most + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
             path, f"cannot be unpacked ({error})", expected="a whole .gz file", remedy="compress it again"
         ) from None
-    if len(found) > most:
+    if len(content) > most:
         raise _too_long(path, most)
-    return found
+    return content
 
 
 def check_matlab(path: Path, most: int) -> None:

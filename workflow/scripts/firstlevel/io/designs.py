@@ -78,8 +78,8 @@ class Design:
     @property
     def modulated_by(self) -> dict[str, str]:
         """Column of the events that a regressor of its own is modulated by, by the name of the regressor."""
-        said = self.content.get("Modulators", [])
-        return {one["Name"]: one["Column"] for one in said if one["Name"] != one["Condition"]}
+        modulators = self.content.get("Modulators", [])
+        return {one["Name"]: one["Column"] for one in modulators if one["Name"] != one["Condition"]}
 
     @property
     def fir_delays(self) -> tuple[float, ...]:
@@ -89,6 +89,6 @@ class Design:
 
 def read(path: Path, sidecar: Path | None = None) -> Design:
     """Read the table, and the sidecar where it is needed."""
-    names, rows = cells.read_columns(path)
+    names, values = cells.read_columns(path)
     content = {} if sidecar is None else sidecars.read_json(sidecar)
-    return Design(path, names, np.asarray(rows, dtype=np.float64), content)
+    return Design(path, names, np.asarray(values, dtype=np.float64), content)

@@ -32,7 +32,7 @@ LIKE_MODULATORS = ("weight*", "*_weight", "*demean*", "*centered*", "*centred*",
 
 
 @dataclass(frozen=True)
-class Found:
+class RunEvents:
     """Events of a run, still as text: rows whose trial types are asked for.
 
     Attributes
@@ -58,7 +58,7 @@ class Found:
     form: str
 
 
-def find(sources: Sequence[Path], rules: Rules) -> Found:
+def find(sources: Sequence[Path], rules: Rules) -> RunEvents:
     """Rows that are events of the model, from the files of one run.
 
     A row without trial type or onset is no event, nor is one that a filter of `rules.where` leaves out.
@@ -109,7 +109,7 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     if rules.conditions is not None:
         with_events = set(names)
         names = [name for name in rules.conditions if name in with_events]
-    return Found(
+    return RunEvents(
         rows=[row for row, _ in kept],
         trial_types=[trial_type for _, trial_type in kept],
         columns=columns,
@@ -122,7 +122,7 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     )
 
 
-def like_modulators(events: Found, used: Iterable[str]) -> list[str]:
+def like_modulators(events: RunEvents, used: Iterable[str]) -> list[str]:
     """Columns of numbers whose names say that they modulate events, and that are not used."""
     taken = {*used, *EVENT_COLUMNS, "modulation"}
     return [

@@ -27,8 +27,8 @@ SPIKE = re.compile(r"(censor|.*outlier|scrub|spike)_?\d*", re.IGNORECASE)
 
 def located(text: str) -> tuple[str, int]:
     """Path and session of ``SPM.mat#2``; 0 where none is named."""
-    found = SUFFIX.fullmatch(text)
-    return (found[1], int(found[2])) if found and not Path(text).exists() else (text, 0)
+    match = SUFFIX.fullmatch(text)
+    return (match[1], int(match[2])) if match and not Path(text).exists() else (text, 0)
 
 
 def is_spm(path: Path) -> bool:

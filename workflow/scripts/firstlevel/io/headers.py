@@ -140,9 +140,9 @@ def _header(content: bytes, form: Form, order: str) -> Header | None:
     columns: list[Vector] = []
     origin: Vector = (0.0, 0.0, 0.0)
     if s_code > 0:
-        rows = field(form.rows)
-        columns = [(rows[axis], rows[axis + 4], rows[axis + 8]) for axis in range(3)]
-        origin = rows[3], rows[7], rows[11]
+        sform = field(form.rows)
+        columns = [(sform[axis], sform[axis + 4], sform[axis + 8]) for axis in range(3)]
+        origin = sform[3], sform[7], sform[11]
     elif q_code > 0:
         b, c, d, *offset = field(form.quaternion)
         origin = _vector(offset)

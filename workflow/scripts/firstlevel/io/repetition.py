@@ -87,11 +87,11 @@ class VolumeTimes:
 
 def read_fields(sidecars: Iterable[Path]) -> dict[str, Field]:
     """Fields on time of a run's sidecars by name; the nearest sidecar, which comes last, counts."""
-    found: dict[str, Field] = {}
+    fields: dict[str, Field] = {}
     for path in sidecars:
         content = read_json(path)
-        found |= {name: Field(content[name], path) for name in FIELDS if content.get(name) not in NOT_SAID}
-    return found
+        fields |= {name: Field(content[name], path) for name in FIELDS if content.get(name) not in NOT_SAID}
+    return fields
 
 
 def fields_of(headers: RunHeaders, sidecars: Sequence[Path]) -> dict[str, Field]:
@@ -123,12 +123,12 @@ def volume_times(
         return _even(bold, n_scans, who, seconds, _overruled(who, seconds, header, fields))
     if "VolumeTiming" in fields:
         return _by_volume_timing(bold, n_scans, header, fields, number)
-    said = _repetition_time(fields) if "RepetitionTime" in fields else None
+    of_sidecar = _repetition_time(fields) if "RepetitionTime" in fields else None
     if configured == "sidecar":
-        warnings = _overruled("the sidecar", said, header, {})
-        return _even(bold, n_scans, "the sidecar", said, warnings)
-    known = {"the study": number, "the sidecar": said, "the header": header}
-    times = [(who, time) for who, time in known.items() if time is not None]
+        warnings = _overruled("the sidecar", of_sidecar, header, {})
+        return _even(bold, n_scans, "the sidecar", of_sidecar, warnings)
+    time_of = {"the study": number, "the sidecar": of_sidecar, "the header": header}
+    times = [(who, time) for who, time in time_of.items() if time is not None]
     if not times:
         return _even(bold, n_scans, "", None, ())
     (first, seconds), *others = times
@@ -247,11 +247,11 @@ def _by_volume_timing(
 
 
 def _repetition_time(fields: Fields) -> float:
-    said = fields["RepetitionTime"].value
-    if not (is_number(said) and 0 < said <= LONGEST_TIME):
+    seconds = fields["RepetitionTime"].value
+    if not (is_number(seconds) and 0 < seconds <= LONGEST_TIME):
         expected = f"a number of seconds, above 0 and at most {LONGEST_TIME:g}"
         raise wrong("RepetitionTime", fields, expected, "correct it, or set study.repetition_time: header")
-    return float(said)
+    return float(seconds)
 
 
 def wrong(

@@ -129,17 +129,17 @@ def _modulation(
         raise wrong("tmod", f"is {order:g}")
     if orthogonal not in (0.0, 1.0):
         raise wrong("orth", f"is {orthogonal:g}")
-    found: dict[str, list[float]] = {}
+    values_of: dict[str, list[float]] = {}
     parameters = [(TIME, np.asarray(onsets), int(order))] if order else []
     for label, values, power in parameters + _parameters(content, k, n_names, wrong):
         if values.shape != (len(onsets),) or not np.isfinite(values).all():
             raise wrong(f"pmod {label!r}", f"has {values.size} values, not a finite one for each onset")
         for exponent in range(1, power + 1):
             own = label if exponent == 1 else f"{label}_{exponent}"
-            if own in found:
+            if own in values_of:
                 raise wrong(f"pmod {label!r}", "stands twice")
-            found[own] = (values**exponent).tolist()
-    return found, bool(orthogonal)
+            values_of[own] = (values**exponent).tolist()
+    return values_of, bool(orthogonal)
 
 
 def _parameters(
@@ -176,6 +176,6 @@ def _parameters(
 def _cells(value: object, n_cells: int) -> list[npt.NDArray[np.float64]]:
     """Cells of a MATLAB cell array, each as a vector; one number stands for all."""
     array = np.asarray(value)
-    whole = array.dtype != object and (array.ndim == 0 or n_cells == 1)
-    cells = [array] * n_cells if whole else list(np.atleast_1d(array))
+    is_one_value = array.dtype != object and (array.ndim == 0 or n_cells == 1)
+    cells = [array] * n_cells if is_one_value else list(np.atleast_1d(array))
     return [np.atleast_1d(np.asarray(cell, dtype=np.float64)).ravel() for cell in cells]

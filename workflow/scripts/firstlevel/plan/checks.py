@@ -54,21 +54,21 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
                 remedy="add the tables to the run table, or ask for no confounds",
             )
     _check_confounds(config, all_runs)
-    known = list(dict.fromkeys(name for run in runs for name in regressors_of(config, run)))
+    regressors_known = list(dict.fromkeys(name for run in runs for name in regressors_of(config, run)))
     asked = {name for expression in config["contrasts"].values() for name in names_of(expression)}
     for run in all_runs[len(runs) :]:  # of a BIDS study; until all are found, which the first run mostly does
-        if all(name in known or (DRIFT.fullmatch(name) and not given) for name in asked):
+        if all(name in regressors_known or (DRIFT.fullmatch(name) and not given) for name in asked):
             break
         with contextlib.suppress(InputError):  # wrong events of one subject stop that subject, not the start
-            known += [name for name in regressors_of(config, run) if name not in known]
+            regressors_known += [name for name in regressors_of(config, run) if name not in regressors_known]
     for label, expression in config["contrasts"].items():
         for name in names_of(expression):
-            if name not in known and (given or not DRIFT.fullmatch(name)):
-                near = texts.suggestion(name, known)
+            if name not in regressors_known and (given or not DRIFT.fullmatch(name)):
+                near = texts.suggestion(name, regressors_known)
                 raise InputError(
                     f"config key contrasts.{label}",
                     f"no run of the study has a regressor {name!r}",
-                    expected=f"one of: {', '.join(known)}",
+                    expected=f"one of: {', '.join(regressors_known)}",
                     remedy=f"{near}correct the name, or the {'designs' if given else 'events'}",
                 )
 
@@ -126,11 +126,11 @@ def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 def contrasts_of(config: Mapping[str, Any], run: Run) -> list[str]:
     """Labels of the contrasts all of whose regressors a run has, as far as its events tell."""
-    known = regressors_of(config, run)
+    regressor_names = regressors_of(config, run)
     return [
         label
         for label, expression in config["contrasts"].items()
-        if all(name in known or DRIFT.fullmatch(name) for name in names_of(expression))
+        if all(name in regressor_names or DRIFT.fullmatch(name) for name in names_of(expression))
     ]
 
 
@@ -210,7 +210,7 @@ def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
     return [*dict.fromkeys(column for name in names for column in regressors.matching(name, present))]
 
 
-def events_of(config: Mapping[str, Any], run: Run) -> events.Found:
+def events_of(config: Mapping[str, Any], run: Run) -> events.RunEvents:
     """Events of a run by the rules of the config, as the stage that writes them finds them."""
     study = config["study"]
     rules = event_rules.Rules.of(study["events"], study["conditions"], config["design"]["modulators"])
@@ -225,13 +225,13 @@ def _conditions(config: Mapping[str, Any], run: Run) -> list[str]:
     if not _have_events(config):
         merged = config["study"]["conditions"]
         return [*FACES] if merged is None else [name for name, own in merged.items() if set(own) & set(FACES)]
-    found = events_of(config, run)
+    run_events = events_of(config, run)
     return [
         name
-        for condition in found.conditions
+        for condition in run_events.conditions
         for name in (
             condition,
-            *(regressors.of_modulator(condition, one) for one in found.modulators.get(condition, ())),
+            *(regressors.of_modulator(condition, one) for one in run_events.modulators.get(condition, ())),
         )
     ]
 

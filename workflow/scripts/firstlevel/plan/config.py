@@ -148,7 +148,9 @@ def _has_derivatives(config: Mapping[str, Any]) -> bool:
 def _check_fixed_effects(config: Mapping[str, Any]) -> None:
     """Weights of precision need the exact F: the approximate one averages standardised effects."""
     how = config["fixed_effects"]
-    f_contrasts = [label for label, rows in config["contrasts"].items() if not isinstance(rows, str)]
+    f_contrasts = [
+        label for label, expressions in config["contrasts"].items() if not isinstance(expressions, str)
+    ]
     if how["weights"] == "precision" and how["f_test"] == "approximate" and f_contrasts:
         raise InputError(
             "config key fixed_effects.f_test",

@@ -89,15 +89,15 @@ class Inputs:
         asked: str = self._config["figures"]["background"]
         if asked not in ("auto", "mean", "T1w"):
             return asked
-        found = self.t1w(unit) if asked != "mean" else None
-        if asked == "T1w" and not found:
+        t1w = self.t1w(unit) if asked != "mean" else None
+        if asked == "T1w" and not t1w:
             raise InputError(
                 "config key figures.background",
                 f"is T1w, and {unit.label} has no desc-preproc_T1w in the space of its runs",
                 expected="the preprocessed T1w of each subject beside the runs",
                 remedy="set it to auto, which takes the mean image where there is none",
             )
-        return found or names.MEAN.format(**unit.wildcards)
+        return t1w or names.MEAN.format(**unit.wildcards)
 
     def is_over_t1w(self, unit: Unit) -> bool:
         """Whether maps of a unit are drawn over its preprocessed T1w."""

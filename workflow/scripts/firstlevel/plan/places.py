@@ -148,25 +148,25 @@ def check_apart(folders: Mapping[str, Path], inputs: Iterable[str | Path]) -> No
     ours = {_identity(place): name for name, place in reversed(below) if place.exists()}
     if not ours:  # nothing can lie in a folder that is not there
         return
-    known: dict[Path, str | None] = {}
+    holder_of: dict[Path, str | None] = {}
 
     def holder(folder: Path) -> str | None:
         """Path variable of the folder that this one is or lies in."""
-        if folder not in known:
+        if folder not in holder_of:
             above = holder(folder.parent) if folder.parent != folder else None
-            known[folder] = ours.get(_identity(folder)) or above
-        return known[folder]
+            holder_of[folder] = ours.get(_identity(folder)) or above
+        return holder_of[folder]
 
     resolved: dict[Path, str | None] = {}
     for path in map(Path.absolute, map(Path, inputs)):
         folder = path if path.is_dir() else path.parent
         if folder not in resolved:
             resolved[folder] = holder(folder) or holder(folder.resolve())
-        if found := resolved[folder] or (holder(path.resolve().parent) if path.is_symlink() else None):
+        if variable := resolved[folder] or (holder(path.resolve().parent) if path.is_symlink() else None):
             raise InputError(
-                f"config key pathvars.{found} ({folders[found].absolute()})",
+                f"config key pathvars.{variable} ({folders[variable].absolute()})",
                 f"is an output folder, but holds {path}, an input of the study",
-                expected=f"a folder for {found} alone",
+                expected=f"a folder for {variable} alone",
                 remedy="choose another folder, or move the file out of it",
             )
 

@@ -195,12 +195,14 @@ class Plan:
 
     def record(self, *, ended_well: bool) -> tuple[str, dict[str, State]]:
         """Write what became of every run, and what each is from; return it in a few lines, and by unit."""
-        found = states_of.states(
+        state_of_unit = states_of.states(
             self.study, self.maps(), self.logs, self.model.contrasts, ended_well=ended_well
         )
-        states = {label: self._public(self.study.units[label], state) for label, state in found.items()}
-        rows = summary.rows(self.study, states, self.folders)
-        lines = summary.write(names.below(self.results, names.RUNS), rows, self.study.left_out)
+        states = {
+            label: self._public(self.study.units[label], state) for label, state in state_of_unit.items()
+        }
+        run_rows = summary.rows(self.study, states, self.folders)
+        lines = summary.write(names.below(self.results, names.RUNS), run_rows, self.study.left_out)
         sidecars = {
             run.label: names.below(self.results, names.RESAMPLED_JSON, **run.wildcards)
             for run in self.study.runs

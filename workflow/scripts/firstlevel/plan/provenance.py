@@ -35,8 +35,8 @@ def folders(config: Mapping[str, Any]) -> list[str]:
     given = [of_study["spm_multimodal"]["path"], of_study["table"] and Path(of_study["table"]).parent]
     if of_study["source"] == "bids":
         given += [of_study["bids"]["path"], of_study["bids"]["derivatives"]]
-    found = {os.fspath(form) for one in (*filter(None, given), ".") for form in _forms(Path(one))}
-    return sorted(found - {"/"}, key=lambda folder: (-len(folder), folder))
+    spellings = {os.fspath(form) for one in (*filter(None, given), ".") for form in _forms(Path(one))}
+    return sorted(spellings - {"/"}, key=lambda folder: (-len(folder), folder))
 
 
 def _forms(folder: Path) -> tuple[Path, Path]:
@@ -71,15 +71,15 @@ def left_out(path: str, folders: Iterable[str]) -> str:
 
 def called(runs: Iterable[Run], config_files: Mapping[str, str]) -> dict[str, str]:
     """What published messages call the files of some runs, and those of the config, by their paths."""
-    found = dict(config_files)
+    name_of_file = dict(config_files)
     for run in runs:
         number = 0
         for file in run.bold:
             number += not file.endswith(COMPANIONS)
-            found[file] = f"bold image {number}" if len(run.images) > 1 else "the bold image"
+            name_of_file[file] = f"bold image {number}" if len(run.images) > 1 else "the bold image"
         others = {"events": run.events, "confounds": run.confounds, "mask": run.mask, "design": run.design}
-        found |= {path: f"the file of {kind}" for kind, path in others.items() if path}
-    return found
+        name_of_file |= {path: f"the file of {kind}" for kind, path in others.items() if path}
+    return name_of_file
 
 
 def anonymous(message: str, called: Mapping[str, str], folders: Iterable[str]) -> str:
@@ -195,11 +195,11 @@ def _images(bold: Sequence[str]) -> list[str]:
 def _digests(sidecar: Path, images: Sequence[str]) -> dict[str, str]:
     """SHA-256 by image, as far as the sidecar of the resampled run has one for each."""
     try:
-        found = [one["Sha256"] for one in json.loads(sidecar.read_bytes())["Inputs"]]
+        digests = [one["Sha256"] for one in json.loads(sidecar.read_bytes())["Inputs"]]
     except (OSError, ValueError, LookupError, TypeError):
         return {}
     without_affines = [file for file in images if not file.endswith(COMPANIONS[1])]
     for files in (images, without_affines):  # affines that the header's override are not read
-        if len(files) == len(found):
-            return dict(zip(files, found, strict=True))
+        if len(files) == len(digests):
+            return dict(zip(files, digests, strict=True))
     return {}

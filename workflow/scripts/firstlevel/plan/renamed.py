@@ -35,8 +35,8 @@ def explained(key: str, value: Any) -> str | None:
     if key not in RENAMED:
         return None
     text = f"{key} is now {RENAMED[key]}"
-    known = VALUES.get(key, {})
-    if isinstance(value, bool) and value in known:
-        text += f" ({key.rpartition('.')[2]}: {str(value).lower()} is {known[value]})"
+    new_values = VALUES.get(key, {})
+    if isinstance(value, bool) and value in new_values:
+        text += f" ({key.rpartition('.')[2]}: {str(value).lower()} is {new_values[value]})"
     inner = value if isinstance(value, Mapping) else {}
     return "; ".join([text, *filter(None, (explained(f"{key}.{name}", inner[name]) for name in inner))])

@@ -48,7 +48,7 @@ def _check_node(node: Any, file: Path, sizes: dict[int, int | None]) -> int:
     if node.id == "scalar":
         return 1
     if id(node) in sizes:
-        if (known := sizes[id(node)]) is None:
+        if (n_values := sizes[id(node)]) is None:
             raise InputError(
                 file,
                 "an alias refers to itself",
@@ -56,7 +56,7 @@ def _check_node(node: Any, file: Path, sizes: dict[int, int | None]) -> int:
                 remedy="write the values out",
                 row=node.start_mark.line + 1,
             )
-        return known
+        return n_values
     sizes[id(node)] = None
     lines: dict[str, int] = {}
     total = 1
@@ -139,21 +139,21 @@ def explained(error: Any) -> str:
     """One line of a validation error: the key, and what is wrong with it."""
     key = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = [name for name in error.instance if name not in known]
-        if not known:
+        known_keys = list(error.schema.get("properties", {}))
+        unknown = [name for name in error.instance if name not in known_keys]
+        if not known_keys:
             return f"{key}: {error.message}"
-        return "; ".join(_unknown(key, name, error.instance[name], known) for name in unknown)
+        return "; ".join(_unknown(key, name, error.instance[name], known_keys) for name in unknown)
     problem = error.message
     if error.validator in ("oneOf", "anyOf", "pattern"):
         problem = f"{error.instance!r} is not valid"
     return f"{key or 'the whole file'}: {problem} ({error.schema.get('description', error.validator)})"
 
 
-def _unknown(section: str, name: str, value: Any, known: Sequence[str]) -> str:
+def _unknown(section: str, name: str, value: Any, known_keys: Sequence[str]) -> str:
     """What an unknown key is called now, or the nearest known one."""
     key = ".".join(filter(None, (section, name)))
-    near = f"unknown key {key} ({texts.suggestion(name, known)}known here: {', '.join(known)})"
+    near = f"unknown key {key} ({texts.suggestion(name, known_keys)}known here: {', '.join(known_keys)})"
     return renamed.explained(key, value) or near
 
 

@@ -78,8 +78,8 @@ def _plan(
         for run in study.made(config, runs):
             places.check_made(Path(run.bold[0]))
         places.check_apart(made, [*config_files, *study.inputs(config, runs)])
-    found = study.Study.of(runs, left_out, bids.session_of(config))
-    return Plan(config, found, Path(folders["results"]), Path(folders["logs"]))
+    found_study = study.Study.of(runs, left_out, bids.session_of(config))
+    return Plan(config, found_study, Path(folders["results"]), Path(folders["logs"]))
 
 
 @functools.cache

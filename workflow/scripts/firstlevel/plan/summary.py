@@ -115,17 +115,17 @@ def replaced(
     path : table of runs that an earlier config may have written.
     """
     try:
-        rows = tables.read_rows(path, required=COLUMNS) if path.is_file() else []
+        former_rows = tables.read_rows(path, required=COLUMNS) if path.is_file() else []
     except InputError:
         return []
-    known = {tuple(labels_of(run)) for run in runs}
+    labels_of_runs = {tuple(labels_of(run)) for run in runs}
     told = {provenance.left_out(one.path, folders) for one in left_out if one.status == LEFT_OUT}
     gone = [
         row.values
-        for row in rows
+        for row in former_rows
         if row.values["status"] not in MAKES_NO_RUN
         and row.values["bold"] not in told
-        and tuple(row.values[column] for column in COLUMNS[:4]) not in known
+        and tuple(row.values[column] for column in COLUMNS[:4]) not in labels_of_runs
     ]
     if not gone:
         return []
@@ -174,10 +174,10 @@ def counted(table: Iterable[Sequence[str | None]]) -> list[str]:
     """Subjects and runs by what became of them, as lines of a table."""
     rows = list(table)
     n_of = {"subjects": _by_state(rows, _subject), "runs": _by_state(rows, _run)}
-    found = {status for counts in n_of.values() for status in counts}
+    statuses = {status for counts in n_of.values() for status in counts}
     lines = [f"  {'':12}{'subjects':>10}{'runs':>10}"]
     lines.append(f"  {'found':12}{n_of['subjects'].total():>10}{n_of['runs'].total():>10}")
-    for status in (status for status in ORDER if status in found):
+    for status in (status for status in ORDER if status in statuses):
         lines.append(f"  {status:12}{n_of['subjects'][status]:>10}{n_of['runs'][status]:>10}")
     return lines
 

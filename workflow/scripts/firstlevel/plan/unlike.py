@@ -62,12 +62,12 @@ def settle(config: Mapping[str, Any], runs: Sequence[Run]) -> tuple[list[Run], l
         of_subject[run.subject, run.task].append(run)
     several = [group for group in of_subject.values() if len(group) > 1]
     paths = [run.images[0] for group in several for run in group]
-    found = _headers(paths)
+    header_of = _headers(paths)
     unlike = {}
     for group in several:
-        if _is_one(group, found):
+        if _is_one(group, header_of):
             continue
-        kinds = _kinds(group, [found[run.images[0]] for run in group])
+        kinds = _kinds(group, [header_of[run.images[0]] for run in group])
         if len(kinds) > 1:
             unlike[group[0].subject, group[0].task] = kinds
     if unlike and decided == "ask":
@@ -101,14 +101,14 @@ def _headers(paths: Sequence[str]) -> dict[str, Header | None]:
         return dict(zip(paths, read, strict=True))
 
 
-def _is_one(group: Sequence[Run], found: Mapping[str, Header | None]) -> bool:
+def _is_one(group: Sequence[Run], header_of: Mapping[str, Header | None]) -> bool:
     """Whether runs have the very same header, which gives their time, as preprocessed ones mostly have."""
-    first = found[group[0].images[0]]
+    first = header_of[group[0].images[0]]
     return (
         first is not None
         and first.time is not None
         and all(run.repetition_time in (None, "header") for run in group)
-        and all(found[run.images[0]] is first for run in group)
+        and all(header_of[run.images[0]] is first for run in group)
     )
 
 
@@ -192,10 +192,10 @@ def _same_size(one: Header, other: Header, order: Sequence[int]) -> bool:
     )
 
 
-def _kinds(runs: Sequence[Run], found: Sequence[Header | None]) -> list[Kind]:
+def _kinds(runs: Sequence[Run], headers: Sequence[Header | None]) -> list[Kind]:
     """Runs of a subject by what they are, in their order; without those that cannot be read."""
     kinds: list[Kind] = []
-    for run, header, time in zip(runs, found, _times(runs, found), strict=True):
+    for run, header, time in zip(runs, headers, _times(runs, headers), strict=True):
         if header is None:
             continue
         has_moved = any(file.endswith(spm_affines.SUFFIX) for file in run.first)
@@ -208,7 +208,7 @@ def _kinds(runs: Sequence[Run], found: Sequence[Header | None]) -> list[Kind]:
     return kinds
 
 
-def _times(runs: Sequence[Run], found: Sequence[Header | None]) -> list[float | None]:
+def _times(runs: Sequence[Run], headers: Sequence[Header | None]) -> list[float | None]:
     """Repetition time of each run, s, by the source that counts; None where it is not known.
 
     Header and sidecar must agree, as each run's own stage sees to. So sidecars, of which a study has tens of
@@ -220,7 +220,7 @@ def _times(runs: Sequence[Run], found: Sequence[Header | None]) -> list[float | 
         else _plausible(header.time)
         if header and run.repetition_time != "sidecar"
         else None
-        for run, header in zip(runs, found, strict=True)
+        for run, header in zip(runs, headers, strict=True)
     ]
     if len(set(times)) == 1 and times[0] is not None:
         return times
@@ -259,10 +259,10 @@ def _said(sidecars: Sequence[str]) -> float | None:
 def _timing(sidecar: str) -> dict[str, Any]:
     """Fields of one sidecar; nothing of one that cannot be read."""
     try:
-        said = read_json(Path(sidecar))
+        sidecar_fields = read_json(Path(sidecar))
     except (InputError, OSError):
         return {}
-    fields = {name: said.get(name) for name in ("RepetitionTime", "VolumeTiming")}
+    fields = {name: sidecar_fields.get(name) for name in ("RepetitionTime", "VolumeTiming")}
     return {name: value for name, value in fields.items() if value not in (None, "", "n/a", [])}
 
 

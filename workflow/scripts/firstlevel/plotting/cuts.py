@@ -60,8 +60,8 @@ def draw(
         axes = picture.add_axes(place, facecolor="black")
         axes.set_axis_off()
         across, up = _plane(direction)
-        for layer, whole in zip(layers, values, strict=True):
-            _show(axes, layer, whole, direction, mm)
+        for layer, volume in zip(layers, values, strict=True):
+            _show(axes, layer, volume, direction, mm)
         axes.set(xlim=extent[:, across], ylim=extent[:, up], aspect="equal")
         if annotated:
             _annotate(axes, direction, mm, annotated)
@@ -107,11 +107,11 @@ def _places(extent: np.ndarray, display_mode: str, cuts: Cuts, box: Box) -> list
     sides = extent[1] - extent[0]
     directions = directions_of(display_mode)
     if isinstance(cuts, dict):  # a row for each direction, the last on top
-        rows = [(direction, cuts[direction]) for direction in "xyz" if direction in cuts]
-        tall = height / len(rows)
+        cuts_by_row = [(direction, cuts[direction]) for direction in "xyz" if direction in cuts]
+        tall = height / len(cuts_by_row)
         return [
             (direction, mm, (left + k * width / len(row), bottom + n * tall, width / len(row), tall))
-            for n, (direction, row) in enumerate(rows)
+            for n, (direction, row) in enumerate(cuts_by_row)
             for k, mm in enumerate(row)
         ]
     if display_mode == "tiled":  # the coronal cut with the sagittal one beside it and the axial one below it

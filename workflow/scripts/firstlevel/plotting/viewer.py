@@ -91,9 +91,9 @@ def sprite(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     nx, ny, nz = values.shape
     n_rows = math.ceil(math.sqrt(nx))
     n_columns = math.ceil(nx / n_rows)
-    whole = np.ma.zeros((n_rows * n_columns, nz, ny), np.float32)
-    whole[:nx] = values[:, :, ::-1].transpose(0, 2, 1)
-    tiles = whole.reshape(n_rows, n_columns, nz, ny).transpose(0, 2, 1, 3)
+    padded = np.ma.zeros((n_rows * n_columns, nz, ny), np.float32)
+    padded[:nx] = values[:, :, ::-1].transpose(0, 2, 1)
+    tiles = padded.reshape(n_rows, n_columns, nz, ny).transpose(0, 2, 1, 3)
     return tiles.reshape(n_rows * nz, n_columns * ny)
 
 

@@ -73,8 +73,8 @@ class Choice:
         space = entities.get("space")
         if space != self.space:
             asked = f"space-{self.options['space']}" if self.space else "images without space"
-            found = f"in space-{space}" if space else "in no named space"
-            return f"is {found}; study.bids.space asks for {asked}", OTHER_FORM
+            space_of_image = f"in space-{space}" if space else "in no named space"
+            return f"is {space_of_image}; study.bids.space asks for {asked}", OTHER_FORM
         for entity, label in self.entities.items():
             if entities.get(entity) != label:
                 status = NOT_SELECTED if entity in ACQUISITION else OTHER_FORM
@@ -87,10 +87,10 @@ class Choice:
         """Raise InputError where a label that is asked for is nowhere, with the nearest one that is."""
         every = [*images, *raw]
         for key, entity in (("sessions", "ses"), ("runs", "run")):
-            known = _labels(every, entity)
+            labels = _labels(every, entity)
             for label in self.options[key] or []:
-                if same(entity, label) not in {same(entity, one) for one in known}:
-                    raise _nowhere(key, f"{entity}-{label}", label, known)
+                if same(entity, label) not in {same(entity, one) for one in labels}:
+                    raise _nowhere(key, f"{entity}-{label}", label, labels)
         spaces = _labels(images, "space")
         if self.space and self.space not in spaces:
             raise _nowhere("space", f"space-{self.space}", self.space, spaces)
@@ -107,10 +107,10 @@ class Choice:
                 continue
             if entity not in entities:
                 raise _nowhere("entities", f"the entity {entity!r}", entity, sorted(entities))
-            known = _labels(images, entity)
-            known += ["null (without it)"] * any(entity not in image.entities for image in images)
-            if label not in {same(entity, one) for one in known}:
-                raise _nowhere("entities", f"{entity}-{label}", label, known)
+            labels = _labels(images, entity)
+            labels += ["null (without it)"] * any(entity not in image.entities for image in images)
+            if label not in {same(entity, one) for one in labels}:
+                raise _nowhere("entities", f"{entity}-{label}", label, labels)
         for rule in self.rules:
             if rule.get("sub", subjects[0]) in subjects and not any(
                 rule.items() <= image.entities.items() for image in every
@@ -186,11 +186,11 @@ def _labels(images: Iterable[File], entity: str) -> list[str]:
     return sorted({image.entities[entity] for image in images if entity in image.entities})
 
 
-def _nowhere(key: str, what: str, label: str, known: Sequence[str]) -> InputError:
-    shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+def _nowhere(key: str, what: str, label: str, labels: Sequence[str]) -> InputError:
+    shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
     return InputError(
         f"config key study.bids.{key}",
         f"no image of the task has {what}",
         expected=f"one of: {shown or '(images without it: null)'}",
-        remedy=f"{texts.suggestion(label, known)}correct the label",
+        remedy=f"{texts.suggestion(label, labels)}correct the label",
     )

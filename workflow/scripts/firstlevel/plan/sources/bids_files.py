@@ -69,16 +69,16 @@ class File(NamedTuple):
                 return names.entities_in(self.name)
         return self.entities
 
-    def fetched_by(self, known: dict[str, str] | None) -> str:
-        """What fetches its content, where it was not fetched; nothing where it is there.
+    def fetched_by(self, missing_content: dict[str, str] | None) -> str:
+        """Name the command that fetches the content of the file; empty if the content is there.
 
-        `known` is what was found of others, by path; None looks at links alone.
+        `missing_content` holds the answers for files seen before, by path; with None only links are examined.
         """
-        if known is None:
+        if missing_content is None:
             return fetched.missing(self.path, is_link=True) if self.is_link else ""
-        if (found := known.get(self.path)) is None:
-            found = known[self.path] = fetched.missing(self.path, is_link=self.is_link)
-        return found
+        if (command := missing_content.get(self.path)) is None:
+            command = missing_content[self.path] = fetched.missing(self.path, is_link=self.is_link)
+        return command
 
 
 NONE: Sequence[File] = ()
@@ -195,8 +195,8 @@ def masks_of(image: File, masks: Sequence[File]) -> list[File]:
     that ICA-AROMA made beside it.
     """
     expected = {**image.entities, "desc": "brain"}
-    if found := [mask for mask in masks if mask.entities == expected]:
-        return found
+    if matches := [mask for mask in masks if mask.entities == expected]:
+        return matches
     forms = ("desc", "label")
     for less in (
         forms,
@@ -204,6 +204,6 @@ def masks_of(image: File, masks: Sequence[File]) -> list[File]:
         (*forms, "echo", "part", "variant", "res", "den"),
     ):
         wanted = but(image.entities, *less)
-        if found := [mask for mask in masks if but(mask.entities, *less) == wanted]:
-            return found
+        if matches := [mask for mask in masks if but(mask.entities, *less) == wanted]:
+            return matches
     return []

@@ -17,7 +17,7 @@ ROW = ("sub", "ses", "task", "run")
 NOT_OF_SCAN = {*bids_files.OF_DERIVATIVES, "echo", "part"}
 NO_LABEL = " is not a label of letters, digits and +"
 NO_FOLDER = "the name of the folder" + NO_LABEL
-Found = tuple[File, list[Level]]
+ImageLevels = tuple[File, list[Level]]
 
 
 def row(file: File, reason: str, status: str = LEFT_OUT) -> LeftOut:
@@ -58,14 +58,14 @@ def same_run(file: File, image: File) -> bool:
 
 
 def without_derivative(
-    raw: Sequence[Found],
-    own: Sequence[Found],
+    raw: Sequence[ImageLevels],
+    own: Sequence[ImageLevels],
     derived: Mapping[tuple[str, str], list[Level]],
     choice: bids_choice.Choice,
 ) -> list[LeftOut]:
     """Raw runs of which no preprocessed image is there."""
     there = {_scan(image) for image, _ in own}
-    rows = []
+    left_out = []
     for image, _ in raw:
         key = _scan(image)
         if key in there:
@@ -75,8 +75,8 @@ def without_derivative(
         levels = derived.get((image.entities["sub"], image.entities.get("ses", "")))
         if levels and (near := next((one for one in levels[-1].surfaces if same_run(one, image)), None)):
             reason += f" but one of surfaces ({near.name})"
-        rows.append(row(image, reason, status))
-    return rows
+        left_out.append(row(image, reason, status))
+    return left_out
 
 
 def _scan(image: File) -> frozenset[tuple[str, str]]:
@@ -85,7 +85,7 @@ def _scan(image: File) -> frozenset[tuple[str, str]]:
 
 
 def events_without_image(
-    images: Sequence[Found],
+    images: Sequence[ImageLevels],
     folders: Iterable[tuple[tuple[str, str], list[Level]]],
     task: str,
     choice: bids_choice.Choice,
@@ -95,7 +95,7 @@ def events_without_image(
     of_subject: dict[str, list[Entities]] = defaultdict(list)
     for entities in everywhere:
         of_subject[entities["sub"]].append(entities)
-    rows = []
+    left_out = []
     seen: set[int] = set()
     for (subject, _), levels in folders:
         for depth, level in enumerate(levels):
@@ -109,5 +109,5 @@ def events_without_image(
                     own.items() <= one.items() for one in candidates
                 ):
                     reason = choice.not_of_subset(table)
-                    rows.append(row(table, *(reason or ("no BOLD image belongs to this events table",))))
-    return rows
+                    left_out.append(row(table, *(reason or ("no BOLD image belongs to this events table",))))
+    return left_out

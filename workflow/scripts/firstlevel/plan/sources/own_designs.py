@@ -67,15 +67,15 @@ def _with_part(
 def _filled(pattern: str, run: Run) -> str:
     """Path of a run's design from the pattern of the config, with the run's labels filled in."""
     labels = run.entities
-    known = ["subject", "session", "task", "run", *names.OTHERS]
+    known_labels = ["subject", "session", "task", "run", *names.OTHERS]
     for name in re.findall(r"{(.*?)}", pattern):
         if name not in labels:
-            told = f"{run.name} has no {name}" if name in known else f"{name!r} is not a label of a run"
+            known = name in known_labels
             raise InputError(
                 f"config key study.design ({pattern})",
-                told,
+                f"{run.name} has no {name}" if known else f"{name!r} is not a label of a run",
                 expected=f"labels in braces, of: {', '.join(labels)}",
-                remedy=f"{texts.suggestion(name, known) if name not in known else ''}correct the pattern",
+                remedy=f"{'' if known else texts.suggestion(name, known_labels)}correct the pattern",
             )
-    filled = re.sub(r"{(.*?)}", lambda found: labels[found[1]], pattern)
+    filled = re.sub(r"{(.*?)}", lambda field: labels[field[1]], pattern)
     return plain(texts.at_home(filled), "config key study.design", None)

@@ -33,16 +33,16 @@ def rows(path: Path, default_repetition_time: float | None, *, needs_events: boo
     rows = tables.read_rows(path, required=("subject", "task", "bold"))
     if rows and needs_events and "design" not in rows[0].values:
         tables.read_rows(path, required=("subject", "task", "bold", "events"))
-    known = ["subject", "session", "task", "run", "bold", "events", "design", "confounds"]
-    known += ["repetition_time", "onset_unit"]
+    known_columns = ["subject", "session", "task", "run", "bold", "events", "design", "confounds"]
+    known_columns += ["repetition_time", "onset_unit"]
     if not rows:
         raise InputError(path, "has no rows", expected="one row per run", remedy="add the runs")
-    if surplus := [column for column in rows[0].values if column not in known]:
+    if surplus := [column for column in rows[0].values if column not in known_columns]:
         raise InputError(
             path,
             f"has the unknown column {surplus[0]!r}",
-            expected=f"columns of: {', '.join(known)}",
-            remedy=f"{texts.suggestion(surplus[0], known)}rename or remove it",
+            expected=f"columns of: {', '.join(known_columns)}",
+            remedy=f"{texts.suggestion(surplus[0], known_columns)}rename or remove it",
         )
     runs = [_run(path, row, default_repetition_time, needs_events=needs_events) for row in rows]
     _check_labels(path, rows, runs)
@@ -130,10 +130,10 @@ def files(pattern: str, folder: Path, where: Path | str, row: int | None = None)
     """Images of a path or glob below a folder, in name order, each followed by what lies beside it."""
     pattern = texts.at_home(pattern)
     literal = folder / pattern
-    found = [str(literal)]
+    matches = [str(literal)]
     if not literal.is_file():
-        found = glob.glob(str(Path(glob.escape(str(folder))) / pattern))  # noqa: PTH207, it may be absolute
-    images = sorted(image for image in found if not image.endswith(COMPANIONS))
+        matches = glob.glob(str(Path(glob.escape(str(folder))) / pattern))  # noqa: PTH207, it may be absolute
+    images = sorted(image for image in matches if not image.endswith(COMPANIONS))
     if not images:
         raise InputError(
             where,
@@ -201,11 +201,11 @@ def _gap(images: Sequence[str]) -> tuple[str, str] | None:
     Numbers may begin anywhere and grow by any step, such as the number of slices. Those that follow no step
     (times of day) tell nothing, nor does a number beside another one that goes on evenly.
     """
-    found = [[int(part) for part in re.findall(r"\d+", Path(image).name)] for image in images]
-    if len(found) < 3 or len({len(numbers) for numbers in found}) > 1:
+    numbers_of = [[int(part) for part in re.findall(r"\d+", Path(image).name)] for image in images]
+    if len(numbers_of) < 3 or len({len(numbers) for numbers in numbers_of}) > 1:
         return None
     gaps = []
-    for column in zip(*found, strict=True):
+    for column in zip(*numbers_of, strict=True):
         steps = [after - before for before, after in itertools.pairwise(column)]
         step = min(steps)
         if not any(steps):
