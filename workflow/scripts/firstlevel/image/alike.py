@@ -1,4 +1,4 @@
-"""Whether volumes can be of one series, and a run and its reference of one head, by their grids."""
+"""Checks of grids: volumes must fit one series, and a run and its reference one head."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_ZOOM = 10.0
 
 
 def check_alike(series: Series, grids: list[Grid]) -> None:
-    """Volumes of one run differ in where the head is, not in shape, size and handedness, else InputError."""
+    """Raise an InputError if volumes of one run differ in shape, voxel size or handedness."""
     first = grids[0]
     zooms = np.linalg.norm(first.affine[:3, :3], axis=0)
     hand = np.linalg.det(first.affine[:3, :3])
@@ -46,7 +46,7 @@ def check_alike(series: Series, grids: list[Grid]) -> None:
 
 
 def check_size(series: Series, first: Grid, target: Grid) -> None:
-    """Voxels of a run and of the reference are of one order of size; InputError where they are not."""
+    """Raise an InputError if voxels of a run and of the reference differ in order of magnitude."""
     own, others = (np.sort(np.linalg.norm(grid.affine[:3, :3], axis=0)) for grid in (first, target))
     factor = float(np.maximum(own / others, others / own).max())
     if factor > MOST_ZOOM:
@@ -60,7 +60,7 @@ def check_size(series: Series, first: Grid, target: Grid) -> None:
 
 
 def check_one_grid(series: Series, grids: list[Grid], target: Grid, reference: Path) -> None:
-    """InputError where a volume does not lie on the reference grid, by the rules of what is copied."""
+    """Raise an InputError if a volume is not on the reference grid, by the rules for copying volumes."""
     first = grids[0]
     for scan, grid in enumerate(grids):
         if grid is first and scan:

@@ -1,4 +1,4 @@
-"""Background of a run: voxels that are NaN in every volume. Volumes that cannot be right are an error."""
+"""Background of a run: voxels that are NaN in every volume. Invalid volumes are an error."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def filled(series: Series) -> Iterator[Float32Array]:
 def checked(
     series: Series, background: BoolArray | None, digests: dict[Path, str] | None = None
 ) -> Iterator[Float32Array]:
-    """Yield each volume of the run, 0 in the background; InputError where one cannot be right.
+    """Yield each volume of the run, 0 in the background; InputError for an invalid volume.
 
     `digests` are those of :meth:`firstlevel.io.series.Series.volumes`.
     """
@@ -59,7 +59,7 @@ def checked(
 
 
 def _missing(series: Series, scan: int, volume: Float32Array, background: BoolArray | None) -> BoolArray:
-    """Voxels of a volume that are NaN; InputError where they are other ones than the background."""
+    """NaN voxels of a volume; InputError if they are not those of the background."""
     missing = np.isnan(volume)
     expected = np.zeros_like(missing) if background is None else background
     new, gone = int((missing & ~expected).sum()), int((expected & ~missing).sum())

@@ -1,4 +1,4 @@
-"""nilearn's EPI mask of the means of runs, also of images that are a few slices thin."""
+"""nilearn's EPI mask from the mean images of runs, also for images of a few slices."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def epi_mask(means: list[Path]) -> BoolArray:
 
     Raises
     ------
-    InputError : a mean that is the same everywhere.
+    InputError : a mean image that is constant.
     """
     from nilearn.masking import compute_multi_epi_mask
 

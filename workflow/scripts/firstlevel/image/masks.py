@@ -1,4 +1,4 @@
-"""Masks as users have them: what counts as inside, and the same on another grid.
+"""The user's masks: voxels inside, and resampling to another grid.
 
 Arrays are (nx, ny, nz). Knows no statistics.
 """
@@ -34,7 +34,7 @@ RUNS_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class GivenMask:
-    """Voxels inside of a user's mask, and the threshold that was put to it where it holds probabilities."""
+    """Voxels inside a user's mask, and the threshold that was applied if it holds probabilities."""
 
     inside: BoolArray
     threshold: float | None
@@ -101,7 +101,7 @@ def nearest(
 
 
 def _levels(values: npt.NDArray[np.float32]) -> list[float]:
-    """Distinct values, ascending; those that only rounding tells apart are one."""
+    """Distinct values, ascending; values that differ by rounding only are one."""
     largest = float(np.abs(values).max(initial=0.0))
     if largest == 0:
         return [0.0] * bool(values.size)
@@ -130,6 +130,6 @@ def on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> BoolAr
 
 
 def is_on(own_mask: Path, grid: Grid) -> bool:
-    """Whether a mask lies on a grid, as near as makes no difference."""
+    """Whether a mask is on a grid, up to a negligible distance."""
     own = Grid.of(own_mask)
     return alignment.same_grid(own.shape, own.affine, grid.shape, grid.affine)

@@ -1,4 +1,4 @@
-"""What moved: by the affines, which hold the realignment in native space, or by a table of confounds."""
+"""Head motion, from the affines, which hold the realignment in native space, or from a confounds table."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SAME_DISPLACEMENT = 0.05
 
 @dataclass(frozen=True)
 class Motion:
-    """What is known of a run's motion.
+    """Motion of a run.
 
     Attributes
     ----------
     parameters : (n, 6), mm along x, y, z and degrees about them; None where they are not known.
     framewise : (n,), mm against the volume before, NaN for the first; None where it is not known.
     source : affines, confounds or unknown.
-    origin : where it is from, or why nothing is known, in words.
+    origin : source in words, or why motion is unknown.
     unit : of the rotations where they are from: degrees or radians; nothing where there are none.
     """
 
@@ -64,7 +64,7 @@ def parameters_of(moved: Mapping[str, Any]) -> FloatArray:
 
 
 def of_affines(moved: Mapping[str, Any]) -> Motion | None:
-    """Motion by the affines that the sidecar of a resampled run tells; None where all volumes share one."""
+    """Motion from the affines in the sidecar of a resampled run; None if all volumes share one."""
     parameters = parameters_of(moved)
     if len(parameters) > 1 and not np.ptp(parameters, axis=0).any():
         return None
@@ -72,7 +72,7 @@ def of_affines(moved: Mapping[str, Any]) -> Motion | None:
 
 
 def of_run(moved: Mapping[str, Any], table: Path | None) -> Motion:
-    """Motion of a run by its affines, or, where these tell nothing, by its table of confounds.
+    """Motion of a run from its affines or, if these have none, from its confounds table.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def _named(table: Path) -> str:
 
 
 def of_table(table: Path, n_scans: int) -> Motion:
-    """Motion by a confounds table: six parameters, framewise displacement, or both.
+    """Motion from a confounds table: six parameters, framewise displacement, or both.
 
     Displacement is the table's own where it has that column, and of the parameters else. Rotations are in
     radians; where the displacement beside them, or their size, says that they are in degrees, in degrees.

@@ -1,4 +1,4 @@
-"""From grid to grid: which grids the volumes of a run go through, and by which maps."""
+"""Resampling steps of a run: the grids that its volumes go through, and the maps between them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def steps(first: Grid, target: Grid, strategy: str) -> list[Grid]:
 
 
 def way(grid: Grid, target: Grid) -> FloatArray | None:
-    """Map by which a volume gets from its grid to another one; None where nilearn takes both as one."""
+    """Map from the grid of a volume to another one; None if nilearn treats both as one."""
     if grid.shape == target.shape and alignment.equal_affines(grid.affine, target.affine):
         return None
     return alignment.voxel_map(grid.affine, target.affine)
 
 
 def of_headers(run_headers: RunHeaders, series: Series, headers: Path) -> list[Grid]:
-    """Grid of each volume as `headers` tell; one object where all share it.
+    """Grid of each volume from `headers`; one object if all share it.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def of_headers(run_headers: RunHeaders, series: Series, headers: Path) -> list[G
 def decided(
     grids: list[Grid], target: Grid, steps: list[Grid], background: BoolArray | None
 ) -> dict[str, object]:
-    """What the sidecar and the log say of affines, grids and background."""
+    """Fields of the sidecar on affines, grids and background, which are logged, too."""
     sources = {grid.source for grid in grids if grid.source}
     if sources:
         named = next(iter(sources)).name if len(sources) == 1 else f"{len(sources)} files"

@@ -1,6 +1,6 @@
-"""Zip archives from elsewhere: what a file really is, whether it is still the same, what is taken from it.
+"""Downloaded zip archives: check that a file is an archive and unchanged, and unpack the files needed.
 
-Nothing that an archive says of itself is believed. Names are checked before a byte is written, sizes are
+Nothing that an archive says about itself is trusted. Names are checked before a byte is written, sizes are
 counted while reading, and only the files that a registry names are written, to places that the registry
 names. Standard library only.
 """
@@ -79,12 +79,12 @@ def read_registry(registry: Path) -> list[Archive]:
 
 
 def is_cut_short(path: Path) -> bool:
-    """Tell whether a file begins as a zip archive (or is empty) but lacks an archive's end."""
+    """Whether a file begins as a zip archive (or is empty) but lacks an archive's end."""
     return _start(path)[:2] in (b"", b"P", b"PK") and not zipfile.is_zipfile(path)
 
 
 def check_is_zip(path: Path, where: str, *, remedy: str) -> None:
-    """Refuse a file that is no zip archive; say so if it is an HTML page, and what is on it."""
+    """Refuse a file that is not a zip archive; if it is an HTML page, quote it."""
     start = _start(path)
     expected = "a zip archive"
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
@@ -119,7 +119,7 @@ def recorded_sha256(archive: Path) -> str | None:
 
 
 def record_sha256(archive: Path, digest: str) -> None:
-    """Record the SHA-256 to which every later download of the archive is held."""
+    """Record the SHA-256 that every later download of the archive must have."""
     with atomic(record_of(archive)) as temporary:
         temporary.write_text(f"{digest}  {archive.name}\n", encoding="utf-8")
 
@@ -185,7 +185,7 @@ def _copy(source: IO[bytes], target: IO[bytes] | None, left: int) -> int:
 
 
 def _check_members(where: str, members: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse the whole archive if one member could land elsewhere, is no plain file, or hides another."""
+    """Refuse the whole archive if a member would land elsewhere, is not a plain file, or hides another."""
     seen: dict[str, str] = {}
     for member in members:
         name = member.orig_filename  # as stored: `filename` has been cut at a NUL already

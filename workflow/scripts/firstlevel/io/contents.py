@@ -1,4 +1,4 @@
-"""Files of a study as bytes: regular ones, of no more than their kind can have. Standard library.
+"""Files of a study as bytes: only regular files, with a limit on their size. Standard library.
 
 A table may be a link to anything: a pipe that nobody writes to, a device without an end, a file of gigabytes.
 """
@@ -35,7 +35,7 @@ MATLAB_MATRIX, MATLAB_PACKED = 14, 15
 
 
 def check(path: Path) -> None:
-    """Raise an InputError where a path is no regular file, or one of more bytes than its kind has.
+    """Raise an InputError if a path is not a regular file, or the file is larger than its kind can be.
 
     What is not there, or a circle of links, raises the OSError of the system.
     """
@@ -76,7 +76,7 @@ def _check_state(path: Path, state: os.stat_result) -> None:
 
 
 def read(path: Path) -> bytes:
-    """Read all of a file that is no image, unpacked where it is gzipped.
+    """Read the whole of a file that is not an image, unpacked if it is gzipped.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def read(path: Path) -> bytes:
 
 
 def check_matlab(path: Path, most: int) -> None:
-    """Raise an InputError where the packed variables of a MAT-file unpack to more than `most` bytes.
+    """Raise an InputError if the compressed variables of a MAT-file unpack to more than `most` bytes.
 
     They are unpacked piece by piece and kept nowhere. What is damaged is for its reader to tell.
     """
@@ -144,7 +144,7 @@ def check_matlab(path: Path, most: int) -> None:
 
 
 def _check_depth(path: Path, content: bytes, order: str) -> None:
-    """Raise an InputError where cells lie in cells so deep that their reader, in C, would crash."""
+    """Raise an InputError if cells are nested so deeply that their reader, in C, would crash."""
     at = 0
     ends: list[int] = []
     while at + 8 <= len(content):

@@ -1,4 +1,4 @@
-"""Rows of a source of events as events of the model, in seconds, and what the log says of them."""
+"""From rows of events files to events of the model, in seconds; messages about them in the log."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULATION = "modulation"
 
 
 def repeated(source: Path, run_events: RunEvents, rules: Rules) -> set[int]:
-    """Places of the rows that say again, in every column, what one before them says."""
+    """Indices of the rows that repeat an earlier row in every column."""
     if run_events.form == "spm":
         return set()
     first_as: dict[tuple[str, ...], int] = {}
@@ -48,7 +48,7 @@ def repeated(source: Path, run_events: RunEvents, rules: Rules) -> set[int]:
 def event_of(
     source: Path, run_events: RunEvents, k: int, scan: float, event_duration: float | None, rules: Rules
 ) -> Event:
-    """Event of a row, in seconds; what should be a number and is none is an error of its row."""
+    """Event of a row, in seconds; a value that is not a number is an error that names the row."""
     row, trial_type = run_events.rows[k], run_events.trial_types[k]
     condition = trial_type
     if rules.conditions is not None:
@@ -104,7 +104,7 @@ def _duration(source: Path, row: tables.Row, run_events: RunEvents, trial_type: 
 
 
 def with_heights(source: Path, run_events: RunEvents, events: list[Event], kept: list[int]) -> list[Event]:
-    """Events whose heights are those of the column modulation, where their condition has any.
+    """Events with the heights in the column modulation, for conditions that have any.
 
     Of a condition that has the column among its modulators, the plain events are of height 1.
     """
@@ -138,7 +138,7 @@ def modulators_of(run_events: RunEvents) -> list[Modulator]:
 
 
 def column_names(run_events: RunEvents) -> dict[str, str]:
-    """Columns of modulators by their name in the source; those that the table has anyway bear another."""
+    """Columns of modulators by their name in the source, renamed where the events table has that column."""
     taken = (*event_table.EVENT_COLUMNS, MODULATION)
     return {
         how.column: f"{how.column}_value" if how.column in taken else how.column
@@ -147,7 +147,7 @@ def column_names(run_events: RunEvents) -> dict[str, str]:
 
 
 def tell(source: Path, run_events: RunEvents, rules: Rules) -> None:
-    """Say in the log what was left out, and of what study.conditions lists what is not there."""
+    """Log what was left out, and trial types of study.conditions that do not occur."""
     if rules.condition is not None and run_events.form == "table":
         logging.info("%s: every row is an event of %s, by study.events.condition", source, rules.condition)
     for reason, count in run_events.left_out.items():
@@ -165,7 +165,7 @@ def tell(source: Path, run_events: RunEvents, rules: Rules) -> None:
 
 
 def check_some(source: Path, run_events: RunEvents, rules: Rules) -> None:
-    """Some event is left, unless the model needs none."""
+    """Raise an InputError if no event is left, unless the model needs none."""
     if run_events.rows:
         return
     if not rules.needed:
@@ -192,14 +192,14 @@ def check_some(source: Path, run_events: RunEvents, rules: Rules) -> None:
 
 
 def warn_of_sums(source: Path, events: list[Event]) -> None:
-    """Tell of events of one condition that begin at one time."""
+    """Warn of events of one condition that begin at the same time."""
     twice = [at for at, n in Counter((row.onset, row.trial_type) for row in events).items() if n > 1]
     for onset, name in sorted(twice):
         logging.warning("%s: %s has two events at %g s, whose responses add up", source, name, onset)
 
 
 def cells(events: Sequence[Event], run_events: RunEvents) -> tuple[list[str], list[list[object]]]:
-    """Columns and rows of the table of events, n/a for what is missing; no column of heights without any."""
+    """Columns and rows of the events table, n/a for missing values; heights only if there are any."""
     has_heights = any(row.modulation is not None for row in events)
     columns = [*event_table.EVENT_COLUMNS, *([MODULATION] if has_heights else [])]
     names = column_names(run_events)

@@ -25,7 +25,7 @@ MOST_BYTES_OF_HEADER = 400
 
 
 def files(where: str) -> list[Path]:
-    """Files of what a run table calls the events of a run: a file, a folder or a pattern; none of nothing."""
+    """Files behind the column events of the run table: a file, a folder or a pattern; none if it is empty."""
     if not where:
         return []
     path = Path(where)
@@ -61,7 +61,7 @@ def files(where: str) -> list[Path]:
 
 
 def only_header(where: str) -> bool:
-    """Whether the events of a run are a table with a header and no row; False where it cannot be read."""
+    """Whether the events table of a run has a header but no rows; False if it cannot be read."""
     path = Path(where)
     try:
         if (
@@ -79,7 +79,7 @@ def only_header(where: str) -> bool:
 def read(
     sources: Sequence[Path],
 ) -> tuple[Path, str, list[str], list[Row], dict[str, dict[str, Modulator]]]:
-    """The file or folder to name, its form, its columns and rows, and the modulators that it brings."""
+    """File or folder to name in messages, format, columns, rows, and modulators in the file itself."""
     if not sources:
         return Path(), "none", list(EVENT_COLUMNS), [], {}
     source = sources[0]
@@ -117,7 +117,7 @@ def _of_spm(source: Path) -> tuple[list[str], list[Row], dict[str, dict[str, Mod
 
 
 def _holds_times(path: Path) -> bool:
-    """Whether a text file begins with a number, or is AFNI's: it has no header then."""
+    """Whether a text file has no header: it begins with a number, or is AFNI's."""
     if path.suffix.casefold() == ".1d":
         return True
     try:
@@ -129,7 +129,7 @@ def _holds_times(path: Path) -> bool:
 
 
 def _times(path: Path) -> list[Row]:
-    """Events of one condition, which the file's name says: FSL's three columns, or a row of AFNI's times."""
+    """Events of the condition named by the file: FSL's three columns, or a row of AFNI's times."""
     text = contents.read(path).decode("utf-8", "replace")
     lines = [
         (number, line.split())
@@ -165,14 +165,14 @@ def _times(path: Path) -> list[Row]:
 
 
 def _with_heights(rows: list[Row]) -> list[Row]:
-    """Rows of one condition, all with their height where one has another than 1."""
+    """Rows of one condition, all with a height if any height is not 1."""
     if not any("modulation" in row.values for row in rows):
         return rows
     return [Row(row.number, {"modulation": "1", **row.values}) for row in rows]
 
 
 def _married(path: Path, word: str) -> dict[str, str]:
-    """Onset of a word of AFNI's times, perhaps with its height (``12*1.5``) or duration (``12:3``)."""
+    """Onset in an entry of AFNI's times, and its height (``12*1.5``) or duration (``12:3``), if any."""
     match = re.fullmatch(r"([^*:]+)(?:\*([^*:,]+))?(?::([^*:]+))?", word)
     if match is None or as_number(match[1]) is None:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Events of a run as its files have them, and the one rule by which they become those of the model.
+"""Events of a run as in its files, and the rules that select the events of the model.
 
 The plan of a study and the stage that writes the events both go through :func:`find`, so that they cannot
 differ in what is an event. Forms: BIDS tables, SPM's multiple conditions, FSL's three columns and AFNI's
@@ -33,13 +33,13 @@ LIKE_MODULATORS = ("weight*", "*_weight", "*demean*", "*centered*", "*centred*",
 
 @dataclass(frozen=True)
 class RunEvents:
-    """Events of a run, still as text: rows whose trial types are asked for.
+    """Events of a run, still as text: rows whose trial types the model uses.
 
     Attributes
     ----------
     rows : with the columns of the file; `trial_types` has the trial type of each.
     columns : of the file.
-    left_out : how many rows are no events, by reason.
+    left_out : number of rows that are not events, by reason.
     not_listed : how many events study.conditions does not list, by trial type.
     present : trial types of all events, listed or not, in their order, with the row of the first.
     conditions : that have events, in the order of these or of study.conditions.
@@ -123,7 +123,7 @@ def find(sources: Sequence[Path], rules: Rules) -> RunEvents:
 
 
 def like_modulators(events: RunEvents, used: Iterable[str]) -> list[str]:
-    """Columns of numbers whose names say that they modulate events, and that are not used."""
+    """Unused columns of numbers whose names suggest that they modulate events."""
     taken = {*used, *EVENT_COLUMNS, "modulation"}
     return [
         column
@@ -135,7 +135,7 @@ def like_modulators(events: RunEvents, used: Iterable[str]) -> list[str]:
 
 
 def _check_columns(source: Path, columns: Sequence[str], rows: Sequence[Row], rules: Rules) -> None:
-    """Each column that names or chooses events is there."""
+    """Check that the columns that name or select events exist."""
     for name in ("onset", *rules.naming, *rules.where):
         if name in columns:
             continue
@@ -157,7 +157,7 @@ def _check_columns(source: Path, columns: Sequence[str], rows: Sequence[Row], ru
 
 
 def _like_conditions(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    """Sentence on the columns of few different values: text, or whole numbers."""
+    """Phrase that lists columns that look like conditions: few different values, text or whole numbers."""
     candidates = []
     for column in columns:
         values = dict.fromkeys(row.values[column] for row in rows if not cells.is_missing(row.values[column]))
@@ -176,7 +176,7 @@ def _like_conditions(columns: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _refused(row: Row, rules: Rules) -> str:
-    """Name of the filter that leaves a row out; empty where all let it pass."""
+    """Name of the filter that leaves a row out; empty if none does."""
     for column, wanted in rules.where.items():
         if not any(_equal(row.values.get(column, ""), value) for value in wanted):
             return f"study.events.where.{column}"
@@ -184,7 +184,7 @@ def _refused(row: Row, rules: Rules) -> str:
 
 
 def _equal(cell: str, wanted: str) -> bool:
-    """Whether a cell is a value: the same text, or the same number."""
+    """Whether a cell equals a value: the same text, or the same number."""
     if cell == wanted or (cell in MISSING and wanted in MISSING):
         return True
     number = as_number(cell)
@@ -192,7 +192,7 @@ def _equal(cell: str, wanted: str) -> bool:
 
 
 def _is_name(part: str, listed: Mapping[str, str] | None) -> bool:
-    """Whether a cell names a trial type: R's NA does only where it is listed."""
+    """Whether a cell names a trial type; R's NA only if study.conditions lists it."""
     return part not in NAME_MISSING or (listed is not None and part in listed)
 
 

@@ -18,7 +18,7 @@ MOST_SCANS = 1_000_000
 
 
 def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
-    """AFNI's X-matrix: one run of it, with the scans that were censored back in their place.
+    """One run of AFNI's X-matrix, with the censored scans restored.
 
     Columns of the baseline of other runs, 0 throughout this one, are left out.
     """

@@ -13,7 +13,7 @@ MOST_COLUMNS = 100_000
 
 
 def beside(path: Path) -> list[Path]:
-    """What is read with a design: FSL's setup, which has the titles of the columns of ``design.mat``."""
+    """FSL's setup beside a design, with the titles of the columns of ``design.mat``."""
     setup = path.with_suffix(".fsf")
     return [setup] if path.suffix == ".mat" and setup.is_file() else []
 
@@ -61,7 +61,7 @@ def read(path: Path, text: str, *, names_only: bool) -> Given:
 
 
 def _titles(path: Path, n_columns: int) -> tuple[list[str], dict[str, str], list[str]]:
-    """Names of FSL's columns, roles and what was decided; titles where they are sure to be those of all."""
+    """Names of FSL's columns, roles and notes; titles only if they match all columns."""
     numbered = [f"ev{k}" for k in range(1, n_columns + 1)]
     if not (setups := beside(path)):
         return numbered, {}, ["its columns are ev1, ev2 and so on: there is no design.fsf beside it"]

@@ -90,7 +90,7 @@ def read(path: Path, part: Part) -> Given:
 
 
 def _plain(names: list[str], basis: str) -> tuple[list[str], dict[str, str]]:
-    """Names without session and basis function, where they stay apart, and the roles that they tell."""
+    """Names without session and basis function, if they stay unique, and their roles."""
     suffixes = BASIS.get(basis, ())
     plain_names, roles = [], {}
     several = any(re.search(r"\*bf\((?!1\))\d+\)$", name) for name in names)
@@ -110,7 +110,7 @@ def _plain(names: list[str], basis: str) -> tuple[list[str], dict[str, str]]:
 
 
 def _high_pass(design: Any, scans: list[int]) -> tuple[FloatArray, str]:
-    """Columns of the filter of a session, (n, k), and its cut-off in words; none without a filter."""
+    """Columns of the high-pass filter of a session, (n, k), and its cut-off in words; none without one."""
     none = np.empty((len(scans), 0))
     filters = getattr(design, "K", None)
     if filters is None or not all(hasattr(one, "row") for one in np.atleast_1d(filters)):

@@ -53,7 +53,7 @@ def read(path: Path, text: str, *, names_only: bool) -> Given:
 
 
 def _step(index: Sequence[str]) -> float | None:
-    """Median step of an index; None where it is none of numbers."""
+    """Median step of an index; None if it is not numeric."""
     if len(index) < 2 or not all(map(given.is_number, index)):
         return None
     times = [float(one) for one in index]

@@ -1,4 +1,4 @@
-"""Where the voxels of an image are: shape and affine, by the header or by SPM's ``.mat``."""
+"""Grid of an image: shape and affine, from the header or SPM's ``.mat``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FARTHEST = 1e6
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the voxels are: shape (nx, ny, nz) and affine (4, 4), voxel indices to mm.
+    """A grid of voxels: shape (nx, ny, nz) and affine (4, 4), voxel indices to mm.
 
     `source` is the ``.mat`` that the affine is from, None where it is the header's.
     """

@@ -1,4 +1,4 @@
-"""Images as files: opened, checked and read; what is damaged is an InputError.
+"""Image files: opened, checked and read; damaged ones are an InputError.
 
 Arrays of a volume are [z, y, x] in :func:`read_scan` and (nx, ny, nz) elsewhere.
 """
@@ -35,7 +35,7 @@ MOST_EXTENSIONS = 20_000
 
 
 def load(path: Path) -> nib.spatialimages.SpatialImage:
-    """Open an image without reading its data; what cannot be opened is an InputError."""
+    """Open an image without reading its data; InputError if it cannot be opened."""
     _check_regular(path)
     try:
         image = nib.load(path, mmap=False, keep_file_open=True)
@@ -134,7 +134,7 @@ def _check_size(image: nib.spatialimages.SpatialImage, path: Path) -> None:
 
 
 def _check_kind(image: nib.spatialimages.SpatialImage, path: Path) -> None:
-    """Raise an InputError where values are no real numbers, or begin inside the header."""
+    """Raise an InputError if values are not real numbers, or begin inside the header."""
     dtype = np.dtype(image.get_data_dtype())
     if dtype.kind not in "biuf":
         what, remedy = "complex numbers", "save their magnitude (numpy.abs), and take that"
@@ -185,7 +185,7 @@ def opened(path: Path, digests: dict[Path, str] | None = None) -> Iterator[nib.s
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raise an InputError where data cannot be read."""
+    """Raise an InputError if data cannot be read."""
     try:
         yield
     except UNREADABLE as error:

@@ -9,6 +9,6 @@ SPM_SUFFIX = ".mat"
 
 
 def are_in_scans(sources: Sequence[Path], unit: str | None) -> bool:
-    """Whether the files of a run's events count in scans: as `unit` (s or scans) says, SPM's without one."""
+    """Whether onsets of a run are in scans: by `unit` (s or scans), or without it for SPM's files."""
     of_spm = len(sources) == 1 and sources[0].suffix == SPM_SUFFIX
     return unit == "scans" if unit else of_spm

@@ -1,4 +1,4 @@
-"""When the volumes of a run begin: by the config, the header of a 4D image, or the sidecars of a BIDS study.
+"""Times of the volumes of a run, from the config, the header of a 4D image, or the sidecars of a BIDS study.
 
 Knows no image and no design. Source: BIDS specification 1.10, timing parameters of task imaging data.
 """
@@ -40,7 +40,7 @@ SAME_SHARE = 0.01
 
 
 class Field(NamedTuple):
-    """What a sidecar says, and which one."""
+    """Value of a field, and the sidecar that it is from."""
 
     value: Any
     file: Path
@@ -86,7 +86,7 @@ class VolumeTimes:
 
 
 def read_fields(sidecars: Iterable[Path]) -> dict[str, Field]:
-    """Fields on time of a run's sidecars by name; the nearest sidecar, which comes last, counts."""
+    """Timing fields of a run's sidecars by name; the nearest sidecar, which comes last, takes precedence."""
     fields: dict[str, Field] = {}
     for path in sidecars:
         content = read_json(path)
@@ -95,7 +95,7 @@ def read_fields(sidecars: Iterable[Path]) -> dict[str, Field]:
 
 
 def fields_of(headers: RunHeaders, sidecars: Sequence[Path]) -> dict[str, Field]:
-    """Fields on time as ``read_headers`` has found them in the run's sidecars, which messages name."""
+    """Timing fields that ``read_headers`` has found in the run's sidecars, which messages name."""
     return {name: Field(value, sidecars[at]) for name, (value, at) in headers.fields.items()}
 
 
@@ -115,7 +115,7 @@ def volume_times(
     Raises
     ------
     InputError : nothing gives the time, two differ, the one that counts is no time, or VolumeTiming has
-        another length than the run or does not grow.
+        another length than the run or does not increase.
     """
     number = float(configured) if isinstance(configured, int | float) else None
     if (number is not None and decides) or configured == "header":
@@ -171,7 +171,7 @@ def _even(
 
 
 def _overruled(who: str, seconds: float | None, header: float | None, fields: Fields) -> tuple[str, ...]:
-    """Sentences on what says another time than the one that was named to decide."""
+    """Warnings about sources that differ from the one that was chosen."""
     if seconds is None:
         return ()
     others = []
@@ -257,7 +257,7 @@ def _repetition_time(fields: Fields) -> float:
 def wrong(
     name: str, fields: Fields, expected: str, remedy: str = "correct it (in seconds), or take it out"
 ) -> InputError:
-    """Say that a field is not what it must be."""
+    """Make the error for a field with a wrong value."""
     value, file = fields[name]
     shown = f"is {value!r:.40}"
     if name == "SliceTiming" and is_list_of_numbers(value):

@@ -1,4 +1,4 @@
-"""What the headers of a run tell, read once by ``read_headers``: its volumes, their times and places."""
+"""Headers of a run, read once by ``read_headers``: its volumes, their times and affines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from firstlevel.io import sidecars, spm_affines
 
 @dataclass(frozen=True)
 class RunHeaders:
-    """Headers of the n volumes of a run, and what its sidecars say of time.
+    """Headers of the n volumes of a run, and the timing fields of its sidecars.
 
     Attributes
     ----------

@@ -111,7 +111,7 @@ def _modulation(
         )
 
     def of_this(variable: str, default: float) -> float:
-        """Return the number that a cell array or a vector has for this condition."""
+        """Number of this condition in a cell array or a vector."""
         if variable not in content:
             return default
         every = np.atleast_1d(content[variable])

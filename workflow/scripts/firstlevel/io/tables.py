@@ -150,13 +150,13 @@ def _have_names(rows: list[list[str]], n_cells: int, *, sure: bool) -> bool:
 
 
 def nearest(name: str, columns: Sequence[str]) -> str:
-    """'did you mean ...? ' of the column that differs in case only, or that is near."""
+    """'did you mean ...? ' for a column that differs in case only, or is spelled similarly."""
     cased = next((other for other in columns if other.casefold() == name.casefold()), None)
     return f"did you mean {cased!r}? " if cased else suggestion(name, columns)
 
 
 def _separated(columns: Sequence[str]) -> str:
-    """What stands between columns in place of tabs, where a header is one cell."""
+    """Phrase that names the separator in place of tabs, if a header is a single cell."""
     if len(columns) != 1:
         return ""
     names_of_separators = {",": "commas", ";": "semicolons", " ": "blanks"}

@@ -1,4 +1,4 @@
-"""What files tell of a config before any job: contrasts, conditions, confounds, motion, given designs."""
+"""Checks of the config against the user's files: contrasts, conditions, confounds, motion, designs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
 
 def _check_nothing_is_added(config: Mapping[str, Any]) -> None:
-    """No key asks for regressors or conditions where every run has a design of its own."""
+    """If every run has a ready-made design, no key may ask for further regressors or conditions."""
     extra, censor = config["confounds"], config["confounds"]["censor"]
     asked = {
         "study.conditions": config["study"]["conditions"],
@@ -95,14 +95,14 @@ def _check_nothing_is_added(config: Mapping[str, Any]) -> None:
 
 
 def _check_given(runs: Sequence[Run], all_runs: Sequence[Run]) -> None:
-    """Each design that is given has a known form and names of its own; of SPM's, those of `runs` are read."""
+    """Check format and names of each ready-made design; of SPM's, read those of `runs`."""
     for run in all_runs:
         if run.design and (run in runs or not given_designs.is_spm(Path(run.design))):
             given_designs.names(Path(run.design), run.design_part)
 
 
 def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
-    """Names of a run's regressors but for the drift: conditions and modulators, confounds, constant."""
+    """Names of a run's regressors except drift: conditions and modulators, confounds, constant."""
     if run.design:
         own = given_designs.names(Path(run.design), run.design_part)
         return [*own, *(["constant"] if "constant" not in own else [])]
@@ -125,7 +125,7 @@ def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 
 def contrasts_of(config: Mapping[str, Any], run: Run) -> list[str]:
-    """Labels of the contrasts all of whose regressors a run has, as far as its events tell."""
+    """Labels of the contrasts whose regressors are all in a run, judged from its events."""
     regressor_names = regressors_of(config, run)
     return [
         label
@@ -159,7 +159,7 @@ def _check_motion(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
 
 def _check_confounds(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    """Each column that the config names is in the table of every run, each pattern matches in one at least.
+    """Columns in the config must be in the confounds table of every run, patterns must match in at least one.
 
     Of each table only the header is read. A table that is not there is no business of this check.
     """
@@ -237,12 +237,12 @@ def _conditions(config: Mapping[str, Any], run: Run) -> list[str]:
 
 
 def _have_events(config: Mapping[str, Any]) -> bool:
-    """Whether runs have events of their own; those of studies that come by name are known without them."""
+    """Whether runs have events files; the conditions of simulated and spm_multimodal are known without."""
     return config["study"]["source"] in ("table", "bids")
 
 
 def _check_conditions(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    """Each trial type of study.conditions is in some run; events are read until all are found."""
+    """Each trial type of study.conditions must occur in some run; events are read until all are found."""
     merged = config["study"]["conditions"] or {}
     missing = {texts.composed(one): name for name, listed in merged.items() for one in listed}
     present: set[str] = set()
@@ -277,7 +277,7 @@ def trial_types_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 
 def _check_modulators(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    """Each condition of design.modulators is one of some run; runs are read until all are found."""
+    """Each condition of design.modulators must occur in some run; runs are read until all are found."""
     missing = dict.fromkeys(map(texts.composed, config["design"]["modulators"]))
     present: dict[str, None] = {}
     for run in runs:

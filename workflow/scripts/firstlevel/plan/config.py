@@ -1,4 +1,4 @@
-"""The config of a study, held against its schema and the study's regressors before any job starts.
+"""Checks of a study's config against its schema, and of its keys against each other, before any job starts.
 
 Standard library, PyYAML and jsonschema: every start of Snakemake pays for this import.
 """
@@ -28,7 +28,7 @@ from firstlevel.stage import InputError
 
 
 def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
-    """Hold a config against its JSON schema and fill in, in place, the defaults of the keys left out.
+    """Check a config against its JSON schema and fill in, in place, the defaults of missing keys.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
 
 
 def _check_file(key: str, path: str, expected: str) -> None:
-    """The file of a config key is there, and Snakemake can take its name."""
+    """Check that the file of a config key exists and that Snakemake can use its name."""
     where = f"config key {key} ({Path(path).absolute()})"
     if by := fetched.missing(path):
         raise InputError(where, "is a broken link", expected="a file that exists", remedy=by)
@@ -118,7 +118,7 @@ def _expand_home(config: dict[str, Any]) -> None:
 
 
 def _check_source(config: Mapping[str, Any]) -> None:
-    """Hold the keys that one kind of study needs."""
+    """Check the keys that one kind of study needs."""
     source, of_bids = config["study"]["source"], config["study"]["bids"]
     needed = {"table": {"study.table": config["study"]["table"]}}
     needed["bids"] = {f"study.bids.{key}": of_bids[key] for key in ("path", "task")}
@@ -146,7 +146,7 @@ def _has_derivatives(config: Mapping[str, Any]) -> bool:
 
 
 def _check_fixed_effects(config: Mapping[str, Any]) -> None:
-    """Weights of precision need the exact F: the approximate one averages standardised effects."""
+    """Precision weights need the exact F test: the approximate one averages standardised effects."""
     how = config["fixed_effects"]
     f_contrasts = [
         label for label, expressions in config["contrasts"].items() if not isinstance(expressions, str)
@@ -161,7 +161,7 @@ def _check_fixed_effects(config: Mapping[str, Any]) -> None:
 
 
 def _check_design(config: Mapping[str, Any]) -> None:
-    """Hold what one key of the model asks of another."""
+    """Check keys of the design that depend on each other."""
     seen: dict[str, str] = {}
     for name, trial_types in (config["study"]["conditions"] or {}).items():
         for trial_type in trial_types:

@@ -1,4 +1,4 @@
-"""Where results go: into folders of their own, and onto nothing that the user has. Standard library only."""
+"""Output folders: no file of the user is overwritten or taken for a result. Standard library only."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def located(path: str, name: str) -> Path:
 
 
 def check_folder(folder: Path, subjects: Iterable[str] = ()) -> None:
-    """Raise an InputError where a folder for results holds what is not from here and would be replaced.
+    """Raise an InputError if a results folder holds files that are not ours and would be replaced.
 
     A dataset's description, whose data would no longer be what it says; a table or list under a name of
     ours; where nothing says that the folder is ours, also a page, and files of the `subjects` (labels) under
@@ -89,7 +89,7 @@ def check_folder(folder: Path, subjects: Iterable[str] = ()) -> None:
 
 
 def check_made(folder: Path) -> None:
-    """Raise an InputError where images that a rule would make or fetch are there, and are not from it."""
+    """Raise an InputError if images that a rule would make or fetch exist and were not made by it."""
     if (
         folder.is_dir()
         and any(folder.iterdir())
@@ -136,7 +136,7 @@ def _foreign(path: Path, problem: str) -> InputError:
 
 
 def check_apart(folders: Mapping[str, Path], inputs: Iterable[str | Path]) -> None:
-    """Raise an InputError where a folder that is written to is, or holds, something that the user gave.
+    """Raise an InputError if an output folder is, or holds, an input of the study.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def check_apart(folders: Mapping[str, Path], inputs: Iterable[str | Path]) -> No
     holder_of: dict[Path, str | None] = {}
 
     def holder(folder: Path) -> str | None:
-        """Path variable of the folder that this one is or lies in."""
+        """Path variable of the output folder that is this one or contains it."""
         if folder not in holder_of:
             above = holder(folder.parent) if folder.parent != folder else None
             holder_of[folder] = ours.get(_identity(folder)) or above
@@ -172,7 +172,7 @@ def check_apart(folders: Mapping[str, Path], inputs: Iterable[str | Path]) -> No
 
 
 def _links_in(folder: Path) -> list[Path]:
-    """Folders in a folder, and in these, that are elsewhere: files are written there as well."""
+    """Links to folders elsewhere, in a folder and its subfolders: files are written there as well."""
     try:
         inside = [path for path in folder.iterdir() if path.is_dir()]
         links = [path for path in inside if path.is_symlink() and path.name.startswith("sub-")]
@@ -182,7 +182,7 @@ def _links_in(folder: Path) -> list[Path]:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells folders apart on a disk, whatever they are called; None of what is not there."""
+    """Identity of a folder on the disk, whatever its path; None if it does not exist."""
     try:
         state = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""What preprocessed data tell of themselves: what made them, and the anatomical image in their space.
+"""Preprocessed data: the software that made them, and the anatomical image in their space.
 
 Read from names and ``dataset_description.json`` as BIDS derivatives have them. Standard library.
 """
@@ -27,7 +27,7 @@ def folder_of(config: Mapping[str, Any]) -> Path | None:
 
 
 def generated_by(folder: Path) -> list[str]:
-    """Names and versions of what made a dataset, as its description tells; none where it does not.
+    """Names and versions of the software that made a dataset, from its description; none if it lacks them.
 
     BIDS 1.4 and later have ``GeneratedBy``, older fMRIPrep ``PipelineDescription``.
     """

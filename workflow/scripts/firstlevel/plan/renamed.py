@@ -1,4 +1,4 @@
-"""Keys of the config that had another name, and what they are called now. Standard library."""
+"""Renamed keys of the config and their new names. Standard library."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VALUES = {
 
 
 def explained(key: str, value: Any) -> str | None:
-    """What a key is called now, with the keys in its value that changed, too; None where it never changed."""
+    """New name of a key, and of renamed keys in its value; None if it was not renamed."""
     if key not in RENAMED:
         return None
     text = f"{key} is now {RENAMED[key]}"

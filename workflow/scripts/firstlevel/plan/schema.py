@@ -1,4 +1,4 @@
-"""A config against its JSON schema: defaults, kinds of values, keys with the nearest known one."""
+"""Checks of a config against its JSON schema: defaults, types of values, unknown keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_VALUES = 100_000
 
 
 def check_keys(files: Sequence[Path | str]) -> None:
-    """No key stands twice in one mapping of a config file, and no alias holds itself or too much.
+    """Refuse duplicate keys in a mapping of a config file, and aliases that are circular or expand too much.
 
     YAML keeps the last of two keys without a word. A few lines of aliases can stand for millions of values.
     """
@@ -126,7 +126,7 @@ def read_command_line(instance: dict[str, Any], schema: Mapping[str, Any]) -> No
 
 
 def _plain(text: str) -> Any:
-    """What YAML makes of a text; the text itself where it is no YAML, for the schema to refuse."""
+    """Value of a text as YAML; the text itself if it is not YAML, for the schema to refuse."""
     import yaml
 
     try:

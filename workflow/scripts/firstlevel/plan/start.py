@@ -1,4 +1,4 @@
-"""From a config to the plan: what every start of Snakemake does before it knows its jobs.
+"""From the config to the plan: what every start of Snakemake does first.
 
 Standard library and PyYAML: a cluster parses the workflow anew in every job.
 """
@@ -90,7 +90,7 @@ def read_schema() -> Mapping[str, Any]:
 
 
 def set_clock_back(folders: Mapping[str, str]) -> str | None:
-    """Set back files of ours from the future, once jobs are about to start; return a line to print."""
+    """Reset times of our files that are in the future, before jobs start; return a line to print."""
     results, data = Path(folders["results"]), Path(folders["data"])
     ours = [results, data / "simulated", data / "spm_multimodal"]
     signs = [names.below(results, names.RUNS), Path(".snakemake/metadata")]

@@ -1,6 +1,6 @@
-"""Runs of a subject that are not to become one fixed effect unasked: other grids, other repetition times.
+"""Runs of a subject that should not be combined without being asked for: other grids or repetition times.
 
-Told from the header of each run's first image, before any job. Positions that differ as a head's do between
+Judged from the header of each run's first image, before any job. Positions that differ as a head's do between
 runs are what resampling is for, and are alike. Standard library.
 """
 
@@ -44,7 +44,7 @@ N_SHOWN = 3
 
 
 def settle(config: Mapping[str, Any], runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
-    """Runs that may become one fixed effect with the others of their subject and task, and those left out.
+    """Runs that may be combined with the others of their subject and task, and those left out.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _headers(paths: Sequence[str]) -> dict[str, Header | None]:
 
 
 def _is_one(group: Sequence[Run], header_of: Mapping[str, Header | None]) -> bool:
-    """Whether runs have the very same header, which gives their time, as preprocessed ones mostly have."""
+    """Whether runs have identical headers with a repetition time, as preprocessed runs mostly have."""
     first = header_of[group[0].images[0]]
     return (
         first is not None
@@ -132,7 +132,7 @@ class Kind:
         return same_grid(self.header, header, anywhere=self.has_moved or has_moved)
 
     def told(self, kinds: Iterable[Kind], *, place: bool = True) -> str:
-        """What the runs are; where, too, if nothing else tells them from another kind.
+        """Description of the runs, with their position if nothing else distinguishes them from another kind.
 
         `place` is whether that is said in mm, which differ from subject to subject.
         """
@@ -193,7 +193,7 @@ def _same_size(one: Header, other: Header, order: Sequence[int]) -> bool:
 
 
 def _kinds(runs: Sequence[Run], headers: Sequence[Header | None]) -> list[Kind]:
-    """Runs of a subject by what they are, in their order; without those that cannot be read."""
+    """Groups of like runs of a subject, in their order; without runs that cannot be read."""
     kinds: list[Kind] = []
     for run, header, time in zip(runs, headers, _times(runs, headers), strict=True):
         if header is None:
@@ -233,13 +233,13 @@ def _times(runs: Sequence[Run], headers: Sequence[Header | None]) -> list[float 
 
 
 def _plausible(seconds: Any) -> float | None:
-    """A repetition time; None for what is none, as the run's own stage tells."""
+    """A repetition time, s; None if implausible, which the run's own stage reports."""
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     return float(seconds) if is_number and 0 < seconds <= LONGEST_TIME else None
 
 
 def _said(sidecars: Sequence[str]) -> float | None:
-    """Repetition time that sidecars say, of which the nearest comes last; their VolumeTiming counts first."""
+    """Repetition time of the sidecars, of which the nearest comes last; VolumeTiming takes precedence."""
     fields: dict[str, Any] = {}
     for sidecar in sidecars:
         fields |= _timing(sidecar)
@@ -267,7 +267,7 @@ def _timing(sidecar: str) -> dict[str, Any]:
 
 
 def _asked(unlike: Mapping[tuple[str, str], Sequence[Kind]]) -> InputError:
-    """Say which runs are unlike, of the first subjects by name."""
+    """Make the error that lists unlike runs, of the first subjects by name."""
     told = []
     for (subject, task), kinds in list(unlike.items())[:N_SHOWN]:
         groups = [f"{_named(kind.runs)}: {kind.told(kinds)}" for kind in kinds]

@@ -20,7 +20,7 @@ DIM = 0.5
 
 @dataclass(frozen=True)
 class Layer:
-    """An image and how its values are coloured: those within `threshold` of 0 are not, where one is given."""
+    """An image and the colours of its values; values within `threshold` of 0, if given, are not drawn."""
 
     image: Image
     colours: Colormap | str
@@ -29,7 +29,7 @@ class Layer:
 
 
 def background(image: Image) -> Layer:
-    """Grey behind the colours, no brighter than leaves them the eye."""
+    """Grey colours of the background, darkened so that the map stands out."""
     values = finite(image)
     low, high = float(values.min()), float(values.max())
     return Layer(image, "gray", (low, high + DIM * (high - low) / 2))
@@ -80,7 +80,7 @@ def _masked(layer: Layer) -> np.ma.MaskedArray:
 
 
 def _plane(direction: str) -> tuple[int, int]:
-    """Axes of the space across and up a cut."""
+    """Horizontal and vertical axis of a cut."""
     return {"x": (1, 2), "y": (0, 2), "z": (0, 1)}[direction]
 
 
@@ -134,7 +134,7 @@ def _places(extent: np.ndarray, display_mode: str, cuts: Cuts, box: Box) -> list
 
 
 def _annotate(axes: Axes, direction: str, mm: float, size: float) -> None:
-    """Say where a cut is, and which side is left."""
+    """Write the position of a cut, and which side is left."""
     behind = {"boxstyle": "square,pad=0", "edgecolor": "black", "facecolor": "black"}
     how: dict[str, Any] = {"transform": axes.transAxes, "color": "white", "size": size, "bbox": behind}
     axes.text(0, 0, f"{direction}={round(mm)}", ha="left", va="bottom", **how)

@@ -1,4 +1,4 @@
-"""How every figure is drawn and saved: without a screen, whole or not at all, same input, same bytes."""
+"""Drawing and saving of figures: without a screen, whole or not at all, same input, same bytes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def subtitle(axes: Axes, text: str) -> None:
 
 
 def say_instead(axes: Axes, text: str) -> None:
-    """Write into an empty axes why nothing is shown."""
+    """Write into an empty axes why it is empty."""
     axes.set_yticks([])
     axes.text(
         0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY, parse_math=False

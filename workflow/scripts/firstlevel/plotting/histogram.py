@@ -1,4 +1,4 @@
-"""The distribution of z of the tested voxels, beside the one that it has where nothing is active."""
+"""The distribution of z of the tested voxels, with the standard normal of voxels without activation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the head moved in a run: translations and rotations of each volume."""
+"""Head motion in a run: translations and rotations of each volume."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PANELS = (("translation (mm)", ("x", "y", "z")), ("rotation (degrees)", ("pitch"
 
 
 def draw(motion: Motion, n_scans: int, title: str) -> Figure:
-    """Draw six curves in two panels, or say that they are not known."""
+    """Draw six curves in two panels, or write that motion is not known."""
     picture, panels = drawing.panels(11, 5.2, rows=2)
     for number, (axes, (label, names)) in enumerate(zip(panels, PANELS, strict=True)):
         axes.set_ylabel(label, fontsize=12)

@@ -1,4 +1,4 @@
-"""How many voxels have which lag-1 autocorrelation of the residuals, before and after whitening."""
+"""Histograms over voxels of the lag-1 autocorrelation of the residuals, before and after whitening."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMES = {"Before": "ordinary least squares", "After": "whitened by the fit"}
 
 
 def draw(residuals: dict[str, Any], title: str) -> Figure:
-    """Draw the histograms that the measures of a run hold, with the median that white noise would have."""
+    """Draw the histograms in the quality measures of a run, with the median for white noise."""
     picture, axes = drawing.panels(9, 4.6)
     edges = np.asarray(residuals["HistogramEdges"])
     filled: list[int] = []

@@ -1,4 +1,4 @@
-"""What of a contrast passes which threshold: one row of axial cuts per method, the same cuts in all.
+"""Thresholded maps of a contrast: one row of axial cuts per method, the same cuts in all.
 
 Every coloured value is a value of a map (nearest neighbour).
 """
@@ -29,7 +29,7 @@ def draw(
     title: str,
     signed: bool,
 ) -> Figure:
-    """Draw the maps by the name of their method; `threshold_of` are those of the table of thresholds."""
+    """Draw the maps by the name of their method; `threshold_of` has their rows of the table of thresholds."""
     finite_bounds = [
         float(row["z_threshold"]) for row in threshold_of.values() if row["z_threshold"] != "n/a"
     ]
@@ -66,7 +66,7 @@ def draw(
 
 
 def _passed(method: str, row: Mapping[str, str]) -> str:
-    """Name of a method, its threshold, and what passes it."""
+    """Name of a method, its threshold, and the number of voxels above it."""
     two_sided = row["two_sided"] == "true"
     name = f"{NAMES[method]} {float(row['level']):g}, {'two' if two_sided else 'one'}-sided"
     if row["z_threshold"] == "n/a":
@@ -80,7 +80,7 @@ def _passed(method: str, row: Mapping[str, str]) -> str:
 
 
 def _bounds(threshold_of: Mapping[str, Mapping[str, str]], proportion: Image) -> str:
-    """What the map of true discoveries says."""
+    """Caption of the map of true discoveries."""
     level = float(threshold_of["fdr"]["level"])
     name = f"true discoveries, {100 * (1 - level):g} % confidence"
     if not finite(proportion).any():

@@ -1,4 +1,4 @@
-"""When what happened in a run: one row per trial type, time in seconds from the first scan."""
+"""Events of a run over time: one row per trial type, in seconds from the first scan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Interactive viewer of a z map: one HTML page that loads nothing from elsewhere, and forbids itself to.
+"""Interactive viewer of a z map: one HTML page that loads nothing from the network, and forbids it.
 
 Its two scripts, brainsprite and the jQuery that this needs, are those that nilearn's own viewer is made of;
 nilearn itself, whose import would take longer than all pictures of a contrast, is not loaded.
@@ -106,7 +106,7 @@ def _png(values: npt.NDArray[Any], colours: Colormap | str, ends: tuple[float, f
 
 
 def _parameters(zmap: SpatialImage, point: sections.Cuts, ends: tuple[float, float]) -> dict[str, Any]:
-    """What brainsprite is told: the grid, where to begin, colours.
+    """Parameters of brainsprite: the grid, the first cuts, colours.
 
     It draws slices that are counted from 0, and tells where they are as if they were counted from 1: the
     affine takes that back.

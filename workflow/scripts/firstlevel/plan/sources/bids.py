@@ -31,7 +31,7 @@ ABOVE = "/"
 
 
 def session_of(config: Mapping[str, Any]) -> str | None:
-    """Label of the one session that a config asks for, which then stands in the names of units, too.
+    """Label of the session if a config selects just one, which is then part of the names of units, too.
 
     The maps of two configs, each for one session, so lie beside each other.
     """
@@ -41,7 +41,7 @@ def session_of(config: Mapping[str, Any]) -> str | None:
 
 
 def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
-    """Rows of the run table that a BIDS study gives, and what of it makes no run, each with why.
+    """Runs of a BIDS study, and files that make no run, each with the reason.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _told(left_out: Iterable[LeftOut]) -> str:
 
 
 def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[str | None, ...]]) -> LeftOut:
-    """An image of another form is not selected where its run has one that is; else the run is left out."""
+    """Mark an image of another form as not selected if its run has a selected image, else as left out."""
     if row.status != bids_choice.OTHER_FORM:
         return row
     name = row.path.rpartition("/")[2]
@@ -134,7 +134,7 @@ def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[st
 
 
 def _one_form_of_labels(runs: Sequence[Run], session: str | None) -> tuple[list[Run], list[LeftOut]]:
-    """Runs without those that have no label beside others of their subject that have one."""
+    """Leave out runs without a session or run label if other runs of their subject have one."""
     labelled = {run.subject for run in runs if run.is_labelled_beside(session)}
     reason = "has no session or run label, as other runs of its subject have"
     kept, bare = [], []
@@ -168,7 +168,7 @@ def _root(path: str, key: str) -> Path:
 
 
 def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[str, str], list[LeftOut]]:
-    """Folders of the subjects to analyse by label, and the folders of what is none or not asked for."""
+    """Folders of the subjects to analyse by label, and folders that are no subjects or not selected."""
     place: dict[str, str] = {}
     for root in roots:
         with os.scandir(root) as entries:
@@ -245,7 +245,7 @@ def _no_image(
     derived: Mapping[tuple[str, str], list[Level]],
     strays: str,
 ) -> InputError:
-    """Say what there is where no image is of the task."""
+    """Make the error for a task without images, which lists what there is."""
     tasks = sorted({image.labels.get("task", "") for image in images} - {""})
     surfaces = [file for levels in derived.values() for file in levels[-1].surfaces]
     of_task = [file.name for file in surfaces if file.entities.get("task") == task]
@@ -265,7 +265,7 @@ def _no_image(
 def _one_per_row(
     chosen: Iterable[ImageLevels], choice: bids_choice.Choice
 ) -> list[tuple[File, list[Level], str]]:
-    """Images with the reason to leave them out, where several claim one row or runs are unlike."""
+    """Images, each with a reason to leave it out if several belong to one run or its runs are unlike."""
     claims_of: dict[tuple[str | None, ...], list[ImageLevels]] = defaultdict(list)
     for image, levels in chosen:
         claims_of[choice.run_of(image.entities)].append((image, levels))

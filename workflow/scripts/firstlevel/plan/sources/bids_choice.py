@@ -1,4 +1,4 @@
-"""Which images of a BIDS study the config asks for, and what is said of those that it leaves open.
+"""Which images of a BIDS study the config selects, and advice where the selection is ambiguous.
 
 Standard library.
 """
@@ -49,7 +49,7 @@ class Choice:
             self.entities.setdefault(entity, label)
 
     def run_of(self, entities: Entities) -> tuple[str | None, ...]:
-        """Labels that tell a run apart from all others."""
+        """Labels that identify a run."""
         others = [entities.get(entity) for entity in self.others]
         return (entities["sub"], entities.get("ses"), entities.get("run"), *others)
 
@@ -84,7 +84,7 @@ class Choice:
         return None
 
     def check(self, images: Sequence[File], raw: Sequence[File], subjects: Sequence[str]) -> None:
-        """Raise InputError where a label that is asked for is nowhere, with the nearest one that is."""
+        """Raise an InputError if a selected label does not occur, with the nearest one that does."""
         every = [*images, *raw]
         for key, entity in (("sessions", "ses"), ("runs", "run")):
             labels = _labels(every, entity)
@@ -127,7 +127,7 @@ class Choice:
                 )
 
     def advice(self, image: File, claims: Sequence[File]) -> str:
-        """What to do where several images claim one row."""
+        """Advice if several images belong to one run."""
         other = next(claim for claim in claims if claim is not image)
         differ = [e for e in _union((image, other)) if image.entities.get(e) != other.entities.get(e)]
         if not differ:
@@ -144,7 +144,7 @@ class Choice:
         return reason
 
     def unlike(self, images: Sequence[File]) -> str:
-        """Why the runs of a subject are not to become one fixed effect unasked; nothing if they may."""
+        """Why the runs of a subject should not be combined without being asked for; empty if they may."""
         told_apart = {"sub", "ses", "task", "run", "dir", *self.others}
         first = images[0].entities
         differ = [

@@ -1,4 +1,4 @@
-"""The files of a BIDS folder by what they are, and which of them hold for which image.
+"""The files of a BIDS folder by type, and which of them apply to which image.
 
 No file is opened but to see whether it was fetched. Standard library.
 
@@ -85,7 +85,7 @@ NONE: Sequence[File] = ()
 
 
 class Level:
-    """The files of one folder that may hold for the runs below it."""
+    """The files of one folder that may apply to the runs below it."""
 
     def __init__(self, folder: str) -> None:
         self.folders: list[str] = []
@@ -161,7 +161,7 @@ def folders(root: Path, subjects: Iterable[str]) -> Iterator[tuple[tuple[str, st
 
 
 def nearest(levels: Sequence[Sequence[File]], entities: Entities, ignored: Sequence[str] = ()) -> list[File]:
-    """Files that hold for a run by inheritance: of the deepest folder, those that name it most closely."""
+    """Files that apply to a run by inheritance: in the deepest folder, those with most entities."""
     for files in reversed(levels):
         holding = (
             [file for file in files if but(file.entities, *ignored).items() <= entities.items()]
@@ -175,7 +175,7 @@ def nearest(levels: Sequence[Sequence[File]], entities: Entities, ignored: Seque
 
 
 def nearly(files: Iterable[File], entities: Entities) -> tuple[File, list[str]] | None:
-    """The file that holds for an image but for one entity, and this entity; None where there is none."""
+    """The file that differs from an image in one entity only, and this entity; None if there is none."""
     for file in files:
         differ = [entity for entity, label in file.entities.items() if entities.get(entity) != label]
         if len(differ) == 1 and differ[0] not in ("sub", "ses", "task"):
@@ -189,7 +189,7 @@ def but(entities: Entities, *left_out: str) -> dict[str, str]:
 
 
 def masks_of(image: File, masks: Sequence[File]) -> list[File]:
-    """Brain masks of an image: of the same entities, or else of the same head on fewer or other terms.
+    """Brain masks of an image: with the same entities, or else with fewer or other ones for the same scan.
 
     Echoes and parts of one scan have one mask; fMRIPrep names the resolution in the mask, and not in images
     that ICA-AROMA made beside it.

@@ -1,4 +1,4 @@
-"""What of a BIDS study makes no run: rows with the labels that names say, and one reason each.
+"""Files of a BIDS study that make no run: one row each, with the labels in the name and a reason.
 
 Standard library.
 """
@@ -21,7 +21,7 @@ ImageLevels = tuple[File, list[Level]]
 
 
 def row(file: File, reason: str, status: str = LEFT_OUT) -> LeftOut:
-    """What is told of a file that makes no run."""
+    """Row of a file that makes no run."""
     labels = file.labels
     subject, session, task, run = (labels.get(entity) for entity in ROW)
     return LeftOut(file.path, reason, subject, session, task, run, status)
@@ -38,7 +38,7 @@ def fits(image: File, key: tuple[str, str]) -> bool:
 
 
 def stray(image: File, key: tuple[str, str], task: str, *, in_func: bool) -> str:
-    """Why an image of the task is no run of its folder; nothing where it is of another task."""
+    """Why an image of the task is not a run of its folder; empty if it is of another task."""
     labels = image.labels
     for entity in ROW:
         if entity in labels and not LABEL.fullmatch(labels[entity]):
@@ -63,7 +63,7 @@ def without_derivative(
     derived: Mapping[tuple[str, str], list[Level]],
     choice: bids_choice.Choice,
 ) -> list[LeftOut]:
-    """Raw runs of which no preprocessed image is there."""
+    """Raw runs without a preprocessed image."""
     there = {_scan(image) for image, _ in own}
     left_out = []
     for image, _ in raw:
@@ -90,7 +90,7 @@ def events_without_image(
     task: str,
     choice: bids_choice.Choice,
 ) -> list[LeftOut]:
-    """Events tables of the task that hold for no image at all."""
+    """Events tables of the task that apply to no image."""
     everywhere = [image.entities for image, _ in images]
     of_subject: dict[str, list[Entities]] = defaultdict(list)
     for entities in everywhere:

@@ -16,7 +16,7 @@ from firstlevel.stage import InputError
 def with_designs(
     pattern: str | None, runs: list[Run], *, needed: bool = True
 ) -> tuple[list[Run], list[LeftOut]]:
-    """Runs with the designs that the run table or a pattern gives them, and those whose file is not there.
+    """Runs with their ready-made designs from the run table or a pattern, and runs whose file is missing.
 
     A run with a design of its own has no events. Where it is `needed`, a missing file stops.
     """
@@ -56,7 +56,7 @@ def with_designs(
 def _with_part(
     run: Run, sharing: Mapping[tuple[str, str, str], int], seen: dict[tuple[str, str, str], int]
 ) -> Run:
-    """Run that knows which session of its design is its own: the one named, or that of its place."""
+    """Run with the session of its design: the one named, or by its position among the runs."""
     assert run.design is not None
     key = (run.subject, run.task, run.design)
     seen[key] = seen.get(key, 0) + 1

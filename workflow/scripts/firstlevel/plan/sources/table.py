@@ -196,7 +196,7 @@ def _fetched(file: str, where: Path | str, row: int | None) -> None:
 
 
 def _gap(images: Sequence[str]) -> tuple[str, str] | None:
-    """Two images between which volumes are missing, by the numbers in their names; None where none are.
+    """Two images between which volumes are missing, by the numbers in their names; None if none are missing.
 
     Numbers may begin anywhere and grow by any step, such as the number of slices. Those that follow no step
     (times of day) tell nothing, nor does a number beside another one that goes on evenly.
@@ -225,7 +225,7 @@ def _by_number(path: str) -> list[tuple[int, str]]:
 
 
 def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -> None:
-    """No two rows with the same labels."""
+    """Check that no two rows have the same labels."""
     seen: dict[str, int] = {}
     bare = {(run.subject, run.task) for run in runs if not (run.session or run.run)}
     for row, run in zip(rows, runs, strict=True):
