@@ -73,7 +73,7 @@ def test_mistakes_in_jobs_are_a_message_each_and_no_file(tmp_path):
     assert (
         "make_design_matrix stopped. results/sub-01/sub-01_task-faces_run-1_events.tsv: every event" in shown
     )
-    assert "resample_run stopped. run-1/f007.img: volume 7 holds 990 voxels" in shown
+    assert "resample_run stopped. run-1/f007.img: volume 7 has 990 NaN voxels" in shown
     assert shown.count("to do:") >= 2
     assert not any(path.exists() for path in targets)
     assert not list(folder.rglob("*statmap*"))
