@@ -162,9 +162,9 @@ def test_extension_of_a_header_is_read_no_further_than_headers_go(here):
         block[108:112] = struct.pack("<f", offset)
         return here("r.nii", bytes(block) + b"\1\0\0\0" + extensions)
 
-    with pytest.raises(InputError, match="goes on without an end"):
+    with pytest.raises(InputError, match="header extensions have no end"):
         images.load(image(3e9, struct.pack("<2i", 2**31 - 16, 6) + bytes(1000)))
-    with pytest.raises(InputError, match="goes on without an end"):
+    with pytest.raises(InputError, match="header extensions have no end"):
         images.load(image(16e6, struct.pack("<2i8x", 16, 6) * 10**6))
     long = 5 * 2**20
     path = image(352 + long, struct.pack("<2i", long, 6) + b"x" * (long - 8) + bytes(96))

@@ -105,7 +105,7 @@ class _Beginning:
     def read(self, n: int) -> bytes:
         self.left, self.steps = self.left - n, self.steps - 1
         if min(self.left, self.steps) < 0 <= n:
-            raise nib.spatialimages.HeaderDataError("its header goes on without an end")
+            raise nib.spatialimages.HeaderDataError("its header extensions have no end")
         return bytes(self.file.read(n))
 
 
