@@ -381,13 +381,13 @@ EVENTS_REFUSED = [
         "a trial type named constant",
         renamed("scrambled", "constant"),
         "events1.tsv, row 3",
-        "'constant' is a name that the model keeps",
+        "'constant' is a name that the model uses",
     ),
     Refused(
         "a trial type named drift_1",
         renamed("scrambled", "drift_1"),
         "events1.tsv, row 3",
-        "'drift_1' is a name that the model keeps",
+        "'drift_1' is a name that the model uses",
     ),
     Refused(
         "a trial type with the name of another's derivative",
@@ -625,7 +625,7 @@ IMAGES_REFUSED = [
         "header and config differ in repetition time",
         series(same, seconds=2.5),
         "run-2.nii",
-        "the header says a repetition time of 2.5 s, the study 2 s",
+        "the header says a repetition time of 2.5 s, but the study 2 s",
     ),
     Refused(
         "repetition time in ms in the config",

@@ -327,7 +327,7 @@ def test_results_among_the_user_s_files_stop_before_any_job(tmp_path):
     (study.folder / "runs.tsv").write_text("mine\n")
     done = study.snakemake(changes={"pathvars": {"results": "."}}, check=False)
     assert done.returncode == 1
-    assert "runs.tsv: is not from this workflow" in done.stderr
+    assert "runs.tsv: was not made by this workflow" in done.stderr
     assert (study.folder / "runs.tsv").read_text() == "mine\n"
     (study.folder / "runs.tsv").unlink()
     done = study.snakemake(changes={"pathvars": {"results": "."}}, check=False)

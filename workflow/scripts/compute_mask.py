@@ -76,8 +76,8 @@ def compute_mask(
     sidecars.write_json(sidecar, content)
     logging.info("%d voxels of %d in the mask", int(inside.sum()), inside.size)
     if fields_of_view:
-        runs = "no run covers" if coverage == "any" else "not every run covers"
-        logging.info("%d voxels left out, which %s in all its volumes", int(left_out.sum()), runs)
+        runs = "no run covers them" if coverage == "any" else "some run does not cover them"
+        logging.info("%d voxels left out: %s in all its volumes", int(left_out.sum()), runs)
 
 
 if __name__ == "__main__":

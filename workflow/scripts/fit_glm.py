@@ -101,7 +101,9 @@ def fit_glm(
             *(found.n_missing, n_voxels, found.n_constant),
         )
     if signal_scaling != "none" and found.centred > 0.5:
-        raise baseline.missing(first, f"in {found.centred:.0%} of the mask's voxels, the mean over time is")
+        raise baseline.missing(
+            first, f"in {found.centred:.0%} of the voxels of the mask, the mean over time is"
+        )
     grand_mean = baseline.grand_mean(first, signal_scaling, found.mean, of_spm)
     if grand_mean is not None:
         # the fit is linear in the data, so that its results can be scaled in their place

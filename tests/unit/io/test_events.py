@@ -198,7 +198,7 @@ def test_rows_are_chosen_by_value(tmp_path, where, onsets):
         (HEADER + "1\t-2\ta\n", {}, "row 2: duration is -2"),
         (HEADER + "1,5\t2\ta\n", {}, "row 2: onset is '1,5'"),
         ("onset\ttrial_type\n1\ta\n", {}, r"has no durations.*study\.event_duration"),
-        (HEADER + "1\t1\tdrift_1\n", {}, "a name that the model keeps"),
+        (HEADER + "1\t1\tdrift_1\n", {}, "a name that the model uses"),
         (HEADER + "1\t1\ta\n2\t1\tA\n", {}, "differs from 'a' in case or blanks"),
         (b"\x1f\x8bbroken", {}, "cannot be unpacked"),
     ],

@@ -596,14 +596,14 @@ def test_images_of_surfaces_alone_are_named(raw, preprocessed):
     name = "sub-01_task-faces_hemi-L_space-fsaverage_bold.func.gii"
     derived = raw.parent / "out"
     put(derived, f"sub-01/func/{name}")
-    with pytest.raises(InputError, match=f"no BOLD image of task 'faces'; there is {name}"):
+    with pytest.raises(InputError, match=f"no BOLD image of task 'faces'; {name} is a surface image"):
         rows_of(raw, derivatives=str(derived), space="fsaverage")
     start = "sub-02/func/sub-02_task-faces_run-03"
     put(raw, f"{start}_bold.nii")
     put(preprocessed, f"{start}_space-fsLR_den-91k_bold.dtseries.nii")
     _, reasons = found(raw, derivatives=str(preprocessed), space="MNI")
     assert reasons["sub-02_task-faces_run-03_bold.nii"].startswith(
-        "has no preprocessed image but one of surfaces"
+        "has no preprocessed image except a surface image"
     )
 
 

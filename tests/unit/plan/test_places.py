@@ -45,7 +45,7 @@ def test_table_of_another_origin_is_not_replaced(tmp_path, name, content, descri
     (tmp_path / name).write_text(content)
     if description:
         (tmp_path / "dataset_description.json").write_text(description)
-    with pytest.raises(InputError, match=f"{name}: is not from this workflow, which would replace it"):
+    with pytest.raises(InputError, match=f"{name}: was not made by this workflow, which would replace it"):
         places.check_folder(tmp_path)
 
 

@@ -49,7 +49,7 @@ def check_names(source: Path, found: RunEvents, rules: Rules) -> None:
         if reserved := next((name for name in places if regressors.is_reserved(name)), None):
             raise InputError(
                 source,
-                f"the trial type {reserved!r} is a name that the model keeps for its own regressors",
+                f"the trial type {reserved!r} is a name that the model uses for its own regressors",
                 expected="names other than constant, drift_1, drift_2 ...",
                 remedy="rename the trial type, or give the condition another name in study.conditions",
                 row=places[reserved].row,

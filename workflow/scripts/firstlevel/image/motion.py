@@ -88,7 +88,7 @@ def of_run(moved: Mapping[str, Any], table: Path | None) -> Motion:
         motion_of_table = of_table(table, len(moved["Translation"]))
     except InputError as error:
         logging.warning("no motion parameters: %s", error)
-        why = f"All volumes share one affine, and {_named(table)} cannot be used (the log says why)"
+        why = f"All volumes share one affine, and {_named(table)} cannot be used (see the log)"
         return Motion(None, None, UNKNOWN, why)
     logging.info("motion: %s", motion_of_table.origin)
     return motion_of_table

@@ -63,7 +63,7 @@ class Rules:
             raise InputError(
                 "config key study.events.condition",
                 f"is {condition!r}, and study.events.column is set, too",
-                expected="one condition for every row, or columns that name it",
+                expected="one condition for all rows, or columns that name it",
                 remedy="leave one of the two out",
             )
         merged = None

@@ -71,7 +71,7 @@ def find(sources: Sequence[Path], rules: Rules) -> RunEvents:
     if form in ("spm", "times") and rules.condition is not None:
         raise InputError(
             source,
-            "names its own conditions, but study.events.condition has one for every event",
+            "names its own conditions, but study.events.condition gives one name to all events",
             expected="a table of events",
             remedy="leave study.events.condition out, or merge the conditions by study.conditions",
         )

@@ -136,7 +136,7 @@ def volume_times(
         if not _same(other, seconds):
             raise InputError(
                 bold,
-                f"{who} says a repetition time of {other:g} s, {first} {seconds:g} s",
+                f"{who} says a repetition time of {other:g} s, but {first} {seconds:g} s",
                 expected="the same time in both, in seconds",
                 remedy="correct one, or choose the right one with study.repetition_time: header or sidecar"
                 if first == "the sidecar"

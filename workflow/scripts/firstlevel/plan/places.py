@@ -78,14 +78,16 @@ def check_folder(folder: Path, subjects: Iterable[str] = ()) -> None:
     for name, first_line in FIRST_LINES.items():
         if (folder / name).exists():
             if not _begins_with(folder / name, first_line):
-                raise _foreign(folder / name, "is not from this workflow, which would replace it")
+                raise _foreign(folder / name, "was not made by this workflow, which would replace it")
             is_ours = True
     if is_ours:
         return
     of_subjects = itertools.chain.from_iterable(_results(folder, f"sub-{one}") for one in subjects)
     for path in itertools.chain([names.below(folder, names.STUDY_PAGE)], of_subjects):
         if path.exists() and not _is_recorded(path):
-            raise _foreign(path, "is not from this workflow, which would take it for a result, or replace it")
+            raise _foreign(
+                path, "was not made by this workflow, which would take it for a result, or replace it"
+            )
 
 
 def check_made(folder: Path) -> None:
@@ -97,8 +99,8 @@ def check_made(folder: Path) -> None:
     ):
         raise InputError(
             folder,
-            "holds images that are not from this workflow, which would replace them",
-            expected="images that it has made or fetched itself",
+            "holds images that were not made by this workflow, which would replace them",
+            expected="images made or fetched by this workflow",
             remedy="name their folder in study.spm_multimodal.path, or choose another pathvars.data",
         )
 

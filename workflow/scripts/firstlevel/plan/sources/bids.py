@@ -249,8 +249,8 @@ def _no_image(
     tasks = sorted({image.labels.get("task", "") for image in images} - {""})
     surfaces = [file for levels in derived.values() for file in levels[-1].surfaces]
     of_task = [file.name for file in surfaces if file.entities.get("task") == task]
-    told = f"; there is {of_task[0]}, an image of surfaces, which is not read" if of_task else ""
-    raw = "; the raw study has some, which were not preprocessed" if task in tasks else ""
+    told = f"; {of_task[0]} is a surface image, which is not supported" if of_task else ""
+    raw = "; the raw study has images of it, which were not preprocessed" if task in tasks else ""
     near = "" if task in tasks else texts.suggestion(task, tasks)
     return InputError(
         f"config key study.bids.task ({root})",

@@ -15,7 +15,7 @@ from firstlevel.stage import InputError
 
 OTHER_FORM = "other form"
 """Status of an image whose run may have another image that is asked for."""
-PREPROCESSED_TAKEN = "desc-preproc is taken in its place"
+PREPROCESSED_TAKEN = "desc-preproc is used instead"
 ACQUISITION = ("acq", "ce", "dir")
 """Entities of what was scanned; others are forms of one scan."""
 SHORT = {"subject": "sub", "session": "ses"}

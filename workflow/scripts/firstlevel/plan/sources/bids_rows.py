@@ -74,7 +74,7 @@ def without_derivative(
         reason, status = choice.not_of_subset(image) or ("has no preprocessed image", LEFT_OUT)
         levels = derived.get((image.entities["sub"], image.entities.get("ses", "")))
         if levels and (near := next((one for one in levels[-1].surfaces if same_run(one, image)), None)):
-            reason += f" but one of surfaces ({near.name})"
+            reason += f" except a surface image ({near.name})"
         left_out.append(row(image, reason, status))
     return left_out
 
