@@ -103,7 +103,11 @@ def test_unequal_steps_have_white_noise_or_stop(tmp_path, fitted):
     ("values", "scaling", "message"),
     [
         (np.full((4, 4, 4, 40), 850.0), "voxel", "no voxel of the mask changes"),
-        (np.random.default_rng(0).normal(-5, 1, (4, 4, 4, 40)), "grand_mean", "in 100% of the voxels of the mask"),
+        (
+            np.random.default_rng(0).normal(-5, 1, (4, 4, 4, 40)),
+            "grand_mean",
+            "in 100% of the voxels of the mask",
+        ),
         (
             np.random.default_rng(0).normal(0.02, 1e-4, (4, 4, 4, 40)),
             "voxel",
