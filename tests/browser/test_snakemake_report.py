@@ -17,7 +17,7 @@ SAYS = {
     "thresholds": "at each threshold",
     "zhistogram": "standard normal",
     "viewer": "interactive viewer",
-    "carpet": "every voxel over time",
+    "carpet": "signal of voxels over time",
     "tsnr": "signal-to-noise",
     "rsquared": "the model explains",
     "correlation": "correlation of the regressors",

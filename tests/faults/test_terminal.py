@@ -42,7 +42,7 @@ def test_mistake_at_the_start_is_one_message(tmp_path):
     config("contrasts", {"a": "__import__('os')"})(folder)
     before = data_of(folder)
     shown = told(study_in(folder).snakemake(check=False))
-    assert "config key contrasts.a: \"__import__('os')\" is no weighted sum of regressors" in shown
+    assert "config key contrasts.a: \"__import__('os')\" is not a weighted sum of regressors" in shown
     assert "to do:" in shown
     assert not (folder / "results").exists()
     assert data_of(folder) == before
@@ -73,7 +73,7 @@ def test_mistakes_in_jobs_are_a_message_each_and_no_file(tmp_path):
     assert (
         "make_design_matrix stopped. results/sub-01/sub-01_task-faces_run-1_events.tsv: every event" in shown
     )
-    assert "resample_run stopped. run-1/f007.img: volume 7 holds 990 voxels" in shown
+    assert "resample_run stopped. run-1/f007.img: volume 7 has 990 NaN voxels" in shown
     assert shown.count("to do:") >= 2
     assert not any(path.exists() for path in targets)
     assert not list(folder.rglob("*statmap*"))

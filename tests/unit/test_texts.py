@@ -57,7 +57,7 @@ def test_long_text_loses_its_middle(length):
         ("\u2067a\u2069", "a control character"),
         ("a\u2028b", "a control character"),
         ("a\x9b31mb", "a control character"),
-        ("caf\udce9", "a byte that is no UTF-8"),
+        ("caf\udce9", "a byte that is not UTF-8"),
     ],
 )
 def test_path_that_is_none_for_snakemake_or_a_terminal_is_told(path, told):

@@ -204,11 +204,11 @@ def test_methods_tell_what_was_done_and_nothing_else(pages):
         "All volumes share one grid and were not resampled.",
         "sampled 1 s after the start of each volume (StartTime of the sidecar)",
         "Slow drifts were modelled by 2 cosines of the table of confounds.",
-        "36 confounds were added (fMRIPrep's, as nilearn's load_confounds takes them: 24 of motion, "
+        "36 confounds were added (fMRIPrep's, selected as by nilearn's load_confounds: 24 of motion, "
         "8 of white matter and CSF, 4 of the global signal).",
         "4 volumes were censored, one regressor each (framewise displacement above 0.5 mm or standardised "
         "DVARS above 1.5 by the table of confounds, or fewer than 5 volumes between such ones; "
-        "not yet in a steady state, as fMRIPrep finds)",
+        "non-steady-state volumes found by fMRIPrep)",
         "Maps are drawn over the preprocessed T1w image of the subject in the same space.",
     ):
         assert told in text, told

@@ -301,7 +301,7 @@ MISTAKES = {
     "unknown key": ({"desing": {}}, "did you mean 'design'?"),
     "wrong type": ({"figures": {"threshold": "high"}}, "figures.threshold: 'high' is not of type 'number'"),
     "unknown regressor": ({"contrasts": {"f": "face - scrambled"}}, "did you mean 'faces'?"),
-    "code in a contrast": ({"contrasts": {"f": "__import__('os')"}}, "is no weighted sum of regressors"),
+    "code in a contrast": ({"contrasts": {"f": "__import__('os')"}}, "is not a weighted sum of regressors"),
     "missing table": ({"study": {"source": "table", "table": "no.tsv"}}, "no.tsv): there is no such file"),
 }
 
@@ -327,12 +327,12 @@ def test_results_among_the_user_s_files_stop_before_any_job(tmp_path):
     (study.folder / "runs.tsv").write_text("mine\n")
     done = study.snakemake(changes={"pathvars": {"results": "."}}, check=False)
     assert done.returncode == 1
-    assert "runs.tsv: is not from this workflow" in done.stderr
+    assert "runs.tsv: was not made by this workflow" in done.stderr
     assert (study.folder / "runs.tsv").read_text() == "mine\n"
     (study.folder / "runs.tsv").unlink()
     done = study.snakemake(changes={"pathvars": {"results": "."}}, check=False)
     assert done.returncode == 1
-    assert "config.yaml, which the study reads" in done.stderr
+    assert "config.yaml, an input of the study" in done.stderr
 
 
 def test_figures_are_left_out_where_nobody_looks(tmp_path):

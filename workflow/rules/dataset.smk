@@ -57,7 +57,7 @@ rule fetch_dataset:
 
 
 rule describe_dataset:
-    """Say what the results are, what model made them and with what, as BIDS wants it of a derivative."""
+    """Describe the results as a BIDS derivative, with the model and the software that made them."""
     output:
         description=names.DESCRIPTION,
         bidsignore=names.BIDSIGNORE,

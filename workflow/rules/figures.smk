@@ -42,7 +42,7 @@ rule plot_run:
 
 
 rule plot_contrast:
-    """Draw a z map, what passes which threshold and the distribution of z, and write an interactive viewer."""
+    """Draw a z map, thresholded maps and the distribution of z, and write an interactive viewer."""
     input:
         z=names.map_of("z"),
         mask=names.MASK,

@@ -2,7 +2,7 @@
 
 
 rule read_headers:
-    """Read the headers of a run: volumes, their times, their places."""
+    """Read the headers of a run: volumes, their times and affines."""
     input:
         bold=of_run("bold"),
         reference=of_run(INPUTS.reference),
@@ -53,7 +53,7 @@ rule compute_mean_image:
 if MODEL.resamples:
 
     rule resample_run:
-        """Bring a run to the grid of its unit's first volume; note what moved."""
+        """Resample a run to the grid of its unit's first volume; record its motion."""
         input:
             bold=of_run("bold"),
             reference=of_run(INPUTS.reference),
@@ -94,7 +94,7 @@ if MODEL.resamples:
 else:
 
     rule read_run:
-        """Read a run where it lies: check its volumes, average them."""
+        """Read a run in place: check its volumes, average them."""
         input:
             bold=of_run("bold"),
             reference=of_run(INPUTS.reference),
@@ -121,7 +121,7 @@ else:
 
 
 rule compute_mask:
-    """Find the brain in the mean images, or take the user's mask."""
+    """Compute a brain mask from the mean images, or take the user's mask."""
     input:
         means=over(names.MEAN_OF_RUN),
         own_mask=of_unit(INPUTS.own_mask),

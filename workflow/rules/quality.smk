@@ -38,7 +38,7 @@ rule measure_quality:
 
 
 rule judge_quality:
-    """Hold the measures of a subject against their limits."""
+    """Compare the measures of a subject with their limits."""
     input:
         measures=over(names.MEASURES),
         timeseries=over(names.TIMESERIES),

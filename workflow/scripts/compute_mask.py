@@ -51,7 +51,7 @@ def compute_mask(
     if not inside.any():
         raise InputError(
             own_mask[0] if own_mask else means[0],
-            "has no voxel that the volumes of a run all cover" if found else "gives a mask without a voxel",
+            "has no voxel that all volumes of a run cover" if found else "gives an empty mask",
             expected="a brain inside the field of view",
             remedy="look at the mean image and the field of view of each run"
             if found
@@ -76,8 +76,8 @@ def compute_mask(
     sidecars.write_json(sidecar, content)
     logging.info("%d voxels of %d in the mask", int(inside.sum()), inside.size)
     if fields_of_view:
-        runs = "no run covers" if coverage == "any" else "not every run covers"
-        logging.info("%d voxels left out, which %s in all its volumes", int(left_out.sum()), runs)
+        runs = "no run covers them" if coverage == "any" else "some run does not cover them"
+        logging.info("%d voxels left out: %s in all its volumes", int(left_out.sum()), runs)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def extract_events(
     used = [one.column for one in event_rows.modulators_of(found)]
     if unused := rules_of_events.like_modulators(found, used):
         told["ColumnsNotUsed"] = unused
-        logging.info("%s: not used, though they look like modulators: %s", path, ", ".join(unused))
+        logging.info("%s: columns that look like modulators but are not used: %s", path, ", ".join(unused))
     event_rows.warn_of_sums(path, rows)
     rows.sort(key=lambda row: (row.onset, row.trial_type))
     table_writer.write_table(events, *event_rows.cells(rows, found))
@@ -83,7 +83,7 @@ def _seconds_per_scan(source: Path, headers: Path | None) -> float:
         source,
         "its onsets are in scans, and the repetition time is not known",
         expected="the headers of the run",
-        remedy="give what read_headers has written of the run (--headers)",
+        remedy="give the run's *_headers.json (--headers)",
     )
 
 

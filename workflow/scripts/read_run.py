@@ -35,7 +35,7 @@ def read_run(
     total, found = np.zeros(grids[0].shape[::-1]), dict[Path, str]()
     for volume in checked(series, background, found):
         total += volume
-    logging.info("%s: %d volumes, read where they lie", series.files[0].name, series.n_scans)
+    logging.info("%s: %d volumes, read in place", series.files[0].name, series.n_scans)
     image_writer.write_image(mean, (total / series.n_scans).astype(np.float32).T, grids[0].affine)
     image_writer.write_image(field_of_view, covered.T, grids[0].affine)
     content = {

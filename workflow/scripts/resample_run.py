@@ -50,9 +50,7 @@ def resample_run(
     known = run_headers.read(headers)
     grids = passes.of_headers(known, series, headers)
     if not splines.IS_CACHED:
-        logging.info(
-            "kernels are compiled anew: no folder for them can be written (NUMBA_CACHE_DIR names one)"
-        )
+        logging.info("kernels are compiled again: their cache folder cannot be written (set NUMBA_CACHE_DIR)")
     steps = passes.steps(grids[0], target, strategy)
     background = background_of(series)
     outside, covered = coverage(series, grids, steps, background)

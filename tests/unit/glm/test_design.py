@@ -485,7 +485,7 @@ def test_pattern_of_outliers_adds_nothing_to_a_run_without_any(made, confounds, 
     caplog.set_level(logging.INFO)
     design, _ = made(confounds=confounds[0], columns=["*spoilt*", "trans_x"])
     assert list(design) == ["a", "b", "trans_x", "constant"]
-    assert "no column that matches '*spoilt*': it adds nothing to this run" in caplog.text
+    assert "no column that matches '*spoilt*': no confound is added for it" in caplog.text
     assert list(made(confounds=confounds[0], columns=["*spoilt*"])[0]) == ["a", "b", "constant"]
 
 
@@ -534,7 +534,7 @@ def test_auto_takes_displacement_from_the_affines_and_else_from_the_table(made, 
     with pytest.raises(InputError, match="every volume has the same affine"):
         made(moved=moved[0], censor=censor)
     confounds[1][["csf"]].to_csv(confounds[0], sep="\t", index=False)
-    with pytest.raises(InputError, match="says nothing of motion, nor do the affines"):
+    with pytest.raises(InputError, match="has no motion columns, and the volumes share"):
         made(confounds=confounds[0], censor=censor)
 
 

@@ -258,7 +258,7 @@ def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_mo
     assert repeated
     assert all(name.startswith(("cosine", "drift_")) for name in repeated)
     assert said["Rank"] == len(columns) - len(said["DependentColumns"])
-    assert any("two models of one drift" in warning for warning in said["Warnings"])
+    assert any("drift is modelled twice" in warning for warning in said["Warnings"])
     maps = {name: tmp_path / f"{name}.nii" for name in ("beta", "sigma2", "ar1", "rsquared")}
     fit_glm(
         bold=[tmp_path / "b.nii"], design=files["design.tsv"], design_json=files["design.json"],

@@ -56,12 +56,12 @@ def test_header_sidecar_and_study_must_agree_within_a_millisecond():
     assert moments(RepetitionTime=2.0005, header=2.0).repetition_time == 2.0005
     assert moments(configured=2.0004, header=2.0).repetition_time == 2.0004
     assert moments(configured=1.7).repetition_time == 1.7
-    with pytest.raises(InputError, match=r"the header says a repetition time of 2 s, the sidecar 2\.5 s"):
+    with pytest.raises(InputError, match=r"the header says a repetition time of 2 s, but the sidecar 2\.5 s"):
         moments(RepetitionTime=2.5, header=2.0)
-    with pytest.raises(InputError, match="header says a repetition time of 2 s, the study 2000 s"):
+    with pytest.raises(InputError, match="header says a repetition time of 2 s, but the study 2000 s"):
         moments(configured=2000, header=2.0)
     with pytest.raises(
-        InputError, match=r"sidecar says .* 2 s, the study 3 s[^$]*repetition_time_decides: true"
+        InputError, match=r"sidecar says .* 2 s, but the study 3 s[^$]*repetition_time_decides: true"
     ):
         moments(configured=3, RepetitionTime=2.0)
     with pytest.raises(InputError, match="neither the header nor the study gives the repetition time"):
@@ -204,8 +204,8 @@ def test_contradictions_are_told_and_what_is_not_needed_stops_nothing(reference,
         ("auto", {"RepetitionTime": "two"}, "RepetitionTime is 'two'"),
         ("auto", {"RepetitionTime": 2000}, "RepetitionTime is 2000"),
         ("auto", {"VolumeTiming": [0, 3, 6, 9]}, "VolumeTiming has 4 times, and the run 5 volumes"),
-        ("auto", {"VolumeTiming": [0, 3, 3, 9, 12]}, "does not grow: 3 s is followed by 3 s"),
-        ("auto", {"VolumeTiming": [0, 3, 2, 9, 12]}, "does not grow: 3 s is followed by 2 s"),
+        ("auto", {"VolumeTiming": [0, 3, 3, 9, 12]}, "does not increase: 3 s is followed by 3 s"),
+        ("auto", {"VolumeTiming": [0, 3, 2, 9, 12]}, "does not increase: 3 s is followed by 2 s"),
         ("auto", {"VolumeTiming": [0, 3, float("inf"), 9, 12]}, "VolumeTiming is"),
         ("auto", {"VolumeTiming": [0, 3, "6", 9, 12]}, "VolumeTiming is"),
         ("auto", {"VolumeTiming": 3}, "VolumeTiming is 3"),

@@ -90,7 +90,7 @@ def test_probabilities_are_cut_at_one_half_and_it_is_said(tmp_path, caplog, dtyp
     stored = nib.load(path).get_fdata()
     np.testing.assert_array_equal(given.inside, np.nan_to_num(stored) >= 0.5)
     assert given.threshold == 0.5
-    assert "taken as probabilities, inside from 0.5 on" in caplog.text
+    assert "taken as probabilities, thresholded at 0.5" in caplog.text
 
 
 def test_probability_of_one_that_rounding_lifts_above_it_is_one(tmp_path):
@@ -114,9 +114,15 @@ REFUSED = {
         "4 values from 0 to 3",
     ),
     "segmentation without background": (np.where(HEAD, 2, 1).astype(np.uint8), "2 values from 1 to 2"),
-    "ringing": (HEAD + np.random.default_rng(0).normal(0, 1e-3, SHAPE), "which do not say what is inside"),
-    "percentages": (100 * PROBABILITY, "which do not say what is inside"),
-    "z values": (np.random.default_rng(0).standard_normal(SHAPE), "which do not say what is inside"),
+    "ringing": (
+        HEAD + np.random.default_rng(0).normal(0, 1e-3, SHAPE),
+        "which are neither a mask nor probabilities",
+    ),
+    "percentages": (100 * PROBABILITY, "which are neither a mask nor probabilities"),
+    "z values": (
+        np.random.default_rng(0).standard_normal(SHAPE),
+        "which are neither a mask nor probabilities",
+    ),
     "two probabilities": (np.where(HEAD, 0.9, 0.2), "2 values from 0.2 to 0.9"),
     "NaN and labels": (np.where(HEAD, 1 + np.indices(SHAPE)[1] % 2, np.nan), "2 values from 1 to 2"),
     "infinite": (np.where(HEAD, np.inf, 0), "infinite voxels"),

@@ -515,7 +515,7 @@ def test_a_voxel_without_data_is_no_test(study, caplog, missing):
     arguments = study(np.where(empty, missing, z), inside)
     written = ("uncorrected", "fdr", "bonferroni", "tdp", "thresholds", "clusters")
     compute_inference(**arguments)
-    assert f"{empty.sum()} of the {inside.sum()} voxels of the mask hold no data" in caplog.text
+    assert f"{empty.sum()} of the {inside.sum()} voxels of the mask have no data" in caplog.text
     found = {name: arguments[name].read_bytes() for name in written}
     rows = rows_of(arguments["thresholds"])
     assert {row["n_tests"] for row in rows} == {str(inside.sum() - empty.sum())}

@@ -109,7 +109,7 @@ def test_rows_that_are_no_events_are_counted(tmp_path, caplog):
     text = HEADER + "1\t1\ta\n2\t1\tn/a\n3\t1\tNA\nn/a\t1\ta\n"
     _, said = written(tmp_path, text)
     assert said["RowsLeftOut"] == {"trial_type n/a": 2, "onset n/a": 1}
-    assert "2 rows are no events of the model: trial_type n/a" in caplog.text
+    assert "2 rows are not events of the model: trial_type n/a" in caplog.text
 
 
 def test_trial_type_na_counts_where_it_is_listed(tmp_path):
@@ -146,7 +146,7 @@ def test_repeated_rows_count_as_asked(tmp_path, repeated, caplog):
         return
     rows, _ = written(tmp_path, text, rules={"repeated": repeated})
     assert len(rows) == {"once": 2, "twice": 3}[repeated]
-    assert "1 rows repeat one before them" in caplog.text
+    assert "1 rows repeat an earlier row" in caplog.text
 
 
 COLUMNS = (
@@ -198,7 +198,7 @@ def test_rows_are_chosen_by_value(tmp_path, where, onsets):
         (HEADER + "1\t-2\ta\n", {}, "row 2: duration is -2"),
         (HEADER + "1,5\t2\ta\n", {}, "row 2: onset is '1,5'"),
         ("onset\ttrial_type\n1\ta\n", {}, r"has no durations.*study\.event_duration"),
-        (HEADER + "1\t1\tdrift_1\n", {}, "a name that the model keeps"),
+        (HEADER + "1\t1\tdrift_1\n", {}, "a name that the model uses"),
         (HEADER + "1\t1\ta\n2\t1\tA\n", {}, "differs from 'a' in case or blanks"),
         (b"\x1f\x8bbroken", {}, "cannot be unpacked"),
     ],
@@ -268,7 +268,7 @@ def test_modulators_are_centred_over_the_events_of_the_run(tmp_path, caplog):
     assert [(one.name, one.mean, one.missing) for one in found.modulations] == [
         ("gambles_gain", 22.0, 0), ("gambles_loss", 7.0, 1),
     ]  # fmt: skip
-    assert "look like modulators: weight" in caplog.text
+    assert "look like modulators but are not used: weight" in caplog.text
     names = ["gambles", "gambles_gain", "gambles_loss", "button"]
     assert planned(tmp_path / "source.tsv", modulators={"gambles": ["gain", "loss"]}) == names
 
@@ -439,11 +439,11 @@ def test_spm_modulators_without_orth_are_as_they_stand(tmp_path):
     [
         ({"pmod": parameters((["rt"], [[3.0, 1.0]], [1.0]))}, "pmod 'rt' of condition 'go' has 2 values"),
         ({"pmod": parameters((["rt"], [[3.0, 1, np.nan, 2]], [1.0]))}, "not a finite one for each onset"),
-        ({"pmod": parameters((["rt"], [[3.0, 1, 4, 2]], [1.5]))}, "poly that is no order"),
+        ({"pmod": parameters((["rt"], [[3.0, 1, 4, 2]], [1.5]))}, "poly that is not an order"),
         ({"pmod": np.zeros((1, 2), dtype=[("name", "O"), ("weird", "O")])}, "pmod.weird .* not understood"),
-        ({"pmod": np.array([1.0, 2.0])}, "pmod of condition 'go' is no structure"),
+        ({"pmod": np.array([1.0, 2.0])}, "pmod of condition 'go' is not a structure"),
         ({"tmod": cells(0.5, 0.0)}, "tmod of condition 'go' is 0.5"),
-        ({"tmod": cells("x", 0.0)}, "tmod of condition 'go' is no number"),
+        ({"tmod": cells("x", 0.0)}, "tmod of condition 'go' is not a number"),
         ({"orth": cells(2.0, 0.0)}, "orth of condition 'go' is 2"),
         ({"names": cells("go", "go")}, "the condition 'go' twice"),
     ],
@@ -490,7 +490,7 @@ def test_afni_times_of_one_run_are_read_and_others_are_told(tmp_path):
     with pytest.raises(InputError, match="has 3 rows, one per run"):
         extracted(tmp_path, [path], event_duration=1.0)
     path.write_text("11*2,3\n")
-    with pytest.raises(InputError, match=r"holds '11\*2,3'"):
+    with pytest.raises(InputError, match=r"has '11\*2,3'"):
         extracted(tmp_path, [path], event_duration=1.0)
 
 
@@ -537,7 +537,7 @@ def test_one_condition_and_names_from_elsewhere_exclude_each_other(tmp_path):
 
 def test_numbers_without_a_header_are_told(tmp_path):
     """Two columns of numbers are neither a table nor FSL's."""
-    with pytest.raises(InputError, match="row 2: has no three numbers"):
+    with pytest.raises(InputError, match="row 2: does not have three numbers"):
         written(tmp_path, "1 1 1\n2 1\n", name="faces.txt")
 
 

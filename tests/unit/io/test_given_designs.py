@@ -176,7 +176,7 @@ def test_constant_is_added_only_where_no_sum_of_columns_is_one(tmp_path, made, c
     (own - own.mean() if centred else own).to_csv(tmp_path / "own.csv", index=False)
     design, sidecar = made(tmp_path / "own.csv")
     assert list(design) == ["faces", "left hand", "rot_x", "constant"]
-    assert "a constant is added" in sidecar["DesignNotes"][-1]
+    assert "do not span a constant" in sidecar["DesignNotes"][-1]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_wrong_table_is_refused_with_what_is_wrong(tmp_path, made, columns, chan
 def test_empty_file_and_cut_off_row_are_refused(tmp_path):
     """Neither is a design of fewer scans."""
     path = tmp_path / "own.tsv"
-    for text, message in (("", "is empty"), ("a\tb\n1\t2\n1\n", "row 3: has 1 values where 2 are due")):
+    for text, message in (("", "is empty"), ("a\tb\n1\t2\n1\n", "row 3: has 1 values instead of 2")):
         path.write_text(text)
         with pytest.raises(InputError, match=message):
             read(path)
@@ -388,16 +388,18 @@ def test_scans_that_afni_censored_are_back_and_change_no_beta(tmp_path, made, tw
 
 def test_afni_matrix_whose_header_and_rows_disagree_is_refused(tmp_path, two_runs):
     """Rows that were taken out in another way, columns that are not there, no finite number."""
-    with pytest.raises(InputError, match=r"(?s)has 79 rows; its header speaks of 80 of 80.*X\.nocensor"):
+    with pytest.raises(
+        InputError, match=r"(?s)has 79 rows, but its header lists 80 of 80 scans.*X\.nocensor"
+    ):
         read(xmat(tmp_path / "a.1D", two_runs[1:], good="0..79"), (1, 2))
-    with pytest.raises(InputError, match="has 79 rows; its header speaks of 80 of 80"):
+    with pytest.raises(InputError, match="has 79 rows, but its header lists 80 of 80 scans"):
         path = xmat(tmp_path / "d.1D", two_runs[1:])
         path.write_text(
             "".join(line + "\n" for line in path.read_text().splitlines() if "GoodList" not in line)
         )
         read(path, (1, 2))
     order = "1,0,2..79"
-    with pytest.raises(InputError, match="has 80 rows; its header speaks of 80 of 80"):
+    with pytest.raises(InputError, match="has 80 rows, but its header lists 80 of 80 scans"):
         read(xmat(tmp_path / "e.1D", two_runs, good=order), (1, 2))
     with pytest.raises(InputError, match="does not have 7 values"):
         read(xmat(tmp_path / "b.1D", two_runs[:, 1:]), (1, 2))
@@ -640,11 +642,14 @@ def test_runs_that_name_one_file_take_its_sessions_in_their_order(folder, two_ru
     ("more", "message"),
     [
         (", design: 'own-{session}.csv'", "subject 01, task x, run 1 has no session"),
-        (", design: 'own-{runn}.csv'", r"(?s)'runn' is no label of a run.*did you mean 'run'\?"),
+        (", design: 'own-{runn}.csv'", r"(?s)'runn' is not a label of a run.*did you mean 'run'\?"),
         (", design: 'x-{run}.csv'", "there is no file x-1.csv, the design of subject 01, task x, run 1"),
         (", design: ''", "study.design: '' should be non-empty"),
         (", design: 3", "study.design: 3 is not of type"),
-        (", design: 'own-{run}.csv'|confounds: {columns: [rot_x]}", r"confounds\.columns: adds to designs"),
+        (
+            ", design: 'own-{run}.csv'|confounds: {columns: [rot_x]}",
+            r"confounds\.columns: adds regressors to a design",
+        ),
         (", design: 'own-{run}.csv'|confounds: {motion: 6}", r"confounds\.motion: adds"),
         (
             ", design: 'own-{run}.csv'|confounds: {censor: {fd_threshold: 0.5}}",
@@ -710,7 +715,7 @@ def test_methods_say_of_a_given_design_only_what_is_known():
     config = checked("study: {source: table, table: runs.tsv}\ncontrasts: {a: faces}")
     run = run_facts.Run(N, SECONDS, 0, 0, 2, given="table", given_notes=["a constant is added"], n_columns=7)
     text = " ".join(one.text for one in methods.sentences(Model.of(config).content(), [run, run], {}))
-    assert "The design matrix of each run was given (table; 7 regressors) and taken as it was (a con" in text
+    assert "The design matrix of each run was given (table; 7 regressors) and used unchanged (a con" in text
     for word in ("haemodynamic", "convolved", "drift", "cosine", "onfounds", "No events"):
         assert word not in text
     made = run_facts.Run(N, SECONDS, 0, 0, 0)

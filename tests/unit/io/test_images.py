@@ -69,7 +69,7 @@ def test_headers_listed_beside_their_images_are_no_volumes(tmp_path, data):
     [
         ("missing", r"run\.nii: there is no such file"),
         ("empty folder", "holds no image"),
-        ("truncated", r"run\.nii: its data cannot be read .*asks for 1072 bytes, and the file has 600"),
+        ("truncated", r"run\.nii: its data cannot be read .*describes 1072 bytes, but the file has 600"),
         ("no image", r"run\.nii: cannot be read"),
         ("4D in a list", r"run\.nii: holds 6 volumes, in a list of several files"),
         ("5D", r"run\.nii: has 5 dimensions"),

@@ -93,7 +93,7 @@ def test_matrix_of_fsl_is_passed_over(tmp_path, caplog):
     caplog.set_level("INFO")
     (tmp_path / "run.mat").write_text("1 0 0 0.5\n0 1 0 0\n0 0 1 0\n0 0 0 1\n")
     assert spm_affines.read(tmp_path / "run.mat") is None
-    assert "is text" in caplog.text
+    assert "is a text file" in caplog.text
 
 
 @pytest.mark.parametrize(

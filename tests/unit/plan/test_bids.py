@@ -86,8 +86,8 @@ def test_pipe_device_or_circle_leaves_its_run_out(raw, name):
     assert {run.subject for run in runs} == {"01", "02"}
     told = [reason for file, reason in reasons.items() if file.startswith(("sub-03", "sub-04", "sub-05"))]
     assert len(told) == 3
-    assert sum("no file" in reason for reason in told) == 2
-    assert sum("is a link to nothing" in reason for reason in told) == 1
+    assert sum("not a file" in reason for reason in told) == 2
+    assert sum("is a broken link" in reason for reason in told) == 1
 
 
 def test_labels_keep_their_form_and_order(raw):
@@ -213,7 +213,7 @@ def test_image_that_was_not_fetched_is_left_out(raw):
     image.symlink_to("../../.git/annex/objects/nothing")
     runs, left_out = found(raw)
     assert len(runs) == 3
-    assert left_out[image.name].endswith("is a link to nothing (datalad get fetches it)")
+    assert left_out[image.name].endswith("is a broken link (datalad get fetches it)")
 
 
 def test_condition_that_the_first_subject_lacks_can_be_tested(raw):
@@ -387,8 +387,8 @@ def test_two_images_that_differ_in_the_form_of_an_index_are_told(raw):
     put(raw, "sub-01/func/sub-01_task-faces_run-1_bold.nii.gz")
     runs, reasons = found(raw)
     assert len(runs) == 3
-    assert "in the form of run only" in reasons["sub-01_task-faces_run-1_bold.nii.gz"]
-    assert "in the form of run only" in reasons["sub-01_task-faces_run-01_bold.nii.gz"]
+    assert "only in how run is written" in reasons["sub-01_task-faces_run-1_bold.nii.gz"]
+    assert "only in how run is written" in reasons["sub-01_task-faces_run-01_bold.nii.gz"]
 
 
 @pytest.mark.parametrize(
@@ -477,17 +477,17 @@ def test_run_in_another_space_alone_is_left_out_and_others_are_not_selected(raw,
         (
             "sub-02_pre/func/sub-02_pre_task-faces_bold.nii",
             (None,) * 4,
-            "the name of the folder is no label of letters, digits and +",
+            "the name of the folder is not a label of letters, digits and +",
         ),
         (
             "sub-con-03/func/x_bold.nii",
             (None,) * 4,
-            "the name of the folder is no label of letters, digits and +",
+            "the name of the folder is not a label of letters, digits and +",
         ),
         (
             "sub-01/ses-a_b/func/x_bold.nii",
             ("01", None, None, None),
-            "the name of the folder is no label of letters, digits and +",
+            "the name of the folder is not a label of letters, digits and +",
         ),
         ("sub-01/sub-01_task-faces_bold.nii", ("01", None, "faces", None), "is not in a folder func"),
         ("sub-01/func/task-faces_bold.nii", (None, None, "faces", None), "its name has no sub-"),
@@ -569,7 +569,7 @@ def test_any_file_of_a_run_that_was_not_fetched_leaves_it_out(raw, preprocessed,
     runs, reasons = found(raw, changes, derivatives=str(preprocessed), space="MNI")
     assert len(runs) == 2  # another one has neither mask nor confounds
     image = "sub-01_task-faces_run-01_space-MNI_res-2_desc-preproc_bold.nii.gz"
-    assert reasons[image] == f"{name} is a link to nothing (datalad get fetches it)"
+    assert reasons[image] == f"{name} is a broken link (datalad get fetches it)"
 
 
 def test_names_of_fmriprep_1_and_cohorts_are_read(raw):
@@ -596,14 +596,14 @@ def test_images_of_surfaces_alone_are_named(raw, preprocessed):
     name = "sub-01_task-faces_hemi-L_space-fsaverage_bold.func.gii"
     derived = raw.parent / "out"
     put(derived, f"sub-01/func/{name}")
-    with pytest.raises(InputError, match=f"no BOLD image of task 'faces'; there is {name}"):
+    with pytest.raises(InputError, match=f"no BOLD image of task 'faces'; {name} is a surface image"):
         rows_of(raw, derivatives=str(derived), space="fsaverage")
     start = "sub-02/func/sub-02_task-faces_run-03"
     put(raw, f"{start}_bold.nii")
     put(preprocessed, f"{start}_space-fsLR_den-91k_bold.dtseries.nii")
     _, reasons = found(raw, derivatives=str(preprocessed), space="MNI")
     assert reasons["sub-02_task-faces_run-03_bold.nii"].startswith(
-        "has no preprocessed image but one of surfaces"
+        "has no preprocessed image except a surface image"
     )
 
 

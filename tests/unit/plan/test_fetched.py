@@ -125,7 +125,7 @@ def test_a_pointer_leaves_its_run_out_and_the_others_go_on(derived, name, pointe
     runs, left_out = bids.find_runs(config_of(derived))
     assert [(run.subject, run.run) for run in runs] == [("01", "2"), ("02", "1"), ("02", "2")]
     [one] = left_out
-    assert one.reason == f"{Path(name).name} is a link to nothing ({POINTERS[pointer]} fetches it)"
+    assert one.reason == f"{Path(name).name} is a broken link ({POINTERS[pointer]} fetches it)"
     assert (one.subject, one.task, one.run, one.status) == ("01", "faces", "1", LEFT_OUT)
 
 
@@ -139,7 +139,7 @@ def test_what_fmriprep_says_of_confounds_is_fetched_where_a_strategy_reads_it(de
         assert not bids.find_runs(config_of(derived))[1]
         runs, [one] = bids.find_runs(config_of(derived, fmriprep=strategy))
         assert len(runs) == 3
-        assert one.reason == f"{name} is a link to nothing (datalad get fetches it)"
+        assert one.reason == f"{name} is a broken link (datalad get fetches it)"
 
 
 def test_many_runs_are_looked_at_where_git_keeps_the_study(derived, monkeypatch):
@@ -200,7 +200,7 @@ def test_a_table_that_names_a_pointer_stops(tmp_path, name, spoil):
         (tmp_path / name).unlink()
         (tmp_path / name).symlink_to("nothing")
     by = POINTERS[spoil] if spoil else "datalad get"
-    with pytest.raises(InputError, match=rf"runs.tsv, row 2: .*{name} is a link to nothing[^$]*{by} fetches"):
+    with pytest.raises(InputError, match=rf"runs.tsv, row 2: .*{name} is a broken link[^$]*{by} fetches"):
         study.run_table(config, "data")
 
 
@@ -214,5 +214,5 @@ def test_an_image_of_the_config_that_was_not_fetched_stops(tmp_path, key):
     for image in (pointer, link):
         config = {"study": {"source": "simulated", "repetition_time": 2}, "contrasts": {"a": "faces"}}
         config[outer] = {inner: str(image)} if inner else str(image)
-        with pytest.raises(InputError, match=rf"key {key} .*is a link to nothing[^$]*datalad get"):
+        with pytest.raises(InputError, match=rf"key {key} .*is a broken link[^$]*datalad get"):
             configs.check_config(config, SCHEMA)

@@ -45,7 +45,7 @@ def test_table_of_another_origin_is_not_replaced(tmp_path, name, content, descri
     (tmp_path / name).write_text(content)
     if description:
         (tmp_path / "dataset_description.json").write_text(description)
-    with pytest.raises(InputError, match=f"{name}: is not from this workflow, which would replace it"):
+    with pytest.raises(InputError, match=f"{name}: was not made by this workflow, which would replace it"):
         places.check_folder(tmp_path)
 
 
@@ -95,7 +95,7 @@ def test_input_in_a_folder_that_is_written_to_stops(study, name):
     for link, target in LINKS.items():
         (study / link).symlink_to(target)
     folders = {"logs": study / "logs", "results": study / results.format(study)}
-    with pytest.raises(InputError, match=r"config key pathvars.results (.|\n)*, which the study reads"):
+    with pytest.raises(InputError, match=r"config key pathvars.results (.|\n)*, an input of the study"):
         places.check_apart(folders, [given])
 
 

@@ -88,12 +88,12 @@ def test_one_line_per_reason_with_the_first_examples():
     """Names of files within a reason do not make reasons of their own; the commonest stands first."""
     left_out = [LeftOut("raw/sub-99", "has no image", "99")]
     left_out += [
-        LeftOut(f"raw/sub-{n:04d}_bold.nii", f"sub-{n:04d}_mask.nii is a link to nothing", f"{n:04d}")
+        LeftOut(f"raw/sub-{n:04d}_bold.nii", f"sub-{n:04d}_mask.nii is a broken link", f"{n:04d}")
         for n in range(3000)
     ]
     left_out.append(LeftOut("raw/sub-98", "is not asked for", "98", status=NOT_SELECTED))
     assert summary.reasons(left_out) == [
-        "  left out, 3000: sub-... is a link to nothing"
+        "  left out, 3000: sub-... is a broken link"
         " (sub-0000_bold.nii, sub-0001_bold.nii, sub-0002_bold.nii, ...)",
         "  left out, 1: has no image (sub-99)",
     ]
@@ -204,16 +204,16 @@ def test_runs_of_an_earlier_config_are_told_before_their_rows_go(tmp_path):
     assert summary.replaced(path, first) == []
     assert summary.replaced(path, [*first, *second]) == []
     [line] = summary.replaced(path, second)
-    assert f"{path} tells of 4 runs that this config does not take" in line
+    assert f"{path} lists 4 runs that this config does not take" in line
     assert "(sub-01_ses-V0_task-faces_run-1, sub-01_ses-V0_task-faces_run-2, sub-02_ses-V0" in line
     assert "pathvars.results" in line
     [line] = summary.replaced(path, first[1:])
-    assert "tells of 1 run that this config does not take (sub-01_ses-V0_task-faces_run-1)" in line
+    assert "lists 1 run that this config does not take (sub-01_ses-V0_task-faces_run-1)" in line
     now = LeftOut(first[0].bold[0], "has no mask", "01", "V0", "faces", "1")
     assert summary.replaced(path, first[1:], [now]) == []  # by its reason
     assert summary.replaced(path, first[1:], [now._replace(status=NOT_SELECTED)]) == [line]
     [line] = summary.replaced(path, [])
-    assert "tells of 4 runs" in line
+    assert "lists 4 runs" in line
     by_direction = [replace(first[0], others=(("dir", "LR"),))]
     summary.write(path, rows_of(Study.of(by_direction)))
     assert "(sub-01_ses-V0_task-faces_dir-LR_run-1)" in summary.replaced(path, first)[0]
@@ -224,9 +224,7 @@ def test_runs_of_an_earlier_config_are_told_before_their_rows_go(tmp_path):
 def test_thousands_of_rows_of_one_reason_are_one_line(tmp_path):
     """At the start, at the end and on the page of the study; each has its row in runs.tsv."""
     left_out = [
-        LeftOut(
-            f"raw/sub-{n:04d}_task-faces_bold.nii", f"sub-{n:04d}_mask.nii is a link to nothing", f"{n:04d}"
-        )
+        LeftOut(f"raw/sub-{n:04d}_task-faces_bold.nii", f"sub-{n:04d}_mask.nii is a broken link", f"{n:04d}")
         for n in range(3000)
     ]
     study = Study.of([run_of("01", "1")], left_out)
@@ -235,9 +233,9 @@ def test_thousands_of_rows_of_one_reason_are_one_line(tmp_path):
         summary.write(tmp_path / "runs.tsv", rows_of(study), left_out),
     ]
     for text in said:
-        assert text.count("is a link to nothing") == 1
+        assert text.count("is a broken link") == 1
         assert len(text.splitlines()) < 12
-        assert "left out, 3000: sub-... is a link to nothing" in text
+        assert "left out, 3000: sub-... is a broken link" in text
     assert (tmp_path / "runs.tsv").read_text().count("\n") == 3002
     examples = [
         [reason, len(group), [Path(one.path).name for one in group[: summary.N_EXAMPLES]]]
@@ -245,6 +243,6 @@ def test_thousands_of_rows_of_one_reason_are_one_line(tmp_path):
     ]
     study_page.write(tmp_path / "report.html", [], ["a"], examples, "software")
     page = (tmp_path / "report.html").read_text()
-    assert page.count("is a link to nothing") == 1
+    assert page.count("is a broken link") == 1
     assert page.count("_task-faces_bold.nii") == summary.N_EXAMPLES
     assert ">3000<" in page

@@ -287,7 +287,7 @@ def test_affines_beside_an_image_leave_its_place_open(tmp_path):
 
 
 def test_another_word_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"study.unlike_runs: 'skip' does not fit|'skip' is not one of"):
+    with pytest.raises(InputError, match=r"study.unlike_runs: 'skip' is not valid|'skip' is not one of"):
         by_table(tmp_path / "study", [image_of()], unlike_runs="skip")
 
 

@@ -188,7 +188,7 @@ def test_background_is_named_and_one_that_lies_elsewhere_is_an_error(study, show
     moved[:3, 3] += 2000
     nib.Nifti1Image(values, moved).to_filename(path)
     with pytest.raises(
-        InputError, match=r"T1w.nii.gz: holds nothing where the map is(.|\n)*figures.background"
+        InputError, match=r"T1w.nii.gz: does not overlap with the map(.|\n)*figures.background"
     ):
         plot_zmap(**arguments | {"background": path})
     assert sections.background_named(Path("sub-01_task-a_desc-mean_boldref.nii.gz")) == ""

@@ -98,14 +98,16 @@ def test_methods_say_what_modulated_events():
     text = told(runs=[run._replace(modulators=[one]) for run in RUNS])
     assert "gain, less its mean over the events of the run, modulated bet (2 events without a value" in text
     orthogonal = one | {"Orthogonalised": True, "Missing": 0}
-    assert "gain, made orthogonal to the events" in told(runs=[RUNS[0]._replace(modulators=[orthogonal])])
+    assert "gain, orthogonalised against the condition" in told(
+        runs=[RUNS[0]._replace(modulators=[orthogonal])]
+    )
     plain = one | {"Centre": "none", "Missing": 0}
     assert "gain, as it stands, modulated bet." in told(runs=[RUNS[0]._replace(modulators=[plain])])
     both = [one | {"Name": f"bet_{column}", "Column": column, "Missing": 0} for column in ("gain", "loss")]
     text = told(runs=[RUNS[0]._replace(modulators=both)])
     assert "modulation: gain and loss, each less its mean over the events of the run, modulated bet." in text
     old = plain | {"Name": "bet", "Column": "modulation"}
-    assert "each event of bet was as high as its value of modulation" in told(
+    assert "the height of each event of bet was its value of modulation" in told(
         runs=[RUNS[0]._replace(modulators=[old])]
     )
     assert "modulat" not in told()
@@ -195,7 +197,8 @@ def test_methods_tell_of_the_strategy_and_its_numbers(strategy, options, words):
     text = of_fmriprep(strategy, {"drift_model": "none"}, runs, **options)
     number = 26 if "high_pass" in strategy else 30
     assert (
-        f"{number} confounds per run were added (fMRIPrep's, as nilearn's load_confounds takes them: " in text
+        f"{number} confounds per run were added (fMRIPrep's, selected as by nilearn's load_confounds: "
+        in text
     )
     assert words in text
     both = of_fmriprep(strategy, {"drift_model": "none"}, runs, {"columns": ["csf", "a_comp*"]}, **options)
@@ -220,9 +223,9 @@ def test_methods_tell_of_every_limit_of_censoring(limit, column, strategy, n_cen
     assert ("marked in the column bad" in text) == bool(column)
     assert (by_scrub in text) == ("scrub" in strategy)
     assert ("fewer than 4 volumes between" in text) == ("scrub" in strategy)
-    assert ("steady state" in text) == bool(strategy)
+    assert ("non-steady-state" in text) == bool(strategy)
     anything = bool(limit or column or strategy)
-    assert ("No volume was to be censored" in text) == (anything and not n_censored)
+    assert ("No volume met the criteria for censoring" in text) == (anything and not n_censored)
     assert ("5 volumes per run were censored, one regressor each" in text) == bool(n_censored)
     if limit:
         runs = [run._replace(displacement_from="the affines") for run in runs]
@@ -234,7 +237,7 @@ def test_methods_say_that_nothing_was_resampled_where_nothing_was():
     copied = [run._replace(n_copied=run.n_scans) for run in RUNS]
     assert "All volumes share one grid and were not resampled." in told(runs=copied)
     text = told(runs=[copied[0], copied[1]._replace(n_copied=3)])
-    assert "were resampled by cubic B-splines" in text
+    assert "were resampled with cubic B-splines" in text
     assert "not resampled" not in text
 
 

@@ -71,7 +71,7 @@ def test_nothing_is_found_outside_of_the_mask(fitted, row):
     ("rows", "message"),
     [
         (["a - c"], r"contrasts.x: no run can estimate a - c \(.*design.tsv: no regressor 'c'\)"),
-        (["a", "b", "a - b"], "one of its rows follows from the others"),
+        (["a", "b", "a - b"], "one of its rows is a linear combination of the others"),
     ],
 )
 def test_contrasts_that_make_no_sense_stop(fitted, rows, message):
@@ -151,7 +151,7 @@ def test_runs_of_unlike_repetition_times_are_told(tmp_path, fitted, caplog):
 
 def test_approximate_f_has_no_weights_of_precision(fitted):
     """What would be ignored is refused."""
-    with pytest.raises(InputError, match="the approximate F has no weights of precision"):
+    with pytest.raises(InputError, match="the approximate F test cannot use precision weights"):
         compute_contrast(rows=["a", "b"], statistic="F", label="x", weights="precision", **fitted)
 
 

@@ -94,7 +94,7 @@ def test_unequal_steps_have_white_noise_or_stop(tmp_path, fitted):
     content = json.loads((tmp_path / "design.json").read_text())
     (tmp_path / "unequal.json").write_text(json.dumps(content | {"EqualSteps": False}))
     for noise_model in ("ar1", "ar1_corrected"):
-        with pytest.raises(InputError, match="the scans come at unequal steps"):
+        with pytest.raises(InputError, match="the scans are unequally spaced"):
             refit(tmp_path, fitted, noise_model=noise_model, design_json=tmp_path / "unequal.json")
     refit(tmp_path, fitted, noise_model="ols", design_json=tmp_path / "unequal.json")
 
@@ -102,17 +102,33 @@ def test_unequal_steps_have_white_noise_or_stop(tmp_path, fitted):
 @pytest.mark.parametrize(
     ("values", "scaling", "message"),
     [
-        (np.full((4, 4, 4, 40), 850.0), "voxel", "none of the mask's voxels changes"),
-        (np.random.default_rng(0).normal(-5, 1, (4, 4, 4, 40)), "grand_mean", "in 100% of the mask's voxels"),
+        (np.full((4, 4, 4, 40), 850.0), "voxel", "no voxel of the mask changes"),
+        (
+            np.random.default_rng(0).normal(-5, 1, (4, 4, 4, 40)),
+            "grand_mean",
+            "in 100% of the voxels of the mask",
+        ),
         (
             np.random.default_rng(0).normal(0.02, 1e-4, (4, 4, 4, 40)),
             "voxel",
-            "below 1 or below the deviation",
+            "below 1 or below the standard deviation",
         ),
-        (np.random.default_rng(0).normal(0, 8, (4, 4, 4, 40)), "voxel", "nothing to take a percentage of"),
-        (np.random.default_rng(0).normal(5, 8, (4, 4, 4, 40)), "voxel", "below the deviation over time"),
-        (np.random.default_rng(0).normal(0, 8, (4, 4, 4, 40)), "grand_mean", "below the deviation over time"),
-        (np.random.default_rng(0).normal(0, 8, (4, 4, 4, 40)), "spm_global", "below the deviation over time"),
+        (np.random.default_rng(0).normal(0, 8, (4, 4, 4, 40)), "voxel", "percent signal change is undefined"),
+        (
+            np.random.default_rng(0).normal(5, 8, (4, 4, 4, 40)),
+            "voxel",
+            "below the standard deviation over time",
+        ),
+        (
+            np.random.default_rng(0).normal(0, 8, (4, 4, 4, 40)),
+            "grand_mean",
+            "below the standard deviation over time",
+        ),
+        (
+            np.random.default_rng(0).normal(0, 8, (4, 4, 4, 40)),
+            "spm_global",
+            "below the standard deviation over time",
+        ),
         (np.random.default_rng(0).normal(800, 1, (4, 4, 4, 39)), "voxel", "40 rows for a run of 39 scans"),
         (np.random.default_rng(0).normal(800, 1, (4, 4, 5, 40)), "voxel", r"shape \(4, 4, 4\), and the run"),
     ],

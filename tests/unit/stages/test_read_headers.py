@@ -109,7 +109,7 @@ def test_headers_of_another_run_are_refused(tmp_path):
     """A file that was left from before a volume came is no file of this run."""
     files = many_images(tmp_path / "run", [np.eye(4)] * 3)
     path = headers_of(tmp_path / "h.json", files, repetition_time=2.0)
-    with pytest.raises(InputError, match="is of 3 volumes, and the run has 2"):
+    with pytest.raises(InputError, match="lists 3 volumes, and the run has 2"):
         passes.of_headers(run_headers.read(path), Series.of(files[:2]), path)
 
 

@@ -85,7 +85,7 @@ def test_volumes_that_cannot_be_right_stop(tmp_path, data):
         "field_of_view": tmp_path / "f.nii",
     }
     headers = headers_of(tmp_path / "h.json", bold, repetition_time=2.0)
-    with pytest.raises(InputError, match="volume 6 holds 1 voxels that are NaN"):
+    with pytest.raises(InputError, match="volume 6 has 1 NaN voxels"):
         read_run(bold=bold, reference=bold, headers=headers, **outputs)
     whole = (tmp_path / "b.nii.gz").read_bytes()
     (tmp_path / "b.nii.gz").write_bytes(whole[:-8] + b"\0\0\0\0" + whole[-4:])
@@ -107,7 +107,7 @@ def test_another_grid_stops_with_both_affines_and_the_strategy(tmp_path, data, c
     if change == "shape":
         nib.Nifti1Image(data[:, :, :3, 0], BASE).to_filename(place)
     options = {"reference": [place], "headers": tmp_path / "h.json", "repetition_time": 2.0}
-    with pytest.raises(InputError, match="lies on another grid than") as stop:
+    with pytest.raises(InputError, match="is on another grid than") as stop:
         read_headers(bold=bold, is_one_grid=True, **options)
     text = str(stop.value)
     assert ("v4.img: volume 5 " if change == "volume" else "v0.img: volume 1 ") in text

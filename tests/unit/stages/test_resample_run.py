@@ -161,7 +161,7 @@ def test_volume_with_infinity_stops(tmp_path, runs, value):
     bad = nib.load(runs[0][0] / "v1.nii", mmap=False).get_fdata()
     bad[0, 0, 0] = value
     nib.Nifti1Image(bad, BASE).to_filename(runs[0][0] / "v1.nii")
-    with pytest.raises(InputError, match=r"v1\.nii: volume 2 holds 1 voxels that are infinite"):
+    with pytest.raises(InputError, match=r"v1\.nii: volume 2 has 1 infinite voxels"):
         resample(tmp_path, runs, 0)
 
 
@@ -186,7 +186,7 @@ def test_volume_with_nan_stops_and_leaves_nothing(tmp_path, runs):
     bad = nib.load(folder / "v2.nii").get_fdata()
     bad[3, 4, 5] = np.nan
     nib.Nifti1Image(bad, BASE).to_filename(folder / "v2.nii")
-    with pytest.raises(InputError, match=r"v2\.nii: volume 3 holds 1 voxels that are NaN"):
+    with pytest.raises(InputError, match=r"v2\.nii: volume 3 has 1 NaN voxels"):
         resample(tmp_path, runs, 0)
     assert not list(tmp_path.glob("*out*"))
 
@@ -204,10 +204,10 @@ def with_nan(folder, scans, where):
 @pytest.mark.parametrize(
     ("scans", "message"),
     [
-        ([0], r"v0\.nii: volume 1 holds 6 voxels that are NaN, and have values in volume 2"),
-        ([1], r"v1\.nii: volume 2 holds 6 voxels that are NaN, and have values in the volumes before"),
-        ([0, 1, 3], r"v2\.nii: volume 3 has values in 6 voxels that are NaN in the volumes before"),
-        ([3], r"v3\.nii: volume 4 holds 6 voxels that are NaN, and have values in the volumes before"),
+        ([0], r"v0\.nii: volume 1 has 6 NaN voxels that have values in volume 2"),
+        ([1], r"v1\.nii: volume 2 has 6 NaN voxels that have values in earlier volumes"),
+        ([0, 1, 3], r"v2\.nii: volume 3 has values in 6 voxels that are NaN in earlier volumes"),
+        ([3], r"v3\.nii: volume 4 has 6 NaN voxels that have values in earlier volumes"),
     ],
 )
 def test_nan_that_comes_and_goes_stops(tmp_path, runs, scans, message):
@@ -313,7 +313,7 @@ def test_run_on_nearly_the_reference_grid_is_copied(tmp_path, head4d, caplog, ch
     assert said["VoxelsOutsideFieldOfView"] == [0] * 4
     assert said["VolumesCopied"] == 4
     assert 0 < said["VoxelsFromReferenceGrid"] < 0.01
-    assert "voxels from the reference grid, and is taken to lie on it" in caplog.text
+    assert "voxels off the reference grid, and is treated as on it" in caplog.text
     said = resampled(tmp_path, tmp_path / "a.nii", tmp_path / "a.nii", strategy=strategy)
     assert (said["VolumesCopied"], said["VoxelsFromReferenceGrid"]) == (4, 0)
 

@@ -59,15 +59,15 @@ class InputError(Exception):
 
 REFUSED = {
     errno.ENOSPC: ("the disk is full", "free some space, or move the results (pathvars), and start again"),
-    errno.EDQUOT: ("the quota of the disk is used up", "free some space, or move the results (pathvars)"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, or move the results (pathvars)"),
     errno.EFBIG: ("the file is larger than the system allows", "raise the limit (ulimit -f)"),
-    errno.EROFS: ("the disk can only be read", "write elsewhere: --directory, or pathvars"),
-    errno.EACCES: ("the system does not permit it", "correct the permissions of the file and its folders"),
-    errno.EPERM: ("the system does not permit it", "correct the permissions of the file and its folders"),
+    errno.EROFS: ("the disk is read-only", "write elsewhere: --directory, or pathvars"),
+    errno.EACCES: ("the permission is missing", "correct the permissions of the file and its folders"),
+    errno.EPERM: ("the permission is missing", "correct the permissions of the file and its folders"),
     errno.EISDIR: ("is a folder", "name a file"),
-    errno.ENOTDIR: ("a part of the path is no folder", "correct the path, or move what is in the way"),
+    errno.ENOTDIR: ("a part of the path is not a folder", "correct the path, or move what is in the way"),
     errno.ELOOP: ("links lead in a circle", "correct the links"),
-    errno.EIO: ("the disk gives an error", "look after the disk, and restore the file"),
+    errno.EIO: ("the disk reports an error", "check the disk, and restore the file"),
 }
 """What the system refuses, in words, and what the user can do about it."""
 

@@ -38,7 +38,7 @@ def visible(text: str) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     number = ord(found[0])
-    if 0xDC80 <= number <= 0xDCFF:  # how Python keeps a byte that is no UTF-8
+    if 0xDC80 <= number <= 0xDCFF:  # how Python keeps a byte that is not UTF-8
         number -= 0xDC00
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
@@ -70,6 +70,6 @@ def odd_in(path: str) -> str | None:
     if found := FOR_SNAKEMAKE.search(path):
         return f"has {found[0]} in its name, which Snakemake would replace"
     if found := UNFIT.search(path):
-        what = "a byte that is no UTF-8" if found[0] >= "\ud800" else "a control character"
+        what = "a byte that is not UTF-8" if found[0] >= "\ud800" else "a control character"
         return f"has {what} in its name"
     return None

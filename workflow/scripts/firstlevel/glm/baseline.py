@@ -40,8 +40,8 @@ def missing(bold: Path, what: str) -> InputError:
     """Say that data have no mean to be a percentage of."""
     return InputError(
         bold,
-        f"{what} below 1 or below the deviation over time: nothing to take a percentage of",
-        expected="images with their baseline, which denoising or rescaling may have taken out",
+        f"{what} below 1 or below the standard deviation over time: percent signal change is undefined",
+        expected="images with their baseline (denoising or rescaling may have removed it)",
         remedy="take images with their baseline; if only their unit is small, set glm.signal_scaling: "
         "grand_mean; glm.signal_scaling: none analyses the data in their own unit",
     )

@@ -48,7 +48,7 @@ def displacement_of(
     if table_motion.framewise is None:
         raise InputError(
             table,
-            "says nothing of motion, nor do the affines of the volumes",
+            "has no motion columns, and the volumes share one affine",
             expected="framewise_displacement, or trans_x to rot_z (mm, radians)",
             remedy="name another column in confounds.censor.source, or set censor.fd_threshold: null",
         )

@@ -41,7 +41,7 @@ def read_confounds(
         if not matching and not regressors.is_pattern(name):
             raise confounds.no_column(path, name, present, key)
         if not matching:
-            logging.info("%s has no column that matches %r: it adds nothing to this run", path, name)
+            logging.info("%s has no column that matches %r: no confound is added for it", path, name)
         chosen |= matching
     confounds.check_length(path, len(rows), n_scans)
     names = [name for name in present if name in chosen]
@@ -99,7 +99,7 @@ def read_column(table: Path | None, name: str, n_scans: int, key: str) -> FloatA
     if len(names) > 1:
         raise InputError(
             f"config key {key}",
-            f"{name!r} stands for {len(names)} columns of {table}",
+            f"{name!r} matches {len(names)} columns of {table}",
             expected="the name of one column",
             remedy=f"take one of: {', '.join(names)}",
         )

@@ -30,8 +30,8 @@ def drift_twice(confounds: Sequence[str], drift_model: str | None) -> list[str]:
     if not cosines or drift_model != "cosine":
         return []
     sentence = (
-        f"the confounds hold {len(cosines)} cosines ({cosines[0]} and so on) beside design.drift_model: "
-        "cosine, two models of one drift: set it to none, or leave them out"
+        f"drift is modelled twice: the confounds hold {len(cosines)} cosines ({cosines[0]} and so on), and "
+        "design.drift_model is cosine: set it to none, or leave these confounds out"
     )
     logging.warning(sentence)
     return [sentence]
@@ -44,7 +44,7 @@ def check_bins(options: DesignOptions, times: FloatArray) -> None:
     if width > COARSEST and options.sampling != "exact" and options.hrf_model != "fir":
         raise InputError(
             "config key design.oversampling",
-            f"is {options.oversampling}, which makes bins of {width:g} s of scans {step:g} s apart",
+            f"is {options.oversampling}, which makes bins of {width:g} s (scans are {step:g} s apart)",
             expected=f"bins of at most {COARSEST:g} s, as the response lasts 32 s",
             remedy="raise it, or set design.sampling: exact",
         )
@@ -67,7 +67,7 @@ def check_names(path: Path, names: list[str]) -> None:
     if taken := [name for name in names if regressors.is_reserved(name)]:
         raise InputError(
             f"design {path.name}",
-            f"a condition or confound has the name {taken[0]!r}, which is a regressor of the model",
+            f"a condition or confound is named {taken[0]!r}, as a regressor of the model is",
             expected="names other than constant, drift_1, drift_2 ...",
             remedy="rename it in the events or in the table of confounds",
         )
@@ -75,7 +75,7 @@ def check_names(path: Path, names: list[str]) -> None:
         raise InputError(
             f"design {path.name}",
             f"two regressors have the name {doubled[0]!r}",
-            expected="conditions, modulators, confounds and motion with names of their own",
+            expected="a different name for each condition, modulator, confound and motion regressor",
             remedy="rename the condition, or take the confound once",
         )
 

@@ -48,7 +48,7 @@ def check_rows(rows: Sequence[str], label: str) -> None:
     if np.linalg.matrix_rank(vectors(rows, expressions.names(rows))) < len(rows):
         raise InputError(
             f"config key contrasts.{label}",
-            "one of its rows follows from the others",
+            "one of its rows is a linear combination of the others",
             expected="linearly independent rows",
             remedy="drop the row that repeats",
         )
@@ -59,7 +59,7 @@ def check_weights(weights: str, label: str) -> None:
     if weights == "precision":
         raise InputError(
             f"config key contrasts.{label}",
-            "the approximate F has no weights of precision",
+            "the approximate F test cannot use precision weights",
             expected="the exact F test, or equal weights",
             remedy="set fixed_effects.f_test: exact",
         )
@@ -72,9 +72,9 @@ def check_delays(designs: Sequence[RunDesign], rows: Sequence[str], label: str) 
     if named and len(seconds) > 1:
         raise InputError(
             f"config key contrasts.{label}",
-            f"{named[0]} is another time after onset in runs of another repetition time "
+            f"{named[0]} is a different time after onset in runs of different repetition time "
             f"({' and '.join(str(list(of)) for of in sorted(seconds))} s)",
-            expected="the same seconds in all runs",
+            expected="the same delay in seconds in all runs",
             remedy="set design.fir_unit: s, with design.fir_delays in seconds",
         )
 
@@ -124,6 +124,6 @@ def in_no_run(
     return InputError(
         f"config key contrasts.{label}",
         f"no run can estimate {', '.join(rows)} ({by_run})",
-        expected=f"a contrast of regressors that a run tells apart; there are: {', '.join(columns)}",
-        remedy=f"{''.join(near)}correct the contrast or the events; the figures of the designs show them",
+        expected=f"a contrast that is estimable in at least one run; regressors: {', '.join(columns)}",
+        remedy=f"{''.join(near)}correct the contrast or the events; see the figures of the designs",
     )

@@ -86,7 +86,7 @@ def of_responses(selection: Selection, times: FloatArray, options: designs.Desig
     durations = {name: events.durations for name, events in selection.events.items() if events.onsets.size}
     medians = {name: float(np.median(lasting)) for name, lasting in durations.items()}
     if options.hrf_model == "fir":
-        logging.info("an FIR model counts from the onsets of events: their durations are not used")
+        logging.info("an FIR model uses the onsets of events: their durations are ignored")
         return content | {
             "FirDelays": list(options.fir_delays),
             "FirUnit": options.fir_unit,
@@ -98,7 +98,7 @@ def of_responses(selection: Selection, times: FloatArray, options: designs.Desig
     mixed = [name for name, lasting in durations.items() if 0 < (lasting == 0).sum() < lasting.size]
     if mixed:
         logging.warning(
-            "events without a duration count as 1 s beside events that have one%s: %s",
+            "events of duration 0 count as 1 s where others of the condition last longer%s: %s",
             " (SPM: as one bin)" if options.sampling == "spm" else "",
             ", ".join(mixed),
         )
@@ -119,7 +119,7 @@ def of_responses(selection: Selection, times: FloatArray, options: designs.Desig
 def _tell(one: Modulation) -> None:
     """Say in the log how events were modulated, and which of them had no value."""
     if one.name == one.condition:
-        logging.info("%s: each event is as high as its modulation, as it stands in the table", one.name)
+        logging.info("%s: the height of each event is its modulation, as given in the table", one.name)
         return
     how = ", orthogonal to what stands before it" if one.orthogonalised else ""
     if one.mean is None:
@@ -128,7 +128,7 @@ def _tell(one: Modulation) -> None:
     values = f"less their mean, {one.mean:.6g}" if one.centre == "run" else "as they are"
     logging.info("%s: events of %s modulated by %s, %s%s", one.name, one.condition, one.column, values, how)
     if one.missing:
-        logging.warning("%s: %d events have no %s, and got the mean", one.name, one.missing, one.column)
+        logging.warning("%s: %d events have no %s, and get the mean", one.name, one.missing, one.column)
 
 
 def of_rank(design: Path, names: list[str], values: FloatArray) -> dict[str, Any]:

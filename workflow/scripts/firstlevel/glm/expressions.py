@@ -40,12 +40,12 @@ def parse(expression: str) -> Weights:
     """
     try:
         if "#" in QUOTED.sub("", expression):
-            raise ExpressionError("a # outside quotes, behind which Python reads nothing")
+            raise ExpressionError("a # outside quotes starts a comment")
         tree = ast.parse(expression.strip(), mode="eval")
         constant, weights = _terms(tree.body)
     except (SyntaxError, ValueError, RecursionError, ArithmeticError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise ExpressionError(f"{expression!r} is no weighted sum of regressors ({reason})") from None
+        raise ExpressionError(f"{expression!r} is not a weighted sum of regressors ({reason})") from None
     if constant:
         raise ExpressionError(f"{expression!r} has a term without a regressor ({constant:g})")
     if not any(weights.values()):

@@ -22,8 +22,8 @@ def check_steps(design: Design, sidecar: Path, noise_model: str) -> None:
     if noise.MODELS[noise_model].whitens and not design.has_equal_steps:
         raise InputError(
             sidecar,
-            f"the scans come at unequal steps, and the noise model {noise_model} takes equal ones",
-            expected="one time between any two scans, or white noise",
+            f"the scans are unequally spaced, but the noise model {noise_model} needs equal spacing",
+            expected="equally spaced scans, or white noise",
             remedy="set glm.noise_model: ols, right where scans are so far apart that their noise is white",
         )
 
@@ -76,8 +76,8 @@ def check_fitted(bold: Path, fitted: RunEstimates, scaling: baseline.Scaling) ->
     if fitted.n_missing == n_voxels:
         raise InputError(
             bold,
-            "none of the mask's voxels changes over time",
-            expected="a signal",
+            "no voxel of the mask changes over time",
+            expected="a signal that changes over time",
             remedy="look at the run and at the mask",
         )
     logging.info("%d of %d voxels fitted", n_voxels - fitted.n_missing, n_voxels)
@@ -87,4 +87,6 @@ def check_fitted(bold: Path, fitted: RunEstimates, scaling: baseline.Scaling) ->
             *(fitted.n_missing, n_voxels, fitted.n_constant),
         )
     if scaling != "none" and fitted.centred > 0.5:
-        raise baseline.missing(bold, f"in {fitted.centred:.0%} of the mask's voxels, the mean over time is")
+        raise baseline.missing(
+            bold, f"in {fitted.centred:.0%} of the voxels of the mask, the mean over time is"
+        )

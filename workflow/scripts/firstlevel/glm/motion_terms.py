@@ -30,7 +30,7 @@ def read_motion(path: Path, n_scans: int) -> FloatArray:
     if not np.ptp(parameters, axis=0).any():
         raise InputError(
             path,
-            "every volume has the same affine, so that nothing is known of motion",
+            "every volume has the same affine, which says nothing about motion",
             expected="3D volumes with the affines of a realignment",
             remedy="take motion from a confounds table: confounds.columns, or confounds.censor.source",
         )

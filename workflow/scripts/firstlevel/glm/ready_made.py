@@ -37,7 +37,7 @@ def taken(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path)
             path,
             f"has {len(own.rows)} rows for a run of {n_scans} scans",
             expected="one row per scan",
-            remedy="take the design of this run; rows of volumes that the images no longer have go, too",
+            remedy="take the design of this run, without rows of volumes that were removed from the images",
         )
     names, values = own.names, np.array(own.rows, dtype=np.float64)
     notes, warnings = list(own.notes), list(volumes.warnings)
@@ -60,7 +60,7 @@ def taken(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path)
                 remedy="correct or rename it",
             )
         names, values = [*names, "constant"], spanned
-        notes.append("no sum of its columns is constant: a constant is added, as the images have a mean")
+        notes.append("its columns do not span a constant: one is added, as the images have a mean")
     roles = [
         given_designs.role(name, column, own.roles)
         for name, column in zip(names, values.T.tolist(), strict=True)
@@ -90,7 +90,7 @@ def taken(path: Path, part: Part, volumes: repetition.VolumeTimes, design: Path)
     if empty := [name for name, column in zip(names, values.T, strict=True) if not column.any()]:
         why = emptiness.Empty(None, "it is 0 at every scan")
         content["EmptyRegressors"] = explanation.of_empty(dict.fromkeys(empty, why))
-    logging.info("%s is taken as it is: events and the keys of design add nothing to it", path)
+    logging.info("%s is used unchanged: events and the keys of design are ignored", path)
     for note in notes:
         logging.info("%s: %s", path, note)
     for warning in warnings:

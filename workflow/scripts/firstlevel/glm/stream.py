@@ -84,7 +84,7 @@ def fit_run(
         tsnr[part] = signal_to_noise(sums.mean_of_kept(part), mean[part], scaled, factor, model)
         _store(maps, part, glm.estimates(scaled, model, noise_model, run), has[part])
     if pending.any():
-        logging.info("%d voxels, nearly without residuals, are read again", int(pending.sum()))
+        logging.info("%d voxels with residuals near 0 are read again", int(pending.sum()))
         for voxels, raw in again(np.flatnonzero(pending)):
             block = raw.astype(np.float64)
             data = glm.percent_signal_change(block) if in_percent else block

@@ -225,7 +225,7 @@ def _acquisition(volumes: VolumeTimes, fields: Fields) -> Acquisition:
     if "DelayTime" in fields and not found:
         said = fields["DelayTime"].value
         if not volumes.equal:
-            warnings.append("DelayTime is not used: volumes are at the unequal times of VolumeTiming")
+            warnings.append("DelayTime is not used: VolumeTiming has unequal steps")
         elif is_number(said) and 0 <= said < room:
             found = Acquisition(room - said, "the repetition time less DelayTime")
         else:
@@ -260,7 +260,7 @@ def _other_slices(found: Acquisition, fields: Fields, room: float) -> list[str]:
     try:
         by_slices = _by_slices(fields, room)
     except InputError:
-        return ["SliceTiming is not used: it does not lie between two volumes"]
+        return ["SliceTiming is not used: its times are not between two volumes"]
     if by_slices is None or abs(by_slices.seconds - found.seconds) <= OTHER_SLICES * room:
         return []
     return [f"SliceTiming says {by_slices.seconds:g} s, which is not the {found.named}"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from firstlevel.glm import regressors
 from firstlevel.io import spelling
 from firstlevel.io.event_rules import Rules
-from firstlevel.io.events import Found
+from firstlevel.io.events import RunEvents
 from firstlevel.stage import InputError
 
 
@@ -24,7 +24,7 @@ class Place(NamedTuple):
     row: int | None
 
 
-def places_of(source: Path, found: Found) -> dict[str, Place]:
+def places_of(source: Path, found: RunEvents) -> dict[str, Place]:
     """Trial types of a run's events, listed in study.conditions or not, and where each is first met."""
     return {name: Place(source, None if found.form == "spm" else row) for name, row in found.present.items()}
 
@@ -39,7 +39,7 @@ def check_spelling(places: Mapping[str, Place]) -> None:
         raise spelling.two_spellings(own.source, own.row, name, beside)
 
 
-def check_names(source: Path, found: Found, rules: Rules) -> None:
+def check_names(source: Path, found: RunEvents, rules: Rules) -> None:
     """No two spellings of one trial type, no name that the model needs for itself.
 
     With `conditions` the user has spelled out what is one: a second spelling is told in the log.
@@ -49,7 +49,7 @@ def check_names(source: Path, found: Found, rules: Rules) -> None:
         if reserved := next((name for name in places if regressors.is_reserved(name)), None):
             raise InputError(
                 source,
-                f"the trial type {reserved!r} is a name that the model keeps for its own regressors",
+                f"the trial type {reserved!r} is a name that the model uses for its own regressors",
                 expected="names other than constant, drift_1, drift_2 ...",
                 remedy="rename the trial type, or give the condition another name in study.conditions",
                 row=places[reserved].row,

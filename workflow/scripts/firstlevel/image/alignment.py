@@ -1,4 +1,4 @@
-"""How the voxels of two grids lie to each other: maps from indices to indices, and what counts as one grid.
+"""Maps between voxel indices of two grids, and the rules for which grids count as one.
 
 Arrays only, numpy only.
 """
@@ -37,7 +37,7 @@ def displacement(mapping: FloatArray, shape: tuple[int, ...]) -> float:
 
 
 def rims(mapping: FloatArray, shape: tuple[int, ...], source: tuple[int, ...]) -> FloatArray:
-    """How far outside of the outermost voxels a point still takes their value, in voxels along each axis.
+    """Margin outside the outermost voxels in which a point takes their value, in voxels along each axis.
 
     A hundredth where the grids are the same. Otherwise a thousandth along the axes whose faces are parallel
     to faces of the new grid, where rounding would cost a whole slice. Faces that motion has turned meet in

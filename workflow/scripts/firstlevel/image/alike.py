@@ -1,4 +1,4 @@
-"""Whether volumes can be of one series, and a run and its reference of one head, by their grids."""
+"""Checks of grids: volumes must fit one series, and a run and its reference one head."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_ZOOM = 10.0
 
 
 def check_alike(series: Series, grids: list[Grid]) -> None:
-    """Volumes of one run differ in where the head is, not in shape, size and handedness, else InputError."""
+    """Raise an InputError if volumes of one run differ in shape, voxel size or handedness."""
     first = grids[0]
     zooms = np.linalg.norm(first.affine[:3, :3], axis=0)
     hand = np.linalg.det(first.affine[:3, :3])
@@ -31,7 +31,7 @@ def check_alike(series: Series, grids: list[Grid]) -> None:
             problem = f"has the shape {grid.shape}, and the first volume {first.shape}"
         elif not np.allclose(own, zooms, rtol=SAME_ZOOM, atol=0):
             sizes = (" x ".join(f"{zoom:g}" for zoom in of.round(3).tolist()) for of in (own, zooms))
-            problem = "has voxels of {} mm, and the first volume of {} mm".format(*sizes)
+            problem = "has voxels of {} mm, and the first volume has {} mm".format(*sizes)
         elif np.linalg.det(grid.affine[:3, :3]) * hand < 0:
             problem = "is mirrored against the first volume: its affine has the other handedness"
         if problem:
@@ -40,27 +40,27 @@ def check_alike(series: Series, grids: list[Grid]) -> None:
             raise InputError(
                 grid.source or series.file_of(scan),
                 problem,
-                expected="volumes of one series, which realignment moves and turns, no more",
-                remedy="check that the pattern of the run finds this run alone, and convert the volume again",
+                expected="volumes of one series, which differ in position and rotation only",
+                remedy="check that the pattern matches this run only, or convert the volume again",
             )
 
 
 def check_size(series: Series, first: Grid, target: Grid) -> None:
-    """Voxels of a run and of the reference are of one order of size; InputError where they are not."""
+    """Raise an InputError if voxels of a run and of the reference differ in order of magnitude."""
     own, others = (np.sort(np.linalg.norm(grid.affine[:3, :3], axis=0)) for grid in (first, target))
     factor = float(np.maximum(own / others, others / own).max())
     if factor > MOST_ZOOM:
         sizes = (" x ".join(f"{zoom:.4g}" for zoom in of.tolist()) for of in (own, others))
         raise InputError(
             first.source or series.files[0],
-            "has voxels of {} mm, and the first volume of the subject's first run of {} mm".format(*sizes),
-            expected=f"voxels of runs of one head, whose sizes differ by a factor of {MOST_ZOOM:g} at most",
-            remedy="correct the header (sform or qform) of the one that is not in millimetres",
+            "has voxels of {} mm, and the first volume of the subject's first run has {} mm".format(*sizes),
+            expected=f"voxel sizes of a subject's runs within a factor of {MOST_ZOOM:g}",
+            remedy="correct the header (sform or qform) of the run that is not in millimetres",
         )
 
 
 def check_one_grid(series: Series, grids: list[Grid], target: Grid, reference: Path) -> None:
-    """InputError where a volume does not lie on the reference grid, by the rules of what is copied."""
+    """Raise an InputError if a volume is not on the reference grid, by the rules for copying volumes."""
     first = grids[0]
     for scan, grid in enumerate(grids):
         if grid is first and scan:
@@ -74,13 +74,12 @@ def check_one_grid(series: Series, grids: list[Grid], target: Grid, reference: P
         if not on:
             raise InputError(
                 grid.source or series.file_of(scan),
-                f"volume {scan + 1} lies on another grid than {whose}: "
-                f"{_told(grid)}, and there {_told(other)}",
+                f"volume {scan + 1} is on another grid than {whose}: {_told(grid)} instead of {_told(other)}",
                 expected="all images of a subject and task on one grid, as resample.strategy: none says",
                 remedy="set resample.strategy: direct, which brings them to one grid",
             )
 
 
 def _told(grid: Grid) -> str:
-    rows = "; ".join(" ".join(f"{value:.6g}" for value in row) for row in grid.affine[:3].tolist())
-    return f"shape {' x '.join(map(str, grid.shape))}, affine [{rows}]"
+    affine_text = "; ".join(" ".join(f"{value:.6g}" for value in row) for row in grid.affine[:3].tolist())
+    return f"shape {' x '.join(map(str, grid.shape))}, affine [{affine_text}]"

@@ -1,4 +1,4 @@
-"""Background of a run: voxels that are NaN in every volume. Volumes that cannot be right are an error."""
+"""Background of a run: voxels that are NaN in every volume. Invalid volumes are an error."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def background_of(series: Series) -> BoolArray | None:
         raise InputError(
             series.file_of(0),
             "volume 1 is NaN in every voxel",
-            expected="a picture of a head in every volume",
-            remedy="restore the volume: it was lost when it was acquired, copied or converted",
+            expected="an image of the head in every volume",
+            remedy="restore the volume: its data were lost in acquisition, copying or conversion",
         )
     return missing if missing.any() else None
 
@@ -39,7 +39,7 @@ def filled(series: Series) -> Iterator[Float32Array]:
 def checked(
     series: Series, background: BoolArray | None, digests: dict[Path, str] | None = None
 ) -> Iterator[Float32Array]:
-    """Yield each volume of the run, 0 in the background; InputError where one cannot be right.
+    """Yield each volume of the run, 0 in the background; InputError for an invalid volume.
 
     `digests` are those of :meth:`firstlevel.io.series.Series.volumes`.
     """
@@ -52,26 +52,26 @@ def checked(
             raise InputError(
                 series.file_of(scan),
                 f"volume {scan + 1} has the value {shown.flat[0]:g} in every voxel",
-                expected="a picture of a head in every volume",
-                remedy="restore the volume: it was lost when it was acquired, copied or converted",
+                expected="an image of the head in every volume",
+                remedy="restore the volume: its data were lost in acquisition, copying or conversion",
             )
         yield volume
 
 
 def _missing(series: Series, scan: int, volume: Float32Array, background: BoolArray | None) -> BoolArray:
-    """Voxels of a volume that are NaN; InputError where they are other ones than the background."""
+    """NaN voxels of a volume; InputError if they are not those of the background."""
     missing = np.isnan(volume)
     expected = np.zeros_like(missing) if background is None else background
     new, gone = int((missing & ~expected).sum()), int((expected & ~missing).sum())
     at, problem = scan, ""
     if infinite := int(np.isinf(volume).sum()):
-        problem = f"volume {scan + 1} holds {infinite} voxels that are infinite"
+        problem = f"volume {scan + 1} has {infinite} infinite voxels"
     elif gone and scan == 1:
-        at, problem = 0, f"volume 1 holds {gone} voxels that are NaN, and have values in volume 2"
+        at, problem = 0, f"volume 1 has {gone} NaN voxels that have values in volume 2"
     elif new:
-        problem = f"volume {scan + 1} holds {new} voxels that are NaN, and have values in the volumes before"
+        problem = f"volume {scan + 1} has {new} NaN voxels that have values in earlier volumes"
     elif gone:
-        problem = f"volume {scan + 1} has values in {gone} voxels that are NaN in the volumes before"
+        problem = f"volume {scan + 1} has values in {gone} voxels that are NaN in earlier volumes"
     if problem:
         raise InputError(
             series.file_of(at),

@@ -1,4 +1,4 @@
-"""What the volumes of a run cover of the reference grid."""
+"""Coverage of the reference grid by the volumes of a run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from firstlevel.stage import InputError
 def coverage(
     series: Series, grids: list[Grid], steps: list[Grid], background: BoolArray | None
 ) -> tuple[list[int], UInt8Array]:
-    """Voxels of the target that lie outside of the field of view of each volume; those that all cover.
+    """Number of target voxels outside the field of view of each volume, and mask of voxels that all cover.
 
     The second is [z, y, x] on the target's grid: 1 where no interpolation of any volume, nor the second of a
     volume that the first has filled with zeros, reads from outside of the field of view or from background.
 
     Raises
     ------
-    InputError : a volume that lies wholly elsewhere.
+    InputError : a volume that does not overlap with the target.
     """
     first, target = steps[0], steps[-1]
     covered = np.ones(first.shape[::-1], dtype=np.uint8)
@@ -38,8 +38,8 @@ def coverage(
             raise InputError(
                 series.file_of(scan),
                 "does not overlap with the first volume of the subject's first run",
-                expected="volumes of one head in one space, by the affines of their headers",
-                remedy="check that the run is this subject's, and the headers",
+                expected="runs of one subject in one space, by the affines of their headers",
+                remedy="check that the run is this subject's, and check the headers",
             )
     if len(steps) > 1:
         mapping = alignment.voxel_map(first.affine, target.affine)

@@ -1,4 +1,4 @@
-"""nilearn's EPI mask of the means of runs, also of images that are a few slices thin."""
+"""nilearn's EPI mask from the mean images of runs, also for images of a few slices."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def epi_mask(means: list[Path]) -> BoolArray:
 
     Raises
     ------
-    InputError : a mean that is the same everywhere.
+    InputError : a mean image that is constant.
     """
     from nilearn.masking import compute_multi_epi_mask
 
@@ -36,17 +36,17 @@ def epi_mask(means: list[Path]) -> BoolArray:
         if np.ptp(np.asarray(images.load(path).dataobj)) == 0:
             raise InputError(
                 path,
-                "is the same everywhere: the run has no signal",
+                "is constant: the run has no signal",
                 expected="a brain inside the field of view",
                 remedy="look at the volumes of the run and at their headers",
             )
-    found: list[nib.spatialimages.SpatialImage] = [images.load(path) for path in means]
+    mean_images: list[nib.spatialimages.SpatialImage] = [images.load(path) for path in means]
     shape = Grid.of(means[0]).shape
     times = [REPEATED if size <= THIN else 1 for size in shape]
     if max(times) > 1:
-        logging.info("the image is thin (%d x %d x %d voxels): each slice has its mask by itself", *shape)
-        found = [_thickened(image, times) for image in found]
-    combined = compute_multi_epi_mask(found, threshold=RUNS_THRESHOLD, connected=True)
+        logging.info("the image is thin (%d x %d x %d voxels): the mask is computed slice by slice", *shape)
+        mean_images = [_thickened(image, times) for image in mean_images]
+    combined = compute_multi_epi_mask(mean_images, threshold=RUNS_THRESHOLD, connected=True)
     middle = tuple(slice(n // 2, None, n) for n in times)
     return np.asarray(combined.dataobj)[middle] > 0
 

@@ -1,4 +1,4 @@
-"""Masks as users have them: what counts as inside, and the same on another grid.
+"""The user's masks: voxels inside, and resampling to another grid.
 
 Arrays are (nx, ny, nz). Knows no statistics.
 """
@@ -34,7 +34,7 @@ RUNS_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class GivenMask:
-    """Voxels inside of a user's mask, and the threshold that was put to it where it holds probabilities."""
+    """Voxels inside a user's mask, and the threshold that was applied if it holds probabilities."""
 
     inside: BoolArray
     threshold: float | None
@@ -51,21 +51,21 @@ def read_given_mask(path: Path) -> GivenMask:
     InputError : infinite values, several volumes, values that are neither, such as a segmentation's.
     """
     data = images.read_volume(path)
-    known = data[~np.isnan(data)]
-    if infinite := int(np.isinf(known).sum()):
+    values = data[~np.isnan(data)]
+    if infinite := int(np.isinf(values).sum()):
         raise InputError(
             path,
             f"holds {infinite} infinite voxels",
             expected="a mask: 0 outside, 1 inside",
             remedy="make the mask again, or set the config key mask to epi",
         )
-    levels = _levels(known)
+    levels = _levels(values)
     if len(levels) < 2 or (len(levels) == 2 and levels[0] <= 0):
         return GivenMask(data > ROUNDING * max(levels, default=0.0), None)
     if len(levels) > 2 and levels[0] >= -ROUNDING and levels[-1] <= 1 + ROUNDING:
         inside = data >= THRESHOLD
         logging.warning(
-            "%s holds values between 0 and 1: taken as probabilities, inside from %g on (%d of %d above 0)",
+            "%s holds values between 0 and 1: taken as probabilities, thresholded at %g (%d of %d above 0)",
             path.name,
             THRESHOLD,
             int(inside.sum()),
@@ -76,9 +76,9 @@ def read_given_mask(path: Path) -> GivenMask:
     raise InputError(
         path,
         f"holds {len(levels)} values from {levels[0]:.4g} to {levels[-1]:.4g} ({shown}"
-        f"{', ...' if len(levels) > 4 else ''}), which do not say what is inside",
-        expected="two values, the lower one not above 0 (0 and 1, say), or probabilities from 0 to 1",
-        remedy="make a mask of it (fslmaths IN -thr 0.5 -bin OUT); of a segmentation, of the labels you want",
+        f"{', ...' if len(levels) > 4 else ''}), which are neither a mask nor probabilities",
+        expected="two values, the lower one at most 0 (such as 0 and 1), or probabilities from 0 to 1",
+        remedy="threshold it (fslmaths IN -thr 0.5 -bin OUT); of a segmentation, select the labels you want",
     )
 
 
@@ -101,7 +101,7 @@ def nearest(
 
 
 def _levels(values: npt.NDArray[np.float32]) -> list[float]:
-    """Distinct values, ascending; those that only rounding tells apart are one."""
+    """Distinct values, ascending; values that differ by rounding only are one."""
     largest = float(np.abs(values).max(initial=0.0))
     if largest == 0:
         return [0.0] * bool(values.size)
@@ -124,12 +124,12 @@ def on_grid(own_mask: Path, grid: Grid, thresholds: dict[Path, float]) -> BoolAr
             own_mask,
             "does not overlap with the runs",
             expected="a mask of this subject's brain in the space of its runs, by the affine of its header",
-            remedy="check that the mask is this subject's, and its header",
+            remedy="check that the mask is this subject's, and check its header",
         )
     return moved
 
 
 def is_on(own_mask: Path, grid: Grid) -> bool:
-    """Whether a mask lies on a grid, as near as makes no difference."""
+    """Whether a mask is on a grid, up to a negligible distance."""
     own = Grid.of(own_mask)
     return alignment.same_grid(own.shape, own.affine, grid.shape, grid.affine)

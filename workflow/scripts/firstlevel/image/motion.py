@@ -1,4 +1,4 @@
-"""What moved: by the affines, which hold the realignment in native space, or by a table of confounds."""
+"""Head motion, from the affines, which hold the realignment in native space, or from a confounds table."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SAME_DISPLACEMENT = 0.05
 
 @dataclass(frozen=True)
 class Motion:
-    """What is known of a run's motion.
+    """Motion of a run.
 
     Attributes
     ----------
     parameters : (n, 6), mm along x, y, z and degrees about them; None where they are not known.
     framewise : (n,), mm against the volume before, NaN for the first; None where it is not known.
     source : affines, confounds or unknown.
-    origin : where it is from, or why nothing is known, in words.
+    origin : source in words, or why motion is unknown.
     unit : of the rotations where they are from: degrees or radians; nothing where there are none.
     """
 
@@ -64,7 +64,7 @@ def parameters_of(moved: Mapping[str, Any]) -> FloatArray:
 
 
 def of_affines(moved: Mapping[str, Any]) -> Motion | None:
-    """Motion by the affines that the sidecar of a resampled run tells; None where all volumes share one."""
+    """Motion from the affines in the sidecar of a resampled run; None if all volumes share one."""
     parameters = parameters_of(moved)
     if len(parameters) > 1 and not np.ptp(parameters, axis=0).any():
         return None
@@ -72,26 +72,26 @@ def of_affines(moved: Mapping[str, Any]) -> Motion | None:
 
 
 def of_run(moved: Mapping[str, Any], table: Path | None) -> Motion:
-    """Motion of a run by its affines, or, where these tell nothing, by its table of confounds.
+    """Motion of a run from its affines or, if these have none, from its confounds table.
 
     Parameters
     ----------
     moved : sidecar of the resampled run.
     table : its confounds, where there are any. One that cannot be used is no error: nothing else needs it.
     """
-    if known := of_affines(moved):
-        return known
+    if motion := of_affines(moved):
+        return motion
     if table is None:
         why = "All volumes share one affine, and the run has no table of confounds"
         return Motion(None, None, UNKNOWN, why)
     try:
-        found = of_table(table, len(moved["Translation"]))
+        motion_of_table = of_table(table, len(moved["Translation"]))
     except InputError as error:
-        logging.warning("nothing is taken of motion: %s", error)
-        why = f"All volumes share one affine, and {_named(table)} cannot be used (the log says why)"
+        logging.warning("no motion parameters: %s", error)
+        why = f"All volumes share one affine, and {_named(table)} cannot be used (see the log)"
         return Motion(None, None, UNKNOWN, why)
-    logging.info("motion: %s", found.origin)
-    return found
+    logging.info("motion: %s", motion_of_table.origin)
+    return motion_of_table
 
 
 def _named(table: Path) -> str:
@@ -99,7 +99,7 @@ def _named(table: Path) -> str:
 
 
 def of_table(table: Path, n_scans: int) -> Motion:
-    """Motion by a confounds table: six parameters, framewise displacement, or both.
+    """Motion from a confounds table: six parameters, framewise displacement, or both.
 
     Displacement is the table's own where it has that column, and of the parameters else. Rotations are in
     radians; where the displacement beside them, or their size, says that they are in degrees, in degrees.
@@ -123,10 +123,10 @@ def of_table(table: Path, n_scans: int) -> Motion:
         return Motion(None, own, TABLE, f"{column} of {_named(table)}")
     raw = np.array(cells.numbers(table, rows, chosen), dtype=np.float64).reshape(-1, 6)
     unit, parameters = _in_degrees(raw, own)
-    said = f"{chosen[0]} to {chosen[-1]} of {_named(table)} (rotations in {unit})"
+    origin = f"{chosen[0]} to {chosen[-1]} of {_named(table)} (rotations in {unit})"
     if own is not None:
-        return Motion(parameters, own, TABLE, f"{said}, {column} of the same", unit)
-    return Motion(parameters, _first_unknown(framewise_displacement(parameters)), TABLE, said, unit)
+        return Motion(parameters, own, TABLE, f"{origin}, {column} of the same", unit)
+    return Motion(parameters, _first_unknown(framewise_displacement(parameters)), TABLE, origin, unit)
 
 
 def _in_degrees(raw: FloatArray, own: FloatArray | None) -> tuple[str, FloatArray]:

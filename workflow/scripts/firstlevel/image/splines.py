@@ -256,13 +256,13 @@ def carry_coverage(covered, matrix, offset, rim, carried):  # type: ignore[no-un
                     at = matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
                     at = _settled(at, covered.shape[2 - axis], rim[axis])
                     knot[axis] = np.int64(np.floor(at))
-                whole = np.uint8(1)
+                all_covered = np.uint8(1)
                 for c in range(-1, 3):
                     for b in range(-1, 3):
                         for a in range(-1, 3):
-                            whole &= covered[
+                            all_covered &= covered[
                                 _mirror(knot[2] + c, size_z),
                                 _mirror(knot[1] + b, size_y),
                                 _mirror(knot[0] + a, size_x),
                             ]
-                carried[k, j, i] = whole
+                carried[k, j, i] = all_covered

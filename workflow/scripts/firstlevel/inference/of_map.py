@@ -83,7 +83,7 @@ def compute_inference(
     certain = sum(int(str(line[-2])) for line in lines if line[-2] != "n/a")
     if n_tests < np.count_nonzero(inside):
         logging.warning(
-            "%d of the %d voxels of the mask hold no data: they are no tests",
+            "%d of the %d voxels of the mask have no data and are not tested",
             np.count_nonzero(inside) - n_tests, np.count_nonzero(inside),
         )  # fmt: skip
     logging.info(

@@ -1,6 +1,6 @@
 """Zip archives from elsewhere: what they should hold, what a file really is, what is taken from it.
 
-Nothing that an archive says of itself is believed. Names are checked before a byte is written, sizes are
+Nothing that an archive says about itself is trusted. Names are checked before a byte is written, sizes are
 counted while reading, and only the files that a registry names are written, to places that the registry
 names. Standard library only.
 """
@@ -99,12 +99,12 @@ def places(
 
 
 def is_cut_short(path: Path) -> bool:
-    """Tell whether a file begins as a zip archive (or is empty) but lacks an archive's end."""
+    """Whether a file begins as a zip archive (or is empty) but lacks an archive's end."""
     return _start(path)[:2] in (b"", b"P", b"PK") and not zipfile.is_zipfile(path)
 
 
 def check_is_zip(path: Path, where: str, *, remedy: str) -> None:
-    """Refuse a file that is no zip archive; say so if it is an HTML page, and what is on it."""
+    """Refuse a file that is not a zip archive; if it is an HTML page, quote it."""
     start = _start(path)
     expected = "a zip archive"
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
@@ -169,7 +169,7 @@ def _copy(source: IO[bytes], target: IO[bytes] | None, left: int) -> int:
 
 
 def _check_members(where: str, members: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse the whole archive if one member could land elsewhere, is no plain file, or hides another."""
+    """Refuse the whole archive if a member would land elsewhere, is not a plain file, or hides another."""
     seen: dict[str, str] = {}
     for member in members:
         name = member.orig_filename  # as stored: `filename` has been cut at a NUL already

@@ -14,7 +14,7 @@ MISSING_NUMBERS = ("NA", "N/A", "n.a.", "NULL", "None")
 
 
 def is_missing(text: str) -> bool:
-    """Whether a cell that should hold a number holds none: n/a, or R's NA."""
+    """Whether a cell is a missing value: n/a, or R's NA."""
     return text in MISSING or text in MISSING_NUMBERS
 
 
@@ -26,7 +26,7 @@ def read_columns(path: Path, columns: Sequence[str] | None = None) -> tuple[list
 
 
 def numbers(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> list[list[float]]:
-    """Return the values of some columns of a table's rows as numbers; one that is none is an InputError."""
+    """Values of some columns of a table's rows as numbers; InputError for other values."""
     return [[number(path, row, name) for name in columns] for row in rows]
 
 

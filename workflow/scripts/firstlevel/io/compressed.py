@@ -20,7 +20,7 @@ else:
 
 
 class Digested(RawIOBase):
-    """A file that is read from begin to end, and its SHA-256 on the way."""
+    """A file that is read from beginning to end, with its SHA-256 computed on the way."""
 
     def __init__(self, path: Path) -> None:
         self._file, self._sha256 = path.open("rb", buffering=0), hashlib.sha256()
@@ -30,11 +30,11 @@ class Digested(RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        """Back to its begin, after the header."""
+        """Whether it can go back to its beginning, after the header."""
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Begin anew; no other place can be gone to."""
+        """Go back to the beginning; no other position is possible."""
         if offset or whence:
             raise UnsupportedOperation("a file that is digested is read from begin to end")
         self._sha256 = hashlib.sha256()

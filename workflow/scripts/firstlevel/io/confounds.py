@@ -1,4 +1,4 @@
-"""Tables of confounds: their columns, by name, or by number where a table has no header. Standard library."""
+"""Confounds tables: their columns by name, or by number if a table has no header. Standard library."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ OF_SUFFIX = {"rp_*.txt": (0, 1, 2, 3, 4, 5), "*.par": (3, 4, 5, 0, 1, 2)}
 
 
 def of_motion(table: Path, names: Sequence[str]) -> tuple[list[str], str | None]:
-    """Columns of the six parameters, x, y, z, about x, y, z, and that of framewise displacement.
+    """Columns of the six motion parameters, translations first, and of framewise displacement.
 
     No columns where a table has not all six, None where it has no displacement.
     """
     displacement = next((name for name in DISPLACEMENT if name in names), None)
-    for known in PARAMETERS:
-        if set(known) <= set(names):
-            return list(known), displacement
+    for parameters in PARAMETERS:
+        if set(parameters) <= set(names):
+            return list(parameters), displacement
     if names[:1] == [NUMBERED.format(1)] and len(names) == len(PARAMETERS[0]):
         for pattern, order in OF_SUFFIX.items():
             if table.match(pattern):
@@ -55,7 +55,7 @@ def columns(path: Path) -> list[str]:
 
 
 def no_column(path: Path, name: str, present: Sequence[str], key: str, others: str = "") -> InputError:
-    """Say that a table lacks a column that the config asks for, and how many others do."""
+    """Make the error for a missing column, which says how many other tables lack it."""
     numbered = present[:1] == [NUMBERED.format(1)]
     told = f": {NO_HEADER}" if numbered else ""
     return InputError(
@@ -94,7 +94,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def check_length(table: Path, n_rows: int, n_scans: int) -> None:
-    """InputError where a table has not one row per scan."""
+    """Raise an InputError unless a table has one row per scan."""
     if n_rows != n_scans:
         raise InputError(
             table,
@@ -109,7 +109,7 @@ def _has_values(line: str) -> bool:
 
 
 def _numbered(line: str) -> list[str]:
-    """Numbered names where every cell of a line is a number; nothing where it holds names."""
+    """Names column_1, column_2 ... if every cell of a line is a number; nothing if it holds names."""
     cells = _cells(line)
     if not all(cell in tables.MISSING or _is_number(cell) for cell in cells):
         return []

@@ -1,4 +1,4 @@
-"""Files of a study as bytes: regular ones, of no more than their kind can have. Standard library.
+"""Files of a study as bytes: only regular files, with a limit on their size. Standard library.
 
 A table may be a link to anything: a pipe that nobody writes to, a device without an end, a file of gigabytes.
 """
@@ -35,7 +35,7 @@ MATLAB_MATRIX, MATLAB_PACKED = 14, 15
 
 
 def check(path: Path) -> None:
-    """Raise an InputError where a path is no regular file, or one of more bytes than its kind has.
+    """Raise an InputError if a path is not a regular file, or the file is larger than its kind can be.
 
     What is not there, or a circle of links, raises the OSError of the system.
     """
@@ -67,7 +67,7 @@ def _check_state(path: Path, state: os.stat_result) -> None:
     if not stat.S_ISREG(state.st_mode):
         raise InputError(
             path,
-            "is a pipe or a device, and no file on a disk",
+            "is a pipe or a device, not a file on disk",
             expected="a regular file",
             remedy="copy its content into a file, or correct the path",
         )
@@ -76,7 +76,7 @@ def _check_state(path: Path, state: os.stat_result) -> None:
 
 
 def read(path: Path) -> bytes:
-    """Read all of a file that is no image, unpacked where it is gzipped.
+    """Read the whole of a file that is not an image, unpacked if it is gzipped.
 
     Raises
     ------
@@ -85,25 +85,25 @@ def read(path: Path) -> bytes:
     most = _most(path)
     with opened(path) as file:
         # files of /proc have the size 0, and may have no end; others may grow while they are read
-        found = file.read(most + 1) if os.fstat(file.fileno()).st_size else b""
-    if len(found) > most:
+        content = file.read(most + 1) if os.fstat(file.fileno()).st_size else b""
+    if len(content) > most:
         raise _too_long(path, most)
-    if not found.startswith(b"\x1f\x8b"):
-        return found
+    if not content.startswith(b"\x1f\x8b"):
+        return content
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(found)) as packed:
-            found = packed.read(most + 1)
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            content = packed.read(most + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
             path, f"cannot be unpacked ({error})", expected="a whole .gz file", remedy="compress it again"
         ) from None
-    if len(found) > most:
+    if len(content) > most:
         raise _too_long(path, most)
-    return found
+    return content
 
 
 def check_matlab(path: Path, most: int) -> None:
-    """Raise an InputError where the packed variables of a MAT-file unpack to more than `most` bytes.
+    """Raise an InputError if the compressed variables of a MAT-file unpack to more than `most` bytes.
 
     They are unpacked piece by piece and kept nowhere. What is damaged is for its reader to tell.
     """
@@ -119,8 +119,8 @@ def check_matlab(path: Path, most: int) -> None:
                 raise InputError(
                     path,
                     f"has more than {MOST_VARIABLES} variables",
-                    expected="those of SPM",
-                    remedy="check that it is what its name says",
+                    expected="a file as SPM writes it",
+                    remedy="check that this is the right file",
                 )
             if kind == MATLAB_MATRIX:
                 own = file.read(min(size, MOST_OF_MATLAB))
@@ -144,7 +144,7 @@ def check_matlab(path: Path, most: int) -> None:
 
 
 def _check_depth(path: Path, content: bytes, order: str) -> None:
-    """Raise an InputError where cells lie in cells so deep that their reader, in C, would crash."""
+    """Raise an InputError if cells are nested so deeply that their reader, in C, would crash."""
     at = 0
     ends: list[int] = []
     while at + 8 <= len(content):
@@ -161,9 +161,9 @@ def _check_depth(path: Path, content: bytes, order: str) -> None:
             if len(ends) > DEEPEST:
                 raise InputError(
                     path,
-                    f"has cells or structures that lie in each other more than {DEEPEST} deep",
-                    expected="those of SPM",
-                    remedy="check that it is what its name says",
+                    f"has cells or structures nested more than {DEEPEST} deep",
+                    expected="a file as SPM writes it",
+                    remedy="check that this is the right file",
                 )
 
 
@@ -175,6 +175,6 @@ def _too_long(path: Path, most: int) -> InputError:
     return InputError(
         path,
         f"has more than {most // MB} MB",
-        expected=f"at most {most // MB} MB, many times what such a file has",
-        remedy="check that it is what its name says",
+        expected=f"at most {most // MB} MB, many times the size of such a file",
+        remedy="check that this is the right file",
     )

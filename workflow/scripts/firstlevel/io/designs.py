@@ -33,7 +33,7 @@ class Design:
 
     @property
     def roles(self) -> list[str]:
-        """Use of each column: condition, derivative, confound, motion, censor, drift, constant, given."""
+        """Role of each column: condition, derivative, confound, motion, censor, drift, constant, given."""
         by_name = {column["Name"]: column["Role"] for column in self.content["Columns"]}
         return [by_name[name] for name in self.names]
 
@@ -43,7 +43,7 @@ class Design:
 
     @property
     def kept(self) -> BoolArray:
-        """Whether each scan counts in the fit, (n,): not where it has a regressor of its own."""
+        """Whether each scan is kept in the fit, (n,): False for censored scans."""
         return np.asarray(~self.matrix[:, self.columns("censor")].any(axis=1), dtype=bool)
 
     @property
@@ -58,7 +58,7 @@ class Design:
 
     @property
     def has_equal_steps(self) -> bool:
-        """Whether one time lies between any two scans."""
+        """Whether scans are equally spaced in time."""
         return bool(self.content.get("EqualSteps", True))
 
     @property
@@ -68,7 +68,7 @@ class Design:
 
     @property
     def empty(self) -> dict[str, str]:
-        """Why regressors are 0 at every scan, by name."""
+        """Reason why a regressor is 0 at every scan, by name."""
         return {entry["Name"]: entry["Reason"] for entry in self.content.get("EmptyRegressors", [])}
 
     @property
@@ -78,13 +78,13 @@ class Design:
 
     @property
     def modulated_by(self) -> dict[str, str]:
-        """Column of the events that a regressor of its own is modulated by, by the name of the regressor."""
-        said = self.content.get("Modulators", [])
-        return {one["Name"]: one["Column"] for one in said if one["Name"] != one["Condition"]}
+        """Column of the events behind each modulator's regressor, by the name of the regressor."""
+        modulators = self.content.get("Modulators", [])
+        return {one["Name"]: one["Column"] for one in modulators if one["Name"] != one["Condition"]}
 
     @property
     def fir_delays(self) -> tuple[float, ...]:
-        """Delays of an FIR model, s after onset; none of another model."""
+        """Delays of an FIR model, s after onset; none for other models."""
         return tuple(self.content.get("FirDelaysSeconds", ()))
 
     def write(self, sidecar: Path) -> None:
@@ -96,6 +96,6 @@ class Design:
 
 def read(path: Path, sidecar: Path | None = None) -> Design:
     """Read the table, and the sidecar where it is needed."""
-    names, rows = cells.read_columns(path)
+    names, values = cells.read_columns(path)
     content = {} if sidecar is None else sidecars.read_json(sidecar)
-    return Design(path, names, np.asarray(rows, dtype=np.float64), content)
+    return Design(path, names, np.asarray(values, dtype=np.float64), content)

@@ -16,13 +16,13 @@ from firstlevel.texts import composed
 
 @dataclass(frozen=True)
 class Rules:
-    """What of a run's files is an event, and which condition it is of.
+    """Rules for which rows of a run's files are events, and of which condition.
 
     Attributes
     ----------
     column : columns whose values, joined with `separator`, name the trial type.
-    where : of each of these columns, the values of which a row has one.
-    repeated : what a row that stands twice is: error, once or twice.
+    where : by column, the values of which a row must have one.
+    repeated : how duplicated rows count: error, once or twice.
     needed : whether a run without events is an error.
     conditions : the trial types of each condition; None takes each as one.
     modulators : of each condition.
@@ -40,7 +40,7 @@ class Rules:
 
     @property
     def naming(self) -> tuple[str, ...]:
-        """Columns that name the trial type of a row; none where every row has the same."""
+        """Columns that name the trial type of a row; none if all rows have the same."""
         return self.column if self.condition is None else ()
 
     @classmethod
@@ -63,7 +63,7 @@ class Rules:
             raise InputError(
                 "config key study.events.condition",
                 f"is {condition!r}, and study.events.column is set, too",
-                expected="one condition for every row, or columns that name it",
+                expected="one condition for all rows, or columns that name it",
                 remedy="leave one of the two out",
             )
         merged = None

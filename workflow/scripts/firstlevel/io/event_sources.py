@@ -26,7 +26,7 @@ MOST_BYTES_OF_HEADER = 400
 
 
 def files(where: str) -> list[Path]:
-    """Files of what a run table calls the events of a run: a file, a folder or a pattern; none of nothing."""
+    """Files behind the column events of the run table: a file, a folder or a pattern; none if it is empty."""
     if not where:
         return []
     path = Path(where)
@@ -39,7 +39,7 @@ def files(where: str) -> list[Path]:
     if not paths:
         raise InputError(
             path,
-            "holds no file of events",
+            "holds no events file",
             expected="an events table, or a folder or pattern of one file per condition",
             remedy="correct the path",
         )
@@ -47,8 +47,8 @@ def files(where: str) -> list[Path]:
         if file.is_symlink() and not file.exists():  # left out, its condition would go missing
             raise InputError(
                 file,
-                "is a link to nothing",
-                expected="files whose content is there",
+                "is a broken link",
+                expected="files that exist",
                 remedy="fetch it (datalad get), or remove the link",
             )
         if odd := texts.odd_in(str(file)):
@@ -62,7 +62,7 @@ def files(where: str) -> list[Path]:
 
 
 def only_header(where: str) -> bool:
-    """Whether the events of a run are a table with a header and no row; False where it cannot be read."""
+    """Whether the events table of a run has a header but no rows; False if it cannot be read."""
     path = Path(where)
     try:
         if (
@@ -78,7 +78,7 @@ def only_header(where: str) -> bool:
 
 
 def are_in_scans(sources: Sequence[Path], unit: str | None) -> bool:
-    """Whether the files of a run's events count in scans: as `unit` (s or scans) says, SPM's without one."""
+    """Whether onsets of a run are in scans: by `unit` (s or scans), or without it for SPM's files."""
     of_spm = len(sources) == 1 and sources[0].suffix == SPM_SUFFIX
     return unit == "scans" if unit else of_spm
 
@@ -86,7 +86,7 @@ def are_in_scans(sources: Sequence[Path], unit: str | None) -> bool:
 def read(
     sources: Sequence[Path],
 ) -> tuple[Path, str, list[str], list[Row], dict[str, dict[str, Modulator]]]:
-    """The file or folder to name, its form, its columns and rows, and the modulators that it brings."""
+    """File or folder to name in messages, format, columns, rows, and modulators in the file itself."""
     if not sources:
         return Path(), "none", list(EVENT_COLUMNS), [], {}
     source = sources[0]
@@ -124,7 +124,7 @@ def _of_spm(source: Path) -> tuple[list[str], list[Row], dict[str, dict[str, Mod
 
 
 def _holds_times(path: Path) -> bool:
-    """Whether a text file begins with a number, or is AFNI's: it has no header then."""
+    """Whether a text file has no header: it begins with a number, or is AFNI's."""
     if path.suffix.casefold() == ".1d":
         return True
     try:
@@ -136,7 +136,7 @@ def _holds_times(path: Path) -> bool:
 
 
 def _times(path: Path) -> list[Row]:
-    """Events of one condition, which the file's name says: FSL's three columns, or a row of AFNI's times."""
+    """Events of the condition named by the file: FSL's three columns, or a row of AFNI's times."""
     text = contents.read(path).decode("utf-8", "replace")
     lines = [
         (number, line.split())
@@ -148,7 +148,7 @@ def _times(path: Path) -> list[Row]:
         if len(lines) > 1:
             raise InputError(
                 path,
-                f"has {len(lines)} rows, one per run, and nothing says which is this run's",
+                f"has {len(lines)} rows, one per run, and it is not known which one is this run's",
                 expected="AFNI's stimulus times of one run: one row",
                 remedy="write the row of each run into a file of its own",
             )
@@ -159,7 +159,7 @@ def _times(path: Path) -> list[Row]:
         if len(words) != 3 or any(as_number(word) is None for word in words):
             raise InputError(
                 path,
-                "has no three numbers in a row",
+                "does not have three numbers in this row",
                 expected="FSL's three columns: onset, duration, height; or an events table with a header",
                 remedy="give each row the three numbers, or the table a header (onset, duration, trial_type)",
                 row=number,
@@ -172,19 +172,19 @@ def _times(path: Path) -> list[Row]:
 
 
 def _with_heights(rows: list[Row]) -> list[Row]:
-    """Rows of one condition, all with their height where one has another than 1."""
+    """Rows of one condition, all with a height if any height is not 1."""
     if not any("modulation" in row.values for row in rows):
         return rows
     return [Row(row.number, {"modulation": "1", **row.values}) for row in rows]
 
 
 def _married(path: Path, word: str) -> dict[str, str]:
-    """Onset of a word of AFNI's times, perhaps with its height (``12*1.5``) or duration (``12:3``)."""
+    """Onset in an entry of AFNI's times, and its height (``12*1.5``) or duration (``12:3``), if any."""
     match = re.fullmatch(r"([^*:]+)(?:\*([^*:,]+))?(?::([^*:]+))?", word)
     if match is None or as_number(match[1]) is None:
         raise InputError(
             path,
-            f"holds {word!r}",
+            f"has {word!r}, which is not a stimulus time of AFNI",
             expected="times, each with one height and one duration at most: 12, 12*1.5, 12:3, 12*1.5:3",
             remedy="write an events table with a column per height, and name them in design.modulators",
         )

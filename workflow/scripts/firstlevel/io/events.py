@@ -1,4 +1,4 @@
-"""Events of a run as its files have them, and the one rule by which they become those of the model.
+"""Events of a run as in its files, and the rules that select the events of the model.
 
 The plan of a study and the stage that writes the events both go through :func:`find`, so that they cannot
 differ in what is an event. Forms: BIDS tables, SPM's multiple conditions, FSL's three columns and AFNI's
@@ -32,14 +32,14 @@ LIKE_MODULATORS = ("weight*", "*_weight", "*demean*", "*centered*", "*centred*",
 
 
 @dataclass(frozen=True)
-class Found:
-    """Events of a run, still as text: rows whose trial types are asked for.
+class RunEvents:
+    """Events of a run, still as text: rows whose trial types the model uses.
 
     Attributes
     ----------
     rows : with the columns of the file; `trial_types` has the trial type of each.
     columns : of the file.
-    left_out : how many rows are no events, by reason.
+    left_out : number of rows that are not events, by reason.
     not_listed : how many events study.conditions does not list, by trial type.
     present : trial types of all events, listed or not, in their order, with the row of the first.
     conditions : that have events, in the order of these or of study.conditions.
@@ -58,7 +58,7 @@ class Found:
     form: str
 
 
-def find(sources: Sequence[Path], rules: Rules) -> Found:
+def find(sources: Sequence[Path], rules: Rules) -> RunEvents:
     """Rows that are events of the model, from the files of one run.
 
     A row without trial type or onset is no event, nor is one that a filter of `rules.where` leaves out.
@@ -71,7 +71,7 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     if form in ("spm", "times") and rules.condition is not None:
         raise InputError(
             source,
-            "names its own conditions, and study.events.condition has one for every event",
+            "names its own conditions, but study.events.condition gives one name to all events",
             expected="a table of events",
             remedy="leave study.events.condition out, or merge the conditions by study.conditions",
         )
@@ -109,7 +109,7 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     if rules.conditions is not None:
         with_events = set(names)
         names = [name for name in rules.conditions if name in with_events]
-    return Found(
+    return RunEvents(
         rows=[row for row, _ in kept],
         trial_types=[trial_type for _, trial_type in kept],
         columns=columns,
@@ -122,8 +122,8 @@ def find(sources: Sequence[Path], rules: Rules) -> Found:
     )
 
 
-def like_modulators(events: Found, used: Iterable[str]) -> list[str]:
-    """Columns of numbers whose names say that they modulate events, and that are not used."""
+def like_modulators(events: RunEvents, used: Iterable[str]) -> list[str]:
+    """Unused columns of numbers whose names suggest that they modulate events."""
     taken = {*used, *EVENT_COLUMNS, "modulation"}
     return [
         column
@@ -135,7 +135,7 @@ def like_modulators(events: Found, used: Iterable[str]) -> list[str]:
 
 
 def _check_columns(source: Path, columns: Sequence[str], rows: Sequence[Row], rules: Rules) -> None:
-    """Each column that names or chooses events is there."""
+    """Check that the columns that name or select events exist."""
     for name in ("onset", *rules.naming, *rules.where):
         if name in columns:
             continue
@@ -157,7 +157,7 @@ def _check_columns(source: Path, columns: Sequence[str], rows: Sequence[Row], ru
 
 
 def _like_conditions(columns: Sequence[str], rows: Sequence[Row]) -> str:
-    """Sentence on the columns of few different values: text, or whole numbers."""
+    """Phrase that lists columns that look like conditions: few different values, text or whole numbers."""
     candidates = []
     for column in columns:
         values = dict.fromkeys(row.values[column] for row in rows if not cells.is_missing(row.values[column]))
@@ -176,7 +176,7 @@ def _like_conditions(columns: Sequence[str], rows: Sequence[Row]) -> str:
 
 
 def _refused(row: Row, rules: Rules) -> str:
-    """Name of the filter that leaves a row out; empty where all let it pass."""
+    """Name of the filter that leaves a row out; empty if none does."""
     for column, wanted in rules.where.items():
         if not any(_equal(row.values.get(column, ""), value) for value in wanted):
             return f"study.events.where.{column}"
@@ -184,7 +184,7 @@ def _refused(row: Row, rules: Rules) -> str:
 
 
 def _equal(cell: str, wanted: str) -> bool:
-    """Whether a cell is a value: the same text, or the same number."""
+    """Whether a cell equals a value: the same text, or the same number."""
     if cell == wanted or (cell in MISSING and wanted in MISSING):
         return True
     number = as_number(cell)
@@ -192,7 +192,7 @@ def _equal(cell: str, wanted: str) -> bool:
 
 
 def _is_name(part: str, listed: Mapping[str, str] | None) -> bool:
-    """Whether a cell names a trial type: R's NA does only where it is listed."""
+    """Whether a cell names a trial type; R's NA only if study.conditions lists it."""
     return part not in NAME_MISSING or (listed is not None and part in listed)
 
 
@@ -232,7 +232,7 @@ def _of_conditions(
                 raise InputError(
                     source,
                     f"{what}, which design.modulators.{name} names",
-                    expected=f"an events table with it (it has: {', '.join(columns)})",
+                    expected=f"an events table with this column (it has: {', '.join(columns)})",
                     remedy=f"{near}correct design.modulators, or add the column",
                 )
         by_condition[name] = by_condition.get(name, {}) | dict(of_config)

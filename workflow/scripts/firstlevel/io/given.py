@@ -1,4 +1,4 @@
-"""What every form of a ready-made design comes to: names, rows, roles, decisions. Standard library."""
+"""Common representation of ready-made designs: names, rows, roles, decisions. Standard library."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ GIVEN, DRIFT, CONSTANT, CENSOR = "given", "drift", "constant", "censor"
 
 
 class Given(NamedTuple):
-    """A design as a file holds it.
+    """A design as read from a file.
 
     Attributes
     ----------
     form : of the file, in words.
     names, rows : p regressors, and n rows of as many numbers; none where only names were asked for.
-    roles : of the columns of which the file says it.
+    roles : of the columns for which the file gives one.
     notes : what was left out, added or renamed, each in a sentence.
-    step : by which an index of numbers grows, in the median: 1, or the repetition time in seconds.
+    step : median step of a numeric index: 1, or the repetition time in seconds.
     """
 
     form: str
@@ -34,7 +34,7 @@ class Given(NamedTuple):
 
 
 def place(path: Path, part: Part, n_parts: int) -> int:
-    """Which of the sessions of a file is the run's, counted from 0; one alone may be that of many runs."""
+    """Index (from 0) of the run's session in a file; a single session may be used for several runs."""
     number, n_runs = part
     if n_parts == 1 and n_runs:
         return 0
@@ -44,8 +44,8 @@ def place(path: Path, part: Part, n_parts: int) -> int:
     raise InputError(
         path,
         f"holds {n_parts} session{'s' * (n_parts > 1)}, and {asked}",
-        expected="as many runs, in the order of the sessions, or the session of each",
-        remedy=f"name the session behind the file: {path.name}#1, {path.name}#2 ...",
+        expected="as many runs as sessions, in the same order, or a session number for each run",
+        remedy=f"append the session to the file: {path.name}#1, {path.name}#2 ...",
     )
 
 
@@ -59,7 +59,7 @@ def is_number(text: str) -> bool:
 
 
 def number(path: Path, row: int | None, name: str, text: str) -> float:
-    """Value of a cell; all of a design are finite."""
+    """Value of a cell of a design, which must be finite."""
     value = float(text) if is_number(text) and "_" not in text else math.nan
     if not math.isfinite(value):
         raise InputError(

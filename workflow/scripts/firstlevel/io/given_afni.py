@@ -18,18 +18,18 @@ MOST_SCANS = 1_000_000
 
 
 def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
-    """AFNI's X-matrix: one run of it, with the scans that were censored back in their place.
+    """One run of AFNI's X-matrix, with the censored scans restored.
 
     Columns of the baseline of other runs, 0 throughout this one, are left out.
     """
-    found = re.findall(r"""^#\s*(\w+)\s*=\s*(["'])(.*?)\2""", text, re.MULTILINE)
-    said = {name: html.unescape(value) for name, _, value in found}
-    labels = [label.strip() for label in said["ColumnLabels"].strip(" ;").split(";")]
+    header_lines = re.findall(r"""^#\s*(\w+)\s*=\s*(["'])(.*?)\2""", text, re.MULTILINE)
+    attributes = {name: html.unescape(value) for name, _, value in header_lines}
+    labels = [label.strip() for label in attributes["ColumnLabels"].strip(" ;").split(";")]
     try:
-        starts = _listed(said.get("RunStart", "0")) or [0]
-        good_scans = _listed(said["GoodList"]) if "GoodList" in said else None
-        groups = _groups(said.get("ColumnGroups", ""), len(labels))
-        n_full = int(said["NRowFull"]) if "NRowFull" in said else None
+        starts = _listed(attributes.get("RunStart", "0")) or [0]
+        good_scans = _listed(attributes["GoodList"]) if "GoodList" in attributes else None
+        groups = _groups(attributes.get("ColumnGroups", ""), len(labels))
+        n_full = int(attributes["NRowFull"]) if "NRowFull" in attributes else None
         if n_full is not None and n_full * len(labels) > tables.MOST_CELLS:
             raise ValueError(f"NRowFull is {n_full}")
     except ValueError as error:
@@ -63,7 +63,7 @@ def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
     if not in_order or len(good) != len(lines) or max(*good, *starts) >= n_full:
         raise InputError(
             path,
-            f"has {len(lines)} rows; its header speaks of {len(good)} of {n_full}",
+            f"has {len(lines)} rows, but its header lists {len(good)} of {n_full} scans",
             expected="as many rows as GoodList has scans",
             remedy="take 3dDeconvolve's X.nocensor.xmat.1D, which has every scan",
         )
@@ -86,8 +86,10 @@ def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
     rows = [
         [*(row[k] for k in kept), *(float(scan == one) for one in censored)] for scan, row in enumerate(rows)
     ]
-    known = {-1: DRIFT, 0: "confound", math.inf: GIVEN}
-    roles = {labels[k]: known.get(groups[k], "condition") for k in kept} | dict.fromkeys(spikes, CENSOR)
+    role_of_group = {-1: DRIFT, 0: "confound", math.inf: GIVEN}
+    roles = {labels[k]: role_of_group.get(groups[k], "condition") for k in kept} | dict.fromkeys(
+        spikes, CENSOR
+    )
     roles |= {
         labels[k]: CONSTANT
         for place_of, k in enumerate(kept)
@@ -101,30 +103,30 @@ def read(path: Path, text: str, part: Part, *, names_only: bool) -> Given:
         notes.append(f"{len(labels) - len(kept)} columns, 0 at every scan of the run, are left out")
     if censored:
         told = ", ".join(map(str, censored))
-        notes.append(f"scans that 3dDeconvolve censored are back, with a regressor each: {told}")
+        notes.append(f"scans that 3dDeconvolve censored are restored, with one regressor each: {told}")
     return Given("AFNI X-matrix", [*(labels[k] for k in kept), *spikes], rows, roles, notes)
 
 
 def _groups(text: str, n_columns: int) -> list[float]:
     """Group of each column of AFNI's ``6@-1,2@1,6@0``: -1 drift, 0 other baseline, infinite if unknown."""
-    found: list[float] = []
+    groups: list[float] = []
     for one in filter(None, text.split(",")):
         count, at, group = one.strip().rpartition("@")
         times = int(count) if at else 1
-        if len(found) + times > n_columns:
+        if len(groups) + times > n_columns:
             break
-        found += [float(group)] * times
+        groups += [float(group)] * times
     else:
-        return found if len(found) == n_columns else [math.inf] * n_columns
+        return groups if len(groups) == n_columns else [math.inf] * n_columns
     return [math.inf] * n_columns
 
 
 def _listed(text: str) -> list[int]:
     """Numbers of AFNI's ``0..9,12,20..30(2)``."""
-    found: list[int] = []
+    numbers: list[int] = []
     for first, last, step in re.findall(r"(\d+)(?:\.\.(\d+))?(?:\((\d+)\))?", text):
         scans = range(int(first), int(last or first) + 1, int(step or 1))
-        if len(found) + len(scans) > MOST_SCANS:
+        if len(numbers) + len(scans) > MOST_SCANS:
             raise ValueError(f"a list of more than {MOST_SCANS} scans")
-        found += scans
-    return found
+        numbers += scans
+    return numbers

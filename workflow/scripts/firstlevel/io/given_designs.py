@@ -1,4 +1,4 @@
-"""Ready-made designs of a run: tables, FSL's design.mat, AFNI's X-matrix, SPM.mat; columns as they stand.
+"""Ready-made designs of a run: tables, FSL's design.mat, AFNI's X-matrix, SPM.mat; columns unchanged.
 
 A file of several sessions (SPM.mat, an X-matrix of several runs) gives the rows and columns of one of them.
 Standard library, but for SPM's: names are asked for before any job.
@@ -26,13 +26,13 @@ SPIKE = re.compile(r"(censor|.*outlier|scrub|spike)_?\d*", re.IGNORECASE)
 
 
 def located(text: str) -> tuple[str, int]:
-    """Path and session of ``SPM.mat#2``; 0 where none is named."""
-    found = SUFFIX.fullmatch(text)
-    return (found[1], int(found[2])) if found and not Path(text).exists() else (text, 0)
+    """Path and session of ``SPM.mat#2``; session 0 if none is named."""
+    match = SUFFIX.fullmatch(text)
+    return (match[1], int(match[2])) if match and not Path(text).exists() else (text, 0)
 
 
 def is_spm(path: Path) -> bool:
-    """Whether a file is MATLAB's, of any version; a missing one is none."""
+    """Whether a file is a MAT-file of any version; False if it is missing."""
     try:
         with contents.opened(path) as file:
             start = file.read(8)
@@ -52,7 +52,7 @@ def read(path: Path, part: Part = (1, 1), *, names_only: bool = False) -> Given:
 
     Raises
     ------
-    InputError : a file of no known form, one that is cut off, a value that is no finite number, a session
+    InputError : a file of no known form, one that is cut off, a value that is not a finite number, a session
         that the file does not have, names that are missing or doubled.
     """
     if is_spm(path):
@@ -71,7 +71,7 @@ def read(path: Path, part: Part = (1, 1), *, names_only: bool = False) -> Given:
             except csv.Error as error:
                 raise InputError(
                     path,
-                    f"is no table ({error})",
+                    f"is not a table ({error})",
                     expected="names of regressors, and one row of numbers per scan",
                     remedy="write the design again",
                 ) from None
@@ -92,7 +92,7 @@ def _beginning(path: Path) -> str:
 
 
 def role(name: str, column: Sequence[float], roles: dict[str, str]) -> str:
-    """What a column is for, as far as it can be known: from the file, its values, or a name of this model."""
+    """Role of a column, from the file, its values, or a name of this model."""
     if column and column[0] != 0 and all(value == column[0] for value in column):
         return CONSTANT
     if name in roles:
@@ -103,7 +103,7 @@ def role(name: str, column: Sequence[float], roles: dict[str, str]) -> str:
 
 
 def _checked(path: Path, own: Given) -> Given:
-    """Hold the names: one for each column, of one line."""
+    """Check the names: one per column, each of one line."""
     names = [composed(name) for name in own.names]
     if not names:
         raise InputError(
@@ -120,7 +120,7 @@ def _checked(path: Path, own: Given) -> Given:
         raise InputError(
             path,
             f"two regressors have the name {doubled!r}",
-            expected="a name of its own for each column",
+            expected="a different name for each column",
             remedy="rename one of them",
         )
     roles = {composed(name): of for name, of in own.roles.items()}

@@ -13,7 +13,7 @@ MOST_COLUMNS = 100_000
 
 
 def beside(path: Path) -> list[Path]:
-    """What is read with a design: FSL's setup, which has the titles of the columns of ``design.mat``."""
+    """FSL's setup beside a design, with the titles of the columns of ``design.mat``."""
     setup = path.with_suffix(".fsf")
     return [setup] if path.suffix == ".mat" and setup.is_file() else []
 
@@ -61,30 +61,30 @@ def read(path: Path, text: str, *, names_only: bool) -> Given:
 
 
 def _titles(path: Path, n_columns: int) -> tuple[list[str], dict[str, str], list[str]]:
-    """Names of FSL's columns, roles and what was decided; titles where they are sure to be those of all."""
+    """Names of FSL's columns, roles and notes; titles only if they match all columns."""
     numbered = [f"ev{k}" for k in range(1, n_columns + 1)]
     if not (setups := beside(path)):
         return numbered, {}, ["its columns are ev1, ev2 and so on: there is no design.fsf beside it"]
-    said = {}
+    settings = {}
     for line in tables.read_text(setups[0]).split("\n"):
-        if found := re.match(r"set fmri\((\w+)\)\s", line := line.strip()):
-            value = line[found.end() :].strip()
-            said[found[1]] = value.removeprefix('"').removesuffix('"')
-    n_titles = int(said["evs_orig"]) if re.fullmatch(r"\d{1,6}", said.get("evs_orig", "")) else 0
+        if match := re.match(r"set fmri\((\w+)\)\s", line := line.strip()):
+            value = line[match.end() :].strip()
+            settings[match[1]] = value.removeprefix('"').removesuffix('"')
+    n_titles = int(settings["evs_orig"]) if re.fullmatch(r"\d{1,6}", settings.get("evs_orig", "")) else 0
     n_titles = n_titles if n_titles <= n_columns else 0
     names: list[str] = []
     roles: dict[str, str] = {}
     for k in range(1, n_titles + 1):
-        title = said.get(f"evtitle{k}", "").strip()
-        names += [title, f"{title}_derivative"] if said.get(f"deriv_yn{k}") == "1" else [title]
-        if said.get(f"convolve{k}", "0") != "0":  # what is not convolved may be anything
+        title = settings.get(f"evtitle{k}", "").strip()
+        names += [title, f"{title}_derivative"] if settings.get(f"deriv_yn{k}") == "1" else [title]
+        if settings.get(f"convolve{k}", "0") != "0":  # what is not convolved may be anything
             roles |= {title: "condition", f"{title}_derivative": "derivative"}
     n_more = n_columns - len(names)
-    adds = any(said.get(key, "0") not in ("", "0") for key in ("confoundevs", "motionevs"))
+    adds = any(settings.get(key, "0") not in ("", "0") for key in ("confoundevs", "motionevs"))
     if (
         not n_titles
         or not all(names)
-        or said.get("evs_real") != str(len(names))
+        or settings.get("evs_real") != str(len(names))
         or n_more < 0
         or (n_more and not adds)
     ):

@@ -51,17 +51,17 @@ def read(path: Path, part: Part) -> Given:
     try:
         spm = loadmat(path, variable_names=["SPM"], squeeze_me=True, struct_as_record=False)["SPM"]
         names = [str(name).strip() for name in np.atleast_1d(spm.xX.name)]
-        whole = np.asarray(_dense(spm.xX.X), dtype=np.float64)
-        whole = whole.reshape(-1, 1) if whole.ndim == 1 else whole  # one column lost an axis
+        design = np.asarray(_dense(spm.xX.X), dtype=np.float64)
+        design = design.reshape(-1, 1) if design.ndim == 1 else design  # one column lost an axis
         sessions = np.atleast_1d(spm.Sess)
         constants = _indices(getattr(spm.xX, "iB", ()))
         k = place(path, part, len(sessions))
-        rows, own = _indices(sessions[k].row), _indices(sessions[k].col)
-        own = [*own, *(c for c in constants if c not in own and whole[rows, c].any())]
-        if len(names) != whole.shape[1] or not own or not rows:
-            raise ValueError(f"{len(names)} names for a design of {whole.shape}")
-        values = whole[np.ix_(rows, own)]
-        cosines, cut_off = _high_pass(spm.xX, rows)
+        scans, own = _indices(sessions[k].row), _indices(sessions[k].col)
+        own = [*own, *(c for c in constants if c not in own and design[scans, c].any())]
+        if len(names) != design.shape[1] or not own or not scans:
+            raise ValueError(f"{len(names)} names for a design of {design.shape}")
+        values = design[np.ix_(scans, own)]
+        cosines, cut_off = _high_pass(spm.xX, scans)
     except InputError:
         raise
     except KeyError:
@@ -90,9 +90,9 @@ def read(path: Path, part: Part) -> Given:
 
 
 def _plain(names: list[str], basis: str) -> tuple[list[str], dict[str, str]]:
-    """Names without session and basis function, where they stay apart, and the roles that they tell."""
+    """Names without session and basis function, if they stay unique, and their roles."""
     suffixes = BASIS.get(basis, ())
-    found, roles = [], {}
+    plain_names, roles = [], {}
     several = any(re.search(r"\*bf\((?!1\))\d+\)$", name) for name in names)
     for name in names:
         short = re.sub(r"^Sn\(\d+\) ", "", name)
@@ -103,27 +103,27 @@ def _plain(names: list[str], basis: str) -> tuple[list[str], dict[str, str]]:
             elif not several:
                 short = of[1]
             roles[short] = "condition" if number == 1 or number > len(suffixes) else "derivative"
-        found.append(short)
-    if len(set(found)) < len(found):
+        plain_names.append(short)
+    if len(set(plain_names)) < len(plain_names):
         return names, {}
-    return found, roles
+    return plain_names, roles
 
 
-def _high_pass(design: Any, rows: list[int]) -> tuple[FloatArray, str]:
-    """Columns of the filter of a session, (n, k), and its cut-off in words; none without a filter."""
-    none = np.empty((len(rows), 0))
+def _high_pass(design: Any, scans: list[int]) -> tuple[FloatArray, str]:
+    """Columns of the high-pass filter of a session, (n, k), and its cut-off in words; none without one."""
+    none = np.empty((len(scans), 0))
     filters = getattr(design, "K", None)
     if filters is None or not all(hasattr(one, "row") for one in np.atleast_1d(filters)):
         if filters is not None and np.size(filters) > 1:
             raise ValueError("xX.K is a matrix, a filter that is not understood")
         return none, ""
     for one in np.atleast_1d(filters):
-        if _indices(one.row) == rows:
+        if _indices(one.row) == scans:
             cut_off = float(np.asarray(getattr(one, "HParam", np.inf), dtype=np.float64).ravel()[0])
             columns = np.asarray(getattr(one, "X0", none), dtype=np.float64)
-            columns = columns.reshape(len(rows), -1) if columns.size else none
+            columns = columns.reshape(len(scans), -1) if columns.size else none
             if not columns.size and np.isfinite(cut_off) and hasattr(one, "RT"):
-                columns = _cosines(len(rows), float(one.RT), cut_off)
+                columns = _cosines(len(scans), float(one.RT), cut_off)
             return columns, f" ({cut_off:g} s)" if np.isfinite(cut_off) else ""
     raise ValueError("xX.K has no filter for the rows of the session")
 

@@ -53,7 +53,7 @@ def read(path: Path, text: str, *, names_only: bool) -> Given:
 
 
 def _step(index: Sequence[str]) -> float | None:
-    """Median step of an index; None where it is none of numbers."""
+    """Median step of an index; None if it is not numeric."""
     if len(index) < 2 or not all(map(given.is_number, index)):
         return None
     times = [float(one) for one in index]
@@ -71,9 +71,9 @@ def _numbers(
         if len(cells) != width:
             raise InputError(
                 path,
-                f"has {len(cells)} values where {width} are due",
+                f"has {len(cells)} values instead of {width}",
                 expected="one value per column",
-                remedy="complete the row; tabs, or commas, stand between all columns",
+                remedy="complete the row; separate all columns with tabs, or all with commas",
                 row=number,
             )
         rows.append([given.number(path, number, *pair) for pair in zip(names, cells[n_index:], strict=True)])

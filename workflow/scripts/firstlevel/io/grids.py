@@ -1,4 +1,4 @@
-"""Where the voxels of an image are: shape and affine, by the header or by SPM's ``.mat``."""
+"""Grid of an image: shape and affine, from the header or SPM's ``.mat``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FARTHEST = 1e6
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the voxels are: shape (nx, ny, nz) and affine (4, 4), voxel indices to mm.
+    """A grid of voxels: shape (nx, ny, nz) and affine (4, 4), voxel indices to mm.
 
     `source` is the ``.mat`` that the affine is from, None where it is the header's.
     """
@@ -53,8 +53,8 @@ class Grid:
             raise InputError(
                 source,
                 f"holds the affines of {len(matrices)} volumes, and {path.name} has {n_scans}",
-                expected="one affine per volume: SPM takes them before the header's",
-                remedy="restore the .mat of this image, or remove it where the header's affine holds for all",
+                expected="one affine per volume: SPM takes them instead of the header's",
+                remedy="restore the .mat of this image, or remove it if the header's affine holds for all",
             )
         affines = [matrix if matrix.any() else header for matrix in matrices]
         for scan, affine in enumerate(affines):
@@ -69,7 +69,7 @@ def _check_affine(affine: FloatArray, shape: tuple[int, int, int], path: Path, v
         raise InputError(
             path,
             f"its affine cannot be inverted{volume}",
-            expected="an affine that gives each voxel a place of its own, in mm",
+            expected="an affine in mm that can be inverted",
             remedy="restore the header (sform or qform)",
         )
     reach = float((np.abs(affine[:3, :3]) @ (np.array(shape) - 1) + np.abs(affine[:3, 3])).max())
@@ -77,6 +77,6 @@ def _check_affine(affine: FloatArray, shape: tuple[int, int, int], path: Path, v
         raise InputError(
             path,
             f"its affine puts voxels up to {reach:.3g} mm from the origin{volume}",
-            expected=f"places in mm, below {FARTHEST:g}",
+            expected=f"coordinates in mm, below {FARTHEST:g}",
             remedy="restore the header (sform or qform)",
         )

@@ -1,4 +1,4 @@
-"""Headers of images as the plan reads them: matrix, size and place of voxels, repetition time.
+"""Headers of images as the plan reads them: matrix, voxel sizes, position, repetition time.
 
 What an image holds is read by its stage, with nibabel. Standard library: every start of Snakemake pays for
 this import.
@@ -56,7 +56,7 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Header:
-    """What tells runs apart.
+    """Fields of a header that runs are compared by.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Header:
 
     @property
     def told(self) -> str:
-        """Matrix and size of voxels, as a reader says them."""
+        """Matrix and size of voxels in words."""
         size = " x ".join(f"{zoom:.3g}" for zoom in self.zooms)
         return f"{' x '.join(map(str, self.shape))} voxels of {size} mm"
 
@@ -140,9 +140,9 @@ def _header(content: bytes, form: Form, order: str) -> Header | None:
     columns: list[Vector] = []
     origin: Vector = (0.0, 0.0, 0.0)
     if s_code > 0:
-        rows = field(form.rows)
-        columns = [(rows[axis], rows[axis + 4], rows[axis + 8]) for axis in range(3)]
-        origin = rows[3], rows[7], rows[11]
+        sform = field(form.rows)
+        columns = [(sform[axis], sform[axis + 4], sform[axis + 8]) for axis in range(3)]
+        origin = sform[3], sform[7], sform[11]
     elif q_code > 0:
         b, c, d, *offset = field(form.quaternion)
         origin = _vector(offset)

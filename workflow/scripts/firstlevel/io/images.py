@@ -1,4 +1,4 @@
-"""Images as files: opened, checked and read; what is damaged is an InputError.
+"""Image files: opened, checked and read; damaged ones are an InputError.
 
 Arrays of a volume are [z, y, x] in :func:`read_scan` and (nx, ny, nz) elsewhere.
 """
@@ -35,7 +35,7 @@ MOST_EXTENSIONS = 20_000
 
 
 def load(path: Path) -> nib.spatialimages.SpatialImage:
-    """Open an image without reading its data; what cannot be opened is an InputError."""
+    """Open an image without reading its data; InputError if it cannot be opened."""
     _check_regular(path)
     try:
         image = nib.load(path, mmap=False, keep_file_open=True)
@@ -105,7 +105,7 @@ class _Beginning:
     def read(self, n: int) -> bytes:
         self.left, self.steps = self.left - n, self.steps - 1
         if min(self.left, self.steps) < 0 <= n:
-            raise nib.spatialimages.HeaderDataError("its header goes on without an end")
+            raise nib.spatialimages.HeaderDataError("its header extensions have no end")
         return bytes(self.file.read(n))
 
 
@@ -130,11 +130,11 @@ def _check_size(image: nib.spatialimages.SpatialImage, path: Path) -> None:
         if proxy.offset > LONGEST_HEADER:
             raise _damaged(path, ValueError(f"its data would begin at byte {proxy.offset}"))
         if claimed > size * (DEFLATED if suffix in (".gz", ".mgz") else 1):
-            raise _damaged(path, ValueError(f"its header asks for {claimed} bytes, and the file has {size}"))
+            raise _damaged(path, ValueError(f"its header describes {claimed} bytes, but the file has {size}"))
 
 
 def _check_kind(image: nib.spatialimages.SpatialImage, path: Path) -> None:
-    """Raise an InputError where values are no real numbers, or begin inside the header."""
+    """Raise an InputError if values are not real numbers, or begin inside the header."""
     dtype = np.dtype(image.get_data_dtype())
     if dtype.kind not in "biuf":
         what, remedy = "complex numbers", "save their magnitude (numpy.abs), and take that"
@@ -185,7 +185,7 @@ def opened(path: Path, digests: dict[Path, str] | None = None) -> Iterator[nib.s
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raise an InputError where data cannot be read."""
+    """Raise an InputError if data cannot be read."""
     try:
         yield
     except UNREADABLE as error:
@@ -193,9 +193,9 @@ def reading(path: Path) -> Iterator[None]:
     except MemoryError as error:
         raise InputError(
             path,
-            "its header asks for more memory than there is",
+            "its header describes more data than fit into memory",
             expected="volumes that fit into memory, one at a time",
-            remedy="check the shape in its header; give the job more memory (mem_mb) where it is right",
+            remedy="check the shape in its header; give the job more memory (mem_mb) if it is right",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Voxels of an image that lie inside a mask: maps whole, series of a run in blocks."""
+"""Voxels of an image inside a mask: whole maps, and time series of a run in blocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCK_BYTES = 32 * 2**20
 def again(
     series: Series, mask: npt.NDArray[np.bool_]
 ) -> Callable[[npt.NDArray[np.intp]], Iterator[tuple[npt.NDArray[np.intp], Float32Array]]]:
-    """Return what reads some voxels of a run: yields some of their places in the mask, and series (n, k).
+    """Return a reader of some voxels of a run, which yields their indices in the mask and series (n, k).
 
     The run is read once for every block of 32 MiB. What is NaN is 0, as background is.
     """

@@ -12,8 +12,8 @@ class Modulator(NamedTuple):
     Attributes
     ----------
     column : where its values are from.
-    centre : ``run`` takes off the mean of the condition's events in a run, ``none`` leaves values alone.
-    orthogonalise : against the plain condition and the modulators before it, at the events, as SPM does.
+    centre : ``run`` subtracts the mean of the condition's events in a run, ``none`` keeps the values.
+    orthogonalise : against the condition and the modulators before it, at the events, as SPM does.
     """
 
     column: str

@@ -1,4 +1,4 @@
-"""Quotes around the cells of a table: off as it is read, on as it is written."""
+"""Quotes around the cells of a table: removed on reading, added on writing."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def unquoted(value: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """Cell that is read as this value: one that has quotes around it needs another pair."""
+    """Cell that is read back as this value: a value in quotes needs another pair."""
     return value if unquoted(value) == value else '"' + value.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""When the volumes of a run begin: by the config, the header of a 4D image, or the sidecars of a BIDS study.
+"""Times of the volumes of a run, from the config, the header of a 4D image, or the sidecars of a BIDS study.
 
 Knows no image and no design. Source: BIDS specification 1.10, timing parameters of task imaging data.
 """
@@ -40,7 +40,7 @@ SAME_SHARE = 0.01
 
 
 class Field(NamedTuple):
-    """What a sidecar says, and which one."""
+    """Value of a field, and the sidecar that it is from."""
 
     value: Any
     file: Path
@@ -86,16 +86,16 @@ class VolumeTimes:
 
 
 def read_fields(sidecars: Iterable[Path]) -> dict[str, Field]:
-    """Fields on time of a run's sidecars by name; the nearest sidecar, which comes last, counts."""
-    found: dict[str, Field] = {}
+    """Timing fields of a run's sidecars by name; the nearest sidecar, which comes last, takes precedence."""
+    fields: dict[str, Field] = {}
     for path in sidecars:
         content = read_json(path)
-        found |= {name: Field(content[name], path) for name in FIELDS if content.get(name) not in NOT_SAID}
-    return found
+        fields |= {name: Field(content[name], path) for name in FIELDS if content.get(name) not in NOT_SAID}
+    return fields
 
 
 def fields_of(headers: RunHeaders, sidecars: Sequence[Path]) -> dict[str, Field]:
-    """Fields on time as ``read_headers`` has found them in the run's sidecars, which messages name."""
+    """Timing fields that ``read_headers`` has found in the run's sidecars, which messages name."""
     return {name: Field(value, sidecars[at]) for name, (value, at) in headers.fields.items()}
 
 
@@ -115,7 +115,7 @@ def volume_times(
     Raises
     ------
     InputError : nothing gives the time, two differ, the one that counts is no time, or VolumeTiming has
-        another length than the run or does not grow.
+        another length than the run or does not increase.
     """
     number = float(configured) if isinstance(configured, int | float) else None
     if (number is not None and decides) or configured == "header":
@@ -123,12 +123,12 @@ def volume_times(
         return _even(bold, n_scans, who, seconds, _overruled(who, seconds, header, fields))
     if "VolumeTiming" in fields:
         return _by_volume_timing(bold, n_scans, header, fields, number)
-    said = _repetition_time(fields) if "RepetitionTime" in fields else None
+    of_sidecar = _repetition_time(fields) if "RepetitionTime" in fields else None
     if configured == "sidecar":
-        warnings = _overruled("the sidecar", said, header, {})
-        return _even(bold, n_scans, "the sidecar", said, warnings)
-    known = {"the study": number, "the sidecar": said, "the header": header}
-    times = [(who, time) for who, time in known.items() if time is not None]
+        warnings = _overruled("the sidecar", of_sidecar, header, {})
+        return _even(bold, n_scans, "the sidecar", of_sidecar, warnings)
+    time_of = {"the study": number, "the sidecar": of_sidecar, "the header": header}
+    times = [(who, time) for who, time in time_of.items() if time is not None]
     if not times:
         return _even(bold, n_scans, "", None, ())
     (first, seconds), *others = times
@@ -136,9 +136,9 @@ def volume_times(
         if not _same(other, seconds):
             raise InputError(
                 bold,
-                f"{who} says a repetition time of {other:g} s, {first} {seconds:g} s",
+                f"{who} says a repetition time of {other:g} s, but {first} {seconds:g} s",
                 expected="the same time in both, in seconds",
-                remedy="correct one, or name the right one in study.repetition_time: header, sidecar"
+                remedy="correct one, or choose the right one with study.repetition_time: header or sidecar"
                 if first == "the sidecar"
                 else f"correct study.repetition_time (or the run table), or {who}; where the study is right, "
                 "set study.repetition_time_decides: true",
@@ -164,14 +164,14 @@ def _even(
             bold,
             f"{who} says a repetition time of {seconds:g} s",
             expected=f"seconds, at most {LONGEST_TIME:g}",
-            remedy="if these are milliseconds, correct them, or name who is right in study.repetition_time",
+            remedy="if these are milliseconds, correct them, or choose the source with study.repetition_time",
         )
     starts = seconds * np.arange(n_scans, dtype=np.float64)
     return VolumeTimes(starts, seconds, True, warnings, who.removeprefix("the "))
 
 
 def _overruled(who: str, seconds: float | None, header: float | None, fields: Fields) -> tuple[str, ...]:
-    """Sentences on what says another time than the one that was named to decide."""
+    """Warnings about sources that differ from the one that was chosen."""
     if seconds is None:
         return ()
     others = []
@@ -210,7 +210,7 @@ def _by_volume_timing(
         number = int(np.argmax(steps <= 0))
         raise InputError(
             file,
-            f"VolumeTiming does not grow: {starts[number]:g} s is followed by {starts[number + 1]:g} s",
+            f"VolumeTiming does not increase: {starts[number]:g} s is followed by {starts[number + 1]:g} s",
             expected="the times of the volumes in order",
             remedy="correct it",
         )
@@ -247,17 +247,17 @@ def _by_volume_timing(
 
 
 def _repetition_time(fields: Fields) -> float:
-    said = fields["RepetitionTime"].value
-    if not (is_number(said) and 0 < said <= LONGEST_TIME):
+    seconds = fields["RepetitionTime"].value
+    if not (is_number(seconds) and 0 < seconds <= LONGEST_TIME):
         expected = f"a number of seconds, above 0 and at most {LONGEST_TIME:g}"
         raise wrong("RepetitionTime", fields, expected, "correct it, or set study.repetition_time: header")
-    return float(said)
+    return float(seconds)
 
 
 def wrong(
     name: str, fields: Fields, expected: str, remedy: str = "correct it (in seconds), or take it out"
 ) -> InputError:
-    """Say that a field is not what it must be."""
+    """Make the error for a field with a wrong value."""
     value, file = fields[name]
     shown = f"is {value!r:.40}"
     if name == "SliceTiming" and is_list_of_numbers(value):

@@ -1,4 +1,4 @@
-"""What the headers of a run tell, read once by ``read_headers``: its volumes, their times and places."""
+"""Headers of a run, read once by ``read_headers``: its volumes, their times and affines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from firstlevel.io import sidecars, spm_affines
 
 @dataclass(frozen=True)
 class RunHeaders:
-    """Headers of the n volumes of a run, and what its sidecars say of time.
+    """Headers of the n volumes of a run, and the timing fields of its sidecars.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class RunHeaders:
 
     def content(self) -> dict[str, Any]:
         """Return the fields of the JSON file; motion is one row where all volumes share an affine."""
-        rows = slice(None) if len(self.affines) > 1 else slice(1)
+        listed = slice(None) if len(self.affines) > 1 else slice(1)
         return {
             "NumberOfVolumes": self.n_scans,
             "VolumeTimes": self.starts.tolist(),
@@ -73,8 +73,8 @@ class RunHeaders:
             "Shape": list(self.shape),
             "Affines": self.affines.tolist(),
             "ImagesWithMat": list(self.with_mat),
-            "Translation": self.translation[rows].tolist(),
-            "Rotation": self.rotation[rows].tolist(),
+            "Translation": self.translation[listed].tolist(),
+            "Rotation": self.rotation[listed].tolist(),
         }
 
 
@@ -92,7 +92,7 @@ def read(path: Path) -> RunHeaders:
         repetition_time_source=content["RepetitionTimeSource"],
         equal_steps=content["EqualSteps"],
         warnings=tuple(content["Warnings"]),
-        fields={name: (said["Value"], said["Sidecar"]) for name, said in content["TimingFields"].items()},
+        fields={name: (field["Value"], field["Sidecar"]) for name, field in content["TimingFields"].items()},
         shape=(nx, ny, nz),
         affines=np.asarray(content["Affines"], dtype=np.float64),
         with_mat=tuple(content["ImagesWithMat"]),

@@ -1,4 +1,4 @@
-"""What is kept of a run beside its fit: the series of some voxels, the mean and the change of each volume."""
+"""Series of a sample of voxels, and mean and change of each volume, which are kept of every run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLUMNS = ("global_signal", "change")
 
 
 def positions(n_voxels: int) -> npt.NDArray[np.intp]:
-    """Places of the sample's voxels among those of a mask: all, or evenly taken."""
+    """Indices of the sample's voxels among those of a mask: all, or evenly spaced."""
     if n_voxels <= N_VOXELS:
         return np.arange(n_voxels)
     return (np.arange(N_VOXELS) * n_voxels) // N_VOXELS

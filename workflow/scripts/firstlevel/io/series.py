@@ -48,7 +48,7 @@ class Series:
         return cls(files, n_volumes(load(files[0])))
 
     def check_length(self, n_scans: int) -> None:
-        """InputError where a run is a single volume."""
+        """Raise an InputError if a run is a single volume."""
         if n_scans < 2:
             raise InputError(
                 self.files[0],

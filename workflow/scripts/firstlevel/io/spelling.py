@@ -1,4 +1,4 @@
-"""Two spellings of one trial type: names that differ in case or blanks only. Standard library."""
+"""Different spellings of one trial type: names that differ in case or blanks only. Standard library."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def spelled_alike(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 def two_spellings(path: Path, row: int | None, name: str, other: str) -> InputError:
-    """Say that a trial type is another one but for case or blanks."""
+    """Make the error for a trial type that differs from another in case or blanks only."""
     return InputError(
         path,
         f"the trial type {name!r} differs from {other} in case or blanks only",

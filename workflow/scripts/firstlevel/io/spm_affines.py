@@ -49,7 +49,7 @@ def read(path: Path) -> npt.NDArray[np.float64] | None:
     with contents.opened(path) as file:
         head = file.read(512)
     if head and b"\0" not in head:
-        logging.info("%s is text: no affines of SPM's", path.name)
+        logging.info("%s is a text file, without affines of SPM", path.name)
         return None
     contents.check_matlab(path, contents.MOST_OF_MATLAB)
     import numpy as np
@@ -63,11 +63,11 @@ def read(path: Path) -> npt.NDArray[np.float64] | None:
             path,
             f"cannot be read ({why}), and SPM keeps the affines of an image in a file of this name",
             expected="a MAT-file of version 7 or older",
-            remedy="save it with -v7; rename it where it has nothing to do with the image",
+            remedy="save it with -v7; rename it if it has nothing to do with the image",
         ) from error
     mat = np.asarray(stored) if stored is not None else np.empty(0)
     if mat.shape[:2] != (4, 4) or mat.ndim > 3 or mat.dtype.kind not in "iuf":
-        logging.info("%s holds no affines of SPM's", path.name)
+        logging.info("%s holds no affines of SPM", path.name)
         return None
     matrices = np.moveaxis(np.atleast_3d(mat).astype(np.float64), 2, 0)
     from_zero = np.eye(4)

@@ -74,10 +74,13 @@ def read_spm_conditions(path: Path) -> list[Condition]:
     except Exception as error:  # whatever a damaged file makes of the reader
         raise InputError(path, f"cannot be read ({error})", expected=expected, remedy=remedy) from error
     if unread := [name for name in content if not name.startswith("__") and name not in KNOWN]:
-        logging.info("%s: not read, as SPM does not: %s", path, ", ".join(unread))
+        logging.info("%s: ignored, as in SPM: %s", path, ", ".join(unread))
     if doubled := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(
-            path, f"has the condition {doubled[0]!r} twice", expected="names of their own", remedy=remedy
+            path,
+            f"has the condition {doubled[0]!r} twice",
+            expected="a different name for each condition",
+            remedy=remedy,
         )
     conditions = [
         Condition(name, begin, lengths, *_modulation(path, content, k, len(names), name, begin))
@@ -87,7 +90,7 @@ def read_spm_conditions(path: Path) -> list[Condition]:
         if not np.all(np.isfinite([*condition.onsets, *(condition.durations or [])])):
             raise InputError(
                 path,
-                f"condition {condition.name!r} has an onset or duration that is no finite number",
+                f"condition {condition.name!r} has an onset or duration that is not a finite number",
                 expected=expected,
                 remedy=remedy,
             )
@@ -108,7 +111,7 @@ def _modulation(
         )
 
     def of_this(variable: str, default: float) -> float:
-        """Return the number that a cell array or a vector has for this condition."""
+        """Number of this condition in a cell array or a vector."""
         if variable not in content:
             return default
         every = np.atleast_1d(content[variable])
@@ -116,9 +119,9 @@ def _modulation(
         try:
             own = own.astype(np.float64).ravel()
         except (TypeError, ValueError):
-            raise wrong(variable, "is no number") from None
+            raise wrong(variable, "is not a number") from None
         if own.size > 1 or not np.isfinite(own).all() or (every.size > n_names):
-            raise wrong(variable, "is no single number")
+            raise wrong(variable, "is not a single number")
         return float(own[0]) if own.size else default
 
     order, orthogonal = of_this("tmod", 0.0), of_this("orth", 1.0)
@@ -126,17 +129,17 @@ def _modulation(
         raise wrong("tmod", f"is {order:g}")
     if orthogonal not in (0.0, 1.0):
         raise wrong("orth", f"is {orthogonal:g}")
-    found: dict[str, list[float]] = {}
+    values_of: dict[str, list[float]] = {}
     parameters = [(TIME, np.asarray(onsets), int(order))] if order else []
     for label, values, power in parameters + _parameters(content, k, n_names, wrong):
         if values.shape != (len(onsets),) or not np.isfinite(values).all():
             raise wrong(f"pmod {label!r}", f"has {values.size} values, not a finite one for each onset")
         for exponent in range(1, power + 1):
             own = label if exponent == 1 else f"{label}_{exponent}"
-            if own in found:
+            if own in values_of:
                 raise wrong(f"pmod {label!r}", "stands twice")
-            found[own] = (values**exponent).tolist()
-    return found, bool(orthogonal)
+            values_of[own] = (values**exponent).tolist()
+    return values_of, bool(orthogonal)
 
 
 def _parameters(
@@ -147,7 +150,7 @@ def _parameters(
         return []
     every = np.atleast_1d(content["pmod"])
     if every.dtype.names is None or every.size > n_names:
-        raise wrong("pmod", "is no structure with one element per condition")
+        raise wrong("pmod", "is not a structure with one element per condition")
     if unknown := [field for field in every.dtype.names if field not in ("name", "param", "poly")]:
         raise wrong(f"pmod.{unknown[0]}", "is not understood")
     if missing := [field for field in ("name", "param") if field not in every.dtype.names]:
@@ -166,13 +169,13 @@ def _parameters(
         raise wrong("pmod", f"has {len(labels)} names, {len(values)} params and {len(orders)} polys")
     for label, order in zip(labels, orders, strict=True):
         if order.size != 1 or not 1 <= order[0] <= HIGHEST or not float(order[0]).is_integer():
-            raise wrong(f"pmod {label!r}", f"has a poly that is no order from 1 to {HIGHEST}")
+            raise wrong(f"pmod {label!r}", f"has a poly that is not an order from 1 to {HIGHEST}")
     return [(label, one, int(order[0])) for label, one, order in zip(labels, values, orders, strict=True)]
 
 
 def _cells(value: object, n_cells: int) -> list[npt.NDArray[np.float64]]:
     """Cells of a MATLAB cell array, each as a vector; one number stands for all."""
     array = np.asarray(value)
-    whole = array.dtype != object and (array.ndim == 0 or n_cells == 1)
-    cells = [array] * n_cells if whole else list(np.atleast_1d(array))
+    is_one_value = array.dtype != object and (array.ndim == 0 or n_cells == 1)
+    cells = [array] * n_cells if is_one_value else list(np.atleast_1d(array))
     return [np.atleast_1d(np.asarray(cell, dtype=np.float64)).ravel() for cell in cells]

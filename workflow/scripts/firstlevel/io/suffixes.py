@@ -1,4 +1,4 @@
-"""How the names of images, and of what lies beside them, end. Standard library."""
+"""Suffixes of images and of the files beside them. Standard library."""
 
 from firstlevel.io import spm_affines
 

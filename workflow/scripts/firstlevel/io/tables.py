@@ -75,8 +75,8 @@ def read_table(
             path,
             f"lacks the column {', '.join(missing)} (it has: {present})",
             expected=f"a tab-separated table with the columns {', '.join(required)}",
-            remedy=f"{near}{_separated(columns)}add the column, and check that tabs, not commas, stand "
-            "between columns",
+            remedy=f"{near}{_separated(columns)}add the column, and check that tabs, not commas, "
+            "separate columns",
         )
     if len(set(columns)) < len(columns):
         doubled = Counter(columns).most_common(1)[0][0]
@@ -123,7 +123,7 @@ def read_text(path: Path) -> str:
             path,
             f"has {n_lines} rows and about {n_lines + n_cells} cells",
             expected=f"a table of one run, at most {MOST_LINES} rows and {MOST_CELLS} cells",
-            remedy="check that it is what its name says",
+            remedy="check that this is the right file",
         )
     return text
 
@@ -150,13 +150,13 @@ def _have_names(rows: list[list[str]], n_cells: int, *, sure: bool) -> bool:
 
 
 def nearest(name: str, columns: Sequence[str]) -> str:
-    """'did you mean ...? ' of the column that differs in case only, or that is near."""
+    """'did you mean ...? ' for a column that differs in case only, or is spelled similarly."""
     cased = next((other for other in columns if other.casefold() == name.casefold()), None)
     return f"did you mean {cased!r}? " if cased else suggestion(name, columns)
 
 
 def _separated(columns: Sequence[str]) -> str:
-    """What stands between columns in place of tabs, where a header is one cell."""
+    """Phrase that names the separator in place of tabs, if a header is a single cell."""
     if len(columns) != 1:
         return ""
     names_of_separators = {",": "commas", ";": "semicolons", " ": "blanks"}

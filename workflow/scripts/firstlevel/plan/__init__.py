@@ -1,1 +1,1 @@
-"""What is to be done: config and data become runs, and files to be made."""
+"""Planning: from config and data to the runs, the model and the files to be made."""

@@ -1,4 +1,4 @@
-"""What files tell of a config before any job: contrasts, conditions, confounds, motion, given designs."""
+"""Checks of the config against the user's files: contrasts, conditions, confounds, motion, designs."""
 
 from __future__ import annotations
 
@@ -54,27 +54,27 @@ def check_contrasts(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
                 remedy="add the tables to the run table, or ask for no confounds",
             )
     _check_confounds(config, all_runs)
-    known = list(dict.fromkeys(name for run in runs for name in regressors_of(config, run)))
+    regressors_known = list(dict.fromkeys(name for run in runs for name in regressors_of(config, run)))
     asked = {name for expression in config["contrasts"].values() for name in names_of(expression)}
     for run in all_runs[len(runs) :]:  # of a BIDS study; until all are found, which the first run mostly does
-        if all(name in known or (DRIFT.fullmatch(name) and not given) for name in asked):
+        if all(name in regressors_known or (DRIFT.fullmatch(name) and not given) for name in asked):
             break
         with contextlib.suppress(InputError):  # wrong events of one subject stop that subject, not the start
-            known += [name for name in regressors_of(config, run) if name not in known]
+            regressors_known += [name for name in regressors_of(config, run) if name not in regressors_known]
     for label, expression in config["contrasts"].items():
         for name in names_of(expression):
-            if name not in known and (given or not DRIFT.fullmatch(name)):
-                near = texts.suggestion(name, known)
+            if name not in regressors_known and (given or not DRIFT.fullmatch(name)):
+                near = texts.suggestion(name, regressors_known)
                 raise InputError(
                     f"config key contrasts.{label}",
                     f"no run of the study has a regressor {name!r}",
-                    expected=f"one of: {', '.join(known)}",
+                    expected=f"one of: {', '.join(regressors_known)}",
                     remedy=f"{near}correct the name, or the {'designs' if given else 'events'}",
                 )
 
 
 def _check_nothing_is_added(config: Mapping[str, Any]) -> None:
-    """No key asks for regressors or conditions where every run has a design of its own."""
+    """If every run has a ready-made design, no key may ask for further regressors or conditions."""
     extra, censor = config["confounds"], config["confounds"]["censor"]
     asked = {
         "study.conditions": config["study"]["conditions"],
@@ -88,21 +88,21 @@ def _check_nothing_is_added(config: Mapping[str, Any]) -> None:
     if key := next((key for key, value in asked.items() if value), None):
         raise InputError(
             f"config key {key}",
-            "adds to designs that are made here, and every run has a design of its own, taken as it is",
-            expected="regressors of no interest, censored scans included, as columns of these designs",
+            "adds regressors to a design, but every run has a ready-made design, which is used unchanged",
+            expected="all regressors of no interest, censored scans included, as columns of the designs",
             remedy=f"add them there and leave {key} out, or leave the designs (study.design) out",
         )
 
 
 def _check_given(runs: Sequence[Run], all_runs: Sequence[Run]) -> None:
-    """Each design that is given has a known form and names of its own; of SPM's, those of `runs` are read."""
+    """Check format and names of each ready-made design; of SPM's, read those of `runs`."""
     for run in all_runs:
         if run.design and (run in runs or not given_designs.is_spm(Path(run.design))):
             given_designs.names(Path(run.design), run.design_part)
 
 
 def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
-    """Names of a run's regressors but for the drift: conditions and modulators, confounds, constant."""
+    """Names of a run's regressors except drift: conditions and modulators, confounds, constant."""
     if run.design:
         own = given_designs.names(Path(run.design), run.design_part)
         return [*own, *(["constant"] if "constant" not in own else [])]
@@ -125,12 +125,12 @@ def regressors_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 
 def contrasts_of(config: Mapping[str, Any], run: Run) -> list[str]:
-    """Labels of the contrasts all of whose regressors a run has, as far as its events tell."""
-    known = regressors_of(config, run)
+    """Labels of the contrasts whose regressors are all in a run, judged from its events."""
+    regressor_names = regressors_of(config, run)
     return [
         label
         for label, expression in config["contrasts"].items()
-        if all(name in known or DRIFT.fullmatch(name) for name in names_of(expression))
+        if all(name in regressor_names or DRIFT.fullmatch(name) for name in names_of(expression))
     ]
 
 
@@ -159,7 +159,7 @@ def _check_motion(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
 
 def _check_confounds(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    """Each column that the config names is in the table of every run, each pattern matches in one at least.
+    """Columns in the config must be in the confounds table of every run, patterns must match in at least one.
 
     Of each table only the header is read. A table that is not there is no business of this check.
     """
@@ -188,7 +188,7 @@ def _check_confounds(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
         if not needs_motion(config, run) and not any(confounds.of_motion(paths[run], columns)):
             raise InputError(
                 paths[run],
-                f"says nothing of motion, nor does the header of {run.images[0]}, one affine for all volumes",
+                f"has no motion columns, and {run.images[0]} has one affine for all volumes",
                 expected="framewise_displacement, or trans_x to rot_z (mm, radians)",
                 remedy="name another column in confounds.censor.source, or set censor.fd_threshold: null",
             )
@@ -210,7 +210,7 @@ def _confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
     return [*dict.fromkeys(column for name in names for column in regressors.matching(name, present))]
 
 
-def events_of(config: Mapping[str, Any], run: Run) -> events.Found:
+def events_of(config: Mapping[str, Any], run: Run) -> events.RunEvents:
     """Events of a run by the rules of the config, as the stage that writes them finds them."""
     study = config["study"]
     rules = event_rules.Rules.of(study["events"], study["conditions"], config["design"]["modulators"])
@@ -225,24 +225,24 @@ def _conditions(config: Mapping[str, Any], run: Run) -> list[str]:
     if not _have_events(config):
         merged = config["study"]["conditions"]
         return [*FACES] if merged is None else [name for name, own in merged.items() if set(own) & set(FACES)]
-    found = events_of(config, run)
+    run_events = events_of(config, run)
     return [
         name
-        for condition in found.conditions
+        for condition in run_events.conditions
         for name in (
             condition,
-            *(regressors.of_modulator(condition, one) for one in found.modulators.get(condition, ())),
+            *(regressors.of_modulator(condition, one) for one in run_events.modulators.get(condition, ())),
         )
     ]
 
 
 def _have_events(config: Mapping[str, Any]) -> bool:
-    """Whether runs have events of their own; those of studies that come by name are known without them."""
+    """Whether runs have events files; the conditions of simulated and spm_multimodal are known without."""
     return config["study"]["source"] in ("table", "bids")
 
 
 def _check_conditions(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    """Each trial type of study.conditions is in some run; events are read until all are found."""
+    """Each trial type of study.conditions must occur in some run; events are read until all are found."""
     merged = config["study"]["conditions"] or {}
     missing = {texts.composed(one): name for name, listed in merged.items() for one in listed}
     present: set[str] = set()
@@ -277,7 +277,7 @@ def trial_types_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 
 def _check_modulators(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
-    """Each condition of design.modulators is one of some run; runs are read until all are found."""
+    """Each condition of design.modulators must occur in some run; runs are read until all are found."""
     missing = dict.fromkeys(map(texts.composed, config["design"]["modulators"]))
     present: dict[str, None] = {}
     for run in runs:

@@ -1,4 +1,4 @@
-"""Files from the future: what a study made before its computer's clock was set back. Standard library only.
+"""Files with times in the future, from before the computer's clock was set back. Standard library only.
 
 Snakemake refuses a job whose output would be older than its input, so no job could follow on such files
 before their time has come.

@@ -1,4 +1,4 @@
-"""The config of a study, held against its schema and the study's regressors before any job starts.
+"""Checks of a study's config against its schema, and of its keys against each other, before any job starts.
 
 Standard library, PyYAML and jsonschema: every start of Snakemake pays for this import.
 """
@@ -28,7 +28,7 @@ from firstlevel.stage import InputError
 
 
 def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
-    """Hold a config against its JSON schema and fill in, in place, the defaults of the keys left out.
+    """Check a config against its JSON schema and fill in, in place, the defaults of missing keys.
 
     Raises
     ------
@@ -38,7 +38,10 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
 
     if not isinstance(config, dict):
         raise InputError(
-            "config", "is no mapping", expected="keys with values, such as contrasts: {...}", remedy=REFERENCE
+            "config",
+            "is not a mapping",
+            expected="keys with values, such as contrasts: {...}",
+            remedy=REFERENCE,
         )
     try:
         copy.deepcopy(config)  # as deep as whatever goes through it
@@ -72,23 +75,23 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
                     f"config key contrasts.{label}",
                     str(error),
                     expected="regressor names with weights, such as: faces - 0.5 * scrambled",
-                    remedy="correct it; names that are no plain words stand in quotes: 'go/no-go'",
+                    remedy="correct it; names that are not plain words need quotes: 'go/no-go'",
                 ) from None
     _check_fixed_effects(config)
     if alike := spelling.spelled_alike(config["contrasts"]):
         raise InputError(
             f"config key contrasts.{alike[0]}",
             f"differs from {alike[1]!r} in case only",
-            expected="labels that name different files on every disk",
+            expected="labels that differ in more than case, which some disks ignore",
             remedy="rename one of them",
         )
 
 
 def _check_file(key: str, path: str, expected: str) -> None:
-    """The file of a config key is there, and Snakemake can take its name."""
+    """Check that the file of a config key exists and that Snakemake can use its name."""
     where = f"config key {key} ({Path(path).absolute()})"
     if by := fetched.missing(path):
-        raise InputError(where, "is a link to nothing", expected="a file whose content is there", remedy=by)
+        raise InputError(where, "is a broken link", expected="a file that exists", remedy=by)
     if not Path(path).is_file():
         raise InputError(
             where,
@@ -115,7 +118,7 @@ def _expand_home(config: dict[str, Any]) -> None:
 
 
 def _check_source(config: Mapping[str, Any]) -> None:
-    """Hold the keys that one kind of study needs."""
+    """Check the keys that one kind of study needs."""
     source, of_bids = config["study"]["source"], config["study"]["bids"]
     needed = {"table": {"study.table": config["study"]["table"]}}
     needed["bids"] = {f"study.bids.{key}": of_bids[key] for key in ("path", "task")}
@@ -143,27 +146,29 @@ def _has_derivatives(config: Mapping[str, Any]) -> bool:
 
 
 def _check_fixed_effects(config: Mapping[str, Any]) -> None:
-    """Weights of precision need the exact F: the approximate one averages standardised effects."""
+    """Precision weights need the exact F test: the approximate one averages standardised effects."""
     how = config["fixed_effects"]
-    f_contrasts = [label for label, rows in config["contrasts"].items() if not isinstance(rows, str)]
+    f_contrasts = [
+        label for label, expressions in config["contrasts"].items() if not isinstance(expressions, str)
+    ]
     if how["weights"] == "precision" and how["f_test"] == "approximate" and f_contrasts:
         raise InputError(
             "config key fixed_effects.f_test",
-            f"is approximate, which has no weights of precision ({', '.join(f_contrasts)})",
+            f"is approximate, which cannot use precision weights ({', '.join(f_contrasts)})",
             expected="fixed_effects.f_test: exact, where fixed_effects.weights is precision",
             remedy="set fixed_effects.f_test: exact, or fixed_effects.weights: equal",
         )
 
 
 def _check_design(config: Mapping[str, Any]) -> None:
-    """Hold what one key of the model asks of another."""
+    """Check keys of the design that depend on each other."""
     seen: dict[str, str] = {}
     for name, trial_types in (config["study"]["conditions"] or {}).items():
         for trial_type in trial_types:
             if trial_type in seen:
                 raise InputError(
                     f"config key study.conditions.{name}",
-                    f"{trial_type!r} stands in {seen[trial_type]!r} already",
+                    f"{trial_type!r} is already in {seen[trial_type]!r}",
                     expected="each trial type in one condition",
                     remedy="take it out of one of them",
                 )
@@ -187,7 +192,7 @@ def _check_design(config: Mapping[str, Any]) -> None:
     if "compcor" in strategy and "high_pass" not in strategy:
         raise InputError(
             "config key confounds.fmriprep.strategy",
-            "has compcor without high_pass, on which fMRIPrep's components rest",
+            "has compcor without high_pass, but fMRIPrep computes CompCor after a high-pass filter",
             expected="high_pass beside compcor",
             remedy="add high_pass, and set design.drift_model: none",
         )

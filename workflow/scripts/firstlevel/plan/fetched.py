@@ -1,4 +1,4 @@
-"""Whether a file holds its content, or only says where git-annex (DataLad) or Git LFS have it.
+"""Whether a file has its content, or is only a link or pointer of git-annex (DataLad) or Git LFS.
 
 Standard library: every start of Snakemake pays for this import.
 
@@ -28,7 +28,7 @@ MARKS = (".git", ".gitattributes", ".gitmodules", ".datalad")
 
 
 def missing(path: str, *, is_link: bool | None = None) -> str:
-    """What fetches the content of a file that is only a link or a pointer to it; nothing where it is there.
+    """Name the command that fetches the content of a link or pointer; empty if the content is there.
 
     Parameters
     ----------
@@ -54,6 +54,6 @@ def missing(path: str, *, is_link: bool | None = None) -> str:
 
 
 def may_be_missing(folder: Path) -> bool:
-    """Whether a study is kept by git, so that its files may be pointers."""
+    """Whether a study is in a git repository, so that its files may be pointers."""
     here = folder.absolute()
     return any(os.path.lexists(above / mark) for above in (here, *here.parents) for mark in MARKS)

@@ -1,4 +1,4 @@
-"""What the stages read of the user's files and of what earlier stages made, run by run and unit by unit.
+"""Input files of the stages by run and unit: the user's files and results of earlier stages.
 
 Paths of results are patterns of :mod:`firstlevel.names` with their labels filled in. Standard library.
 """
@@ -26,15 +26,15 @@ class Inputs:
         self.t1w = functools.cache(self._t1w)
 
     def bold(self, run: Run) -> tuple[str, ...]:
-        """The run as stages read it: resampled, or where it lies."""
+        """Images of a run as stages read them: resampled, or the user's own."""
         return (names.RESAMPLED.format(**run.wildcards),) if self._model.resamples else run.bold
 
     def events(self, run: Run) -> list[str]:
-        """Files that hold the events of a run: one, or one per condition; none where the model needs none."""
+        """Events files of a run: one, or one per condition; none if the model needs none."""
         return [str(file) for file in event_sources.files(run.events)]
 
     def event_rules(self, run: Run) -> dict[str, Any]:
-        """What of a run's events counts; a run with a design of its own needs none."""
+        """Rules for the events of a run; a run with a ready-made design needs none."""
         rules = dict(self._model.run.event_rules)
         return rules | {"needed": False} if run.design else rules
 
@@ -43,12 +43,12 @@ class Inputs:
         return self._study.unit_of[run.label].runs[0].first
 
     def headers_of_onsets(self, run: Run) -> list[str]:
-        """Headers of a run whose onsets are in scans, which its repetition time makes seconds."""
+        """Headers of a run whose onsets are in scans, for the repetition time."""
         in_scans = event_sources.are_in_scans([Path(file) for file in self.events(run)], run.onset_unit)
         return [names.HEADERS.format(**run.wildcards)] if in_scans else []
 
     def given_design(self, run: Run) -> list[str]:
-        """Ready-made design of a run, with what is read beside it; none where it is made from events."""
+        """Ready-made design of a run, with the files read beside it; none if it is made from events."""
         return [run.design, *map(str, given_fsl.beside(Path(run.design)))] if run.design else []
 
     def confounds(self, run: Run) -> list[str]:
@@ -56,18 +56,18 @@ class Inputs:
         return model.confounds_of(self._config, run)
 
     def confounds_json(self, run: Run) -> list[str]:
-        """What fMRIPrep says of its confounds, which its strategies read."""
+        """JSON of fMRIPrep's confounds, which the strategies read."""
         if not (self._model.run.confounds["fmriprep"]["strategy"] and run.confounds) or run.design:
             return []
         path = Path(run.confounds).with_suffix(".json")
         return [str(path)] if path.is_file() else []
 
     def motion_table(self, run: Run) -> list[str]:
-        """Confounds table of a run, which tells of motion where the affines do not, if it is there."""
+        """Confounds table of a run, if there is one: the source of motion if the affines have none."""
         return [run.confounds] if run.confounds and Path(run.confounds).is_file() else []
 
     def field_of_view(self, run: Run) -> list[str]:
-        """What every volume of a run covers, where the analysis keeps to it."""
+        """Mask of the voxels that every volume of a run covers, if the analysis is restricted to it."""
         return [names.FIELD_OF_VIEW.format(**run.wildcards)] if self._model.is_masked else []
 
     def fields_of_view(self, unit: Unit) -> list[str]:
@@ -85,19 +85,19 @@ class Inputs:
         return preprocessed.t1w_of(self._config, unit.runs[0])
 
     def background(self, unit: Unit) -> str:
-        """What the maps of a unit are drawn over."""
+        """Background image of the maps of a unit."""
         asked: str = self._config["figures"]["background"]
         if asked not in ("auto", "mean", "T1w"):
             return asked
-        found = self.t1w(unit) if asked != "mean" else None
-        if asked == "T1w" and not found:
+        t1w = self.t1w(unit) if asked != "mean" else None
+        if asked == "T1w" and not t1w:
             raise InputError(
                 "config key figures.background",
                 f"is T1w, and {unit.label} has no desc-preproc_T1w in the space of its runs",
                 expected="the preprocessed T1w of each subject beside the runs",
                 remedy="set it to auto, which takes the mean image where there is none",
             )
-        return found or names.MEAN.format(**unit.wildcards)
+        return t1w or names.MEAN.format(**unit.wildcards)
 
     def is_over_t1w(self, unit: Unit) -> bool:
         """Whether maps of a unit are drawn over its preprocessed T1w."""

@@ -1,4 +1,4 @@
-"""What the environment of a user's shell may not decide: which packages are loaded, how figures look.
+"""Keep the user's shell environment from changing which packages are loaded and how figures look.
 
 Clusters set PYTHONPATH, Jupyter sets MPLBACKEND: both reach every job. Standard library only.
 """

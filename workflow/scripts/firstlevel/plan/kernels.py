@@ -1,4 +1,4 @@
-"""Which of their kernels numpy and OpenBLAS take, so that the last bits do not depend on the machine.
+"""Select the CPU kernels of numpy and OpenBLAS, so that the last bits do not depend on the machine.
 
 Both bring a kernel for each family of processors and choose at the start; the sums of each have another
 order, or are fused with the products, so that results differ in their last bits, about 1e-15 of them. Every

@@ -1,7 +1,7 @@
-"""What is computed: the model of a study, resolved once from its config. Standard library.
+"""The model of a study, resolved once from its config. Standard library.
 
 A model is a list of nodes, as in BIDS Stats Models: of a run (events and confounds to a design, its fit and
-contrasts) and of a subject (runs combined). Rules and stages ask it, and nothing else, what to compute.
+contrasts) and of a subject (runs combined). Rules and stages read only here what to compute.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Contrast:
 
     @property
     def name(self) -> str:
-        """As a reader says it."""
+        """The contrast in words."""
         told = ", ".join(self.rows)
         return told if self.is_signed else f"any of {told} (F)"
 
@@ -64,10 +64,10 @@ class RunNode:
 
     Attributes
     ----------
-    events : what extract_events takes: durations, conditions, modulators.
-    event_rules : what of an events table counts.
-    design : what make_design_matrix takes of the responses and the drift.
-    confounds : what it takes of regressors of no interest.
+    events : options of extract_events: durations, conditions, modulators.
+    event_rules : which rows of an events table are events.
+    design : options of make_design_matrix for responses and drift.
+    confounds : options of make_design_matrix for regressors of no interest.
     has_maps : whether each run gets maps of its own.
     """
 
@@ -98,9 +98,9 @@ class Model:
     source, space : what kind of study the data are, and the space of a BIDS study's images.
     headers : what read_headers takes.
     resampling : what resample_run takes.
-    resamples : whether runs are written anew, on one grid or smoothed; else they are read where they lie.
+    resamples : whether runs are resampled or smoothed; if not, they are read in place.
     mask : ``epi``, ``derivatives`` or a path.
-    is_masked : whether a run is without the voxels that some volume of it does not cover.
+    is_masked : whether voxels that some volume of a run does not cover are left out of this run.
     inference : what compute_inference takes.
     """
 
@@ -217,7 +217,7 @@ def _modulators(by_condition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def resampling_strategy(config: Mapping[str, Any]) -> str:
-    """How runs come to one grid. Where none is asked for, images of a named space lie on one already."""
+    """How runs are brought to one grid; by default none if the space is named, as its images share a grid."""
     asked: str | None = config["resample"]["strategy"]
     if asked is not None:
         return asked
@@ -238,7 +238,7 @@ def slice_time_ref(config: Mapping[str, Any]) -> float | str:
 
 
 def confounds_key(config: Mapping[str, Any]) -> str | None:
-    """Config key that needs the runs' tables of confounds, None where none does."""
+    """Config key that needs the runs' confounds tables; None if no key does."""
     study, extra, censor = config["study"], config["confounds"], config["confounds"]["censor"]
     asked = {
         "confounds.columns": extra["columns"],
@@ -251,7 +251,7 @@ def confounds_key(config: Mapping[str, Any]) -> str | None:
 
 
 def confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
-    """Table that the design of a run reads; none where nothing asks for it, or the design is given."""
+    """Confounds table that the design of a run needs; none for a ready-made design or without such keys."""
     if run.design:
         return []
     censor = config["confounds"]["censor"]
@@ -260,7 +260,7 @@ def confounds_of(config: Mapping[str, Any], run: Run) -> list[str]:
 
 
 def needs_motion(config: Mapping[str, Any], run: Run | None = None) -> bool:
-    """Whether the design of a run (None: of any) needs what moved, as headers tell it.
+    """Whether the design of a run (None: of any run) needs motion from the headers.
 
     Where the source of framewise displacement is auto, one 4D image with a table of confounds needs none: its
     header has one affine, and nothing beside it others.

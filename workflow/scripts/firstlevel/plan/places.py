@@ -1,4 +1,4 @@
-"""Where results go: into folders of their own, and onto nothing that the user has. Standard library only."""
+"""Output folders: no file of the user is overwritten or taken for a result. Standard library only."""
 
 from __future__ import annotations
 
@@ -50,13 +50,16 @@ def located(path: str, name: str) -> Path:
         )
     if folder.exists() and not folder.is_dir():
         raise InputError(
-            key, f"{path} is a file", expected="a folder, there or not", remedy="choose another folder"
+            key,
+            f"{path} is a file",
+            expected="a folder, which is made if missing",
+            remedy="choose another folder",
         )
     return folder if folder.exists() or ".." not in folder.parts else folder.resolve()
 
 
 def check_folder(folder: Path, subjects: Iterable[str] = ()) -> None:
-    """Raise an InputError where a folder for results holds what is not from here and would be replaced.
+    """Raise an InputError if a results folder holds files that are not ours and would be replaced.
 
     A dataset's description, whose data would no longer be what it says; a table or list under a name of
     ours; where nothing says that the folder is ours, also a page, and files of the `subjects` (labels) under
@@ -75,18 +78,20 @@ def check_folder(folder: Path, subjects: Iterable[str] = ()) -> None:
     for name, first_line in FIRST_LINES.items():
         if (folder / name).exists():
             if not _begins_with(folder / name, first_line):
-                raise _foreign(folder / name, "is not from this workflow, which would replace it")
+                raise _foreign(folder / name, "was not made by this workflow, which would replace it")
             is_ours = True
     if is_ours:
         return
     of_subjects = itertools.chain.from_iterable(_results(folder, f"sub-{one}") for one in subjects)
     for path in itertools.chain([names.below(folder, names.STUDY_PAGE)], of_subjects):
         if path.exists() and not _is_recorded(path):
-            raise _foreign(path, "is not from this workflow, which would take it for a result, or replace it")
+            raise _foreign(
+                path, "was not made by this workflow, which would take it for a result, or replace it"
+            )
 
 
 def check_made(folder: Path) -> None:
-    """Raise an InputError where images that a rule would make or fetch are there, and are not from it."""
+    """Raise an InputError if images that a rule would make or fetch exist and were not made by it."""
     if (
         folder.is_dir()
         and any(folder.iterdir())
@@ -94,8 +99,8 @@ def check_made(folder: Path) -> None:
     ):
         raise InputError(
             folder,
-            "holds images that are not from this workflow, which would replace them",
-            expected="images that it has made or fetched itself",
+            "holds images that were not made by this workflow, which would replace them",
+            expected="images made or fetched by this workflow",
             remedy="name their folder in study.spm_multimodal.path, or choose another pathvars.data",
         )
 
@@ -126,14 +131,14 @@ def _begins_with(path: Path, first_line: str) -> bool:
 def _foreign(path: Path, problem: str) -> InputError:
     return InputError(
         path,
-        f"{problem}, in the folder of its results",
+        f"{problem} (in the folder of results)",
         expected="a folder of its own, for example derivatives/firstlevel",
         remedy="choose another working directory, or another pathvars.results",
     )
 
 
 def check_apart(folders: Mapping[str, Path], inputs: Iterable[str | Path]) -> None:
-    """Raise an InputError where a folder that is written to is, or holds, something that the user gave.
+    """Raise an InputError if an output folder is, or holds, an input of the study.
 
     Parameters
     ----------
@@ -145,31 +150,31 @@ def check_apart(folders: Mapping[str, Path], inputs: Iterable[str | Path]) -> No
     ours = {_identity(place): name for name, place in reversed(below) if place.exists()}
     if not ours:  # nothing can lie in a folder that is not there
         return
-    known: dict[Path, str | None] = {}
+    holder_of: dict[Path, str | None] = {}
 
     def holder(folder: Path) -> str | None:
-        """Path variable of the folder that this one is or lies in."""
-        if folder not in known:
+        """Path variable of the output folder that is this one or contains it."""
+        if folder not in holder_of:
             above = holder(folder.parent) if folder.parent != folder else None
-            known[folder] = ours.get(_identity(folder)) or above
-        return known[folder]
+            holder_of[folder] = ours.get(_identity(folder)) or above
+        return holder_of[folder]
 
     resolved: dict[Path, str | None] = {}
     for path in map(Path.absolute, map(Path, inputs)):
         folder = path if path.is_dir() else path.parent
         if folder not in resolved:
             resolved[folder] = holder(folder) or holder(folder.resolve())
-        if found := resolved[folder] or (holder(path.resolve().parent) if path.is_symlink() else None):
+        if variable := resolved[folder] or (holder(path.resolve().parent) if path.is_symlink() else None):
             raise InputError(
-                f"config key pathvars.{found} ({folders[found].absolute()})",
-                f"is a folder to write to, and holds {path}, which the study reads",
-                expected=f"a folder for {found} alone",
+                f"config key pathvars.{variable} ({folders[variable].absolute()})",
+                f"is an output folder, but holds {path}, an input of the study",
+                expected=f"a folder for {variable} alone",
                 remedy="choose another folder, or move the file out of it",
             )
 
 
 def _links_in(folder: Path) -> list[Path]:
-    """Folders in a folder, and in these, that are elsewhere: files are written there as well."""
+    """Links to folders elsewhere, in a folder and its subfolders: files are written there as well."""
     try:
         inside = [path for path in folder.iterdir() if path.is_dir()]
         links = [path for path in inside if path.is_symlink() and path.name.startswith("sub-")]
@@ -179,7 +184,7 @@ def _links_in(folder: Path) -> list[Path]:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells folders apart on a disk, whatever they are called; None of what is not there."""
+    """Identity of a folder on the disk, whatever its path; None if it does not exist."""
     try:
         state = path.stat()
     except OSError:

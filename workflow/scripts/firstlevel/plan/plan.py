@@ -1,4 +1,4 @@
-"""The plan: one study, one model, and what the rules ask of them. Standard library."""
+"""The plan: one study, one model, and the questions that rules ask about them. Standard library."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from firstlevel.stage import InputError
 
 
 class Plan:
-    """What is to be made of what.
+    """Study, model, inputs and targets.
 
     Parameters
     ----------
@@ -94,14 +94,14 @@ class Plan:
         return {name: limit for name, limit in self.config["quality"].items() if name != "lags"}
 
     def title(self, wildcards: Any) -> str:
-        """Whom a figure shows, and which run or contrast, from the wildcards of its name."""
+        """Title of a figure, from the wildcards of its name."""
         if hasattr(wildcards, "run"):
             return self.study.by_label[wildcards["run"]].title
         unit = self.study.units[wildcards["unit"]].title
         return f"{unit}: {self.model.contrasts[wildcards['contrast']].name}"
 
     def labels(self, wildcards: Any) -> dict[str, str]:
-        """Columns of a figure in Snakemake's own report: whose it is, of which run or contrast."""
+        """Columns of a figure in Snakemake's own report: subject, run or contrast."""
         if hasattr(wildcards, "run"):
             run = self.study.by_label[wildcards["run"]]
             of = {"subject": run.subject, "session": run.session, "task": run.task, "run": run.within_session}
@@ -114,7 +114,7 @@ class Plan:
         return {entity: label or "n/a" for entity, label in of.items()}
 
     def runs_of(self, wildcards: Any) -> Sequence[Run]:
-        """Runs of a job: its one, or those of its unit."""
+        """Runs of a job: its own run, or all runs of its unit."""
         if hasattr(wildcards, "run"):
             return [self.study.by_label[wildcards.run]]
         return self.study.units[wildcards.unit].runs
@@ -129,7 +129,7 @@ class Plan:
 
     @functools.cached_property
     def preprocessed_by(self) -> list[str] | None:
-        """What made the images, by name and version; None where they are not preprocessed."""
+        """Software that preprocessed the images, by name and version; None for raw images."""
         folder = preprocessed.folder_of(self.config)
         return None if folder is None else preprocessed.generated_by(folder)
 
@@ -140,14 +140,14 @@ class Plan:
         return provenance.without_names(own, self.folders)
 
     def _testable(self, run: Run) -> list[str]:
-        """Contrasts that the events of a run allow; none where they are wrong, as their own job tells."""
+        """Contrasts that the events of a run allow; none if the events are wrong (their own job says so)."""
         try:
             return checks.contrasts_of(self.config, run)
         except InputError:
             return []
 
     def shown_units(self, subject: str) -> list[dict[str, Any]]:
-        """What the page of a subject shows of each unit: its runs by label, its contrasts."""
+        """Runs (by label) and contrasts of each unit on the page of a subject."""
         return [
             {
                 "label": unit.label,
@@ -160,7 +160,7 @@ class Plan:
         ]
 
     def left_out_of(self, subject: str) -> list[list[str]]:
-        """Path and reason of what of a subject makes no run."""
+        """Path and reason of files of a subject that make no run."""
         return self._left_out.get(subject, [])
 
     def reasons_left_out(self) -> list[list[Any]]:
@@ -185,7 +185,7 @@ class Plan:
         }
 
     def announcement(self) -> list[str]:
-        """What is to be done, in lines, before it is begun."""
+        """Summary of the work to be done, in lines, before it starts."""
         table = names.below(self.results, names.RUNS)
         study = self.study
         return [
@@ -194,13 +194,15 @@ class Plan:
         ]
 
     def record(self, *, ended_well: bool) -> tuple[str, dict[str, State]]:
-        """Write what became of every run, and what each is from; return it in a few lines, and by unit."""
-        found = states_of.states(
+        """Write status and sources of every run; return a summary in lines, and the state of each unit."""
+        state_of_unit = states_of.states(
             self.study, self.maps(), self.logs, self.model.contrasts, ended_well=ended_well
         )
-        states = {label: self._public(self.study.units[label], state) for label, state in found.items()}
-        rows = summary.rows(self.study, states, self.folders)
-        lines = summary.write(names.below(self.results, names.RUNS), rows, self.study.left_out)
+        states = {
+            label: self._public(self.study.units[label], state) for label, state in state_of_unit.items()
+        }
+        run_rows = summary.rows(self.study, states, self.folders)
+        lines = summary.write(names.below(self.results, names.RUNS), run_rows, self.study.left_out)
         sidecars = {
             run.label: names.below(self.results, names.RESAMPLED_JSON, **run.wildcards)
             for run in self.study.runs
@@ -228,7 +230,7 @@ class Plan:
         ]
 
     def report_failures(self, states: Mapping[str, State], software: str) -> None:
-        """Write the page of a study in which something failed, from what is there.
+        """Write the page of a study in which jobs failed, from the results that exist.
 
         It gets the oldest of times, so that report_study makes it anew when the rest is done.
         """

@@ -1,4 +1,4 @@
-"""What preprocessed data tell of themselves: what made them, and the anatomical image in their space.
+"""Preprocessed data: the software that made them, and the anatomical image in their space.
 
 Read from names and ``dataset_description.json`` as BIDS derivatives have them. Standard library.
 """
@@ -27,15 +27,19 @@ def folder_of(config: Mapping[str, Any]) -> Path | None:
 
 
 def generated_by(folder: Path) -> list[str]:
-    """Names and versions of what made a dataset, as its description tells; none where it does not.
+    """Names and versions of the software that made a dataset, from its description; none if it lacks them.
 
     BIDS 1.4 and later have ``GeneratedBy``, older fMRIPrep ``PipelineDescription``.
     """
     try:
-        said = sidecars.read_json(folder / "dataset_description.json")
+        description = sidecars.read_json(folder / "dataset_description.json")
     except (OSError, InputError):
         return []
-    listed = said.get("GeneratedBy", said.get("PipelineDescription")) if isinstance(said, dict) else None
+    listed = (
+        description.get("GeneratedBy", description.get("PipelineDescription"))
+        if isinstance(description, dict)
+        else None
+    )
     makers = [one for one in (listed if isinstance(listed, list) else [listed]) if isinstance(one, dict)]
     return [
         " ".join(str(part) for part in (one["Name"], one.get("Version")) if part)
@@ -75,6 +79,6 @@ def t1w_of(config: Mapping[str, Any], run: Run) -> str | None:
             path,
         )
 
-    found = [path for path in images if names.entities_in(Path(path).name).get("space") in in_space]
-    there = [path for path in found if Path(path).is_file() and not fetched.missing(path)]
+    candidates = [path for path in images if names.entities_in(Path(path).name).get("space") in in_space]
+    there = [path for path in candidates if Path(path).is_file() and not fetched.missing(path)]
     return min(there, key=far, default=None)

@@ -1,4 +1,4 @@
-"""What results say of the files that they are from, and what they do not: people publish results.
+"""How results name their input files: no private names or folders, since people publish results.
 
 Names that BIDS gives stand in results, below the root of their study. Names of the user's own
 (JohnDoe_1980.img) stand in one table, sourcedata.tsv, which is no part of the derivative; the folders of a
@@ -35,8 +35,8 @@ def folders(config: Mapping[str, Any]) -> list[str]:
     given = [of_study["spm_multimodal"]["path"], of_study["table"] and Path(of_study["table"]).parent]
     if of_study["source"] == "bids":
         given += [of_study["bids"]["path"], of_study["bids"]["derivatives"]]
-    found = {os.fspath(form) for one in (*filter(None, given), ".") for form in _forms(Path(one))}
-    return sorted(found - {"/"}, key=lambda folder: (-len(folder), folder))
+    spellings = {os.fspath(form) for one in (*filter(None, given), ".") for form in _forms(Path(one))}
+    return sorted(spellings - {"/"}, key=lambda folder: (-len(folder), folder))
 
 
 def _forms(folder: Path) -> tuple[Path, Path]:
@@ -52,7 +52,7 @@ def relative(text: str, folders: Iterable[str]) -> str:
 
 
 def of_path(path: str, folders: Iterable[str]) -> str:
-    """Path alone, whatever stands in its names, below the root of its study; elsewhere its name."""
+    """Path below the root of its study, whatever its names are; elsewhere only the file name."""
     for folder in folders:
         if path.startswith(f"{folder}/"):
             return path[len(folder) + 1 :]
@@ -60,7 +60,7 @@ def of_path(path: str, folders: Iterable[str]) -> str:
 
 
 def shown(path: str, folders: Iterable[str]) -> str:
-    """Path below the root of its study where its name is of BIDS; n/a of the user's own names."""
+    """Path below the root of its study if its name follows BIDS; n/a for other names."""
     return of_path(path, folders) if texts.public(Path(path)) else "n/a"
 
 
@@ -70,20 +70,20 @@ def left_out(path: str, folders: Iterable[str]) -> str:
 
 
 def called(runs: Iterable[Run], config_files: Mapping[str, str]) -> dict[str, str]:
-    """What published messages call the files of some runs, and those of the config, by their paths."""
-    found = dict(config_files)
+    """Names for the files of some runs and of the config in published messages, by path."""
+    name_of_file = dict(config_files)
     for run in runs:
         number = 0
         for file in run.bold:
             number += not file.endswith(COMPANIONS)
-            found[file] = f"bold image {number}" if len(run.images) > 1 else "the bold image"
+            name_of_file[file] = f"bold image {number}" if len(run.images) > 1 else "the bold image"
         others = {"events": run.events, "confounds": run.confounds, "mask": run.mask, "design": run.design}
-        found |= {path: f"the file of {kind}" for kind, path in others.items() if path}
-    return found
+        name_of_file |= {path: f"the file of {kind}" for kind, path in others.items() if path}
+    return name_of_file
 
 
 def anonymous(message: str, called: Mapping[str, str], folders: Iterable[str]) -> str:
-    """Message in which files of the user's own names are called what they are, and no folder is named.
+    """Message in which private file names are replaced by what the files are, and folders are removed.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def anonymous(message: str, called: Mapping[str, str], folders: Iterable[str]) -
 
 
 def _replaced(message: str, name: str, instead: str) -> str:
-    """Message with another text for a name, but where it is a part of a longer one."""
+    """Message with a name replaced, except where it is part of a longer name."""
     name = texts.visible(name)
     if name not in message:
         return message
@@ -112,7 +112,7 @@ def _replaced(message: str, name: str, instead: str) -> str:
 
 
 def without_names(config: Mapping[str, Any], folders: Sequence[str]) -> dict[str, Any]:
-    """Copy of a config that names no folder of this machine, and no file of the user's own name."""
+    """Copy of a config without folders of this machine and private file names."""
     copy: dict[str, Any] = without_folders(config, folders)
     files = (("mask",), ("figures", "background"), ("study", "table"), ("study", "design"))
     for *sections, key in files:
@@ -138,7 +138,7 @@ def without_folders(config: Any, folders: Sequence[str]) -> Any:
 
 
 def of_config(config: Mapping[str, Any]) -> dict[str, str]:
-    """What messages and the table of sources call the files that a config names, by their paths."""
+    """Names for the files of a config in messages and the table of sources, by path."""
     called = {config["study"]["table"]: "the run table", config["study"]["design"]: "the given design"}
     called |= {config["mask"]: "the mask", config["figures"]["background"]: "the background"}
     return {path: name for path, name in called.items() if path and path not in WORDS}
@@ -151,7 +151,7 @@ def rows(
     config_files: Mapping[str, str],
     without_run: Iterable[LeftOut],
 ) -> Iterator[tuple[str, ...]]:
-    """Every file that a run is from, with the digest of images that its resampled run has written down.
+    """Input files of every run, with the digests of images from the sidecar of its resampled run.
 
     Parameters
     ----------
@@ -195,11 +195,11 @@ def _images(bold: Sequence[str]) -> list[str]:
 def _digests(sidecar: Path, images: Sequence[str]) -> dict[str, str]:
     """SHA-256 by image, as far as the sidecar of the resampled run has one for each."""
     try:
-        found = [one["Sha256"] for one in json.loads(sidecar.read_bytes())["Inputs"]]
+        digests = [one["Sha256"] for one in json.loads(sidecar.read_bytes())["Inputs"]]
     except (OSError, ValueError, LookupError, TypeError):
         return {}
     without_affines = [file for file in images if not file.endswith(COMPANIONS[1])]
     for files in (images, without_affines):  # affines that the header's override are not read
-        if len(files) == len(found):
-            return dict(zip(files, found, strict=True))
+        if len(files) == len(digests):
+            return dict(zip(files, digests, strict=True))
     return {}

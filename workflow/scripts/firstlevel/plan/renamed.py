@@ -1,4 +1,4 @@
-"""Keys of the config that had another name, and what they are called now. Standard library."""
+"""Renamed keys of the config and their new names. Standard library."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ VALUES = {
 
 
 def explained(key: str, value: Any) -> str | None:
-    """What a key is called now, with the keys in its value that changed, too; None where it never changed."""
+    """New name of a key, and of renamed keys in its value; None if it was not renamed."""
     if key not in RENAMED:
         return None
     text = f"{key} is now {RENAMED[key]}"
-    known = VALUES.get(key, {})
-    if isinstance(value, bool) and value in known:
-        text += f" ({key.rpartition('.')[2]}: {str(value).lower()} is {known[value]})"
+    new_values = VALUES.get(key, {})
+    if isinstance(value, bool) and value in new_values:
+        text += f" ({key.rpartition('.')[2]}: {str(value).lower()} is {new_values[value]})"
     inner = value if isinstance(value, Mapping) else {}
     return "; ".join([text, *filter(None, (explained(f"{key}.{name}", inner[name]) for name in inner))])

@@ -1,4 +1,4 @@
-"""Runs of a study, and what of it makes none: what every source gives. Standard library."""
+"""Runs of a study, and files that make no run: the result of every source. Standard library."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Run:
 
     @functools.cached_property
     def label(self) -> str:
-        """How the names of its files begin: all of its labels, and the space of its images."""
+        """Prefix of the names of its files: all of its labels, and the space of its images."""
         own = {"sub": self.subject, "ses": self.session, "task": self.task, "run": self.run}
         return names.labelled({**own, **dict(self.others), **self.of_image})
 
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def within_session(self) -> str | None:
-        """What tells the run apart within its session: 1, or dir-LR_run-1 where others do, too."""
+        """Label of the run within its session: 1, or dir-LR_run-1 if other entities distinguish runs, too."""
         return names.within_session({**dict(self.others), **({"run": self.run} if self.run else {})})
 
     def is_labelled_beside(self, session: str | None) -> bool:
@@ -79,12 +79,12 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Labels as a reader says them."""
+        """Labels in words."""
         return ", ".join(f"{entity} {label}" for entity, label in self.entities.items())
 
     @property
     def title(self) -> str:
-        """Labels as a figure says them."""
+        """Labels for the title of a figure."""
         rest = {entity: label for entity, label in self.entities.items() if entity != "subject"}
         return ", ".join([f"sub-{self.subject}", *(f"{entity} {label}" for entity, label in rest.items())])
 
@@ -125,7 +125,7 @@ class LeftOut(NamedTuple):
 
 
 def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[str, list[LeftOut]]]:
-    """What makes no run by reason, the commonest first; names of files in reasons do not tell them apart."""
+    """Left-out files grouped by reason, the commonest first; file names within a reason are ignored."""
     groups: dict[str, list[LeftOut]] = {}
     for one in left_out:
         if one.status == status:
@@ -135,13 +135,13 @@ def grouped(left_out: Iterable[LeftOut], status: str = LEFT_OUT) -> list[tuple[s
 
 
 def nothing_missing(left_out: Sequence[LeftOut]) -> None:
-    """Raise InputError where something is left out, with the reasons and how often."""
+    """Raise an InputError if anything is left out, with the reasons and their counts."""
     if groups := grouped(left_out):
         told = "; ".join(f"{len(group)} x {reason} ({Path(group[0].path).name})" for reason, group in groups)
         raise InputError(
             "config key study.on_missing",
             f"is error, and {sum(len(group) for _, group in groups)} files or folders make no run: {told}",
-            expected="a run of every image, events table and subject that study.bids asks for",
+            expected="every image, events table and subject that study.bids selects in a run",
             remedy="complete them, name them in study.bids.exclude, or set study.on_missing: warn",
         )
 
@@ -154,7 +154,7 @@ def with_companions(image: str) -> list[str]:
 
 
 def plain(path: str, where: Path | str, row: int | None) -> str:
-    """Return a path that Snakemake takes as it is, without wildcards, path variables, control characters."""
+    """Return a path that Snakemake can use unchanged: no wildcards, path variables or control characters."""
     if odd := texts.odd_in(path):
         raise InputError(
             where,

@@ -1,4 +1,4 @@
-"""A config against its JSON schema: defaults, kinds of values, keys with the nearest known one."""
+"""Checks of a config against its JSON schema: defaults, types of values, unknown keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_VALUES = 100_000
 
 
 def check_keys(files: Sequence[Path | str]) -> None:
-    """No key stands twice in one mapping of a config file, and no alias holds itself or too much.
+    """Refuse duplicate keys in a mapping of a config file, and aliases that are circular or expand too much.
 
     YAML keeps the last of two keys without a word. A few lines of aliases can stand for millions of values.
     """
@@ -37,9 +37,9 @@ def check_keys(files: Sequence[Path | str]) -> None:
             if root is not None and _check_node(root, Path(file), {}) > MOST_VALUES:
                 raise InputError(
                     file,
-                    f"its aliases stand for more than {MOST_VALUES} values",
+                    f"its aliases expand to more than {MOST_VALUES} values",
                     expected="a config that people can read",
-                    remedy="write out what is meant",
+                    remedy="write the values out",
                 )
 
 
@@ -48,15 +48,15 @@ def _check_node(node: Any, file: Path, sizes: dict[int, int | None]) -> int:
     if node.id == "scalar":
         return 1
     if id(node) in sizes:
-        if (known := sizes[id(node)]) is None:
+        if (n_values := sizes[id(node)]) is None:
             raise InputError(
                 file,
-                "an alias holds itself",
-                expected="values that come to an end",
-                remedy="write out what is meant",
+                "an alias refers to itself",
+                expected="no circular aliases",
+                remedy="write the values out",
                 row=node.start_mark.line + 1,
             )
-        return known
+        return n_values
     sizes[id(node)] = None
     lines: dict[str, int] = {}
     total = 1
@@ -85,7 +85,7 @@ def check_values(value: Any, key: str) -> None:
             if not isinstance(name, str):
                 raise InputError(
                     f"config key {key or 'of the whole file'}",
-                    f"YAML takes the key {name!r} for a {type(name).__name__}",
+                    f"YAML reads the key {name!r} as a {type(name).__name__}",
                     expected="text",
                     remedy=f"put it into quotes or rename it: '{name}'",
                 )
@@ -126,7 +126,7 @@ def read_command_line(instance: dict[str, Any], schema: Mapping[str, Any]) -> No
 
 
 def _plain(text: str) -> Any:
-    """What YAML makes of a text; the text itself where it is no YAML, for the schema to refuse."""
+    """Value of a text as YAML; the text itself if it is not YAML, for the schema to refuse."""
     import yaml
 
     try:
@@ -139,21 +139,21 @@ def explained(error: Any) -> str:
     """One line of a validation error: the key, and what is wrong with it."""
     key = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = [name for name in error.instance if name not in known]
-        if not known:
+        known_keys = list(error.schema.get("properties", {}))
+        unknown = [name for name in error.instance if name not in known_keys]
+        if not known_keys:
             return f"{key}: {error.message}"
-        return "; ".join(_unknown(key, name, error.instance[name], known) for name in unknown)
+        return "; ".join(_unknown(key, name, error.instance[name], known_keys) for name in unknown)
     problem = error.message
     if error.validator in ("oneOf", "anyOf", "pattern"):
-        problem = f"{error.instance!r} does not fit"
+        problem = f"{error.instance!r} is not valid"
     return f"{key or 'the whole file'}: {problem} ({error.schema.get('description', error.validator)})"
 
 
-def _unknown(section: str, name: str, value: Any, known: Sequence[str]) -> str:
+def _unknown(section: str, name: str, value: Any, known_keys: Sequence[str]) -> str:
     """What an unknown key is called now, or the nearest known one."""
     key = ".".join(filter(None, (section, name)))
-    near = f"unknown key {key} ({texts.suggestion(name, known)}known here: {', '.join(known)})"
+    near = f"unknown key {key} ({texts.suggestion(name, known_keys)}known here: {', '.join(known_keys)})"
     return renamed.explained(key, value) or near
 
 
@@ -161,7 +161,7 @@ def too_deep(where: Path | str) -> InputError:
     """Say that values nest deeper than Python follows."""
     return InputError(
         where,
-        "holds values in values in values, hundreds deep",
+        "is nested hundreds of levels deep",
         expected="a config that people can read",
         remedy=REFERENCE,
     )

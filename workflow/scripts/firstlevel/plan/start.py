@@ -1,4 +1,4 @@
-"""From a config to the plan: what every start of Snakemake does before it knows its jobs.
+"""From the config to the plan: what every start of Snakemake does first.
 
 Standard library and PyYAML: a cluster parses the workflow anew in every job.
 """
@@ -78,8 +78,8 @@ def _plan(
         for run in study.made(config, runs):
             places.check_made(Path(run.bold[0]))
         places.check_apart(made, [*config_files, *study.inputs(config, runs)])
-    found = study.Study.of(runs, left_out, bids.session_of(config))
-    return Plan(config, found, Path(folders["results"]), Path(folders["logs"]))
+    found_study = study.Study.of(runs, left_out, bids.session_of(config))
+    return Plan(config, found_study, Path(folders["results"]), Path(folders["logs"]))
 
 
 @functools.cache
@@ -90,10 +90,10 @@ def read_schema() -> Mapping[str, Any]:
 
 
 def set_clock_back(folders: Mapping[str, str]) -> str | None:
-    """Set back files of ours from the future, once jobs are about to start; return a line to print."""
+    """Reset times of our files that are in the future, before jobs start; return a line to print."""
     results, data = Path(folders["results"]), Path(folders["data"])
     ours = [results, data / "simulated", data / "spm_multimodal"]
     signs = [names.below(results, names.RUNS), Path(".snakemake/metadata")]
     if n_files := clock.set_back(ours, signs):
-        return f"The clock has gone back: {n_files} files were from the future and are now set back."
+        return f"The clock has gone back: {n_files} files had times in the future, which are set back to now."
     return None

@@ -1,4 +1,4 @@
-"""What became of each unit of a study, from its maps and from what failed jobs have left. Standard library.
+"""State of each unit of a study, from its maps and the records of failed jobs. Standard library.
 
 A job that fails leaves a small JSON beside its log (:func:`firstlevel.stage.run`), which one that succeeds
 removes.
@@ -15,7 +15,7 @@ from firstlevel.plan.study import Study, Unit
 
 
 class Failure(NamedTuple):
-    """A job that failed: when (ns), what it said, and the label of its run where it was about one run."""
+    """A job that failed: time (ns), message, and the label of its run if it was the job of one run."""
 
     time: int
     message: str
@@ -61,7 +61,7 @@ def _state(maps: Sequence[Path], failure: Failure | None, ended_well: bool) -> S
 
 
 def _is_newer(failure: Failure, maps: Iterable[Path]) -> bool:
-    """Whether a stage has failed since the oldest map was made: on the way to it, or to what shows it."""
+    """Whether a stage has failed since the oldest map was made."""
     return min(path.stat().st_mtime_ns for path in maps) < failure.time
 
 
@@ -84,7 +84,7 @@ def _last_failures(study: Study, logs: Path, contrasts: Container[str]) -> dict[
 
 
 def told(left: Mapping[str, Any]) -> str:
-    """What a failed job has left, in one line."""
+    """Message of a failed job, in one line."""
     parts = [f"{left['Stage']} stopped. {left['Where']}: {left['Problem']}"]
     parts += [
         f"{name}: {left[key]}"
@@ -95,7 +95,7 @@ def told(left: Mapping[str, Any]) -> str:
 
 
 def _units(study: Study, labels: Mapping[str, str]) -> Sequence[Unit]:
-    """Units that a failed job is about; none where it is of another config."""
+    """Units of a failed job; none if it belongs to another config."""
     if "Run" in labels:
         unit = study.unit_of.get(labels["Run"])
     elif "Unit" in labels:

@@ -1,4 +1,4 @@
-"""A study: its runs, the units that they are combined to, and what is left out.
+"""A study: its runs, the units of runs that are combined, and what is left out.
 
 A study comes by name (simulated, spm_multimodal), as a table or as a BIDS folder; each only makes rows of the
 run table. Rules look runs and units up by the labels that begin the names of their files.
@@ -46,7 +46,7 @@ class Unit:
 
     @property
     def title(self) -> str:
-        """Labels as a figure says them."""
+        """Labels for the title of a figure."""
         labels = {"session": self.session, "task": self.task}
         return ", ".join(
             [f"sub-{self.subject}", *(f"{key} {label}" for key, label in labels.items() if label)]
@@ -140,7 +140,7 @@ def run_table(config: Mapping[str, Any], data: str) -> tuple[list[Run], list[Lef
     if study["repetition_time_decides"] and not numbers:
         raise InputError(
             "config key study.repetition_time_decides",
-            "is true, and no number is given that could decide",
+            "is true, but the study gives no repetition time",
             expected="study.repetition_time in seconds, or the column repetition_time of the run table",
             remedy="set it; study.repetition_time: header (or sidecar) lets one of these decide",
         )
@@ -172,10 +172,10 @@ def made(config: Mapping[str, Any], runs: Iterable[Run]) -> list[Run]:
 
 
 def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
-    """Runs but for those whose table of events is a header alone, and these with the reason."""
+    """Runs, without those whose events table has only a header; and these with the reason."""
     bare = {events for events in {run.events for run in runs} if event_sources.only_header(events)}
     kept = [run for run in runs if run.events not in bare]
-    reason = "has no events: {} is a header alone (study.events.needed: false makes models without events)"
+    reason = "has no events: {} has only a header (for models without events set study.events.needed: false)"
     without = [
         LeftOut(
             run.bold[0],
@@ -188,8 +188,8 @@ def _with_events(runs: list[Run]) -> tuple[list[Run], list[LeftOut]]:
     if runs and not kept:
         raise InputError(
             runs[0].events,
-            f"has no events, it is a header alone, as in all {len(runs)} runs",
+            f"has a header but no events, as in all {len(runs)} runs",
             expected="one row per event, with onset and trial type",
-            remedy="add the events; a model of confounds alone is study.events.needed: false",
+            remedy="add the events; for a model of confounds alone set study.events.needed: false",
         )
     return kept, without

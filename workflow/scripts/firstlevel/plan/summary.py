@@ -1,4 +1,4 @@
-"""What became of every run of a study: done, failed and why, left out and why. Standard library."""
+"""Status of every run of a study: done, failed and why, left out and why. Standard library."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _left_out(one: LeftOut, folders: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def write(path: Path, table: Sequence[Sequence[str]], left_out: Sequence[LeftOut] = ()) -> str:
-    """Write the table, and return it as a few lines: what failed, and how many runs became what."""
+    """Write the table, and return a summary in a few lines: failures, and the number of runs by status."""
     table = [[" ".join(cell.split()) for cell in row] for row in table]  # a cell is one line
     table_writer.write_table(path, COLUMNS, table)
     states = {(row[0], row[6]): row[7] for row in table if row[6] not in ("blocked", *MAKES_NO_RUN)}
@@ -71,14 +71,14 @@ def write(path: Path, table: Sequence[Sequence[str]], left_out: Sequence[LeftOut
     parts = [f"{count} {status}" for status, count in sorted(counts.items())]
     n_left_out = len(subjects_of(table, LEFT_OUT))
     parts += [f"{n_left_out} left out"] * bool(n_left_out)
-    lines = [f"Subjects: {', '.join(parts)}; {path} tells of every run."]
+    lines = [f"Subjects: {', '.join(parts)}; {path} lists every run."]
     failed = [(subject, reason) for (subject, status), reason in states.items() if status == "failed"]
     lines += [f"  sub-{subject}: {reason}" for subject, reason in failed[:10]]
     return visible("\n".join([*lines, *counted(table), *reasons(left_out)]))
 
 
 def plan(study: Study, maps: Mapping[str, Sequence[Path]], source: Mapping[str, Any]) -> str:
-    """What is to be done, in a few lines: what was chosen, how many subjects and runs, what is left out.
+    """Summary before the jobs: what was selected, number of subjects and runs, what is left out.
 
     Done are those all of whose maps are there; whether they are made anew is for Snakemake to say.
 
@@ -105,7 +105,7 @@ def plan(study: Study, maps: Mapping[str, Sequence[Path]], source: Mapping[str, 
 def replaced(
     path: Path, runs: Iterable[Run], left_out: Iterable[LeftOut] = (), folders: Sequence[str] = ()
 ) -> list[str]:
-    """A line on runs of an earlier config that the table of this one will be without, where there are any.
+    """A line on runs of an earlier config that are not in this one's table, if there are any.
 
     One config per session, or per subject, into one folder: the maps stay, and the lists and pages of the
     study are those of the last one. Runs that are now left out are told of with their reason, elsewhere.
@@ -115,26 +115,26 @@ def replaced(
     path : table of runs that an earlier config may have written.
     """
     try:
-        rows = tables.read_rows(path, required=COLUMNS) if path.is_file() else []
+        former_rows = tables.read_rows(path, required=COLUMNS) if path.is_file() else []
     except InputError:
         return []
-    known = {tuple(labels_of(run)) for run in runs}
+    labels_of_runs = {tuple(labels_of(run)) for run in runs}
     told = {provenance.left_out(one.path, folders) for one in left_out if one.status == LEFT_OUT}
     gone = [
         row.values
-        for row in rows
+        for row in former_rows
         if row.values["status"] not in MAKES_NO_RUN
         and row.values["bold"] not in told
-        and tuple(row.values[column] for column in COLUMNS[:4]) not in known
+        and tuple(row.values[column] for column in COLUMNS[:4]) not in labels_of_runs
     ]
     if not gone:
         return []
     called = ["_".join(filter(None, (_written(one, column) for column in SHORT))) for one in gone]
     shown = ", ".join(called[:N_EXAMPLES]) + (", ..." if len(called) > N_EXAMPLES else "")
     return [
-        f"  {path} tells of {len(gone)} {'run' if len(gone) == 1 else 'runs'} that this config does not take "
-        f"({shown}): it, maps.tsv and the pages will be without them, while their maps stay; give each "
-        "config its own folder (pathvars.results) to keep both"
+        f"  {path} lists {len(gone)} {'run' if len(gone) == 1 else 'runs'} that this config does not take "
+        f"({shown}). The new table, maps.tsv and the pages leave them out; their maps stay. To keep both, "
+        "give each config its own folder (pathvars.results)"
     ]
 
 
@@ -145,7 +145,7 @@ def _written(row: Mapping[str, str], column: str) -> str:
 
 
 def chosen(runs: Sequence[Run], study: Mapping[str, Any]) -> list[str]:
-    """Which images a study takes; two cohorts of one space are told of."""
+    """Which images a study selects; names the cohorts if a space has two."""
     if study["source"] != "bids":
         return [f"Study: {study['source']}"]
     of_bids = study["bids"]
@@ -171,19 +171,19 @@ def chosen(runs: Sequence[Run], study: Mapping[str, Any]) -> list[str]:
 
 
 def counted(table: Iterable[Sequence[str | None]]) -> list[str]:
-    """Subjects and runs by what became of them, as lines of a table."""
+    """Number of subjects and runs by status, as lines of a table."""
     rows = list(table)
     n_of = {"subjects": _by_state(rows, _subject), "runs": _by_state(rows, _run)}
-    found = {status for counts in n_of.values() for status in counts}
+    statuses = {status for counts in n_of.values() for status in counts}
     lines = [f"  {'':12}{'subjects':>10}{'runs':>10}"]
     lines.append(f"  {'found':12}{n_of['subjects'].total():>10}{n_of['runs'].total():>10}")
-    for status in (status for status in ORDER if status in found):
+    for status in (status for status in ORDER if status in statuses):
         lines.append(f"  {status:12}{n_of['subjects'][status]:>10}{n_of['runs'][status]:>10}")
     return lines
 
 
 def subjects_of(table: Iterable[Sequence[str | None]], status: str) -> set[str]:
-    """Subjects (or folders that are none) that became this and nothing before it in ORDER."""
+    """Subjects (or other folders) with this status, and none that comes before it in ORDER."""
     return {subject for subject, state in _states(table, _subject).items() if state == status}
 
 
@@ -206,7 +206,7 @@ def _by_state(
 def _states(
     table: Iterable[Sequence[str | None]], whose: Callable[[Sequence[str | None]], Any]
 ) -> dict[Any, str]:
-    """What became of each, where one that has several states has the first of ORDER."""
+    """Status of each; if there are several, the first of ORDER."""
     states: dict[Any, str] = {}
     for row in table:
         if (key := whose(row)) is not None:
@@ -225,7 +225,7 @@ def _subject(row: Sequence[str | None]) -> str | None:
 
 
 def _run(row: Sequence[str | None]) -> tuple[str, ...] | None:
-    """What names the run of a row; None where it is about a folder. Echoes, spaces and such are one run."""
+    """Key of the run of a row; None for a folder. Echoes, spaces and the like are one run."""
     labels = names.entities_in(Path(str(row[4] if row[4] != "n/a" else row[5])).name)
     if row[6] in MAKES_NO_RUN and "task" not in labels:
         return None

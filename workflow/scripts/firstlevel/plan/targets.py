@@ -1,4 +1,4 @@
-"""What can be asked for: maps, figures, inference, quality, the report, and what `outputs` chooses of these.
+"""The targets: maps, figures, inference, quality, report, and the selection of these in `outputs`.
 
 Each is a list of files, as patterns of :mod:`firstlevel.names` with their labels filled in. Standard library.
 """

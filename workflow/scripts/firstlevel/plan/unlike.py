@@ -1,6 +1,6 @@
-"""Runs of a subject that are not to become one fixed effect unasked: other grids, other repetition times.
+"""Runs of a subject that should not be combined without being asked for: other grids or repetition times.
 
-Told from the header of each run's first image, before any job. Positions that differ as a head's do between
+Judged from the header of each run's first image, before any job. Positions that differ as a head's do between
 runs are what resampling is for, and are alike. Standard library.
 """
 
@@ -44,7 +44,7 @@ N_SHOWN = 3
 
 
 def settle(config: Mapping[str, Any], runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
-    """Runs that may become one fixed effect with the others of their subject and task, and those left out.
+    """Runs that may be combined with the others of their subject and task, and those left out.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ def settle(config: Mapping[str, Any], runs: Sequence[Run]) -> tuple[list[Run], l
         of_subject[run.subject, run.task].append(run)
     several = [group for group in of_subject.values() if len(group) > 1]
     paths = [run.images[0] for group in several for run in group]
-    found = _headers(paths)
+    header_of = _headers(paths)
     unlike = {}
     for group in several:
-        if _is_one(group, found):
+        if _is_one(group, header_of):
             continue
-        kinds = _kinds(group, [found[run.images[0]] for run in group])
+        kinds = _kinds(group, [header_of[run.images[0]] for run in group])
         if len(kinds) > 1:
             unlike[group[0].subject, group[0].task] = kinds
     if unlike and decided == "ask":
@@ -101,14 +101,14 @@ def _headers(paths: Sequence[str]) -> dict[str, Header | None]:
         return dict(zip(paths, read, strict=True))
 
 
-def _is_one(group: Sequence[Run], found: Mapping[str, Header | None]) -> bool:
-    """Whether runs have the very same header, which gives their time, as preprocessed ones mostly have."""
-    first = found[group[0].images[0]]
+def _is_one(group: Sequence[Run], header_of: Mapping[str, Header | None]) -> bool:
+    """Whether runs have identical headers with a repetition time, as preprocessed runs mostly have."""
+    first = header_of[group[0].images[0]]
     return (
         first is not None
         and first.time is not None
         and all(run.repetition_time in (None, "header") for run in group)
-        and all(found[run.images[0]] is first for run in group)
+        and all(header_of[run.images[0]] is first for run in group)
     )
 
 
@@ -132,7 +132,7 @@ class Kind:
         return same_grid(self.header, header, anywhere=self.has_moved or has_moved)
 
     def told(self, kinds: Iterable[Kind], *, place: bool = True) -> str:
-        """What the runs are; where, too, if nothing else tells them from another kind.
+        """Description of the runs, with their position if nothing else distinguishes them from another kind.
 
         `place` is whether that is said in mm, which differ from subject to subject.
         """
@@ -192,10 +192,10 @@ def _same_size(one: Header, other: Header, order: Sequence[int]) -> bool:
     )
 
 
-def _kinds(runs: Sequence[Run], found: Sequence[Header | None]) -> list[Kind]:
-    """Runs of a subject by what they are, in their order; without those that cannot be read."""
+def _kinds(runs: Sequence[Run], headers: Sequence[Header | None]) -> list[Kind]:
+    """Groups of like runs of a subject, in their order; without runs that cannot be read."""
     kinds: list[Kind] = []
-    for run, header, time in zip(runs, found, _times(runs, found), strict=True):
+    for run, header, time in zip(runs, headers, _times(runs, headers), strict=True):
         if header is None:
             continue
         has_moved = any(file.endswith(spm_affines.SUFFIX) for file in run.first)
@@ -208,7 +208,7 @@ def _kinds(runs: Sequence[Run], found: Sequence[Header | None]) -> list[Kind]:
     return kinds
 
 
-def _times(runs: Sequence[Run], found: Sequence[Header | None]) -> list[float | None]:
+def _times(runs: Sequence[Run], headers: Sequence[Header | None]) -> list[float | None]:
     """Repetition time of each run, s, by the source that counts; None where it is not known.
 
     Header and sidecar must agree, as each run's own stage sees to. So sidecars, of which a study has tens of
@@ -220,7 +220,7 @@ def _times(runs: Sequence[Run], found: Sequence[Header | None]) -> list[float | 
         else _plausible(header.time)
         if header and run.repetition_time != "sidecar"
         else None
-        for run, header in zip(runs, found, strict=True)
+        for run, header in zip(runs, headers, strict=True)
     ]
     if len(set(times)) == 1 and times[0] is not None:
         return times
@@ -233,13 +233,13 @@ def _times(runs: Sequence[Run], found: Sequence[Header | None]) -> list[float | 
 
 
 def _plausible(seconds: Any) -> float | None:
-    """A repetition time; None for what is none, as the run's own stage tells."""
+    """A repetition time, s; None if implausible, which the run's own stage reports."""
     is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
     return float(seconds) if is_number and 0 < seconds <= LONGEST_TIME else None
 
 
 def _said(sidecars: Sequence[str]) -> float | None:
-    """Repetition time that sidecars say, of which the nearest comes last; their VolumeTiming counts first."""
+    """Repetition time of the sidecars, of which the nearest comes last; VolumeTiming takes precedence."""
     fields: dict[str, Any] = {}
     for sidecar in sidecars:
         fields |= _timing(sidecar)
@@ -259,15 +259,15 @@ def _said(sidecars: Sequence[str]) -> float | None:
 def _timing(sidecar: str) -> dict[str, Any]:
     """Fields of one sidecar; nothing of one that cannot be read."""
     try:
-        said = read_json(Path(sidecar))
+        sidecar_fields = read_json(Path(sidecar))
     except (InputError, OSError):
         return {}
-    fields = {name: said.get(name) for name in ("RepetitionTime", "VolumeTiming")}
+    fields = {name: sidecar_fields.get(name) for name in ("RepetitionTime", "VolumeTiming")}
     return {name: value for name, value in fields.items() if value not in (None, "", "n/a", [])}
 
 
 def _asked(unlike: Mapping[tuple[str, str], Sequence[Kind]]) -> InputError:
-    """Say which runs are unlike, of the first subjects by name."""
+    """Make the error that lists unlike runs, of the first subjects by name."""
     told = []
     for (subject, task), kinds in list(unlike.items())[:N_SHOWN]:
         groups = [f"{_named(kind.runs)}: {kind.told(kinds)}" for kind in kinds]
@@ -275,11 +275,11 @@ def _asked(unlike: Mapping[tuple[str, str], Sequence[Kind]]) -> InputError:
     more = f"; and {len(unlike) - N_SHOWN} more subjects" if len(unlike) > N_SHOWN else ""
     return InputError(
         KEY,
-        f"is ask, and runs that would become one fixed effect are unlike: {'; '.join(told)}{more}",
+        f"is ask, and runs that would be combined differ: {'; '.join(told)}{more}",
         expected="runs of a subject and task with the same voxels, region and repetition time",
         remedy="correct a header that is wrong, choose with study.bids.sessions, entities or exclude (or in "
-        "the run table), or say what becomes of them: leave_out takes those of a subject that most are like, "
-        "combine takes all, on the first run's grid",
+        "the run table), or set leave_out, which keeps the runs that are like most others, or combine, which "
+        "takes all, on the first run's grid",
     )
 
 

@@ -1,4 +1,4 @@
-"""The signal of many voxels over time (Power 2017), below what moved and how much the image changed."""
+"""The signal of many voxels over time (Power 2017), below framewise displacement and DVARS."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def draw(
 
 
 def standardised(series: Float32Array) -> FloatArray:
-    """Series (n, v) without their straight line over time, of mean 0 and standard deviation 1.
+    """Series (n, v) without linear trend, of mean 0 and standard deviation 1.
 
     As by nilearn's ``clean``: the line by least squares, the deviation with n - 1.
     """

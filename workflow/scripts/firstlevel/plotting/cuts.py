@@ -20,7 +20,7 @@ DIM = 0.5
 
 @dataclass(frozen=True)
 class Layer:
-    """An image and how its values are coloured: those within `threshold` of 0 are not, where one is given."""
+    """An image and the colours of its values; values within `threshold` of 0, if given, are not drawn."""
 
     image: Image
     colours: Colormap | str
@@ -29,7 +29,7 @@ class Layer:
 
 
 def background(image: Image) -> Layer:
-    """Grey behind the colours, no brighter than leaves them the eye."""
+    """Grey colours of the background, darkened so that the map stands out."""
     values = finite(image)
     low, high = float(values.min()), float(values.max())
     return Layer(image, "gray", (low, high + DIM * (high - low) / 2))
@@ -60,8 +60,8 @@ def draw(
         axes = picture.add_axes(place, facecolor="black")
         axes.set_axis_off()
         across, up = _plane(direction)
-        for layer, whole in zip(layers, values, strict=True):
-            _show(axes, layer, whole, direction, mm)
+        for layer, volume in zip(layers, values, strict=True):
+            _show(axes, layer, volume, direction, mm)
         axes.set(xlim=extent[:, across], ylim=extent[:, up], aspect="equal")
         if annotated:
             _annotate(axes, direction, mm, annotated)
@@ -80,7 +80,7 @@ def _masked(layer: Layer) -> np.ma.MaskedArray:
 
 
 def _plane(direction: str) -> tuple[int, int]:
-    """Axes of the space across and up a cut."""
+    """Horizontal and vertical axis of a cut."""
     return {"x": (1, 2), "y": (0, 2), "z": (0, 1)}[direction]
 
 
@@ -107,11 +107,11 @@ def _places(extent: np.ndarray, display_mode: str, cuts: Cuts, box: Box) -> list
     sides = extent[1] - extent[0]
     directions = directions_of(display_mode)
     if isinstance(cuts, dict):  # a row for each direction, the last on top
-        rows = [(direction, cuts[direction]) for direction in "xyz" if direction in cuts]
-        tall = height / len(rows)
+        cuts_by_row = [(direction, cuts[direction]) for direction in "xyz" if direction in cuts]
+        tall = height / len(cuts_by_row)
         return [
             (direction, mm, (left + k * width / len(row), bottom + n * tall, width / len(row), tall))
-            for n, (direction, row) in enumerate(rows)
+            for n, (direction, row) in enumerate(cuts_by_row)
             for k, mm in enumerate(row)
         ]
     if display_mode == "tiled":  # the coronal cut with the sagittal one beside it and the axial one below it
@@ -134,7 +134,7 @@ def _places(extent: np.ndarray, display_mode: str, cuts: Cuts, box: Box) -> list
 
 
 def _annotate(axes: Axes, direction: str, mm: float, size: float) -> None:
-    """Say where a cut is, and which side is left."""
+    """Write the position of a cut, and which side is left."""
     behind = {"boxstyle": "square,pad=0", "edgecolor": "black", "facecolor": "black"}
     how: dict[str, Any] = {"transform": axes.transAxes, "color": "white", "size": size, "bbox": behind}
     axes.text(0, 0, f"{direction}={round(mm)}", ha="left", va="bottom", **how)

@@ -1,4 +1,4 @@
-"""matplotlib as it comes, whatever the user's settings say: import this before it.
+"""matplotlib with its own defaults, whatever the user's settings are: import this before it.
 
 It reads a matplotlibrc of the working directory, of MATPLOTLIBRC and of the home folder as it is imported,
 and styles of the home folder as pyplot is. One that is not UTF-8 would end the import.

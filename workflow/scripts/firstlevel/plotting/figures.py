@@ -1,4 +1,4 @@
-"""How every figure is drawn and saved: without a screen, whole or not at all, same input, same bytes."""
+"""Drawing and saving of figures: without a screen, whole or not at all, same input, same bytes."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def heading(title: str, width: float) -> str:
     return "\n".join(textwrap.wrap(shortened(title, HEADING), width=int(8.5 * width)))
 
 
-def subtitle(axes: Axes, said: str) -> None:
+def subtitle(axes: Axes, text: str) -> None:
     """Write a line between an axes and its title, which needs a pad of 24 points."""
     axes.annotate(
-        said, (0, 1), xytext=(0, 8), xycoords="axes fraction", textcoords="offset points", color=GREY,
+        text, (0, 1), xytext=(0, 8), xycoords="axes fraction", textcoords="offset points", color=GREY,
         fontsize=11, parse_math=False,
     )  # fmt: skip
 
 
-def say_instead(axes: Axes, said: str) -> None:
-    """Write into an empty axes why nothing is shown."""
+def say_instead(axes: Axes, text: str) -> None:
+    """Write into an empty axes why it is empty."""
     axes.set_yticks([])
     axes.text(
-        0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", color=GREY, parse_math=False
+        0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY, parse_math=False
     )
 
 

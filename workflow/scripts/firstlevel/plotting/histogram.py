@@ -1,4 +1,4 @@
-"""The distribution of z of the tested voxels, beside the one that it has where nothing is active."""
+"""The distribution of z of the tested voxels, with the standard normal of voxels without activation."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from firstlevel.plotting.drawing import Figure
 WIDEST = 8.0  # of |z|, on the axis of the histogram
 
 
-def draw(z: FloatArray, found: tuple[float, float] | None, title: str) -> Figure:
-    """Draw the density of z (v,), 0 or NaN where not tested; `found` is its median and robust width."""
+def draw(z: FloatArray, median_width: tuple[float, float] | None, title: str) -> Figure:
+    """Draw the density of z (v,), 0 or NaN where not tested, with its median and robust width."""
     z = z[(z != 0) & ~np.isnan(z)]
     end = min(max(5.0, float(np.abs(z).max(initial=0.0))), WIDEST)
     edges = np.linspace(-end, end, 121)
@@ -30,9 +30,10 @@ def draw(z: FloatArray, found: tuple[float, float] | None, title: str) -> Figure
     axes.spines[["top", "right"]].set_visible(False)
     heading = figures.heading(title, float(picture.get_size_inches()[0]))
     axes.set_title(heading, loc="left", fontsize=14, pad=24, parse_math=False)
-    said = "no voxel was tested"
-    if found:
-        said = f"{z.size:,} voxels · median {found[0]:.2f}, robust standard deviation {found[1]:.2f}"
-    said = said.replace("-", "\N{MINUS SIGN}") + (f" · {beyond:,} beyond the axis" if beyond else "")
-    figures.subtitle(axes, said)
+    caption = "no voxel was tested"
+    if median_width:
+        median, width = median_width
+        caption = f"{z.size:,} voxels · median {median:.2f}, robust standard deviation {width:.2f}"
+    caption = caption.replace("-", "\N{MINUS SIGN}") + (f" · {beyond:,} beyond the axis" if beyond else "")
+    figures.subtitle(axes, caption)
     return picture

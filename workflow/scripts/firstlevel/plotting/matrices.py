@@ -55,7 +55,7 @@ def draw(names: Sequence[str], matrix: FloatArray, title: str) -> Figure:
 def draw_correlation(names: Sequence[str], matrix: FloatArray, title: str) -> Figure:
     """Draw the correlations between those columns of a matrix (n, k) that vary."""
     varies = np.ptp(matrix, axis=0) > 0
-    shown = [name for name, known in zip(names, varies, strict=True) if known]
+    shown = [name for name, keep in zip(names, varies, strict=True) if keep]
     side = 2.2 + max(min(0.9 * len(shown), 2.8), min(0.42 * len(shown), 11.0))
     picture, axes = drawing.panels(side + 1, side)
     if shown:
@@ -68,9 +68,9 @@ def draw_correlation(names: Sequence[str], matrix: FloatArray, title: str) -> Fi
         axes.set_yticks(range(len(shown)), labels, fontsize=size, parse_math=False, va="center")
         if len(shown) <= MOST_WRITTEN:
             for (i, j), value in np.ndenumerate(correlation):
-                said = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+                text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
                 ink = "white" if abs(value) > 0.6 else figures.DARK
-                axes.text(j, i, said, ha="center", va="center", color=ink, fontsize=10)
+                axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=10)
         bar = picture.colorbar(image, ax=axes, shrink=0.6, aspect=25, ticks=[-1, 0, 1])
         bar.set_label("correlation", fontsize=11)
     axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)

@@ -1,4 +1,4 @@
-"""How the head moved in a run: translations and rotations of each volume."""
+"""Head motion in a run: translations and rotations of each volume."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ SMALLEST_RANGE = 0.1  # mm or degrees to each side: less is not blown up to look
 PANELS = (("translation (mm)", ("x", "y", "z")), ("rotation (degrees)", ("pitch", "roll", "yaw")))
 
 
-def draw(known: Motion, n_scans: int, title: str) -> Figure:
-    """Draw six curves in two panels, or say that they are not known."""
+def draw(motion: Motion, n_scans: int, title: str) -> Figure:
+    """Draw six curves in two panels, or write that motion is not known."""
     picture, panels = drawing.panels(11, 5.2, rows=2)
     for number, (axes, (label, names)) in enumerate(zip(panels, PANELS, strict=True)):
         axes.set_ylabel(label, fontsize=12)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlim(-0.5 - 0.01 * n_scans, n_scans - 0.5 + 0.01 * n_scans)
-        if known.parameters is None:
+        if motion.parameters is None:
             figures.say_instead(axes, "not known")
             continue
-        curves = known.parameters[:, 3 * number : 3 * number + 3]
+        curves = motion.parameters[:, 3 * number : 3 * number + 3]
         for curve, name, colour, style in zip(
             curves.T, names, figures.COLOURS, ("-", "--", ":"), strict=False
         ):
@@ -33,10 +33,10 @@ def draw(known: Motion, n_scans: int, title: str) -> Figure:
     panels[1].set_xlabel("volume", fontsize=12)
     picture.align_ylabels()
     panels[0].set_title(title, loc="left", fontsize=14, pad=24, parse_math=False)
-    told = known.origin
-    if known.source == AFFINES:
+    told = motion.origin
+    if motion.source == AFFINES:
         told = "relative to the first volume of the first run"
-    elif known.source == TABLE:  # its name says again whose run it is, and is longer than the figure
-        told = f"from the table of confounds{known.unit and f', where rotations are in {known.unit}'}"
+    elif motion.source == TABLE:  # its name says again whose run it is, and is longer than the figure
+        told = f"from the table of confounds{motion.unit and f', where rotations are in {motion.unit}'}"
     figures.subtitle(panels[0], told)
     return picture

@@ -1,4 +1,4 @@
-"""How z is shown over a brain on black: its colours, and the bar that explains them."""
+"""Colours of z over a brain on black, and their colour bar."""
 
 from __future__ import annotations
 

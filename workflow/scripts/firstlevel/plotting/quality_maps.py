@@ -13,10 +13,10 @@ N_CUTS = 8
 COLOURS = "inferno"
 
 
-def draw(source: Image, inside: npt.NDArray[np.bool_], title: str, said: str, label: str) -> Figure:
+def draw(source: Image, inside: npt.NDArray[np.bool_], title: str, caption: str, label: str) -> Figure:
     """Draw a map from 0 to its 99th percentile inside a mask, in cuts spread evenly over that.
 
-    `said` stands below the title, `label` above the colour bar.
+    `caption` stands below the title, `label` above the colour bar.
     """
     top = float(np.quantile(sampling.finite(source)[inside], 0.99)) or 1.0
     shape = sampling.like(source, inside.astype(np.float32))
@@ -34,5 +34,5 @@ def draw(source: Image, inside: npt.NDArray[np.bool_], title: str, said: str, la
     colours = drawing.matplotlib.colormaps[COLOURS]
     overlay.add_bar(picture, colours, (0, top), [0, top], label, digits=2 if top < 10 else 0)
     picture.text(0, 1 + 0.48 / height, title, color="white", fontsize=15, parse_math=False)
-    picture.text(0, 1 + 0.16 / height, said, color="0.75", fontsize=12)
+    picture.text(0, 1 + 0.16 / height, caption, color="0.75", fontsize=12)
     return picture

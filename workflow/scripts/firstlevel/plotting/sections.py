@@ -1,4 +1,4 @@
-"""Cuts through a map: the grid they lie on, where they are, how large they are drawn.
+"""Cuts through a map: their grid, positions and size.
 
 Images in, images and mm out. A plain grid has its voxel axes along x, y and z of the space, ascending.
 """
@@ -54,7 +54,7 @@ def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
     if np.any(finite(plain)) and elsewhere:
         raise InputError(
             str(background.get_filename()),
-            "holds nothing where the map is, so that it cannot be its background",
+            "does not overlap with the map, so it cannot be the background",
             expected="an image in the space of the map, by the affine of its header",
             remedy="set figures.background: mean, or name another image",
         )
@@ -110,7 +110,7 @@ def isotropic(zmap: Image, mean: Image, most: int) -> tuple[Image, Image]:
 
 
 def through_activation(zmap: Image, threshold: float, display_mode: str, n_cuts: int) -> Cuts:
-    """Cuts in mm through the strongest of what is above the threshold; where nothing is, evenly spread.
+    """Cuts in mm through the strongest activation above the threshold; evenly spaced if there is none.
 
     For one point of the space, that is where the smoothed map is strongest.
     """
@@ -143,7 +143,7 @@ def through_activation(zmap: Image, threshold: float, display_mode: str, n_cuts:
 
 
 def smoothed(values: Float32Array) -> Float32Array:
-    """Each voxel with a fifth of each of its six neighbours, so that a lone one is no match for a cluster."""
+    """Each voxel plus a fifth of each of its six neighbours, so that clusters outweigh single voxels."""
     sums = values.copy()
     for axis in range(3):
         along, source = np.moveaxis(sums, axis, 0), np.moveaxis(values, axis, 0) * np.float32(0.2)
@@ -207,7 +207,7 @@ def directions_of(display_mode: str) -> str:
 
 
 def background_named(path: Path) -> str:
-    """What a map is drawn over, where it is not the mean of the runs that it is from."""
+    """Name of the background of a map, unless it is the mean of its runs."""
     if path.name.endswith("_desc-mean_boldref.nii.gz"):
         return ""
     return " · over the T1w" if "_T1w." in path.name else " · over the given background"

@@ -1,4 +1,4 @@
-"""When what happened in a run: one row per trial type, time in seconds from the first scan."""
+"""Events of a run over time: one row per trial type, in seconds from the first scan."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ HIGH = 0.8
 """Of a row, taken by the bars of its events."""
 
 
-def draw(rows: Sequence[Event], title: str) -> Figure:
+def draw(events: Sequence[Event], title: str) -> Figure:
     """Draw each event from onset to end, at least as a thin line."""
-    counts = Counter(row.trial_type for row in rows)
+    counts = Counter(row.trial_type for row in events)
     trial_types = sorted(counts, reverse=True)  # rows are drawn from below
     n_rows = max(len(trial_types), 1)
     picture = drawing.figure(12, 1.4 + 0.34 * n_rows, fitted=False)
     axes = picture.add_subplot()
     for number, name in enumerate(trial_types):
         colour = figures.COLOURS[(n_rows - 1 - number) % len(figures.COLOURS)]
-        spans = [(row.onset, row.duration) for row in rows if row.trial_type == name]
+        spans = [(row.onset, row.duration) for row in events if row.trial_type == name]
         axes.broken_barh(
             spans, (number + (1 - HIGH) / 2, HIGH), facecolor=colour, edgecolor=colour, linewidth=1.0
         )
@@ -36,8 +36,8 @@ def draw(rows: Sequence[Event], title: str) -> Figure:
     )
     axes.tick_params(axis="y", length=0, labelsize=11)
     axes.tick_params(axis="x", labelsize=11)
-    first = min([0.0, *(row.onset for row in rows)])
-    last = max((row.onset + row.duration for row in rows), default=0.0)
+    first = min([0.0, *(row.onset for row in events)])
+    last = max((row.onset + row.duration for row in events), default=0.0)
     margin = 0.01 * (last - first) or 1.0
     axes.set_xlim(first - margin, last + margin)
     axes.set_xlabel("time (s)", fontsize=12)

@@ -1,4 +1,4 @@
-"""Interactive viewer of a z map: one HTML page that loads nothing from elsewhere, and forbids itself to.
+"""Interactive viewer of a z map: one HTML page that loads nothing from the network, and forbids it.
 
 Its two scripts, brainsprite and the jQuery that this needs, are those that nilearn's own viewer is made of;
 nilearn itself, whose import would take longer than all pictures of a contrast, is not loaded.
@@ -91,9 +91,9 @@ def sprite(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     nx, ny, nz = values.shape
     n_rows = math.ceil(math.sqrt(nx))
     n_columns = math.ceil(nx / n_rows)
-    whole = np.ma.zeros((n_rows * n_columns, nz, ny), np.float32)
-    whole[:nx] = values[:, :, ::-1].transpose(0, 2, 1)
-    tiles = whole.reshape(n_rows, n_columns, nz, ny).transpose(0, 2, 1, 3)
+    padded = np.ma.zeros((n_rows * n_columns, nz, ny), np.float32)
+    padded[:nx] = values[:, :, ::-1].transpose(0, 2, 1)
+    tiles = padded.reshape(n_rows, n_columns, nz, ny).transpose(0, 2, 1, 3)
     return tiles.reshape(n_rows * nz, n_columns * ny)
 
 
@@ -106,7 +106,7 @@ def _png(values: npt.NDArray[Any], colours: Colormap | str, ends: tuple[float, f
 
 
 def _parameters(zmap: SpatialImage, point: sections.Cuts, ends: tuple[float, float]) -> dict[str, Any]:
-    """What brainsprite is told: the grid, where to begin, colours.
+    """Parameters of brainsprite: the grid, the first cuts, colours.
 
     It draws slices that are counted from 0, and tells where they are as if they were counted from 1: the
     affine takes that back.

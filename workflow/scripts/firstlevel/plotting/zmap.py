@@ -54,9 +54,9 @@ def draw(
     above = cuts.Layer(zmap, colours, (-top if signed else 0.0, top), threshold)
     cuts.draw(picture, [cuts.background(mean), above], display_mode, places, cross=n_above > 0)
     overlay.add_z_bar(picture, colours, threshold, top, signed)
-    found = f"{n_above:,} voxel{'s' if n_above > 1 else ''}" if n_above else "no voxel above threshold"
+    count = f"{n_above:,} voxel{'s' if n_above > 1 else ''}" if n_above else "no voxel above threshold"
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}"
     heading = figures.heading(title, width)
     picture.text(0, 1 + 0.48 / height, heading, color="white", fontsize=15, parse_math=False, va="bottom")
-    picture.text(0, 1 + 0.16 / height, f"{bound}, uncorrected · {found}{over}", color="0.75", fontsize=12)
+    picture.text(0, 1 + 0.16 / height, f"{bound}, uncorrected · {count}{over}", color="0.75", fontsize=12)
     return picture

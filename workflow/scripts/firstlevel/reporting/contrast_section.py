@@ -40,7 +40,7 @@ def of_contrast(files: SubjectFiles, labels: Mapping[str, str], title: str) -> d
         "viewer": viewer.read_text(encoding="utf-8"),
         "thresholded": files.picture(
             names.contrast_figure("thresholds"),
-            f"{title}: what passes each threshold{at}",
+            f"{title}: thresholded z maps{at}",
             "What survives each threshold, and a lower bound of the share of active voxels per cluster.",
             **labels,
         ),

@@ -81,8 +81,8 @@ def _images(model: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
         "direct": "each volume to the grid of the first run's first volume, in one interpolation",
     }.get(resampling["Strategy"], "")
     text = (
-        f"Volumes whose headers place them elsewhere were resampled by cubic B-splines, {steps}; "
-        "volumes that share the grid were copied."
+        f"Volumes on other grids were resampled with cubic B-splines, {steps}; "
+        "volumes on the same grid were copied."
     )
     if resampling["Strategy"] == "none" or all(run.n_copied == run.n_scans for run in runs):
         text = "All volumes share one grid and were not resampled."
@@ -93,9 +93,9 @@ def _images(model: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
         )
     mask = {
         "epi": "The brain mask was computed from the mean image of each run, as nilearn does for EPI images",
-        "derivatives": "The brain mask is of voxels in the preprocessing's masks of more than half the runs",
+        "derivatives": "The brain mask holds voxels in the preprocessing's masks of more than half the runs",
     }.get(model["Mask"], "The brain mask was given")
-    only = "; runs are without the voxels that some volume of theirs does not cover" * (
+    only = "; voxels that some volume of a run does not cover were left out of that run" * (
         resampling["FieldOfView"] == "masked"
     )
     return [*sentences, Sentence(f"{mask}{only}.", ("nilearn",) if model["Mask"] == "epi" else ())]
@@ -137,7 +137,7 @@ def _inference(inference: Mapping[str, Any]) -> list[Sentence]:
     sides = "two-sided for t contrasts" if inference["TwoSided"] else "one-sided"
     extent, level = inference["ClusterThreshold"], inference["Alpha"]
     shared = {6: "faces", 18: "faces or edges", 26: "faces, edges or corners"}[inference["Connectivity"]]
-    clusters = f" Clusters are of voxels that share {shared}."
+    clusters = f" Clusters consist of voxels that share {shared}."
     if extent:
         clusters += f" Those of fewer than {extent} voxels were left out."
     return [

@@ -42,7 +42,7 @@ def _given(runs: Sequence[Run], n_runs: int) -> list[Sentence]:
     whose = "each run" if len(runs) == n_runs else f"{len(runs)} of {n_runs} runs"
     columns = value_range([run.n_columns for run in runs])
     notes = "; ".join(dict.fromkeys(note for run in runs for note in run.given_notes))
-    text = f"The design matrix of {whose} was given ({forms}; {columns} regressors) and taken as it was"
+    text = f"The design matrix of {whose} was given ({forms}; {columns} regressors) and used unchanged"
     return [Sentence(f"{text} ({notes})." if notes else f"{text}.")]
 
 
@@ -107,7 +107,7 @@ def _confounds(asked: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
         STRATEGIES[name].format(**_spelled(options)) for name in options["Strategy"] if name in STRATEGIES
     ]
     sources = [f"columns of the table of confounds: {', '.join(asked['Columns'])}"] * bool(asked["Columns"])
-    sources += [f"fMRIPrep's, as nilearn's load_confounds takes them: {', '.join(kinds)}"] * bool(kinds)
+    sources += [f"fMRIPrep's, selected as by nilearn's load_confounds: {', '.join(kinds)}"] * bool(kinds)
     details = f" ({'; '.join(sources)})" if sources else ""
     per_run = " per run" if len(runs) > 1 else ""
     return [
@@ -147,14 +147,14 @@ def _censoring(asked: Mapping[str, Any], runs: Sequence[Run]) -> list[Sentence]:
         least = options["Scrub"]
         criteria.append(details + (f", or fewer than {least} volumes between such ones" if least else ""))
     if options["Strategy"]:
-        criteria.append("not yet in a steady state, as fMRIPrep finds")
+        criteria.append("non-steady-state volumes found by fMRIPrep")
     counts = [run.n_censored for run in runs]
     if not (criteria or any(counts)):
         return []
     cites = ("fd",) if limit is not None or scrubbed else ()
     details = f" ({'; '.join(criteria)})" if criteria else ""
     if not any(counts):
-        return [Sentence(f"No volume was to be censored{details}.", cites)]
+        return [Sentence(f"No volume met the criteria for censoring{details}.", cites)]
     per_run = " per run" if len(runs) > 1 else ""
     if set(counts) == {1}:
         return [Sentence(f"1 volume{per_run} was censored, with one regressor{details}.", cites)]
@@ -173,14 +173,14 @@ def _modulators(runs: Sequence[Run]) -> list[Sentence]:
     for name, in_runs in by_name.items():
         first = in_runs[0]
         if name == first["Condition"]:
-            clauses.append(f"each event of {name} was as high as its value of {first['Column']}")
+            clauses.append(f"the height of each event of {name} was its value of {first['Column']}")
             continue
         parts = ["less its mean over the events of the run"] if first["Centre"] == "run" else []
         if first["Orthogonalised"]:
-            parts = ["made orthogonal to the events and the modulators before it"]
+            parts = ["orthogonalised against the condition and the modulators before it"]
         how = parts[0] if parts else "as it stands"
         missing = sum(one["Missing"] for one in in_runs)
-        lacking = f" ({missing} events without a value got the mean)" if missing else ""
+        lacking = f" ({missing} events without a value were given the mean)" if missing else ""
         alone = name if missing else ""  # its count is of it alone
         alike.setdefault((how, first["Condition"], lacking, alone), []).append(first["Column"])
     for (how, condition, lacking, _), columns in alike.items():

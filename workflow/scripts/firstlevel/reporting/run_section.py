@@ -20,7 +20,7 @@ OF_MODEL = {
 """Captions of the figures of the model."""
 OF_QUALITY = {
     "motion": "Head motion, by the volumes' affines or, where all share one, by the table of confounds.",
-    "carpet": "Carpet plot: every voxel over time, below framewise displacement and DVARS.",
+    "carpet": "Carpet plot: signal of voxels over time, below framewise displacement and DVARS.",
     "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
     "correlation": "Correlation of the regressors: effects of highly correlated ones are poorly separated.",
     "tsnr": "Temporal signal-to-noise ratio: mean over standard deviation in time.",

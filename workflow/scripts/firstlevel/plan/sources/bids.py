@@ -20,7 +20,7 @@ from firstlevel.plan import fetched
 from firstlevel.plan.runs import LEFT_OUT, NOT_SELECTED, LeftOut, Run, grouped, plain
 from firstlevel.plan.sources import bids_choice, bids_files, bids_rows, bids_runs
 from firstlevel.plan.sources.bids_files import LABEL, Entities, File, Level
-from firstlevel.plan.sources.bids_rows import Found
+from firstlevel.plan.sources.bids_rows import ImageLevels
 from firstlevel.stage import InputError
 
 FEW = 2000
@@ -31,7 +31,7 @@ ABOVE = "/"
 
 
 def session_of(config: Mapping[str, Any]) -> str | None:
-    """Label of the one session that a config asks for, which then stands in the names of units, too.
+    """Label of the session if a config selects just one, which is then part of the names of units, too.
 
     The maps of two configs, each for one session, so lie beside each other.
     """
@@ -41,7 +41,7 @@ def session_of(config: Mapping[str, Any]) -> str | None:
 
 
 def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
-    """Rows of the run table that a BIDS study gives, and what of it makes no run, each with why.
+    """Runs of a BIDS study, and files that make no run, each with the reason.
 
     Raises
     ------
@@ -52,44 +52,48 @@ def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     root = _root(options["path"], "study.bids.path")
     derived_root = _root(options["derivatives"], "study.bids.derivatives") if options["derivatives"] else root
     choice = bids_choice.Choice(options)
-    place, rows = _subjects(list(dict.fromkeys((root, derived_root))), choice)
+    place, left_out = _subjects(list(dict.fromkeys((root, derived_root))), choice)
     subjects = list(place)
-    derived, own, others = _images(derived_root, subjects, options["task"], rows)
+    derived, own, others = _images(derived_root, subjects, options["task"], left_out)
     raw: dict[tuple[str, str], list[Level]] = {}
-    raw_images: list[Found] = []
+    raw_images: list[ImageLevels] = []
     if derived_root != root:
-        raw, raw_images, _ = _images(root, subjects, options["task"], rows)
+        raw, raw_images, _ = _images(root, subjects, options["task"], left_out)
         raw |= {(subject, ABOVE): levels[:2] for (subject, _), levels in raw.items()}
         raw["", ABOVE] = [Level(str(root))]
     if not own:
-        found = [*others, *(image for image, _ in raw_images)]
-        raise _no_image(derived_root, options["task"], found, derived, _told(rows))
+        candidates = [*others, *(image for image, _ in raw_images)]
+        raise _no_image(derived_root, options["task"], candidates, derived, _told(left_out))
     choice.check([image for image, _ in own], [image for image, _ in raw_images], subjects)
-    chosen: list[Found] = []
+    chosen: list[ImageLevels] = []
     for image, levels in own:
         if refused := choice.refuses(image):
-            rows.append(bids_rows.row(image, *refused))
+            left_out.append(bids_rows.row(image, *refused))
         else:
             chosen.append((image, levels))
     represented = {choice.run_of(image.entities) for image, _ in chosen}
-    rows = [_settled(row, choice, represented) for row in rows]
+    left_out = [_settled(row, choice, represented) for row in left_out]
     may_be_pointers = len(chosen) <= FEW or any(map(fetched.may_be_missing, (root, derived_root)))
-    known: dict[str, str] | None = {} if may_be_pointers else None
+    missing_content: dict[str, str] | None = {} if may_be_pointers else None
     runs = []
     for image, levels, reason in _one_per_row(chosen, choice):
-        run = reason or bids_runs.run_of(image, levels, _raw_levels(raw, image.entities), config, known)
+        run = reason or bids_runs.run_of(
+            image, levels, _raw_levels(raw, image.entities), config, missing_content
+        )
         if isinstance(run, Run):
             runs.append(run)
         else:
             status = NOT_SELECTED if run == bids_choice.PREPROCESSED_TAKEN else LEFT_OUT
-            rows.append(bids_rows.row(image, run, status))
+            left_out.append(bids_rows.row(image, run, status))
     runs, bare = _one_form_of_labels(runs, session_of(config))
-    rows += bare
+    left_out += bare
     images = [*own, *raw_images]
-    rows += bids_rows.without_derivative(raw_images, own, derived, choice)
-    rows += bids_rows.events_without_image(images, [*derived.items(), *raw.items()], options["task"], choice)
-    with_image = {image.entities.get("sub") for image, _ in images} | {row.subject for row in rows}
-    rows += [
+    left_out += bids_rows.without_derivative(raw_images, own, derived, choice)
+    left_out += bids_rows.events_without_image(
+        images, [*derived.items(), *raw.items()], options["task"], choice
+    )
+    with_image = {image.entities.get("sub") for image, _ in images} | {row.subject for row in left_out}
+    left_out += [
         LeftOut(place[subject], f"has no BOLD image of task {options['task']}", subject)
         for subject in subjects
         if subject not in with_image
@@ -97,11 +101,11 @@ def find_runs(config: Mapping[str, Any]) -> tuple[list[Run], list[LeftOut]]:
     if not runs:
         raise InputError(
             f"config key study.bids ({derived_root})",
-            f"no run is left of {len(own)} BOLD images of task {options['task']} ({_told(rows)})",
+            f"no run is left of {len(own)} BOLD images of task {options['task']} ({_told(left_out)})",
             expected="at least one run with its events",
-            remedy="change what study.bids asks for, or add what is missing",
+            remedy="change what study.bids selects, or add what is missing",
         )
-    return sorted(runs, key=_in_order), sorted(rows, key=lambda one: one.path)
+    return sorted(runs, key=_in_order), sorted(left_out, key=lambda one: one.path)
 
 
 def _raw_levels(raw: Mapping[tuple[str, str], list[Level]], entities: Entities) -> list[Level]:
@@ -110,9 +114,9 @@ def _raw_levels(raw: Mapping[tuple[str, str], list[Level]], entities: Entities) 
     return raw.get((subject, session)) or raw.get((subject, ABOVE)) or raw.get(("", ABOVE), [])
 
 
-def _told(rows: Iterable[LeftOut]) -> str:
+def _told(left_out: Iterable[LeftOut]) -> str:
     """Reasons with their first example, the commonest first."""
-    groups = [*grouped(rows), *grouped(rows, NOT_SELECTED)]
+    groups = [*grouped(left_out), *grouped(left_out, NOT_SELECTED)]
     told = []
     for _, group in groups[:6]:
         more = f" and {len(group) - 1} more" if len(group) > 1 else ""
@@ -121,7 +125,7 @@ def _told(rows: Iterable[LeftOut]) -> str:
 
 
 def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[str | None, ...]]) -> LeftOut:
-    """An image of another form is not selected where its run has one that is; else the run is left out."""
+    """Mark an image of another form as not selected if its run has a selected image, else as left out."""
     if row.status != bids_choice.OTHER_FORM:
         return row
     name = row.path.rpartition("/")[2]
@@ -130,7 +134,7 @@ def _settled(row: LeftOut, choice: bids_choice.Choice, represented: set[tuple[st
 
 
 def _one_form_of_labels(runs: Sequence[Run], session: str | None) -> tuple[list[Run], list[LeftOut]]:
-    """Runs without those that have no label beside others of their subject that have one."""
+    """Leave out runs without a session or run label if other runs of their subject have one."""
     labelled = {run.subject for run in runs if run.is_labelled_beside(session)}
     reason = "has no session or run label, as other runs of its subject have"
     kept, bare = [], []
@@ -164,7 +168,7 @@ def _root(path: str, key: str) -> Path:
 
 
 def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[str, str], list[LeftOut]]:
-    """Folders of the subjects to analyse by label, and the folders of what is none or not asked for."""
+    """Folders of the subjects to analyse by label, and folders that are no subjects or not selected."""
     place: dict[str, str] = {}
     for root in roots:
         with os.scandir(root) as entries:
@@ -173,7 +177,7 @@ def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[s
                     place.setdefault(entry.name[4:], f"{root}/{entry.name}")
     present = sorted(label for label in place if LABEL.fullmatch(label))
     labels = set(present)
-    rows = [LeftOut(path, bids_rows.NO_FOLDER) for label, path in place.items() if label not in present]
+    left_out = [LeftOut(path, bids_rows.NO_FOLDER) for label, path in place.items() if label not in present]
     options = choice.options
     for key, asked in (("subjects", options["subjects"] or []), ("exclude", choice.named_subjects)):
         for label in asked:
@@ -195,22 +199,22 @@ def _subjects(roots: Sequence[Path], choice: bids_choice.Choice) -> tuple[dict[s
         else:
             kept[label] = place[label]
             continue
-        rows.append(LeftOut(place[label], reason, label, status=NOT_SELECTED))
-    return kept, rows
+        left_out.append(LeftOut(place[label], reason, label, status=NOT_SELECTED))
+    return kept, left_out
 
 
 def _images(
-    root: Path, subjects: Iterable[str], task: str, rows: list[LeftOut]
-) -> tuple[dict[tuple[str, str], list[Level]], list[Found], list[File]]:
+    root: Path, subjects: Iterable[str], task: str, left_out: list[LeftOut]
+) -> tuple[dict[tuple[str, str], list[Level]], list[ImageLevels], list[File]]:
     """Levels of each folder, its images of the task, and images of other tasks; strays become rows."""
     levels_of: dict[tuple[str, str], list[Level]] = {}
-    own: list[Found] = []
+    own: list[ImageLevels] = []
     others: list[File] = []
     seen: set[int] = set()
     for key, levels, has_func in bids_files.folders(root, subjects):
         subject, session = key
         if session and not LABEL.fullmatch(session):
-            rows.append(
+            left_out.append(
                 LeftOut(
                     f"{root}/sub-{subject}/ses-{session}",
                     bids_rows.NO_FOLDER,
@@ -228,7 +232,7 @@ def _images(
                 if image.entities.get("task") == task and in_func and bids_rows.fits(image, key):
                     own.append((image, levels))
                 elif reason := bids_rows.stray(image, key, task, in_func=in_func):
-                    rows.append(bids_rows.row(image, reason))
+                    left_out.append(bids_rows.row(image, reason))
                 else:
                     others.append(image)
     return levels_of, own, others
@@ -237,16 +241,16 @@ def _images(
 def _no_image(
     root: Path,
     task: str,
-    found: Sequence[File],
+    images: Sequence[File],
     derived: Mapping[tuple[str, str], list[Level]],
     strays: str,
 ) -> InputError:
-    """Say what there is where no image is of the task."""
-    tasks = sorted({image.labels.get("task", "") for image in found} - {""})
+    """Make the error for a task without images, which lists what there is."""
+    tasks = sorted({image.labels.get("task", "") for image in images} - {""})
     surfaces = [file for levels in derived.values() for file in levels[-1].surfaces]
     of_task = [file.name for file in surfaces if file.entities.get("task") == task]
-    told = f"; there is {of_task[0]}, an image of surfaces, which is not read" if of_task else ""
-    raw = "; the raw study has some, which were not preprocessed" if task in tasks else ""
+    told = f"; {of_task[0]} is a surface image, which is not supported" if of_task else ""
+    raw = "; the raw study has images of it, which were not preprocessed" if task in tasks else ""
     near = "" if task in tasks else texts.suggestion(task, tasks)
     return InputError(
         f"config key study.bids.task ({root})",
@@ -258,13 +262,15 @@ def _no_image(
     )
 
 
-def _one_per_row(chosen: Iterable[Found], choice: bids_choice.Choice) -> list[tuple[File, list[Level], str]]:
-    """Images with the reason to leave them out, where several claim one row or runs are unlike."""
-    claims_of: dict[tuple[str | None, ...], list[Found]] = defaultdict(list)
+def _one_per_row(
+    chosen: Iterable[ImageLevels], choice: bids_choice.Choice
+) -> list[tuple[File, list[Level], str]]:
+    """Images, each with a reason to leave it out if several belong to one run or its runs are unlike."""
+    claims_of: dict[tuple[str | None, ...], list[ImageLevels]] = defaultdict(list)
     for image, levels in chosen:
         claims_of[choice.run_of(image.entities)].append((image, levels))
     settled: list[tuple[File, list[Level], str]] = []
-    single: dict[str, list[Found]] = defaultdict(list)
+    single: dict[str, list[ImageLevels]] = defaultdict(list)
     for claims in claims_of.values():
         preprocessed = [claim for claim in claims if claim[0].entities.get("desc") == "preproc"]
         kept = preprocessed if len(preprocessed) == 1 else claims

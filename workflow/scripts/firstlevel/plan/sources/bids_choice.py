@@ -1,4 +1,4 @@
-"""Which images of a BIDS study the config asks for, and what is said of those that it leaves open.
+"""Which images of a BIDS study the config selects, and advice where the selection is ambiguous.
 
 Standard library.
 """
@@ -15,7 +15,7 @@ from firstlevel.stage import InputError
 
 OTHER_FORM = "other form"
 """Status of an image whose run may have another image that is asked for."""
-PREPROCESSED_TAKEN = "desc-preproc is taken in its place"
+PREPROCESSED_TAKEN = "desc-preproc is used instead"
 ACQUISITION = ("acq", "ce", "dir")
 """Entities of what was scanned; others are forms of one scan."""
 SHORT = {"subject": "sub", "session": "ses"}
@@ -49,7 +49,7 @@ class Choice:
             self.entities.setdefault(entity, label)
 
     def run_of(self, entities: Entities) -> tuple[str | None, ...]:
-        """Labels that tell a run apart from all others."""
+        """Labels that identify a run."""
         others = [entities.get(entity) for entity in self.others]
         return (entities["sub"], entities.get("ses"), entities.get("run"), *others)
 
@@ -73,24 +73,24 @@ class Choice:
         space = entities.get("space")
         if space != self.space:
             asked = f"space-{self.options['space']}" if self.space else "images without space"
-            found = f"in space-{space}" if space else "in no named space"
-            return f"is {found}; study.bids.space asks for {asked}", OTHER_FORM
+            space_of_image = f"in space-{space}" if space else "in no named space"
+            return f"is {space_of_image}; study.bids.space asks for {asked}", OTHER_FORM
         for entity, label in self.entities.items():
             if entities.get(entity) != label:
                 status = NOT_SELECTED if entity in ACQUISITION else OTHER_FORM
                 if label is None:
                     return f"has {entity}-{entities[entity]}; study.bids.entities asks for none", status
-                return f"has not {entity}-{label}, which study.bids asks for", status
+                return f"does not have {entity}-{label}, which study.bids asks for", status
         return None
 
     def check(self, images: Sequence[File], raw: Sequence[File], subjects: Sequence[str]) -> None:
-        """Raise InputError where a label that is asked for is nowhere, with the nearest one that is."""
+        """Raise an InputError if a selected label does not occur, with the nearest one that does."""
         every = [*images, *raw]
         for key, entity in (("sessions", "ses"), ("runs", "run")):
-            known = _labels(every, entity)
+            labels = _labels(every, entity)
             for label in self.options[key] or []:
-                if same(entity, label) not in {same(entity, one) for one in known}:
-                    raise _nowhere(key, f"{entity}-{label}", label, known)
+                if same(entity, label) not in {same(entity, one) for one in labels}:
+                    raise _nowhere(key, f"{entity}-{label}", label, labels)
         spaces = _labels(images, "space")
         if self.space and self.space not in spaces:
             raise _nowhere("space", f"space-{self.space}", self.space, spaces)
@@ -107,10 +107,10 @@ class Choice:
                 continue
             if entity not in entities:
                 raise _nowhere("entities", f"the entity {entity!r}", entity, sorted(entities))
-            known = _labels(images, entity)
-            known += ["null (without it)"] * any(entity not in image.entities for image in images)
-            if label not in {same(entity, one) for one in known}:
-                raise _nowhere("entities", f"{entity}-{label}", label, known)
+            labels = _labels(images, entity)
+            labels += ["null (without it)"] * any(entity not in image.entities for image in images)
+            if label not in {same(entity, one) for one in labels}:
+                raise _nowhere("entities", f"{entity}-{label}", label, labels)
         for rule in self.rules:
             if rule.get("sub", subjects[0]) in subjects and not any(
                 rule.items() <= image.entities.items() for image in every
@@ -127,15 +127,15 @@ class Choice:
                 )
 
     def advice(self, image: File, claims: Sequence[File]) -> str:
-        """What to do where several images claim one row."""
+        """Advice if several images belong to one run."""
         other = next(claim for claim in claims if claim is not image)
         differ = [e for e in _union((image, other)) if image.entities.get(e) != other.entities.get(e)]
         if not differ:
             if image.labels != other.labels:
                 written = f"{', '.join(_differently_written(image, other))}"
-                reason = f"differs from {other.name} in the form of {written} only: "
+                reason = f"differs from {other.name} only in how {written} is written: "
                 return f"{reason}indices are whole numbers, so both name one run; rename or remove one"
-            return f"differs from {other.name} in its form only: remove one of the two"
+            return f"differs from {other.name} in file format only: remove one of the two"
         every = [e for e in _union(claims) if len({claim.entities.get(e) for claim in claims}) > 1]
         reason = f"differs from {other.name} in {', '.join(sorted(differ))} only: "
         reason += f"choose one with study.bids.entities: {{{', '.join(_example(e, claims) for e in every)}}}"
@@ -144,7 +144,7 @@ class Choice:
         return reason
 
     def unlike(self, images: Sequence[File]) -> str:
-        """Why the runs of a subject are not to become one fixed effect unasked; nothing if they may."""
+        """Why the runs of a subject should not be combined without being asked for; empty if they may."""
         told_apart = {"sub", "ses", "task", "run", "dir", *self.others}
         first = images[0].entities
         differ = [
@@ -186,11 +186,11 @@ def _labels(images: Iterable[File], entity: str) -> list[str]:
     return sorted({image.entities[entity] for image in images if entity in image.entities})
 
 
-def _nowhere(key: str, what: str, label: str, known: Sequence[str]) -> InputError:
-    shown = ", ".join(known[:20]) + (", ..." if len(known) > 20 else "")
+def _nowhere(key: str, what: str, label: str, labels: Sequence[str]) -> InputError:
+    shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
     return InputError(
         f"config key study.bids.{key}",
         f"no image of the task has {what}",
         expected=f"one of: {shown or '(images without it: null)'}",
-        remedy=f"{texts.suggestion(label, known)}correct the label",
+        remedy=f"{texts.suggestion(label, labels)}correct the label",
     )

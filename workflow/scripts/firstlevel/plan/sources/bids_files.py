@@ -1,4 +1,4 @@
-"""The files of a BIDS folder by what they are, and which of them hold for which image.
+"""The files of a BIDS folder by type, and which of them apply to which image.
 
 No file is opened but to see whether it was fetched. Standard library.
 
@@ -69,23 +69,23 @@ class File(NamedTuple):
                 return names.entities_in(self.name)
         return self.entities
 
-    def fetched_by(self, known: dict[str, str] | None) -> str:
-        """What fetches its content, where it was not fetched; nothing where it is there.
+    def fetched_by(self, missing_content: dict[str, str] | None) -> str:
+        """Name the command that fetches the content of the file; empty if the content is there.
 
-        `known` is what was found of others, by path; None looks at links alone.
+        `missing_content` holds the answers for files seen before, by path; with None only links are examined.
         """
-        if known is None:
+        if missing_content is None:
             return fetched.missing(self.path, is_link=True) if self.is_link else ""
-        if (found := known.get(self.path)) is None:
-            found = known[self.path] = fetched.missing(self.path, is_link=self.is_link)
-        return found
+        if (command := missing_content.get(self.path)) is None:
+            command = missing_content[self.path] = fetched.missing(self.path, is_link=self.is_link)
+        return command
 
 
 NONE: Sequence[File] = ()
 
 
 class Level:
-    """The files of one folder that may hold for the runs below it."""
+    """The files of one folder that may apply to the runs below it."""
 
     def __init__(self, folder: str) -> None:
         self.folders: list[str] = []
@@ -161,7 +161,7 @@ def folders(root: Path, subjects: Iterable[str]) -> Iterator[tuple[tuple[str, st
 
 
 def nearest(levels: Sequence[Sequence[File]], entities: Entities, ignored: Sequence[str] = ()) -> list[File]:
-    """Files that hold for a run by inheritance: of the deepest folder, those that name it most closely."""
+    """Files that apply to a run by inheritance: in the deepest folder, those with most entities."""
     for files in reversed(levels):
         holding = (
             [file for file in files if but(file.entities, *ignored).items() <= entities.items()]
@@ -175,7 +175,7 @@ def nearest(levels: Sequence[Sequence[File]], entities: Entities, ignored: Seque
 
 
 def nearly(files: Iterable[File], entities: Entities) -> tuple[File, list[str]] | None:
-    """The file that holds for an image but for one entity, and this entity; None where there is none."""
+    """The file that differs from an image in one entity only, and this entity; None if there is none."""
     for file in files:
         differ = [entity for entity, label in file.entities.items() if entities.get(entity) != label]
         if len(differ) == 1 and differ[0] not in ("sub", "ses", "task"):
@@ -189,14 +189,14 @@ def but(entities: Entities, *left_out: str) -> dict[str, str]:
 
 
 def masks_of(image: File, masks: Sequence[File]) -> list[File]:
-    """Brain masks of an image: of the same entities, or else of the same head on fewer or other terms.
+    """Brain masks of an image: with the same entities, or else with fewer or other ones for the same scan.
 
     Echoes and parts of one scan have one mask; fMRIPrep names the resolution in the mask, and not in images
     that ICA-AROMA made beside it.
     """
     expected = {**image.entities, "desc": "brain"}
-    if found := [mask for mask in masks if mask.entities == expected]:
-        return found
+    if matches := [mask for mask in masks if mask.entities == expected]:
+        return matches
     forms = ("desc", "label")
     for less in (
         forms,
@@ -204,6 +204,6 @@ def masks_of(image: File, masks: Sequence[File]) -> list[File]:
         (*forms, "echo", "part", "variant", "res", "den"),
     ):
         wanted = but(image.entities, *less)
-        if found := [mask for mask in masks if but(mask.entities, *less) == wanted]:
-            return found
+        if matches := [mask for mask in masks if but(mask.entities, *less) == wanted]:
+            return matches
     return []

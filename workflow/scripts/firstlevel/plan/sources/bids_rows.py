@@ -1,4 +1,4 @@
-"""What of a BIDS study makes no run: rows with the labels that names say, and one reason each.
+"""Files of a BIDS study that make no run: one row each, with the labels in the name and a reason.
 
 Standard library.
 """
@@ -15,13 +15,13 @@ from firstlevel.plan.sources.bids_files import LABEL, Entities, File, Level
 ROW = ("sub", "ses", "task", "run")
 """Entities that name a row of the run table; all others choose one image for it."""
 NOT_OF_SCAN = {*bids_files.OF_DERIVATIVES, "echo", "part"}
-NO_LABEL = " is no label of letters, digits and +"
+NO_LABEL = " is not a label of letters, digits and +"
 NO_FOLDER = "the name of the folder" + NO_LABEL
-Found = tuple[File, list[Level]]
+ImageLevels = tuple[File, list[Level]]
 
 
 def row(file: File, reason: str, status: str = LEFT_OUT) -> LeftOut:
-    """What is told of a file that makes no run."""
+    """Row of a file that makes no run."""
     labels = file.labels
     subject, session, task, run = (labels.get(entity) for entity in ROW)
     return LeftOut(file.path, reason, subject, session, task, run, status)
@@ -38,7 +38,7 @@ def fits(image: File, key: tuple[str, str]) -> bool:
 
 
 def stray(image: File, key: tuple[str, str], task: str, *, in_func: bool) -> str:
-    """Why an image of the task is no run of its folder; nothing where it is of another task."""
+    """Why an image of the task is not a run of its folder; empty if it is of another task."""
     labels = image.labels
     for entity in ROW:
         if entity in labels and not LABEL.fullmatch(labels[entity]):
@@ -58,14 +58,14 @@ def same_run(file: File, image: File) -> bool:
 
 
 def without_derivative(
-    raw: Sequence[Found],
-    own: Sequence[Found],
+    raw: Sequence[ImageLevels],
+    own: Sequence[ImageLevels],
     derived: Mapping[tuple[str, str], list[Level]],
     choice: bids_choice.Choice,
 ) -> list[LeftOut]:
-    """Raw runs of which no preprocessed image is there."""
+    """Raw runs without a preprocessed image."""
     there = {_scan(image) for image, _ in own}
-    rows = []
+    left_out = []
     for image, _ in raw:
         key = _scan(image)
         if key in there:
@@ -74,9 +74,9 @@ def without_derivative(
         reason, status = choice.not_of_subset(image) or ("has no preprocessed image", LEFT_OUT)
         levels = derived.get((image.entities["sub"], image.entities.get("ses", "")))
         if levels and (near := next((one for one in levels[-1].surfaces if same_run(one, image)), None)):
-            reason += f" but one of surfaces ({near.name})"
-        rows.append(row(image, reason, status))
-    return rows
+            reason += f" except a surface image ({near.name})"
+        left_out.append(row(image, reason, status))
+    return left_out
 
 
 def _scan(image: File) -> frozenset[tuple[str, str]]:
@@ -85,17 +85,17 @@ def _scan(image: File) -> frozenset[tuple[str, str]]:
 
 
 def events_without_image(
-    images: Sequence[Found],
+    images: Sequence[ImageLevels],
     folders: Iterable[tuple[tuple[str, str], list[Level]]],
     task: str,
     choice: bids_choice.Choice,
 ) -> list[LeftOut]:
-    """Events tables of the task that hold for no image at all."""
+    """Events tables of the task that apply to no image."""
     everywhere = [image.entities for image, _ in images]
     of_subject: dict[str, list[Entities]] = defaultdict(list)
     for entities in everywhere:
         of_subject[entities["sub"]].append(entities)
-    rows = []
+    left_out = []
     seen: set[int] = set()
     for (subject, _), levels in folders:
         for depth, level in enumerate(levels):
@@ -109,5 +109,5 @@ def events_without_image(
                     own.items() <= one.items() for one in candidates
                 ):
                     reason = choice.not_of_subset(table)
-                    rows.append(row(table, *(reason or ("no BOLD image belongs to this events table",))))
-    return rows
+                    left_out.append(row(table, *(reason or ("no BOLD image belongs to this events table",))))
+    return left_out

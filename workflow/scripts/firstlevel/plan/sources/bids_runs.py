@@ -21,9 +21,9 @@ def run_of(
     levels: list[Level],
     raw: list[Level],
     config: Mapping[str, Any],
-    known: dict[str, str] | None,
+    missing_content: dict[str, str] | None,
 ) -> Run | str:
-    """Row of an image, or the reason why it makes none; `known` as of :meth:`File.fetched_by`."""
+    """Row of an image, or the reason why it makes none; `missing_content` as of :meth:`File.fetched_by`."""
     entities = image.entities
     all_levels = [*raw, *levels]
     own = config["study"]["design"]  # which needs no events, nor that there is one table of them
@@ -63,14 +63,14 @@ def run_of(
     ]
     read = (image, *events[:1], *sidecars, *confounds[:1], *(masks if own_mask else ()))
     for file in read:
-        if (known is not None or file.is_link) and (by := file.fetched_by(known)):
-            return f"{file.name} is a link to nothing ({by})"
-        if known is not None and not Path(file.path).is_file():
-            return f"{file.name} is a folder, a pipe or a device, and no file"
+        if (missing_content is not None or file.is_link) and (by := file.fetched_by(missing_content)):
+            return f"{file.name} is a broken link ({by})"
+        if missing_content is not None and not Path(file.path).is_file():
+            return f"{file.name} is a folder, a pipe or a device, not a file"
     if confounds and config["confounds"]["fmriprep"]["strategy"]:
         sidecar = Path(confounds[0].path).with_suffix(".json")
         if by := fetched.missing(str(sidecar)):
-            return f"{sidecar.name} is a link to nothing ({by})"
+            return f"{sidecar.name} is a broken link ({by})"
     affines = _affines_beside(image, levels[-1])
     for name in (*(file.name for file in read), *map(os.path.basename, affines)):
         if odd := texts.odd_in(name):

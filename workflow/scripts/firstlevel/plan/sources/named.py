@@ -16,7 +16,7 @@ TRUNK = "sub001"
 
 
 def runs_of(study: Mapping[str, Any], data: str) -> list[Run]:
-    """Both runs of a study that comes by name; `data` is the folder of what the workflow makes or fetches."""
+    """Both runs of a simulated or spm_multimodal study; `data` is the folder of the raw data."""
     if study["repetition_time"] is None:
         raise InputError(
             "config key study.repetition_time",

@@ -16,7 +16,7 @@ from firstlevel.stage import InputError
 def with_designs(
     pattern: str | None, runs: list[Run], *, needed: bool = True
 ) -> tuple[list[Run], list[LeftOut]]:
-    """Runs with the designs that the run table or a pattern gives them, and those whose file is not there.
+    """Runs with their ready-made designs from the run table or a pattern, and runs whose file is missing.
 
     A run with a design of its own has no events. Where it is `needed`, a missing file stops.
     """
@@ -56,7 +56,7 @@ def with_designs(
 def _with_part(
     run: Run, sharing: Mapping[tuple[str, str, str], int], seen: dict[tuple[str, str, str], int]
 ) -> Run:
-    """Run that knows which session of its design is its own: the one named, or that of its place."""
+    """Run with the session of its design: the one named, or by its position among the runs."""
     assert run.design is not None
     key = (run.subject, run.task, run.design)
     seen[key] = seen.get(key, 0) + 1
@@ -67,15 +67,15 @@ def _with_part(
 def _filled(pattern: str, run: Run) -> str:
     """Path of a run's design from the pattern of the config, with the run's labels filled in."""
     labels = run.entities
-    known = ["subject", "session", "task", "run", *names.OTHERS]
+    known_labels = ["subject", "session", "task", "run", *names.OTHERS]
     for name in re.findall(r"{(.*?)}", pattern):
         if name not in labels:
-            told = f"{run.name} has no {name}" if name in known else f"{name!r} is no label of a run"
+            known = name in known_labels
             raise InputError(
                 f"config key study.design ({pattern})",
-                told,
-                expected=f"names of labels in braces, of: {', '.join(labels)}",
-                remedy=f"{texts.suggestion(name, known) if name not in known else ''}correct the pattern",
+                f"{run.name} has no {name}" if known else f"{name!r} is not a label of a run",
+                expected=f"labels in braces, of: {', '.join(labels)}",
+                remedy=f"{'' if known else texts.suggestion(name, known_labels)}correct the pattern",
             )
-    filled = re.sub(r"{(.*?)}", lambda found: labels[found[1]], pattern)
+    filled = re.sub(r"{(.*?)}", lambda field: labels[field[1]], pattern)
     return plain(texts.at_home(filled), "config key study.design", None)

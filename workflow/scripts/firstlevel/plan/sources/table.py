@@ -33,16 +33,16 @@ def rows(path: Path, default_repetition_time: float | None, *, needs_events: boo
     rows = tables.read_rows(path, required=("subject", "task", "bold"))
     if rows and needs_events and "design" not in rows[0].values:
         tables.read_rows(path, required=("subject", "task", "bold", "events"))
-    known = ["subject", "session", "task", "run", "bold", "events", "design", "confounds"]
-    known += ["repetition_time", "onset_unit"]
+    known_columns = ["subject", "session", "task", "run", "bold", "events", "design", "confounds"]
+    known_columns += ["repetition_time", "onset_unit"]
     if not rows:
         raise InputError(path, "has no rows", expected="one row per run", remedy="add the runs")
-    if surplus := [column for column in rows[0].values if column not in known]:
+    if surplus := [column for column in rows[0].values if column not in known_columns]:
         raise InputError(
             path,
             f"has the unknown column {surplus[0]!r}",
-            expected=f"columns of: {', '.join(known)}",
-            remedy=f"{texts.suggestion(surplus[0], known)}rename or remove it",
+            expected=f"columns of: {', '.join(known_columns)}",
+            remedy=f"{texts.suggestion(surplus[0], known_columns)}rename or remove it",
         )
     runs = [_run(path, row, default_repetition_time, needs_events=needs_events) for row in rows]
     _check_labels(path, rows, runs)
@@ -95,7 +95,9 @@ def _run(
     events = None if design else events
     if bold is None or (events is None and needs_events and not design):
         missing = "bold" if bold is None else "events"
-        remedy = "add it" if bold is None else "add it; a model without events is study.events.needed: false"
+        remedy = (
+            "add it" if bold is None else "add it; for a model without events set study.events.needed: false"
+        )
         raise InputError(path, f"has no {missing}", expected="a path", remedy=remedy, row=number)
     confounds = located("confounds")
     for file in (events, confounds, given_designs.located(design)[0] if design else None):
@@ -128,10 +130,10 @@ def files(pattern: str, folder: Path, where: Path | str, row: int | None = None)
     """Images of a path or glob below a folder, in name order, each followed by what lies beside it."""
     pattern = texts.at_home(pattern)
     literal = folder / pattern
-    found = [str(literal)]
+    matches = [str(literal)]
     if not literal.is_file():
-        found = glob.glob(str(Path(glob.escape(str(folder))) / pattern))  # noqa: PTH207, it may be absolute
-    images = sorted(image for image in found if not image.endswith(COMPANIONS))
+        matches = glob.glob(str(Path(glob.escape(str(folder))) / pattern))  # noqa: PTH207, it may be absolute
+    images = sorted(image for image in matches if not image.endswith(COMPANIONS))
     if not images:
         raise InputError(
             where,
@@ -154,9 +156,9 @@ def files(pattern: str, folder: Path, where: Path | str, row: int | None = None)
     if gap := _gap(volumes):
         raise InputError(
             where,
-            f"a number is left out of {literal}: between {Path(gap[0]).name} and {Path(gap[1]).name}",
-            expected="every volume of the run: the time of each follows from its place",
-            remedy="restore them (confounds.censor takes scans out of the fit), or number the whole run anew",
+            f"a number is missing in {literal}: between {Path(gap[0]).name} and {Path(gap[1]).name}",
+            expected="every volume of the run: the time of each follows from its position",
+            remedy="restore them (to leave scans out of the fit, use confounds.censor), or renumber the run",
             row=row,
         )
     files: list[str] = []
@@ -186,24 +188,24 @@ def _fetched(file: str, where: Path | str, row: int | None) -> None:
     if by := fetched.missing(file):
         raise InputError(
             where,
-            f"{file} is a link to nothing",
-            expected="files whose content is there",
+            f"{file} is a broken link",
+            expected="files that exist",
             remedy=f"{by}; or take the run out of the table",
             row=row,
         )
 
 
 def _gap(images: Sequence[str]) -> tuple[str, str] | None:
-    """Two images between which volumes are missing, by the numbers in their names; None where none are.
+    """Two images between which volumes are missing, by the numbers in their names; None if none are missing.
 
     Numbers may begin anywhere and grow by any step, such as the number of slices. Those that follow no step
     (times of day) tell nothing, nor does a number beside another one that goes on evenly.
     """
-    found = [[int(part) for part in re.findall(r"\d+", Path(image).name)] for image in images]
-    if len(found) < 3 or len({len(numbers) for numbers in found}) > 1:
+    numbers_of = [[int(part) for part in re.findall(r"\d+", Path(image).name)] for image in images]
+    if len(numbers_of) < 3 or len({len(numbers) for numbers in numbers_of}) > 1:
         return None
     gaps = []
-    for column in zip(*found, strict=True):
+    for column in zip(*numbers_of, strict=True):
         steps = [after - before for before, after in itertools.pairwise(column)]
         step = min(steps)
         if not any(steps):
@@ -223,14 +225,14 @@ def _by_number(path: str) -> list[tuple[int, str]]:
 
 
 def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -> None:
-    """No two rows with the same labels."""
+    """Check that no two rows have the same labels."""
     seen: dict[str, int] = {}
     bare = {(run.subject, run.task) for run in runs if not (run.session or run.run)}
     for row, run in zip(rows, runs, strict=True):
         if (run.session or run.run) and (run.subject, run.task) in bare:
             raise InputError(
                 path,
-                f"{run.name} has a label, another run of this subject and task has none",
+                f"{run.name} has a session or run label, but another run of this subject and task has none",
                 expected="a session or run label in every row of a subject and task, or one row without",
                 remedy="label the other run, too",
                 row=row.number,
@@ -238,7 +240,7 @@ def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -
         if run.name in seen:
             raise InputError(
                 path,
-                f"{run.name} stands in row {seen[run.name]} already",
+                f"{run.name} is already in row {seen[run.name]}",
                 expected="one row per run",
                 remedy="give each run its own run (or session) label",
                 row=row.number,
@@ -249,7 +251,7 @@ def _check_labels(path: Path, rows: Sequence[tables.Row], runs: Sequence[Run]) -
         raise InputError(
             path,
             f"{name} differs from row {seen[earlier]} in case only",
-            expected="labels that name different files on every disk",
+            expected="labels that differ in more than case, which some disks ignore",
             remedy="rename one of them",
             row=seen[name],
         )
