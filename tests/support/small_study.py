@@ -13,7 +13,6 @@ import yaml
 
 from compute_contrast import compute_contrast
 from compute_mask import compute_mask
-from compute_mean_image import compute_mean_image
 from extract_events import extract_events
 from firstlevel import names, stage
 from firstlevel.plan import start
@@ -150,13 +149,12 @@ def _bring_to_one_grid(plan, run):
         "headers": headers,
         "sidecar": result(names.RESAMPLED_JSON, **labels),
         "field_of_view": result(names.FIELD_OF_VIEW, **labels),
+        "mean": result(names.MEAN_OF_RUN, **labels),
     }
-    mean = result(names.MEAN_OF_RUN, **labels)
-    if not model.resamples:
-        read_run(**read, mean=mean)
-        return
-    resample_run(**read, resampled=result(names.RESAMPLED, **labels), **model.resampling)
-    compute_mean_image(bold=_paths(inputs.bold(run)), mean=mean)
+    if model.resamples:
+        resample_run(**read, resampled=result(names.RESAMPLED, **labels), **model.resampling)
+    else:
+        read_run(**read)
 
 
 def _make_design(plan, run):
@@ -190,6 +188,7 @@ def _fit(plan, unit):
         **_over_runs(unit, means=names.MEAN_OF_RUN),
         own_mask=_paths(plan.inputs.own_mask(unit)),
         fields_of_view=_paths(plan.inputs.fields_of_view(unit)),
+        mean=result(names.MEAN, **unit.wildcards),
         mask=mask,
         sidecar=result(names.MASK_JSON, **unit.wildcards),
         coverage=plan.model.subject.coverage,

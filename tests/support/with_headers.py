@@ -36,6 +36,7 @@ def resample_run(*, bold, reference, sidecar, **options):
     """Headers, then the stage."""
     timing, options = split(options)
     headers = headers_of(sidecar.with_name("headers.json"), bold, reference, **timing)
+    options.setdefault("mean", sidecar.with_name("mean_of_run.nii.gz"))
     of_runs.resample_run(bold=bold, reference=reference, sidecar=sidecar, headers=headers, **options)
 
 

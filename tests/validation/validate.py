@@ -39,7 +39,6 @@ from nilearn.glm.first_level import run_glm
 
 import compute_contrast
 import compute_mask
-import compute_mean_image
 import extract_events
 import fit_glm
 import make_design_matrix
@@ -304,12 +303,13 @@ def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarr
         )
         resample_run.resample_run(
             bold=bold, reference=sessions[0], headers=files["headers"], resampled=files["resampled"],
-            sidecar=spare, field_of_view=folder / "fov.nii", strategy=strategy, smoothing_fwhm=None,
+            mean=files["mean"], sidecar=spare, field_of_view=folder / "fov.nii", strategy=strategy,
+            smoothing_fwhm=None,
         )  # fmt: skip
-        compute_mean_image.compute_mean_image(bold=[files["resampled"]], mean=files["mean"])
     compute_mask.compute_mask(
-        means=[files["mean"] for files in of_run], mask=mask, own_mask=[], sidecar=spare, fields_of_view=[]
-    )
+        means=[files["mean"] for files in of_run], mean=folder / "mean.nii", mask=mask, own_mask=[],
+        sidecar=spare, fields_of_view=[],
+    )  # fmt: skip
     for run, (files, bold) in enumerate(zip(of_run, sessions, strict=True), start=1):
         extract_events.extract_events(
             source=[raw[f"trials{run}"]], events=files["events"], headers=files["headers"], event_duration=1.0

@@ -157,7 +157,7 @@ CONTRASTS = {
 ONE_FIT = {"fit_glm": 1, "measure_quality": 1, "plot_run": 1} | CONTRASTS
 ONE_DESIGN = {"make_design_matrix": 1} | ONE_FIT
 MASK = {"compute_mask": 1} | dict.fromkeys(ONE_FIT, 2) | CONTRASTS
-ONE_RUN = {"resample_run": 1, "compute_mean_image_of_run": 1, "compute_mean_image": 1}
+ONE_RUN = {"resample_run": 1}
 ONE_HEADER = {"read_headers": 1}
 INPUT_EDITS = {
     "events1.tsv": {"extract_events": 1} | ONE_DESIGN,

@@ -28,28 +28,6 @@ rule read_headers:
         "../scripts/read_headers.py"
 
 
-rule compute_mean_image:
-    """Average the means of the runs of a unit."""
-    input:
-        bold=over(names.MEAN_OF_RUN),
-    output:
-        mean=names.MEAN,
-    log:
-        "<logs>/compute_mean_image/sub-{subject}/{unit}.log",
-    benchmark:
-        "<benchmarks>/compute_mean_image/sub-{subject}/{unit}.tsv"
-    conda:
-        "../../envs/firstlevel.yaml"
-    threads: 1
-    resources:
-        mem_mb=needs(300, per_gb=100),
-        runtime=needs(10, per_gb=10),
-    params:
-        code=code_digest("compute_mean_image"),
-    script:
-        "../scripts/compute_mean_image.py"
-
-
 if MODEL.resamples:
 
     rule resample_run:
@@ -60,6 +38,7 @@ if MODEL.resamples:
             headers=names.HEADERS,
         output:
             resampled=names.RESAMPLED if PLAN.keeps_runs else temp(names.RESAMPLED),
+            mean=names.MEAN_OF_RUN,
             sidecar=names.RESAMPLED_JSON,
             field_of_view=names.FIELD_OF_VIEW,
         log:
@@ -79,17 +58,6 @@ if MODEL.resamples:
             code=code_digest("resample_run"),
         script:
             "../scripts/resample_run.py"
-
-    use rule compute_mean_image as compute_mean_image_of_run with:
-        input:
-            bold=names.RESAMPLED,
-        output:
-            mean=names.MEAN_OF_RUN,
-        log:
-            "<logs>/compute_mean_image_of_run/sub-{subject}/{run}.log",
-        benchmark:
-            "<benchmarks>/compute_mean_image_of_run/sub-{subject}/{run}.tsv"
-        priority: 1
 
 else:
 
@@ -121,12 +89,13 @@ else:
 
 
 rule compute_mask:
-    """Compute a brain mask from the mean images, or take the user's mask."""
+    """Average the mean images of the runs, and compute a brain mask from them, or take the user's mask."""
     input:
         means=over(names.MEAN_OF_RUN),
         own_mask=of_unit(INPUTS.own_mask),
         fields_of_view=of_unit(INPUTS.fields_of_view),
     output:
+        mean=names.MEAN,
         mask=names.MASK,
         sidecar=names.MASK_JSON,
     log:

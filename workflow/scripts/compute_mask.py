@@ -1,4 +1,4 @@
-"""The voxels to analyse: nilearn's EPI mask of the runs' means, or given masks on the grid of these.
+"""The mean image of the runs, and the voxels to analyse: nilearn's EPI mask of these means, or given masks.
 
 Where the fields of view of the runs are given, voxels are left out that no run covers in all its volumes, or
 that not every run does.
@@ -15,25 +15,32 @@ from firstlevel.image import masks
 from firstlevel.image.epi_mask import epi_mask
 from firstlevel.io import image_writer, masked, sidecars, suffixes
 from firstlevel.io.grids import Grid
+from firstlevel.io.series import Series
 from firstlevel.stage import InputError
 
 
 def compute_mask(
     *,
     means: list[Path],
+    mean: Path,
     mask: Path,
     own_mask: list[Path],
     sidecar: Path,
     fields_of_view: list[Path],
     coverage: Literal["any", "all"] = "any",
 ) -> None:
-    """Write the mask of a subject as uint8 on the grid of the runs' means, and where it is from.
+    """Write the mask of a subject as uint8 on the grid of the runs' means, where it is from, and their mean.
 
+    Each run counts once in the `mean` image, however long it is.
     `own_mask` is empty, or the user's mask (of a pair with its ``.hdr``), or the mask of every run.
     `fields_of_view` is empty, or for every run the voxels that all its volumes cover; `coverage` any keeps a
     voxel that is covered in some run, all one that is covered in every run.
     """
     grid = Grid.of(means[0])
+    over_runs = np.zeros(grid.shape[::-1])
+    for path in means:
+        over_runs += next(Series.of([path]).volumes())
+    image_writer.write_image(mean, (over_runs / len(means)).astype(np.float32).T, grid.affine)
     given = [path for path in own_mask if path.suffix not in suffixes.COMPANIONS]
     moved = [path for path in given if not masks.is_on(path, grid)]
     thresholds: dict[Path, float] = {}
@@ -55,9 +62,9 @@ def compute_mask(
             expected="a brain inside the field of view",
             remedy="look at the mean image and the field of view of each run"
             if found
-            else "look at this mask over the mean image, or set the config key mask to epi"
+            else "look at this mask over the mean image of each run, or set the config key mask to epi"
             if given
-            else "look at the mean image, or set the config key mask to a mask of your own",
+            else "look at the mean image of each run, or set the config key mask to a mask of your own",
         )
     image_writer.write_image(mask, inside.astype(np.uint8), grid.affine)
     content = {

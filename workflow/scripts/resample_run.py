@@ -35,13 +35,14 @@ def resample_run(
     reference: list[Path],
     headers: Path,
     resampled: Path,
+    mean: Path,
     sidecar: Path,
     field_of_view: Path,
     strategy: Literal["sequential", "direct", "none"],
     smoothing_fwhm: float | None,
     threads: int = 1,
 ) -> None:
-    """Write the run as one 4D image on the reference grid, and what moved as a sidecar.
+    """Write the run as one 4D image on the reference grid, its mean over time, and what moved as a sidecar.
 
     `headers` are those of the run, `smoothing_fwhm` in mm; the 4D image is single precision, uncompressed.
     `field_of_view` is uint8, 1 at the voxels that every volume covers; elsewhere some volume holds zeros.
@@ -60,6 +61,7 @@ def resample_run(
     ):
         run_range, overshoots = interpolation.interpolate(series, grids, steps, background, writer, threads)
         interpolation.finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
+        over_time = writer.mean(series.n_scans)
     content = {
         **known.motion,
         "VoxelsOutsideFieldOfView": outside,
@@ -70,6 +72,7 @@ def resample_run(
         **digests.of_run(series.files, [grid.source for grid in grids], reference[0], target.source),
     }
     sidecars.write_json(sidecar, content)
+    image_writer.write_image(mean, over_time.T, target.affine)
     image_writer.write_image(field_of_view, covered.T, target.affine)
 
 

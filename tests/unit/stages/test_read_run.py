@@ -9,7 +9,6 @@ import pytest
 from stage_calls import BASE, moved
 from with_headers import headers_of
 
-from compute_mean_image import compute_mean_image
 from firstlevel.image import background
 from firstlevel.io import compressed
 from firstlevel.io.series import Series
@@ -60,9 +59,9 @@ def test_what_is_read_is_what_a_copied_run_gives(tmp_path, data, written):
     )  # fmt: skip
     resample_run(
         bold=bold, reference=bold, headers=headers, resampled=tmp_path / "r.nii", strategy="sequential",
-        smoothing_fwhm=None, sidecar=theirs["said.json"], field_of_view=theirs["fov.nii.gz"],
+        smoothing_fwhm=None, mean=theirs["mean.nii.gz"], sidecar=theirs["said.json"],
+        field_of_view=theirs["fov.nii.gz"],
     )  # fmt: skip
-    compute_mean_image(bold=[tmp_path / "r.nii"], mean=theirs["mean.nii.gz"])
     for name in ("mean.nii.gz", "fov.nii.gz"):
         assert ours[name].read_bytes() == theirs[name].read_bytes()
     said = read_json(ours["said.json"])

@@ -57,6 +57,16 @@ def test_first_volume_is_copied(tmp_path, runs):
     assert outside[0] == 0 < outside[1]
 
 
+@pytest.mark.parametrize("smoothing_fwhm", [None, 8.0])
+def test_mean_is_that_of_what_is_written(tmp_path, runs, smoothing_fwhm):
+    """Clipped and smoothed, as the run itself."""
+    ours = resample(tmp_path, runs, 1, smoothing_fwhm=smoothing_fwhm)
+    mean = nib.load(tmp_path / "mean_of_run.nii.gz")
+    np.testing.assert_array_equal(mean.affine, ours.affine)
+    expected = ours.get_fdata().mean(axis=-1)
+    np.testing.assert_allclose(mean.get_fdata(), expected, rtol=1e-7, atol=1e-5)  # rounded once to single
+
+
 def test_smoothing_is_nilearns_after_resampling(tmp_path, runs):
     """A FWHM in mm smooths each resampled volume."""
     plain = resample(tmp_path, runs, 0).get_fdata()
