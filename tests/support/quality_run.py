@@ -14,7 +14,6 @@ from nilearn.glm.first_level import make_first_level_design_matrix
 from firstlevel.io import image_writer, table_writer
 from fit_glm import fit_glm
 from judge_quality import judge_quality
-from measure_quality import measure_quality
 
 N = 160
 SHAPE = (14, 14, 8)
@@ -31,6 +30,8 @@ class Run:
     """One run of a small box of a brain, made and fitted here, and what is measured of it."""
 
     folder: Path
+    model: str = "ols"
+    scaling: str = "voxel"
 
     def file(self, name):
         return self.folder / f"r_{name}"
@@ -38,13 +39,14 @@ class Run:
     def measure(self, lags=10, confounds=None):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            measure_quality(
-                series=self.file("series.npy"), signal=self.file("signal.tsv"),
-                bold_json=self.file("bold.json"), mask=self.file("mask.nii.gz"),
+            fit_glm(
+                bold=[self.file("bold.nii")], bold_json=self.file("bold.json"), mask=self.file("mask.nii.gz"),
                 field_of_view=self.file("fov.nii.gz"), design=self.file("design.tsv"),
                 design_json=self.file("design.json"), beta=self.file("beta.nii.gz"),
-                ar1=self.file("ar1.nii.gz"), rsquared=self.file("rsquared.nii.gz"), fit=self.file("glm.json"),
-                timeseries=self.file("ts.tsv"), tsnr=self.file("tsnr.nii.gz"), measures=self.file("q.json"),
+                sigma2=self.file("sigma2.nii.gz"), ar1=self.file("ar1.nii.gz"),
+                rsquared=self.file("rsquared.nii.gz"), tsnr=self.file("tsnr.nii.gz"),
+                sidecar=self.file("glm.json"), series=self.file("series.npy"), timeseries=self.file("ts.tsv"),
+                measures=self.file("q.json"), noise_model=self.model, signal_scaling=self.scaling,
                 lags=lags, confounds=confounds,
             )  # fmt: skip
         return json.loads(self.file("q.json").read_text(), parse_constant=pytest.fail)
@@ -76,7 +78,7 @@ class Run:
 def make_run(folder, rho=0.0, model="ols", noise=1.0, design=None, censored=()):
     """A run of AR(1) noise of `noise` percent about 800, with a little motion, fitted with `model`."""
     folder.mkdir(exist_ok=True)
-    run, rng = Run(folder), np.random.default_rng(0)
+    run, rng = Run(folder, model), np.random.default_rng(0)
     events = pd.DataFrame({"onset": np.arange(4, 2 * N - 20, 11.0), "duration": 1.0})
     events["trial_type"] = rng.permutation(["a", "b"] * len(events))[: len(events)]
     if design is None:
@@ -98,9 +100,8 @@ def make_run(folder, rho=0.0, model="ols", noise=1.0, design=None, censored=()):
     moved = {"Translation": wobble.tolist(), "Rotation": wobble.tolist()}
     run.file("bold.json").write_text(json.dumps(moved | {"VoxelsOutsideFieldOfView": [0] * N}))
     write_design(run, design)
-    fit(run, model)
-    write_contrasts(run, ("r", "ab", "true", "true", "n/a"))
-    combined = {"Coverage": "any", "VoxelsByNumberOfRuns": {"0": 0, "1": int(inside.sum())}}
+    combined = {"Label": "ab", "Runs": [{"Fit": "r_glm.json"}], "Coverage": "any"}
+    combined["VoxelsByNumberOfRuns"] = {"0": 0, "1": int(inside.sum())}
     run.file("contrast.json").write_text(json.dumps(combined))
     image_writer.write_masked(run.file("z.nii.gz"), rng.normal(size=inside.sum()), inside, AFFINE)
     return run
@@ -115,19 +116,3 @@ def write_design(run, design):
     table_writer.write_table(run.file("design.tsv"), list(design.columns), design.to_numpy().tolist())
     columns = [{"Name": name, "Role": role(name)} for name in design.columns]
     run.file("design.json").write_text(json.dumps({"Columns": columns}))
-
-
-def write_contrasts(run, *rows):
-    table_writer.write_table(
-        run.file("contrasts.tsv"), ("run", "contrast", "estimable", "used", "reason"), rows
-    )
-
-
-def fit(run, model, scaling="voxel"):
-    fit_glm(
-        bold=[run.file("bold.nii")], design=run.file("design.tsv"), mask=run.file("mask.nii.gz"),
-        beta=run.file("beta.nii.gz"), sigma2=run.file("sigma2.nii.gz"), ar1=run.file("ar1.nii.gz"),
-        rsquared=run.file("rsquared.nii.gz"), sidecar=run.file("glm.json"), noise_model=model,
-        signal_scaling=scaling, design_json=run.file("design.json"), tsnr=run.file("tsnr.nii.gz"),
-        signal=run.file("signal.tsv"), series=run.file("series.npy"),
-    )  # fmt: skip

@@ -202,8 +202,9 @@ def _fit(plan, unit):
         "ar1": names.AR1,
         "rsquared": names.RSQUARED,
         "tsnr": names.TSNR,
-        "signal": names.SIGNAL,
         "series": names.SERIES,
+        "timeseries": names.TIMESERIES,
+        "measures": names.MEASURES,
         "sidecar": names.FIT_JSON,
     }
     for run in unit.runs:
@@ -214,6 +215,8 @@ def _fit(plan, unit):
             field_of_view=_one(plan.inputs.field_of_view(run)),
             noise_model=plan.model.run.noise_model,
             signal_scaling=plan.model.run.signal_scaling,
+            lags=plan.lags,
+            confounds=_one(plan.inputs.motion_table(run)),
         )
 
 

@@ -16,10 +16,9 @@ FIGURES = {"plot_contrast": 3} | PAGES
 OF_ONE_CONTRAST = {"plot_contrast": 1}
 JUDGED = {"judge_quality": 1} | PAGES
 MODEL = {"describe_dataset": 1}  # which writes model.json
-USED = {"list_contrasts": 1} | JUDGED
-LISTED = {"list_maps": 1} | USED
+LISTED = {"list_maps": 1} | JUDGED
 CONTRASTS = {"compute_contrast": 2, "compute_contrast_f": 1} | FIGURES | LISTED
-FIT = {"fit_glm": 2, "measure_quality": 2} | OF_RUNS | CONTRASTS
+FIT = {"fit_glm": 2} | OF_RUNS | CONTRASTS
 MASK = {"compute_mask": 1} | FIT
 RESAMPLING = {"resample_run": 2} | MASK
 DESIGN = {"make_design_matrix": 2} | FIT
@@ -45,12 +44,12 @@ CONFIG_EDITS = {
     ),
     "a changed F contrast": (
         {"contrasts": {"effectsOfInterest": ["faces", "scrambled", "faces_derivative"]}},
-        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED | MODEL,
+        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | JUDGED | MODEL,
     ),
     "precision weights": ({"fixed_effects": {"weights": "precision", "f_test": "exact"}}, CONTRASTS | MODEL),
     "F test": (
         {"fixed_effects": {"f_test": "exact"}},
-        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED | MODEL,
+        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | JUDGED | MODEL,
     ),
     "maps per run": (
         {"fixed_effects": {"per_run": True}},
@@ -60,7 +59,7 @@ CONFIG_EDITS = {
     "level of inference": ({"inference": {"alpha": 0.01}}, CONTRASTS | MODEL),
     "lags of a test of the residuals": (
         {"quality": {"lags": 8}},
-        {"measure_quality": 2} | OF_RUNS | JUDGED,
+        FIT,
     ),
     "limit of quality": ({"quality": {"vif": 10.0}}, JUDGED),
     "no report": ({"outputs": ["maps", "figures"]}, {}),
@@ -93,7 +92,7 @@ CONFIG_EDITS = {
 CODE_EDITS = {
     "fit_glm.py": FIT,
     "compute_contrast.py": CONTRASTS,
-    "list_contrasts.py": USED,
+    "judge_quality.py": JUDGED,
     "plot_contrast.py": FIGURES,
     "plot_run.py": OF_RUNS,
     "firstlevel/glm/contrasts.py": CONTRASTS,
@@ -118,7 +117,7 @@ CODE_EDITS = {
     "firstlevel/io/derivative.py": {"describe_dataset": 1, "list_maps": 1} | PAGES,
     "firstlevel/quality/run_verdicts.py": JUDGED,
     "firstlevel/quality/verdicts.py": JUDGED,
-    "firstlevel/quality/whiteness.py": {"measure_quality": 2} | OF_RUNS | JUDGED,
+    "firstlevel/quality/whiteness.py": FIT,
     "firstlevel/reporting/methods.py": PAGES,
     "firstlevel/reporting/study_page.py": PAGES,
     "firstlevel/plan/study.py": {},
@@ -131,7 +130,7 @@ REMOVED = {
     "run-2_design.tsv": ({}, {"make_design_matrix": 1}),
     "desc-brain_mask.nii.gz": ({}, {"compute_mask": 1}),
     "contrast-effectsOfInterest_stat-z_statmap.nii.gz": (
-        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | USED,
+        {"compute_contrast_f": 1} | OF_ONE_CONTRAST | JUDGED,
         {"compute_contrast_f": 1},
     ),
 }

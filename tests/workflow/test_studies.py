@@ -152,9 +152,9 @@ CONTRASTS = {
     "compute_contrast_f": 1,
     "plot_contrast": 2,
     "list_maps": 1,
-    "list_contrasts": 1,
+    "judge_quality": 1,
 }
-ONE_FIT = {"fit_glm": 1, "measure_quality": 1, "plot_run": 1} | CONTRASTS
+ONE_FIT = {"fit_glm": 1, "plot_run": 1} | CONTRASTS
 ONE_DESIGN = {"make_design_matrix": 1} | ONE_FIT
 MASK = {"compute_mask": 1} | dict.fromkeys(ONE_FIT, 2) | CONTRASTS
 ONE_RUN = {"resample_run": 1}
@@ -231,7 +231,7 @@ def test_run_without_a_condition_is_left_out_of_its_contrasts(tmp_path, table_st
     per_run = {"compute_run_contrast": 3, "compute_run_contrast_f": 1}
     planned = both.planned()
     assert {name: planned[name] for name in per_run} == per_run
-    both.snakemake("--until", "list_contrasts", "compute_run_contrast", "compute_run_contrast_f")
+    both.snakemake("--until", "judge_quality", "compute_run_contrast", "compute_run_contrast_f")
     rows = [line.split("\t") for line in both.result("contrasts.tsv", "A1").read_text().splitlines()]
     absent = "no regressor 'scrambled'"
     assert rows == [
@@ -262,7 +262,7 @@ def test_run_without_a_condition_is_left_out_of_its_contrasts(tmp_path, table_st
     logs = both.folder / "logs/compute_contrast/sub-A1"
     logged = (logs / "sub-A1_task-faces_contrast-difference.log").read_text()
     assert "run-2_design.tsv is left out of the contrast difference: no regressor 'scrambled'" in logged
-    assert both.planned("--until", "list_contrasts", "compute_run_contrast") == {}
+    assert both.planned("--until", "judge_quality", "compute_run_contrast") == {}
 
 
 def test_run_that_repeats_a_regressor_fails_no_study(tmp_path, table_study):

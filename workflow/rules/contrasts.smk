@@ -79,29 +79,6 @@ use rule compute_run_contrast as compute_run_contrast_f with:
         f_test=MODEL.subject.f_test,
 
 
-rule list_contrasts:
-    """List which runs of a unit went into which contrast."""
-    input:
-        sidecars=over(names.CONTRAST_JSON),
-    output:
-        table=names.CONTRASTS,
-    log:
-        "<logs>/list_contrasts/sub-{subject}/{unit}.log",
-    benchmark:
-        "<benchmarks>/list_contrasts/sub-{subject}/{unit}.tsv"
-    conda:
-        "../../envs/firstlevel.yaml"
-    threads: 1
-    resources:
-        mem_mb=200,
-        runtime=5,
-    params:
-        runs=over("{run}"),
-        code=code_digest("list_contrasts"),
-    script:
-        "../scripts/list_contrasts.py"
-
-
 rule list_maps:
     """List the maps of all subjects, for a second level."""
     input:

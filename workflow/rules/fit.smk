@@ -1,8 +1,8 @@
-# In: runs, designs, the mask. Out: betas with their variances, run by run; a sample of its series.
+# In: runs, designs, the mask. Out: betas with their variances, run by run; measures of quality.
 
 
 rule fit_glm:
-    """Fit one run: betas, residual variance, AR(1), R2 and tSNR maps, and what quality needs of the data."""
+    """Fit one run: betas, residual variance, AR(1), R2 and tSNR maps, and measures of its quality."""
     input:
         bold=of_run(INPUTS.bold),
         bold_json=names.RESAMPLED_JSON,
@@ -10,14 +10,16 @@ rule fit_glm:
         design_json=names.DESIGN_JSON,
         mask=unit_of_run(names.MASK),
         field_of_view=of_run(INPUTS.field_of_view),
+        confounds=of_run(INPUTS.motion_table),
     output:
         beta=names.BETA,
         sigma2=names.SIGMA2,
         ar1=names.AR1,
         rsquared=names.RSQUARED,
         tsnr=names.TSNR,
-        signal=names.SIGNAL,
         series=names.SERIES,
+        timeseries=names.TIMESERIES,
+        measures=names.MEASURES,
         sidecar=names.FIT_JSON,
     log:
         "<logs>/fit_glm/sub-{subject}/{run}.log",
@@ -32,6 +34,7 @@ rule fit_glm:
     params:
         noise_model=MODEL.run.noise_model,
         signal_scaling=MODEL.run.signal_scaling,
+        lags=PLAN.lags,
         code=code_digest("fit_glm"),
     script:
         "../scripts/fit_glm.py"

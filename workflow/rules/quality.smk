@@ -1,40 +1,4 @@
-# In: what is kept of runs, designs, fits, z maps. Out: measures of quality, a verdict on each.
-
-
-rule measure_quality:
-    """Measure motion, coverage, signal to noise and the residuals of a run."""
-    input:
-        series=names.SERIES,
-        signal=names.SIGNAL,
-        bold_json=names.RESAMPLED_JSON,
-        field_of_view=names.FIELD_OF_VIEW,
-        design=names.DESIGN,
-        design_json=names.DESIGN_JSON,
-        beta=names.BETA,
-        ar1=names.AR1,
-        rsquared=names.RSQUARED,
-        tsnr=names.TSNR,
-        fit=names.FIT_JSON,
-        confounds=of_run(INPUTS.motion_table),
-        mask=unit_of_run(names.MASK),
-    output:
-        timeseries=names.TIMESERIES,
-        measures=names.MEASURES,
-    log:
-        "<logs>/measure_quality/sub-{subject}/{run}.log",
-    benchmark:
-        "<benchmarks>/measure_quality/sub-{subject}/{run}.tsv"
-    conda:
-        "../../envs/firstlevel.yaml"
-    threads: 1
-    resources:
-        mem_mb=needs(400, per_gb=100),
-        runtime=needs(10, per_gb=5),
-    params:
-        lags=PLAN.lags,
-        code=code_digest("measure_quality"),
-    script:
-        "../scripts/measure_quality.py"
+# In: measures of runs, designs, z maps. Out: which runs went into which contrast, a verdict on each measure.
 
 
 rule judge_quality:
@@ -44,11 +8,11 @@ rule judge_quality:
         timeseries=over(names.TIMESERIES),
         designs=over(names.DESIGN),
         design_jsons=over(names.DESIGN_JSON),
-        contrasts=names.CONTRASTS,
         zs=over(names.map_of("z")),
         contrast_jsons=over(names.CONTRAST_JSON),
         mask=names.MASK,
     output:
+        contrasts=names.CONTRASTS,
         table=names.QUALITY,
         sidecar=names.QUALITY_JSON,
     log:

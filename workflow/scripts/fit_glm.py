@@ -1,11 +1,16 @@
 """Fit the GLM of one run, y = X b + e, voxel by voxel, with white or AR(1) noise, in one reading of the run.
 
 Writes what every later stage needs in place of the data: betas, residual variance, AR(1) coefficients, R2,
-temporal signal to noise ratio; the mean and the change of each volume; the series of some voxels. Data are
-scaled to percent of each voxel's mean (``voxel``), or to 100 y / m, with m the mean over scans and the mask's
-voxels (``grand_mean``) or over scans of SPM's global (``spm_global``). All maps are 0 at voxels that the run
-does not have: constant over time, or outside of the field of view where that is given. The arithmetic is that
-of nilearn's ``run_glm``; see ``firstlevel.glm.stream``.
+temporal signal to noise ratio; the series of some voxels; measures of how good the run and its fit are. Data
+are scaled to percent of each voxel's mean (``voxel``), or to 100 y / m, with m the mean over scans and the
+mask's voxels (``grand_mean``) or over scans of SPM's global (``spm_global``). All maps are 0 at voxels that
+the run does not have: constant over time, or outside of the field of view where that is given. The arithmetic
+is that of nilearn's ``run_glm``; see ``firstlevel.glm.stream``.
+
+Measured of each volume: displacement and rotation against the run's first volume (of the voxel of the mask
+that moves farthest), framewise displacement (Power et al. 2012), global signal, and DVARS in percent of the
+mean; of the run: coverage, tSNR, R2, and the whiteness of the residuals of a sample of voxels, before and
+after whitening. See ``firstlevel.quality``.
 """
 
 from pathlib import Path
@@ -16,9 +21,11 @@ from firstlevel import stage
 from firstlevel.glm import baseline, fit_checks, fit_sidecar, run_sums, stream
 from firstlevel.glm import fit as glm
 from firstlevel.glm.masked_scans import MaskedScans
+from firstlevel.image import motion
 from firstlevel.io import designs, digests, image_writer, masked, sample, sidecars
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
+from firstlevel.quality import residuals, run_measures, volumes
 
 
 def fit_glm(
@@ -37,14 +44,19 @@ def fit_glm(
     bold_json: Path | None = None,
     field_of_view: Path | None = None,
     tsnr: Path | None = None,
-    signal: Path | None = None,
     series: Path | None = None,
+    timeseries: Path | None = None,
+    measures: Path | None = None,
+    lags: int = 10,
+    confounds: Path | None = None,
 ) -> None:
     """Write the maps of one run, one volume of `beta` per design column, and the sidecar of the fit.
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
-    `bold_json` says what the run was made of. `tsnr` is a map, `signal` a table with a row per volume,
-    `series` the data of a sample of the mask's voxels; None leaves them out.
+    `bold_json` says what the run was made of and how its volumes moved. `tsnr` is a map, `series` the data of
+    a sample of the mask's voxels, `timeseries` a table of quality with a row per volume, `measures` those of
+    the run; None leaves them out. `lags` are those of the test of the residuals. Motion is from `bold_json`
+    or, where all volumes share one affine, from the table of `confounds`.
     """
     saved = designs.read(design, design_json)
     model = glm.Design.of(saved.matrix)
@@ -77,10 +89,20 @@ def fit_glm(
     ):
         if path:
             image_writer.write_masked(path, values, inside, grid.affine)
-    if signal:
-        sample.write_signal(signal, sums.signal, sums.change)
     if series:
         sample.write_series(series, scans.sampled)
+    if measures and timeseries and bold_json:
+        resampled = sidecars.read_json(bold_json)
+        fitted_run = run_measures.Fitted.of(
+            maps, fitted.tsnr, scans.sampled, sums, noise_model, residuals.factor(signal_scaling, grand_mean)
+        )
+        of_volumes, content = run_measures.of_run(
+            saved, fitted_run, motion.of_run(resampled, confounds), resampled["VoxelsOutsideFieldOfView"],
+            inside, grid, covered, lags,
+        )  # fmt: skip
+        volumes.write(timeseries, of_volumes)
+        software = stage.versions("numpy", "scipy", "nibabel")
+        sidecars.write_json(measures, content | {"Software": software})
     content = fit_sidecar.content(saved.names, model, fitted, noise_model, signal_scaling, grand_mean)
     content["Inputs"] = digests.of_files([path for path in (bold_json, design, mask) if path])
     content["Software"] = stage.versions("numpy", "nibabel")

@@ -47,16 +47,12 @@ def test_spikes_are_volumes_far_above_the_median():
 
 
 @pytest.mark.parametrize(
-    ("fit", "expected"),
-    [
-        ({"SignalScaling": "voxel"}, "voxel"),
-        ({"SignalScaling": "grand_mean", "GrandMean": 800.0}, 0.125),
-        ({"SignalScaling": "none"}, 1.0),
-    ],
+    ("scaling", "grand_mean", "expected"),
+    [("voxel", None, "voxel"), ("grand_mean", 800.0, 0.125), ("none", None, 1.0)],
 )
-def test_factor_to_what_was_fitted_is_that_of_the_fit(fit, expected):
-    """By the sidecar of the fit."""
-    assert residuals.factor_of(fit) == expected
+def test_factor_to_what_was_fitted_is_that_of_the_fit(scaling, grand_mean, expected):
+    """Percent of each voxel's mean, of one mean for all, or the data as they are."""
+    assert residuals.factor(scaling, grand_mean) == expected
 
 
 def test_verdicts_of_a_subject_are_counted_by_their_words():

@@ -14,9 +14,9 @@ from stage_calls import BASE, MAPS, refit
 from compute_contrast import compute_contrast
 from firstlevel.glm import fit as glm
 from firstlevel.io import cells, image_writer, masked, sidecars, table_writer, tables
+from firstlevel.quality import used_runs
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
-from list_contrasts import list_contrasts
 
 
 def test_contrast_sidecar_records_weights_and_degrees_of_freedom(fitted):
@@ -116,7 +116,8 @@ def test_runs_that_cannot_estimate_are_left_out_and_listed(tmp_path, fitted, cap
         compute_contrast(rows=["a - b"], label="x", **options, **given)
         if "weights" not in options:
             assert {name: fitted[name].read_bytes() for name in alone} == alone
-    list_contrasts(sidecars=[fitted["sidecar"]], table=tmp_path / "t.tsv", runs=["one", "two", "three"])
+    of_runs = used_runs.of_contrasts([sidecars.read_json(fitted["sidecar"])], ["one", "two", "three"])
+    used_runs.write(tmp_path / "t.tsv", of_runs)
     rows = [tuple(row.values.values()) for row in tables.read_rows(tmp_path / "t.tsv")]
     assert rows[:2] == [
         ("one", "x", "true", "true", "n/a"), ("two", "x", "false", "false", "no regressor 'b'"),

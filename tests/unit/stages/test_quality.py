@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from quality_run import AFFINE, LIMITS, SHAPE, N, Run, fit, make_run, write_contrasts, write_design
+from quality_run import AFFINE, LIMITS, SHAPE, N, Run, make_run, write_design
 from scipy.spatial.transform import Rotation
 from scipy.stats import median_abs_deviation
 from statsmodels.stats.diagnostic import acorr_ljungbox
@@ -19,9 +19,10 @@ from studies import SMALL, Study
 
 from firstlevel.image import motion
 from firstlevel.io import confounds as fmriprep
-from firstlevel.io import image_writer, images, masked, sample
+from firstlevel.io import designs, image_writer, images, masked, sidecars
+from firstlevel.io.grids import Grid
 from firstlevel.plan import targets
-from firstlevel.quality import contrast_verdicts
+from firstlevel.quality import contrast_verdicts, run_measures, volumes
 from firstlevel.stage import InputError
 from plot_run import plot_run
 
@@ -82,7 +83,7 @@ def test_rows_per_volume_are_what_they_say(run):
 @pytest.mark.parametrize("model", ["ols", "ar1"])
 def test_residuals_are_those_of_the_fit(run, model, scaling):
     """Whiteness of residuals made here from the data, the design and the saved maps, by statsmodels."""
-    fit(run, model, scaling)
+    run.model, run.scaling = model, scaling
     found = run.measure()
     y, design = series_of(run), pd.read_csv(run.file("design.tsv"), sep="\t").to_numpy()
     varies = np.ptp(y, axis=0) > 0
@@ -243,7 +244,6 @@ def brighten(run, scan, factor):
     data = np.asarray(image.dataobj).copy()
     data[..., scan] *= factor
     image_writer.write_image(run.file("bold.nii"), data, AFFINE)
-    fit(run, "ols")
 
 
 @pytest.mark.parametrize("noise", [0.5, 1.0, 3.0, 9.0])
@@ -315,7 +315,8 @@ def test_collinear_confounds_are_told_but_not_held_against_the_design(run):
 
 def test_a_run_that_cannot_estimate_a_contrast_is_seen(run):
     """A condition that is missing in the run, with the reason of the list of contrasts."""
-    write_contrasts(run, ("r", "ab", "false", "false", "no regressor 'b'"))
+    left_out = {"Fit": "r_glm.json", "Reason": "no regressor 'b'"}
+    run.edit("contrast.json", Runs=[], RunsLeftOut=[left_out])
     assert run.to_check() == {"estimable"}
     sentence = run.judge().set_index("measure").loc["estimable", "sentence"]
     assert "no regressor 'b'" in sentence
@@ -360,8 +361,6 @@ def test_censored_scans_do_not_count(tmp_path):
     data = np.asarray(image.dataobj)
     data[..., [20, 21, 90]] += 500 * (data[..., [20, 21, 90]] > 0)
     image_writer.write_image(made.file("bold.nii"), data, AFFINE)
-    # scaled by another mean: the fit is made again
-    fit(made, "ar1")
     spiked = made.measure()
     assert spiked["CensoredVolumes"] == 3
     assert spiked["MedianTsnr"] == pytest.approx(plain["MedianTsnr"], rel=1e-6)
@@ -375,15 +374,24 @@ def test_censored_scans_do_not_count(tmp_path):
 def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
     """Nothing is known of them: null in the sidecar, and the verdict says where to look."""
     n_voxels = int(masked.read_mask(run.file("mask.nii.gz")).sum())
-    sample.write_series(run.file("series.npy"), np.full((N, n_voxels), 700, np.float32))
-    sample.write_signal(run.file("signal.tsv"), np.full(N, 700.0), np.zeros(N))
-    for name in ("tsnr", "ar1", "rsquared"):  # a fit has none of them: it stops
-        image_writer.write_image(run.file(f"{name}.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
-    image_writer.write_image(run.file("z.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
-    run.edit("bold.json", Translation=[[1.0, 0, 0]] * N, Rotation=[[0.0, 0, 0]] * N)
-    found = run.measure()
+    design = designs.read(run.file("design.tsv"), run.file("design.json"))
+    nothing = np.zeros(n_voxels)
+    constant = run_measures.Fitted(  # a fit has none of them: it stops
+        sampled=np.arange(n_voxels), series=np.full((N, n_voxels), 700, np.float32),
+        beta=np.zeros((len(design.names), n_voxels)), rho=nothing, rsquared=nothing, tsnr=nothing,
+        signal=np.full(N, 700.0), change=np.zeros(N), noise_model="ols", factor="voxel",
+    )  # fmt: skip
+    still = motion.of_run({"Translation": [[1.0, 0, 0]] * N, "Rotation": [[0.0, 0, 0]] * N}, None)
+    inside, grid = masked.read_mask(run.file("mask.nii.gz")), Grid.of(run.file("mask.nii.gz"))
+    of_volumes, found = run_measures.of_run(
+        design, constant, still, [0] * N, inside, grid, np.ones(n_voxels, bool), lags=10
+    )
     assert found["MedianTsnr"] is None
     assert found["Residuals"]["Before"]["Rejected"] is None
+    volumes.write(run.file("ts.tsv"), of_volumes)
+    sidecars.write_json(run.file("q.json"), found)
+    for name in ("z", "tsnr", "rsquared"):
+        image_writer.write_image(run.file(f"{name}.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
     assert run.to_check() == {"tsnr", "autocorrelation", "ljung_box", "z_width"}
     plot(run)
 
@@ -391,7 +399,7 @@ def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
 def test_a_design_of_another_length_stops(run):
     """The design of another run is the user's error."""
     write_design(run, pd.read_csv(run.file("design.tsv"), sep="\t").iloc[:-3])
-    with pytest.raises(InputError, match="volumes for a design of"):
+    with pytest.raises(InputError, match="rows for a run of"):
         run.measure()
 
 

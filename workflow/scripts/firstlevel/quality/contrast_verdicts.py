@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from firstlevel.quality.used_runs import ContrastInRun
 from firstlevel.quality.verdicts import CHECK, NOTHING, Limits, Verdict, percent, word_of
 
 
-def of_contrast_in_run(run: str, contrast: str, estimable: bool, reason: str) -> Verdict:
+def of_contrast_in_run(in_run: ContrastInRun) -> Verdict:
     """Verdict on whether a run can estimate a contrast."""
+    run, contrast, estimable, _, reason = in_run
     sentence = (
         "The design of the run can estimate the contrast."
         if estimable

@@ -12,6 +12,7 @@ from firstlevel.io.designs import Design
 from firstlevel.io.sidecars import camel
 from firstlevel.quality import contrast_verdicts, design_quality, run_verdicts
 from firstlevel.quality.temporal import dvars_scores
+from firstlevel.quality.used_runs import ContrastInRun
 from firstlevel.quality.verdicts import CHECK, PASS, UNKNOWN, Limits, Verdict
 from firstlevel.quality.z_spread import centre_and_width
 
@@ -21,14 +22,6 @@ class Judged(NamedTuple):
 
     content: dict[str, Any]
     verdicts: list[Verdict]
-
-
-class ContrastInRun(NamedTuple):
-    """Whether a run can estimate a contrast, and why not."""
-
-    contrast: str
-    estimable: bool
-    reason: str
 
 
 def of_run(
@@ -46,7 +39,7 @@ def of_run(
     Parameters
     ----------
     run : beginning of the names of the run's files.
-    measured : what ``measure_quality`` has written of it; `framewise` (mm) and `dvars` (percent), (n,), are
+    measured : what ``fit_glm`` has measured of it; `framewise` (mm) and `dvars` (percent), (n,), are
         columns of its table, NaN where nothing is known.
     in_run : the contrasts of the subject in this run.
     contrasts : expressions of each, by label.
@@ -62,7 +55,7 @@ def of_run(
         "LargestDvarsScore": score,
     }
     verdicts = run_verdicts.of_run(run, measured, n_above, content, limits)
-    return Judged(content, verdicts + [contrast_verdicts.of_contrast_in_run(run, *each) for each in in_run])
+    return Judged(content, verdicts + [contrast_verdicts.of_contrast_in_run(each) for each in in_run])
 
 
 def count_above(framewise: FloatArray, limit: float) -> int | None:

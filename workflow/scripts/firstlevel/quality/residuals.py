@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from firstlevel.arrays import BoolArray, Float32Array, FloatArray
 from firstlevel.glm import dependence, noise
+from firstlevel.glm.baseline import Scaling
 from firstlevel.quality.whiteness import (
     EDGES,
     LEVEL,
@@ -47,7 +47,7 @@ def of_sample(
     series : (n, k), as read.
     design : (n, p); `beta` (p, k) and `rho` (k,) of its fit.
     kept : (n,), scans that are not censored.
-    factor : as :func:`factor_of` tells it.
+    factor : as :func:`factor` gives it.
     """
     basis, y = dependence.factorise(design).basis, series.astype(np.float64)
     size = np.einsum("tv,tv->v", y, y)
@@ -58,11 +58,11 @@ def of_sample(
     return Residuals(before, measure_whiteness(after, kept, lags, scale**2 * size))
 
 
-def factor_of(fit: Mapping[str, Any]) -> Factor:
-    """Factor from the data to what was fitted, by the sidecar of the fit."""
-    if fit["SignalScaling"] == "voxel":
+def factor(scaling: Scaling, grand_mean: float | None) -> Factor:
+    """Factor from the data to what was fitted; `grand_mean` is what became 100, None where nothing did."""
+    if scaling == "voxel":
         return "voxel"
-    return 100.0 / float(fit["GrandMean"]) if "GrandMean" in fit else 1.0
+    return 1.0 if grand_mean is None else 100.0 / grand_mean
 
 
 def content(

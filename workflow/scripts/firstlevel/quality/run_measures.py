@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray, Float32Array, FloatArray
+from firstlevel.glm.fit import Estimates
+from firstlevel.glm.run_sums import RunSums
 from firstlevel.image.motion import Motion
+from firstlevel.io import sample
 from firstlevel.io.designs import Design
 from firstlevel.io.grids import Grid
 from firstlevel.quality import head_motion, residuals, volumes
@@ -43,6 +46,24 @@ class Fitted:
     change: FloatArray
     noise_model: str
     factor: residuals.Factor
+
+    @classmethod
+    def of(
+        cls,
+        maps: Estimates,
+        tsnr: FloatArray,
+        series: Float32Array,
+        sums: RunSums,
+        noise_model: str,
+        factor: residuals.Factor,
+    ) -> Fitted:
+        """Take what a fit has at hand, as its files hold it: maps in single precision."""
+        sampled = sample.positions(tsnr.size)
+        beta, rho, rsquared, ratio = (
+            values.astype(np.float32).astype(np.float64)
+            for values in (maps.beta[:, sampled], maps.ar1, maps.rsquared, tsnr)
+        )
+        return cls(sampled, series, beta, rho, rsquared, ratio, sums.signal, sums.change, noise_model, factor)
 
 
 def of_run(

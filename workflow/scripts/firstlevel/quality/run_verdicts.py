@@ -23,7 +23,7 @@ def of_run(
     Parameters
     ----------
     run : beginning of the names of the run's files.
-    measured : what ``measure_quality`` found.
+    measured : what ``fit_glm`` has measured.
     n_above : volumes of a framewise displacement above its limit, None where it is not known.
     design : DvarsSpikes (volumes), LargestDvarsScore (None where it is not known), LargestCorrelation
         (Value and two Regressors, or None), LargestVarianceInflation (Value and Regressor, or None) and
