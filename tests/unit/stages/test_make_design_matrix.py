@@ -30,7 +30,7 @@ def test_confounds_of_another_length_are_an_error(tmp_path, fitted):
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
     with pytest.raises(InputError, match="has 39 rows for a run of 40 scans"):
         make_design_matrix(
-            events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
+            source=[tmp_path / "events.tsv"], bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
             sidecar=tmp_path / "d.json", columns=["rot_x"], confounds=path, **DESIGN_OPTIONS,
         )  # fmt: skip
 
@@ -42,7 +42,7 @@ def test_design_with_dependent_columns_says_which(tmp_path, fitted, caplog):
     values = [row[0] for row in cells.read_columns(path)[1]]
     table_writer.write_table(path, ("rot_x", "twice"), [(x, 2 * x) for x in values])
     make_design_matrix(
-        events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
+        source=[tmp_path / "events.tsv"], bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
         sidecar=tmp_path / "d.json", columns=["rot_x", "twice"], confounds=path, **DESIGN_OPTIONS,
     )  # fmt: skip
     content = json.loads((tmp_path / "d.json").read_text())
@@ -58,7 +58,7 @@ def test_design_follows_every_option(tmp_path, fitted):
     table_writer.write_table(events, ("onset", "duration", "trial_type"), rows)
     options = {"hrf_model": "spm + derivative", "high_pass": 0.03, "min_onset": -4.0, "oversampling": 7}
     make_design_matrix(
-        events=events, bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
+        source=[events], bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
         repetition_time=2.0,
         slice_time_ref=0.0, drift_model="cosine", columns=[], **options,
     )  # fmt: skip
@@ -73,7 +73,7 @@ def test_events_after_the_end_of_the_run(tmp_path, fitted, caplog):
     """Some after the end are told in the log, all of them are an error."""
     events = tmp_path / "events.tsv"
     arguments = {
-        "events": events, "bold": [tmp_path / "b.nii"], "design": tmp_path / "d.tsv",
+        "source": [events], "bold": [tmp_path / "b.nii"], "design": tmp_path / "d.tsv",
         "sidecar": tmp_path / "d.json", "columns": [], **DESIGN_OPTIONS,
     }  # fmt: skip
     events.write_text("onset\tduration\ttrial_type\n4\t1\ta\n5000\t1\ta\n")

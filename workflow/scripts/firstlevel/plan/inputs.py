@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names
-from firstlevel.io import event_sources, given_fsl, onsets
+from firstlevel.io import event_sources, given_fsl
 from firstlevel.plan import model, preprocessed
 from firstlevel.plan.runs import Run, with_companions
 from firstlevel.plan.study import Study, Unit
@@ -33,19 +33,15 @@ class Inputs:
         """Files that hold the events of a run: one, or one per condition; none where the model needs none."""
         return [str(file) for file in event_sources.files(run.events)]
 
-    def event_rules(self, run: Run) -> dict[str, Any]:
-        """What of a run's events counts; a run with a design of its own needs none."""
-        rules = dict(self._model.run.event_rules)
-        return rules | {"needed": False} if run.design else rules
+    def event_options(self, run: Run) -> dict[str, Any]:
+        """What of a run's events counts, and in which unit; a run with a design of its own needs none."""
+        node = self._model.run
+        rules = {**node.event_rules, "needed": False} if run.design else node.event_rules
+        return {**node.events, "rules": rules, "onset_unit": run.onset_unit}
 
     def reference(self, run: Run) -> tuple[str, ...]:
         """First volume of the first run of a run's unit, whose grid is the reference."""
         return self._study.unit_of[run.label].runs[0].first
-
-    def headers_of_onsets(self, run: Run) -> list[str]:
-        """Headers of a run whose onsets are in scans, which its repetition time makes seconds."""
-        in_scans = onsets.are_in_scans([Path(file) for file in self.events(run)], run.onset_unit)
-        return [names.HEADERS.format(**run.wildcards)] if in_scans else []
 
     def given_design(self, run: Run) -> list[str]:
         """Ready-made design of a run, with what is read beside it; none where it is made from events."""
