@@ -58,7 +58,7 @@ def make_design_matrix(*, bold, sidecar, **options):
         options[name] = kind(**{one: options.pop(one) for one in own})
     written = {"events": sidecar.with_name("of_run.tsv"), "events_json": sidecar.with_name("of_run.json")}
     of_designs.make_design_matrix(
-        bold=bold, sidecar=sidecar, headers=headers, sidecars=timing.get("sidecars"), **written | options
+        bold=bold, sidecar=sidecar, headers=headers, sidecars=timing.get("sidecars"), **written, **options
     )
 
 

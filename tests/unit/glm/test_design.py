@@ -254,7 +254,7 @@ def test_events_before_min_onset_are_left_out_and_counted(tmp_path, made, caplog
         assert sidecar["EventsClipped"] == {"b": 1}
         assert sidecar["EventsAfterEnd"] == {"b": 1}
         write_events(tmp_path / "clean.tsv", sorted([*kept, (-4.0, 14.0, "b")]))
-        expected, clean = made(events=tmp_path / "clean.tsv", min_onset=-4.0, sampling=sampling)
+        expected, clean = made(source=[tmp_path / "clean.tsv"], min_onset=-4.0, sampling=sampling)
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
         assert not clean.keys() & {"EventsBeforeMinOnset", "EventsClipped", "EventsAfterEnd"}
     assert "events that end before design.min_onset are left out: a 2, b 2" in caplog.text
