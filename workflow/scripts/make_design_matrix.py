@@ -48,17 +48,19 @@ def make_design_matrix(
     header = run_headers.read(headers)
     volumes = repetition.VolumeTimes.of_headers(header)
     found = run_events.collect(source, events, volumes.repetition_time, of_events)
-    found.write(events, events_json)
     if given:
-        ready_made.taken(given[0], given_part, volumes, design).write(sidecar)
+        ready = ready_made.taken(given[0], given_part, volumes, design)
+        found.write(events, events_json)
+        ready.write(sidecar)
         return
     scans = timing.scan_times(volumes, repetition.fields_of(header, sidecars or []), slice_time_ref)
     scans.tell(bold[0])
-    rows, modulators = run_events.read(events, events_json)
     warnings = [
         *scans.warnings,
-        *design_checks.check_onsets(events, rows, header.n_scans, scans.end, found.source),
+        *design_checks.check_onsets(events, found.rows, header.n_scans, scans.end, found.source),
     ]
+    found.write(events, events_json)
+    rows, modulators = run_events.read(events, events_json)
     added = nuisance.collect(bold[0], confounds, headers, header.n_scans, of_no_interest)
     made = assembly.assemble(design, scans.times, rows, modulators, of_responses, added)
     warnings += design_checks.drift_twice(added.names, of_responses.drift_model)

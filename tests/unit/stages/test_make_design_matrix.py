@@ -82,3 +82,42 @@ def test_events_after_the_end_of_the_run(tmp_path, fitted, caplog):
     events.write_text("onset\tduration\ttrial_type\n4000\t1\ta\n5000\t1\ta\n")
     with pytest.raises(InputError, match="every event begins after the end of the run"):
         make_design_matrix(**arguments)
+
+
+SOURCE = "onset\tduration\ttrial_type\n{0}\t1\tb\n2\t1\ta\n"
+
+
+def test_events_and_design_are_made_in_one_go(tmp_path, fitted):
+    """The design is that of the events as they are written: in order, in seconds of the run's own headers."""
+    (tmp_path / "source.tsv").write_text(SOURCE.format(12))
+    made = {}
+    for unit in ("s", "scans"):
+        make_design_matrix(
+            source=[tmp_path / "source.tsv"], bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
+            sidecar=tmp_path / "d.json", onset_unit=unit, **DESIGN_OPTIONS,
+        )  # fmt: skip
+        written = [row[:2] for row in cells.read_columns(tmp_path / "of_run.tsv", ["onset", "duration"])[1]]
+        made[unit] = written, cells.read_columns(tmp_path / "d.tsv")[1]
+    assert made["s"][0] == [[2.0, 1.0], [12.0, 1.0]]
+    assert made["scans"][0] == [[4.0, 2.0], [24.0, 2.0]]
+    for onsets, values in made.values():
+        table = pd.DataFrame(onsets, columns=["onset", "duration"]).assign(trial_type=["a", "b"])
+        options = {"hrf_model": "glover", "drift_model": None, "min_onset": -24, "oversampling": 16}
+        expected = make_first_level_design_matrix(1.0 + 2.0 * np.arange(40), table, **options)
+        np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("onset", "message"), [("-x", "row 2: onset is '-x'"), (9000, "look like milli")])
+def test_wrong_events_stop_before_anything_is_written(tmp_path, fitted, onset, message):
+    """Also those that only the length of the run shows; the message names the user's file."""
+    (tmp_path / "source.tsv").write_text(SOURCE.format(onset) + f"{onset}\t1\tc\n{onset}\t1\td\n")
+    for name in ("of_run.tsv", "of_run.json"):
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=rf"^{tmp_path}/source\.tsv.*{message}"):
+        make_design_matrix(
+            source=[tmp_path / "source.tsv"], bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
+            sidecar=tmp_path / "d.json", **DESIGN_OPTIONS,
+        )  # fmt: skip
+    assert not [
+        name for name in ("of_run.tsv", "of_run.json", "d.tsv", "d.json") if (tmp_path / name).exists()
+    ]

@@ -9,6 +9,7 @@ one, and so are the columns of modulators.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +67,6 @@ class RunEvents:
             names = event_rows.column_names(self.found)
             content["Modulators"] = modulator_json.content(self.found.modulators, names)
         sidecars.write_json(sidecar, content)
-        for name in sorted({row.trial_type for row in self.rows}):
-            logging.info("%s: %d events", name, sum(row.trial_type == name for row in self.rows))
 
 
 def read(table: Path, sidecar: Path) -> tuple[list[event_table.Event], Modulators]:
@@ -117,4 +116,6 @@ def collect(
         logging.info("%s: not used, though they look like modulators: %s", path, ", ".join(unused))
     event_rows.warn_of_sums(path, rows)
     rows.sort(key=lambda row: (row.onset, row.trial_type))
+    for name, count in sorted(Counter(row.trial_type for row in rows).items()):
+        logging.info("%s: %d events", name, count)
     return RunEvents(path, rows, found, told)
