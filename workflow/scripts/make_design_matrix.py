@@ -9,7 +9,7 @@ not estimable there. A design that is given ready-made is taken as it is.
 from pathlib import Path
 
 from firstlevel import stage
-from firstlevel.glm import assembly, design_checks, explanation, nuisance, ready_made, run_events, timing
+from firstlevel.glm import assembly, design_checks, explanation, nuisance, run_events, timing
 from firstlevel.glm.design import DesignOptions
 from firstlevel.glm.nuisance import NuisanceOptions
 from firstlevel.glm.run_events import EventOptions
@@ -49,6 +49,8 @@ def make_design_matrix(
     volumes = repetition.VolumeTimes.of_headers(header)
     found = run_events.collect(source, events, volumes.repetition_time, of_events)
     if given:
+        from firstlevel.glm import ready_made  # with the readers of its forms, for few studies have one
+
         ready = ready_made.taken(given[0], given_part, volumes, design)
         found.write(events, events_json)
         ready.write(sidecar)
