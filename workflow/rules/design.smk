@@ -24,7 +24,7 @@ rule make_design_matrix:
         "../../envs/firstlevel.yaml"
     threads: 1
     resources:
-        mem_mb=with_tables(500, events=80, confounds=10, design=10),
+        mem_mb=with_tables(500, events=40, confounds=10, design=10),
         runtime=5,
     params:
         **as_they_are({"of_responses": MODEL.run.design, "of_no_interest": MODEL.run.confounds}),
