@@ -325,19 +325,19 @@ EVENTS_REFUSED = [
     Refused(
         "onsets in milliseconds",
         onsets(lambda t: 1000 * t),
-        "results/sub-01/sub-01_task-faces_run-1_events.tsv",
+        "events1.tsv",
         "begins after the end of the run (60 s)",
     ),
     Refused(
         "onsets in milliseconds, the first at 0",
         onsets(lambda t: 1000 * (t - 2.5)),
-        "results/sub-01/sub-01_task-faces_run-1_events.tsv",
+        "events1.tsv",
         "onsets look like milliseconds",
     ),
     Refused(
         "events of another run: all begin after the end",
         onsets(lambda t: t + 60),
-        "results/sub-01/sub-01_task-faces_run-1_events.tsv",
+        "events1.tsv",
         "every event begins after the end of the run (60 s)",
     ),
     Refused("negative duration", cell(4, DURATION, "-1"), "events1.tsv, row 4", "duration is -1"),

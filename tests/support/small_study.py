@@ -13,8 +13,10 @@ import yaml
 
 from compute_contrast import compute_contrast
 from compute_mask import compute_mask
-from extract_events import extract_events
 from firstlevel import names, stage
+from firstlevel.glm.design import DesignOptions
+from firstlevel.glm.nuisance import NuisanceOptions
+from firstlevel.glm.run_events import EventOptions
 from firstlevel.plan import start
 from firstlevel.stage import InputError
 from fit_glm import fit_glm
@@ -134,15 +136,6 @@ def _bring_to_one_grid(plan, run):
         **model.headers,
         repetition_time=run.repetition_time,
     )
-    extract_events(
-        source=_paths(inputs.events(run)),
-        headers=_one(inputs.headers_of_onsets(run)),
-        events=result(names.EVENTS, **labels),
-        sidecar=result(names.EVENTS_JSON, **labels),
-        **model.run.events,
-        rules=inputs.event_rules(run),
-        onset_unit=run.onset_unit,
-    )
     read = {
         "bold": _paths(run.bold),
         "reference": _paths(inputs.reference(run)),
@@ -159,19 +152,23 @@ def _bring_to_one_grid(plan, run):
 
 def _make_design(plan, run):
     labels, inputs = run.wildcards, plan.inputs
+    node = plan.model.run
     make_design_matrix(
-        events=result(names.EVENTS, **labels),
-        events_json=result(names.EVENTS_JSON, **labels),
+        source=_paths(inputs.events(run)),
         headers=result(names.HEADERS, **labels),
         bold=_paths(run.first),
         confounds=_one(inputs.confounds(run)),
         confounds_json=_one(inputs.confounds_json(run)),
         sidecars=_paths(run.sidecars),
         given=_paths(inputs.given_design(run)) or None,
+        events=result(names.EVENTS, **labels),
+        events_json=result(names.EVENTS_JSON, **labels),
         design=result(names.DESIGN, **labels),
         sidecar=result(names.DESIGN_JSON, **labels),
-        **plan.model.run.design,
-        **plan.model.run.confounds,
+        of_events=EventOptions(**inputs.event_options(run)),
+        of_responses=DesignOptions(**node.design),
+        of_no_interest=NuisanceOptions(**node.confounds),
+        slice_time_ref=node.slice_time_ref,
         given_part=run.design_part,
     )
 

@@ -1,12 +1,15 @@
 """Stages that take the headers of a run, called with what ``read_headers`` makes these of."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
-import extract_events as of_events
 import make_design_matrix as of_designs
 import resample_run as of_runs
+from firstlevel.glm import run_events
+from firstlevel.glm.design import DesignOptions
+from firstlevel.glm.nuisance import NuisanceOptions
+from firstlevel.glm.run_events import EventOptions
 from firstlevel.io import run_headers, sidecars
 from read_headers import read_headers
 
@@ -40,24 +43,27 @@ def resample_run(*, bold, reference, sidecar, **options):
     of_runs.resample_run(bold=bold, reference=reference, sidecar=sidecar, headers=headers, **options)
 
 
+OPTIONS_OF_DESIGNS = {
+    "of_events": EventOptions,
+    "of_responses": DesignOptions,
+    "of_no_interest": NuisanceOptions,
+}
+
+
 def make_design_matrix(*, bold, sidecar, **options):
-    """Headers, then the stage."""
+    """Headers, then the stage, with its options by their names; the events go beside the sidecar."""
     timing, options = split(options)
     headers = headers_of(sidecar.with_name("headers.json"), bold, **timing)
+    for name, kind in OPTIONS_OF_DESIGNS.items():
+        own = [field.name for field in fields(kind) if field.name in options]
+        options[name] = kind(**{one: options.pop(one) for one in own})
+    written = {"events": sidecar.with_name("of_run.tsv"), "events_json": sidecar.with_name("of_run.json")}
     of_designs.make_design_matrix(
-        bold=bold, sidecar=sidecar, headers=headers, sidecars=timing.get("sidecars"), **options
+        bold=bold, sidecar=sidecar, headers=headers, sidecars=timing.get("sidecars"), **written, **options
     )
 
 
-def extract_events(*, events, repetition_time=None, **options):
-    """The stage, with headers of two volumes where there is a repetition time."""
-    headers = None
-    if repetition_time is not None:
-        headers = events.with_name("headers.json")
-        still = np.zeros((2, 3))
-        known = run_headers.RunHeaders(
-            2, repetition_time * np.arange(2.0), repetition_time, "study", True, (), {}, (1, 1, 1),
-            np.eye(4)[None], (), still, still,
-        )  # fmt: skip
-        sidecars.write_json(headers, known.content())
-    of_events.extract_events(events=events, headers=headers, **options)
+def write_run_events(*, source, events, sidecar=None, repetition_time=2.0, **options):
+    """Events of a run as the stage of the design writes them."""
+    found = run_events.collect(source, events, repetition_time, EventOptions(**options))
+    found.write(events, sidecar or events.with_suffix(".json"))

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
@@ -73,6 +74,41 @@ def test_a_choice_of_numbers_is_a_number_on_the_command_line(tmp_path):
     assert path.read_text() == "18"
     with pytest.raises(SystemExit):
         stage.run(choose, argv=["--path", str(path), "--neighbours", "7"])
+
+
+@dataclass(frozen=True)
+class Options:
+    unit: Literal["s", "scans"] | None = None
+    delays: tuple[float, ...] = ()
+    table: Path | None = None
+
+
+def with_options(*, path: Path, of_events: Options) -> None:
+    path.write_text(repr(of_events))
+
+
+@pytest.mark.parametrize("options", [{}, {"unit": "scans", "delays": [1, 2.5], "table": "a.tsv"}])
+def test_a_dictionary_becomes_the_options_that_a_stage_asks_for(tmp_path, options):
+    """By a rule, and as JSON on the command line; defaults are those of the options."""
+    path = tmp_path / "made"
+    expected = repr(Options(**options | {"table": Path("a.tsv")} if options else {}))
+    stage.run(with_options, job(tmp_path, input={}, output={"path": path}, params={"of_events": options}))
+    assert path.read_text() == expected
+    path.unlink()
+    stage.run(with_options, argv=["--path", str(path), "--of-events", json.dumps(options)])
+    assert path.read_text() == expected
+
+
+@pytest.mark.parametrize("options", [{"unit": "ms"}, {"onset_unit": "s"}])
+def test_options_of_unknown_names_or_words_are_refused(tmp_path, capsys, options):
+    """A word that stands for nothing would be taken for the default by what asks for another."""
+    path = tmp_path / "made"
+    with pytest.raises(TypeError):
+        stage.run(with_options, job(tmp_path, input={}, output={"path": path}, params={"of_events": options}))
+    with pytest.raises(SystemExit):
+        stage.run(with_options, argv=["--path", str(path), "--of-events", json.dumps(options)])
+    assert "--of-events: invalid" in capsys.readouterr().err
+    assert not path.exists()
 
 
 def test_single_file_for_a_list_is_a_list_of_one(tmp_path):

@@ -39,12 +39,14 @@ from nilearn.glm.first_level import run_glm
 
 import compute_contrast
 import compute_mask
-import extract_events
 import fit_glm
 import make_design_matrix
 import read_headers
 import resample_run
 import simulate_dataset
+from firstlevel.glm.design import DesignOptions
+from firstlevel.glm.nuisance import NuisanceOptions
+from firstlevel.glm.run_events import EventOptions
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -311,13 +313,11 @@ def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarr
         sidecar=spare, fields_of_view=[],
     )  # fmt: skip
     for run, (files, bold) in enumerate(zip(of_run, sessions, strict=True), start=1):
-        extract_events.extract_events(
-            source=[raw[f"trials{run}"]], events=files["events"], headers=files["headers"], event_duration=1.0
-        )
         make_design_matrix.make_design_matrix(
-            events=files["events"], bold=bold, headers=files["headers"], design=files["design"],
-            sidecar=files["design_json"], slice_time_ref=0.0, hrf_model="spm + derivative",
-            drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50,
+            source=[raw[f"trials{run}"]], bold=bold, headers=files["headers"], events=files["events"],
+            events_json=spare, design=files["design"], sidecar=files["design_json"], slice_time_ref=0.0,
+            of_events=EventOptions(event_duration=1.0), of_no_interest=NuisanceOptions(),
+            of_responses=DesignOptions("spm + derivative", "cosine", 0.01, min_onset=-24, oversampling=50),
         )  # fmt: skip
         fit_glm.fit_glm(
             bold=[files["resampled"]], design=files["design"], mask=mask, sidecar=files["fit"],

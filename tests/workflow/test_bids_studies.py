@@ -86,7 +86,7 @@ def test_finished_study_has_nothing_to_do_and_an_edit_reruns_its_run(sessions):
     with open(events, "a") as table:  # noqa: PTH123
         table.write("80\t1\tfaces\n")
     assert sessions.planned(MAPS) == {
-        "extract_events": 1, "make_design_matrix": 1, "fit_glm": 1, "compute_contrast": 1, "list_maps": 1,
+        "make_design_matrix": 1, "fit_glm": 1, "compute_contrast": 1, "list_maps": 1,
     }  # fmt: skip
 
 

@@ -22,8 +22,7 @@ FIT = {"fit_glm": 2} | OF_RUNS | CONTRASTS
 MASK = {"compute_mask": 1} | FIT
 RESAMPLING = {"resample_run": 2} | MASK
 DESIGN = {"make_design_matrix": 2} | FIT
-EVENTS = {"extract_events": 2} | DESIGN
-HEADERS = {"read_headers": 2} | EVENTS | RESAMPLING  # of SPM's conditions, whose onsets are in scans
+HEADERS = {"read_headers": 2} | DESIGN | RESAMPLING  # of SPM's conditions, whose onsets are in scans
 EVERYTHING = {"simulate_dataset": 1} | HEADERS
 
 FIR = {
@@ -80,9 +79,9 @@ CONFIG_EDITS = {
     "first row of confounds": ({"confounds": {"first_row": "zero"}}, DESIGN | MODEL),
     "conditions": (
         {"study": {"conditions": {"faces": ["faces"], "scrambled": ["scrambled"]}}},
-        EVENTS | MODEL,
+        DESIGN | MODEL,
     ),
-    "event duration": ({"study": {"event_duration": 2.0}}, EVENTS | MODEL),
+    "event duration": ({"study": {"event_duration": 2.0}}, DESIGN | MODEL),
     "strategy": ({"resample": {"strategy": "direct"}}, RESAMPLING | MODEL),
     "smoothing": ({"resample": {"smoothing_fwhm": 6.0}}, RESAMPLING | MODEL),
     "field of view": ({"resample": {"field_of_view": "masked"}}, MASK | MODEL),
@@ -112,8 +111,8 @@ CODE_EDITS = {
     "firstlevel/plotting/carpet.py": OF_RUNS,
     "firstlevel/io/masked.py": MASK,
     "firstlevel/io/sidecars.py": EVERYTHING | MODEL,
-    "firstlevel/io/table_writer.py": EVENTS,
-    "firstlevel/io/tables.py": EVENTS,
+    "firstlevel/io/table_writer.py": DESIGN,
+    "firstlevel/io/tables.py": DESIGN,
     "firstlevel/io/derivative.py": {"describe_dataset": 1, "list_maps": 1} | PAGES,
     "firstlevel/quality/run_verdicts.py": JUDGED,
     "firstlevel/quality/verdicts.py": JUDGED,

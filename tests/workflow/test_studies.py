@@ -160,7 +160,7 @@ MASK = {"compute_mask": 1} | dict.fromkeys(ONE_FIT, 2) | CONTRASTS
 ONE_RUN = {"resample_run": 1}
 ONE_HEADER = {"read_headers": 1}
 INPUT_EDITS = {
-    "events1.tsv": {"extract_events": 1} | ONE_DESIGN,
+    "events1.tsv": ONE_DESIGN,
     "confounds2.tsv": ONE_DESIGN,
     "mask.hdr": MASK,
     "mask.img": MASK,

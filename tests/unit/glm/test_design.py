@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from nilearn.glm.first_level import make_first_level_design_matrix
 from nilearn.signal import create_cosine_drift
 from studies import ROOT
-from with_headers import extract_events, make_design_matrix
+from with_headers import make_design_matrix, write_run_events
 
 from firstlevel.glm import design as designs
 from firstlevel.image.motion import framewise_displacement
@@ -61,7 +61,7 @@ def made(tmp_path):
         events = tmp_path / "events.tsv"
         if not events.exists():
             write_events(events)
-        given = {"events": events, "bold": [tmp_path / "b.nii"]} | OPTIONS | changes
+        given = {"source": [events], "bold": [tmp_path / "b.nii"]} | OPTIONS | changes
         make_design_matrix(design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json", **given)
         columns, values = cells.read_columns(tmp_path / "d.tsv")
         return pd.DataFrame(values, columns=columns), json.loads((tmp_path / "d.json").read_text())
@@ -129,7 +129,7 @@ def test_effect_times_peak_is_the_percent_signal_change_of_an_event(tmp_path, sa
             onsets = np.arange(10, 260, 25) + np.linspace(0, 2, 10, endpoint=False)
             write_events(tmp_path / "e.tsv", [(onset, duration, "a") for onset in onsets])
             make_design_matrix(
-                events=tmp_path / "e.tsv", bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
+                source=[tmp_path / "e.tsv"], bold=[tmp_path / "b.nii"], design=tmp_path / "d.tsv",
                 sidecar=tmp_path / "d.json", sampling=sampling, undershoot_ratio=0.167,
                 **OPTIONS | {"repetition_time": repetition_time, "oversampling": oversampling},
             )  # fmt: skip
@@ -152,7 +152,7 @@ def test_preset_spm12_gives_the_columns_that_spm_wrote(tmp_path, duration, name)
     preset = yaml.safe_load((ROOT / "config/spm12.yaml").read_text())["design"]
     assert preset.pop("slice_time_ref") == 7 / 16
     make_design_matrix(
-        events=write_events(tmp_path / "e.tsv", rows), bold=[tmp_path / "b.nii"],
+        source=[write_events(tmp_path / "e.tsv", rows)], bold=[tmp_path / "b.nii"],
         design=tmp_path / "d.tsv", sidecar=tmp_path / "d.json",
         **OPTIONS | preset | {"repetition_time": 1.0, "slice_time_ref": 1 / 16},
     )  # fmt: skip
@@ -254,7 +254,7 @@ def test_events_before_min_onset_are_left_out_and_counted(tmp_path, made, caplog
         assert sidecar["EventsClipped"] == {"b": 1}
         assert sidecar["EventsAfterEnd"] == {"b": 1}
         write_events(tmp_path / "clean.tsv", sorted([*kept, (-4.0, 14.0, "b")]))
-        expected, clean = made(events=tmp_path / "clean.tsv", min_onset=-4.0, sampling=sampling)
+        expected, clean = made(source=[tmp_path / "clean.tsv"], min_onset=-4.0, sampling=sampling)
         np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-12)
         assert not clean.keys() & {"EventsBeforeMinOnset", "EventsClipped", "EventsAfterEnd"}
     assert "events that end before design.min_onset are left out: a 2, b 2" in caplog.text
@@ -384,8 +384,7 @@ def test_polynomial_drift_is_a_polynomial(made):
 
 def extracted(tmp_path, text, **options):
     (tmp_path / "source.tsv").write_text(text)
-    given = {"repetition_time": None, "event_duration": None} | options
-    extract_events(source=[tmp_path / "source.tsv"], events=tmp_path / "events.tsv", **given)
+    write_run_events(source=[tmp_path / "source.tsv"], events=tmp_path / "events.tsv", **options)
     return (tmp_path / "events.tsv").read_text()
 
 
@@ -442,8 +441,6 @@ def test_onsets_in_scans_become_seconds(tmp_path):
     text = extracted(tmp_path, source, onset_unit="scans", repetition_time=2.5, event_duration=1.0)
     assert text.splitlines()[1] == "7.5\t1.0\ta"
     assert extracted(tmp_path, source, onset_unit="s").splitlines()[1] == "3.0\t1.5\ta"
-    with pytest.raises(InputError, match="repetition time is not known"):
-        extracted(tmp_path, source, onset_unit="scans")
 
 
 @pytest.fixture
@@ -727,8 +724,8 @@ GAINS, LOSSES = np.array([10.0, 40, 15, 30, 20, 25]), np.array([np.nan, 4, 8, 5,
 
 
 def made_with_modulators(tmp_path, made, text, modulators, **changes):
-    extracted(tmp_path, text, modulators=modulators, sidecar=tmp_path / "events.json")
-    return made(events_json=tmp_path / "events.json", **changes)
+    (tmp_path / "source.tsv").write_text(text)
+    return made(source=[tmp_path / "source.tsv"], modulators=modulators, **changes)
 
 
 def nilearn_column(heights, trial_type="gambles", **options):
@@ -817,12 +814,8 @@ def test_condition_with_the_name_of_a_modulator_is_refused(tmp_path, made):
 def test_design_without_events_has_confounds_and_a_constant(tmp_path, made):
     """A model of a table alone."""
     table_writer.write_table(tmp_path / "c.tsv", ["rating"], [[float(k % 7)] for k in range(N_SCANS)])
-    extract_events(
-        source=[], events=tmp_path / "events.tsv", sidecar=tmp_path / "events.json", repetition_time=None,
-        event_duration=None, rules={"needed": False},
-    )  # fmt: skip
     design, sidecar = made(
-        confounds=tmp_path / "c.tsv", columns=["rating"], events_json=tmp_path / "events.json"
+        source=[], rules={"needed": False}, confounds=tmp_path / "c.tsv", columns=["rating"]
     )
     assert list(design) == ["rating", "constant"]
     assert sidecar["Responses"] == {}

@@ -246,7 +246,7 @@ def test_stages_give_the_t_of_unit_columns_for_hard_confounds(tmp_path, noise_mo
     table_writer.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)
     files = {name: tmp_path / name for name in ("design.tsv", "design.json", "glm.json", "c.json")}
     make_design_matrix(
-        events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"], design=files["design.tsv"],
+        source=[tmp_path / "events.tsv"], bold=[tmp_path / "b.nii"], design=files["design.tsv"],
         sidecar=files["design.json"], repetition_time=TR, slice_time_ref=0.0,
         hrf_model="spm + derivative", drift_model="cosine", high_pass=0.01, min_onset=-24, oversampling=50,
         columns=names, confounds=tmp_path / "confounds.tsv",

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from scipy.special import gammainc
-from with_headers import extract_events, make_design_matrix, resample_run
+from with_headers import make_design_matrix, resample_run, write_run_events
 
 from firstlevel.glm import timing
 from firstlevel.io import cells, event_table, header_time, repetition, table_writer
@@ -313,7 +313,7 @@ def make_run(folder, times, events, zoom, **effects):
 def fitted(folder, course, **options):
     """Design of the run as its stage makes it, and the least squares estimates of its conditions."""
     make_design_matrix(
-        events=folder / "events.tsv", bold=[folder / "bold.nii.gz"], design=folder / "design.tsv",
+        source=[folder / "events.tsv"], bold=[folder / "bold.nii.gz"], design=folder / "design.tsv",
         sidecar=folder / "design.json", **DESIGN | options,
     )  # fmt: skip
     names, rows = cells.read_columns(folder / "design.tsv")
@@ -474,8 +474,8 @@ def test_number_that_decides_holds_in_every_stage(tmp_path, caplog, of_bids):
     assert resampled(tmp_path, **given) == 2.5
     assert "the repetition time is the study's 2.5 s" in caplog.text
     (tmp_path / "scans.tsv").write_text("onset\tduration\ttrial_type\n4\t2\tfaces\n")
-    extract_events(
+    write_run_events(
         source=[tmp_path / "scans.tsv"], events=tmp_path / "seconds.tsv", repetition_time=2.5,
-        event_duration=None, onset_unit="scans",
+        onset_unit="scans",
     )  # fmt: skip
     assert event_table.read_events(tmp_path / "seconds.tsv") == [event_table.Event(10.0, 5.0, "faces")]

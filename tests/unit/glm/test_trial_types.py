@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from with_headers import extract_events
+from with_headers import write_run_events
 
 from firstlevel.glm import trial_types
 from firstlevel.glm.trial_types import Place
@@ -25,7 +25,7 @@ def test_plan_and_stage_say_the_same_of_one_run(tmp_path):
     path.write_text(HEADER + "1\t1\tfaces\n9\t1\thouses\n20\t1\tFaces\n")
     found = events.find([path], event_rules.Rules())
     by_plan = refused(trial_types.check_spelling, trial_types.places_of(path, found))
-    by_stage = refused(extract_events, source=[path], events=tmp_path / "out.tsv", event_duration=None)
+    by_stage = refused(write_run_events, source=[path], events=tmp_path / "out.tsv")
     assert by_plan == by_stage
     assert by_plan.startswith(f"{path}, row 4: the trial type 'Faces' differs from 'faces' in case")
 

@@ -8,7 +8,7 @@ import unicodedata
 import numpy as np
 import pytest
 import scipy.io
-from with_headers import extract_events
+from with_headers import write_run_events
 
 from firstlevel.glm import selection
 from firstlevel.io import event_sources, event_table
@@ -42,9 +42,8 @@ def written(tmp_path, text, name="source.tsv", **options):
 
 
 def extracted(tmp_path, source, **options):
-    given = {"repetition_time": None, "event_duration": None} | options
     out, sidecar = tmp_path / "events.tsv", tmp_path / "events.json"
-    extract_events(source=source, events=out, sidecar=sidecar, **given)
+    write_run_events(source=source, events=out, sidecar=sidecar, **options)
     rows = event_table.read_events(out, needed=False)
     return [(row.onset, row.duration, row.trial_type) for row in rows], json.loads(sidecar.read_text())
 

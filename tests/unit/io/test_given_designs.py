@@ -39,7 +39,8 @@ def made(tmp_path):
 
     def make(*given, part=(1, 1)):
         make_design_matrix(
-            events=tmp_path / "none.tsv",
+            source=[],
+            rules={"needed": False},
             bold=[tmp_path / "bold.nii"],
             design=tmp_path / "out.tsv",
             sidecar=tmp_path / "out.json",

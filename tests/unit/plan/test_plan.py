@@ -62,7 +62,6 @@ def test_stages_read_what_the_run_has(study):
     plan = planned()
     first, second = plan.study.runs
     assert plan.inputs.reference(second) == ("run-1/f001.img", "run-1/f001.hdr")
-    assert plan.inputs.headers_of_onsets(first) == []
     assert plan.inputs.events(first) == ["events1.tsv"]
     assert plan.inputs.confounds(first) == []
     assert plan.inputs.motion_table(first) == ["confounds1.tsv"]

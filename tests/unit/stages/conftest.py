@@ -42,7 +42,7 @@ def fitted(tmp_path):
     table_writer.write_table(tmp_path / "confounds.tsv", ("rot_x", "other"), confounds)
     design = tmp_path / "design.tsv"
     make_design_matrix(
-        events=tmp_path / "events.tsv", bold=[tmp_path / "b.nii"],
+        source=[tmp_path / "events.tsv"], bold=[tmp_path / "b.nii"],
         design=design, sidecar=tmp_path / "design.json",
         columns=["rot_x"], confounds=tmp_path / "confounds.tsv", **DESIGN_OPTIONS,
     )  # fmt: skip

@@ -22,6 +22,7 @@ import tempfile
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -219,10 +220,16 @@ def _bound(
 
 
 def _convert(value: Any, hint: Any) -> Any:
-    """Strings of Snakemake as the paths that the annotation asks for; every other value as it is."""
+    """Strings of Snakemake as the paths, dictionaries as the dataclass that the annotation asks for.
+
+    Every other value stays as it is.
+    """
     if value is None or (_is_optional(hint) and value == []):  # an input that the study does not have
         return None
     hint = _given(hint)
+    if _is_dataclass(hint) and isinstance(value, Mapping):
+        hints = typing.get_type_hints(hint)
+        return hint(**{name: _convert(one, hints.get(name, Any)) for name, one in value.items()})
     if hint is Path:
         return Path(str(value))
     if typing.get_origin(hint) is Literal and value not in typing.get_args(hint):
@@ -230,6 +237,10 @@ def _convert(value: Any, hint: Any) -> Any:
     if hint == list[Path]:
         return [Path(str(value))] if isinstance(value, str) else [Path(str(item)) for item in value]
     return value
+
+
+def _is_dataclass(hint: Any) -> bool:
+    return hasattr(hint, "__dataclass_fields__")
 
 
 def _is_optional(hint: Any) -> bool:
@@ -269,7 +280,13 @@ def _command_line(
             options["type"] = type(options["choices"][0])
         elif hint in (Path, str, int, float):
             options["type"] = hint
+        elif _is_dataclass(hint):
+            options |= {"type": partial(_of_json, hint), "metavar": "JSON"}
         else:
             options |= {"type": json.loads, "metavar": "JSON"}
         parser.add_argument(f"--{name.replace('_', '-')}", dest=name, **options)
     return vars(parser.parse_args(argv))
+
+
+def _of_json(hint: Any, text: str) -> Any:
+    return _convert(json.loads(text), hint)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class DesignOptions:
     Attributes
     ----------
     hrf_model : haemodynamic response, such as "spm + derivative", or "fir".
-    drift_model : "cosine", "polynomial", or None for none.
+    drift_model : "cosine", "polynomial", or "none" (None).
     high_pass : Hz, cut-off of the cosine drift.
     min_onset : s from the first scan; events before it are left out.
     oversampling : bins per repetition time of the samplings nilearn and spm.
@@ -42,14 +42,14 @@ class DesignOptions:
     """
 
     hrf_model: str
-    drift_model: str | None
+    drift_model: Literal["cosine", "polynomial", "none"] | None
     high_pass: float
     min_onset: float
     oversampling: int
     drift_order: int = 1
     fir_delays: Sequence[float] = ()
-    fir_unit: str = "s"
-    sampling: str = "nilearn"
+    fir_unit: Literal["s", "scans"] = "s"
+    sampling: Literal["nilearn", "exact", "spm"] = "nilearn"
     derivative_step: float | None = None
     undershoot_ratio: float | None = None
 
@@ -129,7 +129,7 @@ def drift(times: FloatArray, options: DesignOptions) -> FloatArray:
     """
     n = len(times)
     constant = np.ones((n, 1))
-    if options.drift_model is None or n < 2:
+    if options.drift_model in ("none", None) or n < 2:
         return constant
     if options.drift_model == "polynomial":
         powers = (times / times.max())[:, np.newaxis] ** np.arange(options.drift_order + 1)

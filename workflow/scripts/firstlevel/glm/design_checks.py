@@ -92,10 +92,11 @@ def check_scans(path: Path, values: FloatArray, n_censored: int) -> None:
         )
 
 
-def check_onsets(path: Path, events: Sequence[Event], n_scans: int, end: float) -> list[str]:
+def check_onsets(path: Path, events: Sequence[Event], n_scans: int, end: float, source: Path) -> list[str]:
     """Warnings about onsets that the run of `n_scans`, which ends at `end` (s), makes doubtful.
 
-    Events after its end have no response in it: all of them, or most of them far beyond, are an error.
+    Events after its end have no response in it: all of them, or most of them far beyond, are an error. That
+    names the user's `source`: `path`, whose rows these are, goes with the job that stops.
     """
     if not events:
         return []
@@ -103,7 +104,7 @@ def check_onsets(path: Path, events: Sequence[Event], n_scans: int, end: float) 
     middle = onsets[(len(events) - 1) // 2]
     if middle > MILLISECONDS * end and onsets[0] < end:
         raise InputError(
-            path,
+            source,
             f"its onsets look like milliseconds: most are {middle:g} or more, and the run ends at {end:g} s",
             expected="onsets in seconds from the first scan",
             remedy="divide onsets and durations by 1000",
@@ -120,7 +121,7 @@ def check_onsets(path: Path, events: Sequence[Event], n_scans: int, end: float) 
     beyond = [row for row, event in enumerate(events, start=2) if event.onset >= end]
     if len(beyond) == len(events):
         raise InputError(
-            path,
+            source,
             f"every event begins after the end of the run ({end:g} s)",
             expected="onsets in seconds from the first scan",
             remedy="check that onsets are not in milliseconds or scans, and that the events are this run's",

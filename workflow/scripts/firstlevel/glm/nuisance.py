@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,25 @@ from firstlevel.glm import regressors
 from firstlevel.glm.censoring import censored_scans, displacement_of, spikes
 from firstlevel.glm.confound_regressors import fmriprep_confounds, read_confounds
 from firstlevel.glm.motion_terms import motion_regressors, read_motion
+
+
+@dataclass(frozen=True)
+class NuisanceOptions:
+    """What is asked for, as the config's confounds have it.
+
+    Attributes
+    ----------
+    columns, first_row : see :func:`read_confounds`.
+    fmriprep : options of nilearn's ``load_confounds``; an empty or missing strategy is none.
+    motion : number of regressors of motion: 0, 6 or 24.
+    censor : see :func:`censored_scans`.
+    """
+
+    columns: Sequence[str] = ()
+    first_row: Literal["error", "zero", "second"] = "error"
+    fmriprep: Mapping[str, Any] = field(default_factory=dict)
+    motion: int = 0
+    censor: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,38 +57,26 @@ class Nuisance:
 
 
 def collect(
-    *,
-    image: Path,
-    table: Path | None,
-    headers: Path | None,
-    n_scans: int,
-    columns: Sequence[str],
-    first_row: str,
-    fmriprep: Mapping[str, Any],
-    motion: int,
-    censor: Mapping[str, Any],
+    image: Path, table: Path | None, headers: Path | None, n_scans: int, options: NuisanceOptions
 ) -> Nuisance:
     """Gather the regressors of no interest of one run, in the order confounds, motion, censored scans.
 
     Parameters
     ----------
     image, table, headers : the preprocessed image, its confounds table and the headers of the run.
-    columns, first_row : see :func:`read_confounds`.
-    fmriprep : options of nilearn's ``load_confounds``; an empty or missing strategy is none.
-    motion : number of regressors of motion: 0, 6 or 24.
-    censor : see :func:`censored_scans`.
     """
+    fmriprep, censor = options.fmriprep, options.censor
     groups: list[tuple[str, list[str], FloatArray]] = []
     censored: set[int] = set()
-    if table and columns:
-        groups.append(("confound", *read_confounds(table, columns, n_scans, first_row)))
+    if table and options.columns:
+        groups.append(("confound", *read_confounds(table, options.columns, n_scans, options.first_row)))
     if table and fmriprep.get("strategy"):
         names, values, marked = fmriprep_confounds(image, table, fmriprep, n_scans)
         groups.append(("confound", names, values))
         censored.update(marked)
-    if headers and motion:
-        values = motion_regressors(read_motion(headers, n_scans), motion)
-        groups.append(("motion", regressors.of_motion(motion), values))
+    if headers and options.motion:
+        values = motion_regressors(read_motion(headers, n_scans), options.motion)
+        groups.append(("motion", regressors.of_motion(options.motion), values))
     displacement, displacement_source = None, ""
     if (limit := censor.get("fd_threshold")) is not None:
         displacement, displacement_source = displacement_of(censor["source"], table, headers, n_scans)

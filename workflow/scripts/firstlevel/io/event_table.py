@@ -1,4 +1,4 @@
-"""The events of a run as ``extract_events`` writes them and later stages read them. Standard library."""
+"""The events of a run as ``make_design_matrix`` writes them and later stages read them. Standard library."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Event:
 
 
 def read_events(path: Path, modulators: Sequence[str] = (), *, needed: bool = True) -> list[Event]:
-    """Events of one run from a table that ``extract_events`` has written.
+    """Events of one run from a table that ``make_design_matrix`` has written.
 
     Parameters
     ----------

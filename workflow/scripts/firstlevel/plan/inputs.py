@@ -33,19 +33,15 @@ class Inputs:
         """Events files of a run: one, or one per condition; none if the model needs none."""
         return [str(file) for file in event_sources.files(run.events)]
 
-    def event_rules(self, run: Run) -> dict[str, Any]:
-        """Rules for the events of a run; a run with a ready-made design needs none."""
-        rules = dict(self._model.run.event_rules)
-        return rules | {"needed": False} if run.design else rules
+    def event_options(self, run: Run) -> dict[str, Any]:
+        """Which rows of a run's events are taken, in which unit; a ready-made design needs none."""
+        node = self._model.run
+        rules = {**node.event_rules, "needed": False} if run.design else node.event_rules
+        return {**node.events, "rules": rules, "onset_unit": run.onset_unit}
 
     def reference(self, run: Run) -> tuple[str, ...]:
         """First volume of the first run of a run's unit, whose grid is the reference."""
         return self._study.unit_of[run.label].runs[0].first
-
-    def headers_of_onsets(self, run: Run) -> list[str]:
-        """Headers of a run whose onsets are in scans, for the repetition time."""
-        in_scans = event_sources.are_in_scans([Path(file) for file in self.events(run)], run.onset_unit)
-        return [names.HEADERS.format(**run.wildcards)] if in_scans else []
 
     def given_design(self, run: Run) -> list[str]:
         """Ready-made design of a run, with the files read beside it; none if it is made from events."""

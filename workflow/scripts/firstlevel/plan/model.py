@@ -30,7 +30,7 @@ OF_DESIGN = (
     "min_onset",
     "oversampling",
 )
-"""Keys of the section design that make_design_matrix takes as they are."""
+"""Keys of the section design that are options of responses and drift."""
 
 
 def rows_of(expression: str | Sequence[str]) -> list[str]:
@@ -64,16 +64,18 @@ class RunNode:
 
     Attributes
     ----------
-    events : options of extract_events: durations, conditions, modulators.
+    events : durations, conditions, modulators of events.
     event_rules : which rows of an events table are events.
-    design : options of make_design_matrix for responses and drift.
-    confounds : options of make_design_matrix for regressors of no interest.
+    design : options of the responses and the drift.
+    slice_time_ref : where in an acquisition scans are sampled.
+    confounds : options of the regressors of no interest.
     has_maps : whether each run gets maps of its own.
     """
 
     events: Mapping[str, Any]
     event_rules: Mapping[str, Any]
     design: Mapping[str, Any]
+    slice_time_ref: float | str
     confounds: Mapping[str, Any]
     noise_model: str
     signal_scaling: str
@@ -120,8 +122,6 @@ class Model:
     def of(cls, config: Mapping[str, Any]) -> Model:
         """Model of a checked config."""
         design, resample = config["design"], config["resample"]
-        made = {key: design[key] for key in OF_DESIGN}
-        made["slice_time_ref"] = slice_time_ref(config)
         strategy = resampling_strategy(config)
         return cls(
             source=config["study"]["source"],
@@ -141,7 +141,8 @@ class Model:
                     "modulators": design["modulators"],
                 },
                 event_rules=config["study"]["events"],
-                design=made,
+                design={key: design[key] for key in OF_DESIGN},
+                slice_time_ref=slice_time_ref(config),
                 confounds=config["confounds"],
                 noise_model=config["glm"]["noise_model"],
                 signal_scaling=config["glm"]["signal_scaling"],
@@ -175,7 +176,7 @@ class Model:
             "GroupBy": ["run", "subject"],
             "Events": camel({**self.run.event_rules, **self.run.events})
             | {"Modulators": _modulators(self.run.events["modulators"])},
-            "Design": camel(self.run.design),
+            "Design": camel({**self.run.design, "slice_time_ref": self.run.slice_time_ref}),
             "Confounds": camel(
                 {
                     key: camel(own) if isinstance(own, Mapping) else own

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.io
-from with_headers import extract_events
+from with_headers import write_run_events
 
 from firstlevel.io import event_table
 from firstlevel.stage import InputError
@@ -18,7 +18,7 @@ def spm_conditions(path, **variables):
 
 def extracted(tmp_path, source, repetition_time=2.0, event_duration=None):
     out = tmp_path / "events.tsv"
-    extract_events(
+    write_run_events(
         source=[source], events=out, repetition_time=repetition_time, event_duration=event_duration
     )
     return [(event.onset, event.duration, event.trial_type) for event in event_table.read_events(out)]
@@ -39,14 +39,12 @@ def test_spm_conditions_in_scans_become_seconds(tmp_path):
     assert [row[1] for row in extracted(tmp_path, source)] == [1.0, 4.0, 2.0]
 
 
-def test_spm_conditions_without_time_or_duration_are_errors(tmp_path):
+def test_spm_conditions_without_onsets_or_durations_are_errors(tmp_path):
     """What the file does not hold and the config does not give is asked for."""
     source = tmp_path / "trials.mat"
     spm_conditions(source)
     with pytest.raises(InputError, match=r"has no durations"):
         extracted(tmp_path, source)
-    with pytest.raises(InputError, match=r"onsets are in scans"):
-        extracted(tmp_path, source, repetition_time=None, event_duration=1.0)
     scipy.io.savemat(source, {"names": ["a"]})
     with pytest.raises(InputError, match="lacks the variable onsets"):
         extracted(tmp_path, source, event_duration=1.0)
