@@ -30,8 +30,11 @@ check: .venv/test.lock  ## lint, format, types, workflow lint
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
-benchmark: .venv/run.lock  ## the workflow against nilearn's script: about 15 minutes
+benchmark: .venv/run.lock  ## the workflow against nilearn's script, three sizes of study: about 40 minutes
 	$(BIN)/python tests/benchmarks/benchmark.py
+
+benchmark-subjects: .venv/run.lock  ## twenty subjects of fMRIPrep's size on two cores: about 15 minutes
+	$(BIN)/python tests/benchmarks/subjects.py
 
 benchmark-kernels: .venv/run.lock  ## resampling against scipy, fit against nilearn's run_glm
 	$(BIN)/python tests/benchmarks/kernels.py

@@ -1,10 +1,11 @@
-"""The workflow against the script that it stands in for, on 2 x 390 volumes of 64 x 64 x 32.
+"""The workflow against the script that it stands in for, on three sizes of study, as users run them.
 
-    make benchmark                   # prints the table of docs/performance.md
-    python benchmark.py --repeats 5
+    make benchmark                              # prints the tables of docs/performance.md
+    python benchmark.py --study fmriprep --repeats 5
 
-Script and workflow run in turn, on the same volumes, with all cores and two jobs at a time. The study is
-simulated once. Medians, and the range in brackets; ratios are of medians, script over workflow.
+Script and workflow run in turn on the same files, with all cores and two jobs at a time. Studies are made
+once. Medians, and the range in brackets; ratios are of medians, script over workflow. ``everything`` is
+what ``snakemake --cores 2`` makes; the script with a report makes nilearn's.
 """
 
 import argparse
@@ -12,17 +13,30 @@ import json
 import shutil
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
-from measure import Cost, cost_of
-from timed_study import CONTRASTS, PREFIX, ROOT, SIMULATED, Z_MAPS, snakemake
+from measure import MB, Cost, cost_of
+from sized_studies import STUDIES, SizedStudy
+from timed_study import ROOT, snakemake
 
-FIGURES = [f"results/sub-01/figures/sub-01_task-faces_contrast-{name}_zmap.png" for name in CONTRASTS]
+MAPS, FIGURES, REPORT = "script, z maps", "script, z maps and figures", "script, z maps, figures and report"
+AGAINST = {
+    "everything": FIGURES,
+    "everything, against a script with a report": REPORT,
+    "z maps": MAPS,
+    "z maps and their figures": FIGURES,
+    "all figures, of a study that has its maps": None,
+    "nothing to do": FIGURES,
+    "a new contrast, its maps, figures and tables": FIGURES,
+    "another threshold, all figures and tables": FIGURES,
+    "first run ever, everything": FIGURES,
+}
+"""Work of the workflow, and the work of the script that gives the same."""
 
 
 def main() -> None:
@@ -30,107 +44,95 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--study", nargs="+", choices=STUDIES, default=list(STUDIES))
     parser.add_argument(
         "--folder", type=Path, default=ROOT / ".benchmark", help="where everything is written"
     )
     options = parser.parse_args()
-    folder: Path = options.folder.resolve()
-    data = simulated(folder)
-    costs: dict[str, list[Cost]] = {}
+    all_costs = {}
+    for name in options.study:
+        folder = options.folder.resolve() / name
+        study = STUDIES[name](folder / "study")
+        costs: dict[str, list[Cost]] = {}
+        for repeat in range(options.repeats):
+            print(f"{study.title}: repeat {repeat + 1} of {options.repeats}", file=sys.stderr, flush=True)
+            for work, cost in measured(study, folder, repeat):
+                costs.setdefault(work, []).append(cost)
+                print(f"  {work}: {cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU", file=sys.stderr, flush=True)
+        print(f"\n{study.title}\n\n{table(costs)}\n", flush=True)
+        print(f"written beside the inputs: {written(folder / 'everything') / study.n_runs:.0f} MB a run")
+        print(*compare(study, folder), sep="\n", flush=True)
+        all_costs[name] = {work: [vars(cost) for cost in of] for work, of in costs.items()}
+    (options.folder / "costs.json").write_text(json.dumps(all_costs, indent=1))
 
-    def note(name: str, cost: Cost) -> None:
-        costs.setdefault(name, []).append(cost)
-        print(f"  {name}: {cost.wall:.1f} s wall, {cost.cpu:.1f} s CPU", file=sys.stderr, flush=True)
 
-    for repeat in range(options.repeats):
-        print(f"repeat {repeat + 1} of {options.repeats}", file=sys.stderr, flush=True)
-        note("script", script(data, folder / "script", figures=True))
-        shutil.rmtree(folder / "workflow", ignore_errors=True)
-        note("cold", workflow(data, folder / "workflow", [*Z_MAPS, *FIGURES]))
-        note("script without figures", script(data, folder / "script_plain", figures=False))
-        shutil.rmtree(folder / "plain", ignore_errors=True)
-        note("cold without figures", workflow(data, folder / "plain", Z_MAPS))
-        note("report of the finished study", workflow(data, folder / "workflow", ["results/report.html"]))
-        for name, extra in repeated_work(repeat):
-            note(name, workflow(data, folder / "workflow", **extra))
-    shutil.rmtree(folder / "first", ignore_errors=True)
-    note("first run ever", first_run(data, folder / "first"))
-    compare(folder)
-    print(table(costs))
-    (folder / "costs.json").write_text(
-        json.dumps({name: [vars(cost) for cost in of] for name, of in costs.items()}, indent=1)
+def measured(study: SizedStudy, folder: Path, repeat: int) -> Iterator[tuple[str, Cost]]:
+    """Each work once, script and workflow in turn; every repeat asks a finished study for something new."""
+    z_maps = [zmap(study, name) for name in study.contrasts]
+    figures = [f"results/sub-01/figures/{start(study, name)}_zmap.png" for name in study.contrasts]
+    everything, plain = folder / "everything", folder / "plain"
+    for old in (everything, plain, folder / "both"):
+        shutil.rmtree(old, ignore_errors=True)
+    yield FIGURES, script(study, folder, "--figures")
+    yield "everything", workflow(study, everything)
+    yield MAPS, script(study, folder)
+    yield "z maps", workflow(study, plain, *z_maps)
+    yield "all figures, of a study that has its maps", workflow(study, plain, "figures")
+    yield "z maps and their figures", workflow(study, folder / "both", *z_maps, *figures)
+    if repeat == 0:
+        yield REPORT, script(study, folder, "--figures", "--report")
+    yield "nothing to do", workflow(study, everything)
+    contrasts = study.contrasts | {f"new{repeat}": f"faces - 0.{repeat + 1} * scrambled"}
+    yield (
+        "a new contrast, its maps, figures and tables",
+        workflow(study, everything, "maps", "figures", "inference", contrasts=contrasts),
     )
-
-
-def repeated_work(repeat: int) -> list[tuple[str, dict]]:
-    """What is asked of a finished study; every repeat asks for something new."""
-    name, other = f"new{repeat}", f"other{repeat}"
-    contrasts = CONTRASTS | {
-        name: f"faces - 0.{repeat + 1} * scrambled",
-        other: f"faces + 0.{repeat + 1} * scrambled",
-    }
-    figure = FIGURES[0].replace("facesMinusScrambled", name)
-    changed = {"figures": {"threshold": 3.5 + repeat / 10}}
-    return [
-        ("nothing to do", {"targets": [*Z_MAPS, *FIGURES]}),
-        ("new contrast, z map and figure", {"targets": [figure], "contrasts": contrasts}),
-        (
-            "new contrast, z map",
-            {"targets": [f"{PREFIX}{other}_stat-z_statmap.nii.gz"], "contrasts": contrasts},
-        ),
-        ("changed threshold, three figures", {"targets": FIGURES, "changes": changed}),
-        ("threshold back", {"targets": FIGURES}),
-    ]
-
-
-def simulated(folder: Path) -> Path:
-    """Folder of the raw volumes, simulated at the first call."""
-    study = folder / "study"
-    config = {"study": SIMULATED, "contrasts": CONTRASTS}
-    cost_of(snakemake(config, study, ["--until", "simulate_dataset"]), study)
-    return study / "data/simulated/sub001"
-
-
-def script(data: Path, output: Path, *, figures: bool) -> Cost:
-    command = [sys.executable, str(Path(__file__).with_name("nilearn_script.py")), str(data), str(output)]
-    return cost_of([*command, *(["--figures"] if figures else [])], output)
-
-
-def workflow(
-    data: Path,
-    folder: Path,
-    targets: Sequence[str],
-    contrasts: dict | None = None,
-    changes: dict | None = None,
-    environment: dict | None = None,
-) -> Cost:
-    config = {
-        "study": SIMULATED,
-        "contrasts": contrasts or CONTRASTS,
-        "pathvars": {"data": str(data.parents[1])},
-    }
-    config |= changes or {}
-    return cost_of(snakemake(config, folder, targets), folder, environment)
-
-
-def first_run(data: Path, folder: Path) -> Cost:
-    """Return the cost of a cold run for which nothing has been compiled yet."""
-    return workflow(
-        data, folder, [*Z_MAPS, *FIGURES], environment={"NUMBA_CACHE_DIR": str(folder / "compiled")}
+    workflow(study, everything)
+    yield (
+        "another threshold, all figures and tables",
+        workflow(study, everything, "figures", "inference", figures={"threshold": 3.5 + repeat / 10}),
     )
+    workflow(study, everything)
+    if repeat == 0:
+        shutil.rmtree(plain)
+        compiled = {"NUMBA_CACHE_DIR": str(plain / "compiled")}  # empty: nothing has been compiled yet
+        yield "first run ever, everything", cost_of(snakemake(study.config, plain, []), plain, compiled)
 
 
-def compare(folder: Path) -> None:
+def start(study: SizedStudy, contrast: str) -> str:
+    """Start of the names of what is made of a contrast of the first subject."""
+    bids = study.config["study"].get("bids")
+    space = f"_space-{bids['space']}" if bids else ""
+    return f"sub-01_task-faces{space}_contrast-{contrast}"
+
+
+def zmap(study: SizedStudy, contrast: str) -> str:
+    return f"results/node-subject/sub-01/{start(study, contrast)}_stat-z_statmap.nii.gz"
+
+
+def script(study: SizedStudy, folder: Path, *options: str) -> Cost:
+    output = folder / "script"
+    program = str(Path(__file__).with_name("nilearn_script.py"))
+    return cost_of([sys.executable, program, *study.script, str(output), *options], output)
+
+
+def workflow(study: SizedStudy, folder: Path, *targets: str, **changes: dict) -> Cost:
+    return cost_of(snakemake(study.config | changes, folder, targets), folder)
+
+
+def written(folder: Path) -> float:
+    """MB of all that a finished study holds."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MB
+
+
+def compare(study: SizedStudy, folder: Path) -> Iterator[str]:
     """Both must have made the same z maps, in the voxels that both masks hold."""
-    for name, path in zip(CONTRASTS, Z_MAPS, strict=True):
-        ours = nib.load(folder / "workflow" / path).get_fdata()
+    for name in study.contrasts:
+        ours = nib.load(folder / "everything" / zmap(study, name)).get_fdata()
         theirs = nib.load(folder / "script" / f"{name}.nii.gz").get_fdata()
         both = (ours != 0) & (theirs != 0)
         close = np.abs(ours - theirs)[both] < 1e-3
-        print(
-            f"{name}: {close.mean():.3%} of {both.sum()} voxels within 0.001 of the script's z",
-            file=sys.stderr,
-        )
+        yield f"{name}: {close.mean():.3%} of {both.sum()} voxels within 0.001 of the script's z"
         if close.mean() < 0.999 or both.sum() < 0.95 * np.count_nonzero(ours):
             raise SystemExit(f"the z maps of {name} differ")
 
@@ -141,16 +143,12 @@ def table(costs: dict[str, list[Cost]]) -> str:
         "| work | wall (s) | CPU (s) | largest process (MB) | all processes (MB) | faster than the script |",
         "|---|---|---|---|---|---|",
     ]
-    for name, of in costs.items():
-        if name == "threshold back":
-            continue
-        against = (
-            "script without figures" if name in ("cold without figures", "new contrast, z map") else "script"
-        )
-        ratio = median(costs[against], "wall") / median(of, "wall")
-        shown = "" if name.startswith("script") else f"{ratio:.1f} x"
+    costs = costs | {"everything, against a script with a report": costs["everything"]}
+    for work in sorted(costs, key=[MAPS, FIGURES, REPORT, *AGAINST].index):
+        of, against = costs[work], AGAINST.get(work)
+        shown = f"{median(costs[against], 'wall') / median(of, 'wall'):.1f} x" if against else ""
         figures = " | ".join(spread(of, figure) for figure in ("wall", "cpu", "largest", "tree"))
-        lines.append(f"| {name} | {figures} | {shown} |")
+        lines.append(f"| {work} | {figures} | {shown} |")
     return "\n".join(lines)
 
 

@@ -2,8 +2,8 @@
 
     make benchmark-scale
 
-Index: a process that imports firstlevel.bids and finds the runs. Plan: a dry run of everything but the
-report (report: false), and without figures (figures.draw: false). Wall time in s, peak memory in MB.
+Index: a process that imports the reader of BIDS studies and finds the runs. Plan: a dry run of everything,
+and of the maps alone (outputs: [maps]). Wall time in s, peak memory in MB.
 """
 
 import argparse
@@ -42,14 +42,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=ROOT / ".benchmark/scale")
     options = parser.parse_args()
     rows = []
-    print("| subjects | runs | index (s) | plan (s) | MB | jobs | plan without figures (s) | MB | jobs |")
+    print("| subjects | runs | index (s) | plan (s) | MB | jobs | plan of maps alone (s) | MB | jobs |")
     print("|---|---|---|---|---|---|---|---|---|")
     for n_subjects in options.subjects:
         folder = options.folder.resolve() / str(n_subjects)
         study = empty_study(folder, n_subjects)
         config = {
             "study": {"source": "bids", "bids": {"path": str(study), "task": "faces"}},
-            "outputs": ["maps", "figures"],
         }
         plan, jobs = planned(config, folder / "everything")
         maps, fewer = planned(config | {"outputs": ["maps"]}, folder / "maps")

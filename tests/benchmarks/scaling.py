@@ -31,7 +31,7 @@ N_SIMULATED = {3.0: 1600, 2.0: 400}
 POINTS = {
     "scans": [(scans, 3.0, 1) for scans in (100, 200, 400, 800, 1600)],
     "voxels": [(400, 3.0, 1), (400, 2.0, 1)],
-    "runs": [(200, 3.0, runs) for runs in (1, 2, 4, 8)],
+    "runs": [(200, 3.0, runs) for runs in (1, 2, 4, 8, 12)],
 }
 """Scans per run, voxel size and runs of each measured study, by what varies."""
 STAGES = ("resample_run", "compute_mask", "make_design_matrix", "fit_glm", "compute_contrast")
