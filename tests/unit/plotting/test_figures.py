@@ -12,10 +12,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 from blob_maps import CENTRE, OBLIQUE, PLAIN, SHAPE, ZOOMS, distance, texts_of
+from PIL import Image
 
 from firstlevel.image import motion
 from firstlevel.io import designs, event_table, images, sidecars
-from firstlevel.plotting import figures, matrices, motion_curves, sections, timeline, zmap
+from firstlevel.plotting import drawing, figures, matrices, motion_curves, sections, timeline, zmap
 from firstlevel.stage import SCRIPTS, InputError
 
 RADIUS = 60.0  # mm
@@ -343,7 +344,7 @@ def test_nothing_is_cut_off(calls, function):
     function(**arguments)
     pixels = matplotlib.image.imread(arguments["figure"])[..., :3]
     drawn = np.argwhere(np.any(np.abs(pixels - pixels[0, 0]) > 0.02, axis=2))
-    margin = figures.MARGIN * figures.DOTS_PER_INCH
+    margin = figures.MARGIN * drawing.DOTS_PER_INCH
     spaces = [*drawn.min(axis=0), *(np.array(pixels.shape[:2]) - 1 - drawn.max(axis=0))]
     assert min(spaces) > 0.5 * margin
     assert max(spaces) < 4 * margin
@@ -510,3 +511,18 @@ def test_title_of_hundreds_of_conditions_is_shortened():
     lines = figures.heading(title, 9).splitlines()
     assert len(lines) <= 7
     assert lines[-1].endswith("399'")
+
+
+@pytest.mark.parametrize("n_colours", [1, 256, 3000])
+def test_colours_of_a_file_are_those_that_pillow_finds(n_colours):
+    """Of the whole picture, pixel by pixel; up to 256 colours are kept as they are."""
+    rng = np.random.default_rng(n_colours)
+    colours = np.append(rng.integers(0, 256, (n_colours, 3)), np.full((n_colours, 1), 255), axis=1)
+    pixels = colours.astype(np.uint8)[rng.integers(0, n_colours, (90, 70))]
+    found = np.asarray(figures.few_colours(pixels).convert("RGB"))
+    theirs = Image.fromarray(pixels[..., :3]).quantize(
+        figures.COLOURS_OF_A_FILE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    )
+    np.testing.assert_array_equal(found, np.asarray(theirs.convert("RGB")))
+    if n_colours <= figures.COLOURS_OF_A_FILE:
+        np.testing.assert_array_equal(found, pixels[..., :3])

@@ -6,6 +6,7 @@ and styles of the home folder as pyplot is. One that is not UTF-8 would end the 
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,21 +39,51 @@ matplotlib.rcParams["text.parse_math"] = False  # a condition may be called win_
 
 __all__ = [
     "Axes", "Bbox", "Colormap", "Figure", "ListedColormap", "MaxNLocator", "Normalize", "ScalarMappable",
-    "figure", "matplotlib", "panels",
+    "add_bar", "figure", "matplotlib", "panels",
 ]  # fmt: skip
 
 
-def figure(width: float, height: float, *, fitted: bool = True, colour: str = "white") -> Figure:
+DOTS_PER_INCH = 150
+GAP = 0.18
+"""Inches between panels below each other."""
+BESIDE, WIDE = 0.2, 0.12
+"""Inches between axes and the colour bar beside them, and that it is wide."""
+
+
+def figure(width: float, height: float, colour: str = "white") -> Figure:
     """Give an empty figure of a size in inches: without pyplot, which none needs that shows no window.
 
-    `fitted` leaves the places of axes and texts to matplotlib.
+    Texts may stand around it: what is saved is cropped to all that there is. So no layout is searched for,
+    which would take longer than the drawing.
     """
-    picture = Figure(figsize=(width, height), layout="constrained" if fitted else None, facecolor=colour)
+    picture = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor=colour)
     FigureCanvasAgg(picture)
     return picture
 
 
-def panels(width: float, height: float, rows: int = 1) -> tuple[Figure, Any]:
-    """Give a figure with one axes, or as many below each other, that share their horizontal axis."""
-    picture = figure(width, height)
-    return picture, picture.subplots(rows, 1, sharex=True)
+def panels(width: float, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """Give a figure that axes fill, below each other, which share their horizontal axis; inches.
+
+    Only the lowest has numbers on that.
+    """
+    whole = sum(heights) + GAP * (len(heights) - 1)
+    picture = figure(width, whole)
+    found: list[Axes] = []
+    top = whole
+    for height in heights:
+        place = (0.0, (top - height) / whole, 1.0, height / whole)
+        found.append(picture.add_axes(place, sharex=found[0] if found else None))
+        top -= height + GAP
+    for axes in found[:-1]:
+        axes.tick_params(labelbottom=False)
+    return picture, found
+
+
+def add_bar(axes: Axes, shown: ScalarMappable, share: float, **how: Any) -> Any:
+    """Add the colour bar of an image right of its axes, in the middle of a share of their height."""
+    picture, place = axes.get_figure(), axes.get_position()
+    width, _ = picture.get_size_inches()
+    tall = share * place.height
+    bottom = place.y0 + (place.height - tall) / 2
+    beside = picture.add_axes((place.x1 + BESIDE / width, bottom, WIDE / width, tall))
+    return picture.colorbar(shown, cax=beside, **how)

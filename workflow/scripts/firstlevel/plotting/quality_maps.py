@@ -29,7 +29,7 @@ def draw(source: Image, inside: npt.NDArray[np.bool_], title: str, said: str, la
     between = np.unique(np.linspace(heights[0], heights[-1], N_CUTS + 2)[1:-1].round())
     places: sections.Cuts = [float(height * brain.affine[2, 2] + brain.affine[2, 3]) for height in between]
     width, height = sections.size(plain, "z", places)
-    picture = drawing.figure(width, height, fitted=False, colour="black")
+    picture = drawing.figure(width, height, colour="black")
     cuts.draw(picture, [cuts.Layer(plain, COLOURS, (0.0, top))], "z", places, annotated=11)
     colours = drawing.matplotlib.colormaps[COLOURS]
     overlay.add_bar(picture, colours, (0, top), [0, top], label, digits=2 if top < 10 else 0)

@@ -14,7 +14,7 @@ NAMES = {"Before": "ordinary least squares", "After": "whitened by the fit"}
 
 def draw(residuals: dict[str, Any], title: str) -> Figure:
     """Draw the histograms that the measures of a run hold, with the median that white noise would have."""
-    picture, axes = drawing.panels(9, 4.6)
+    picture, [axes] = drawing.panels(9.4, [3.4])
     edges = np.asarray(residuals["HistogramEdges"])
     filled: list[int] = []
     for (part, name), colour in zip(NAMES.items(), (figures.COLOURS[1], figures.COLOURS[0]), strict=True):
@@ -36,5 +36,8 @@ def draw(residuals: dict[str, Any], title: str) -> Figure:
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
-    picture.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=10.5)
+    picture.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.55 / 3.4), ncols=3, frameon=False, fontsize=10.5,
+        borderaxespad=0,
+    )  # fmt: skip
     return picture

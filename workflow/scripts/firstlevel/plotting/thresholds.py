@@ -35,7 +35,7 @@ def draw(
     places = sections.through_activation(zmap, float(rows["uncorrected"]["z_threshold"]), "z", N_CUTS)
     width, height = sections.size(zmap, "z", places)
     whole = len(maps) * (height + LABEL)
-    picture = drawing.figure(width, whole, fitted=False, colour="black")
+    picture = drawing.figure(width, whole, colour="black")
     top = max(float(np.abs(finite(zmap)).max()), 1.25 * lowest)
     colours, share = overlay.colours(lowest, top, signed), overlay.proportions()
     behind = cuts.background(mean)
