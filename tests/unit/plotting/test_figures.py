@@ -128,6 +128,33 @@ def test_a_cut_that_the_stage_chooses_goes_through_the_blob(study, shown, affine
     np.testing.assert_allclose(place, np.delete(BLOB, axis), rtol=0, atol=abs(ZOOMS[axis]))
 
 
+@pytest.mark.parametrize("affine", [PLAIN, OBLIQUE], ids=["plain", "oblique"])
+@pytest.mark.parametrize("mode", ["ortho", "tiled", "mosaic", "xz", "yx", "z"])
+def test_a_blob_is_where_it_should_be_in_each_of_several_cuts(study, shown, affine, mode):
+    """Its place in a cut is that in the space, from the lower left corner that bears the cut's name."""
+    arguments = study(affine)
+    planes = {"x": (1, 2), "y": (0, 2), "z": (0, 1)}
+    directions = sections.directions_of(mode)
+    at = [float(BLOB["xyz".index(direction)]) for direction in directions]
+    if mode == "z":
+        directions, at = "zz", [float(BLOB[2]) - 12, float(BLOB[2])]
+    plot_zmap(**arguments | {"display_mode": mode, "cut_coords": at})
+    grid, _ = sections.on_plain_grid(nib.load(arguments["z"]), nib.load(arguments["background"]))
+    sides = np.diag(grid.affine)[:3] * grid.shape
+    first = grid.affine[:3, 3] - np.diag(grid.affine)[:3] / 2
+    axes = shown[0].axes[0]
+    named = {text.get_text(): text.get_position() for text in axes.texts}
+    rows, columns = np.nonzero(coloured(pixels_of(shown[0])))
+    height = shown[0].canvas.get_width_height()[1]
+    mm = axes.transData.inverted().transform(np.stack([columns + 0.5, height - rows - 0.5], axis=1))
+    for direction, coordinate in zip(directions, at, strict=True):
+        plane = list(planes[direction])
+        own = mm - named[f"{direction}={round(coordinate)}"] + first[plane]
+        inside = np.all((own > first[plane]) & (own < (first + sides)[plane]), axis=1)
+        assert inside.sum() > 50
+        np.testing.assert_allclose(own[inside].mean(axis=0), BLOB[plane], rtol=0, atol=PLACE)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_every_display_mode_takes_a_number_of_cuts(study, mode):
     """Whatever the mode, an int gives a picture with colour in it and no warning."""

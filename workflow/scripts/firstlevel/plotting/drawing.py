@@ -1,7 +1,8 @@
 """matplotlib as it comes, whatever the user's settings say: import this before it.
 
 It reads a matplotlibrc of the working directory, of MATPLOTLIBRC and of the home folder as it is imported,
-and styles of the home folder as pyplot is. One that is not UTF-8 would end the import.
+and styles of the home folder as pyplot is. One that is not UTF-8 would end the import. Two fifths of its
+import is the writing of texts for help(), on what each artist may be set to: they are left out.
 """
 
 import contextlib
@@ -18,27 +19,35 @@ OWN = Path(__file__).parent
 
 with contextlib.chdir(OWN):
     import matplotlib
+    import matplotlib.artist
 
-    _given = matplotlib.get_configdir
-    setattr(matplotlib, "get_configdir", lambda: os.fspath(OWN))  # noqa: B010  no assignment to a function
+    _during_import: tuple[tuple[Any, str, Any], ...] = (
+        (matplotlib, "get_configdir", lambda: os.fspath(OWN)),
+        (matplotlib.artist, "kwdoc", lambda _: ""),
+        (matplotlib.artist.Artist, "_update_set_signature_and_docstring", classmethod(lambda _: None)),
+    )
+    _before = [(place, name, vars(place)[name]) for place, name, _ in _during_import if name in vars(place)]
+    for _place, _name, _value in _during_import:
+        setattr(_place, _name, _value)
     try:
         import matplotlib.style
+        from matplotlib.artist import Artist
         from matplotlib.axes import Axes
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Colormap, ListedColormap, Normalize
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
-        from matplotlib.transforms import Bbox
     finally:
-        setattr(matplotlib, "get_configdir", _given)  # noqa: B010
+        for _place, _name, _value in _before:
+            setattr(_place, _name, _value)
 
 matplotlib.rcdefaults()
 matplotlib.use("Agg")
 matplotlib.rcParams["text.parse_math"] = False  # a condition may be called win_$5
 
 __all__ = [
-    "Axes", "Bbox", "Colormap", "Figure", "ListedColormap", "MaxNLocator", "Normalize", "ScalarMappable",
+    "Artist", "Axes", "Colormap", "Figure", "ListedColormap", "MaxNLocator", "Normalize", "ScalarMappable",
     "add_bar", "figure", "matplotlib", "panels",
 ]  # fmt: skip
 
@@ -81,7 +90,8 @@ def panels(width: float, heights: Sequence[float]) -> tuple[Figure, list[Axes]]:
 
 def add_bar(axes: Axes, shown: ScalarMappable, share: float, **how: Any) -> Any:
     """Add the colour bar of an image right of its axes, in the middle of a share of their height."""
-    picture, place = axes.get_figure(), axes.get_position()
+    picture, place = axes.get_figure(root=True), axes.get_position()
+    assert picture is not None
     width, _ = picture.get_size_inches()
     tall = share * place.height
     bottom = place.y0 + (place.height - tall) / 2

@@ -65,19 +65,20 @@ def few_colours(pixels: npt.NDArray[np.uint8]) -> Image.Image:
     """Picture of `COLOURS_OF_A_FILE` colours at most of opaque pixels (height, width, RGBA).
 
     Only the distinct colours, some thousand, go through Pillow's search for those that cover them best; each
-    pixel then takes what its colour has become.
+    run of equal pixels then takes what its colour has become.
     """
     height, width, _ = pixels.shape
-    packed = np.ascontiguousarray(pixels).view("<u4").reshape(height, width) & 0xFFFFFF
-    there = np.zeros(1 << 24, bool)
-    there[packed] = True
-    distinct = np.flatnonzero(there)
+    packed = np.ascontiguousarray(pixels).view("<u4").ravel() & 0xFFFFFF
+    starts = np.append(0, np.flatnonzero(packed[1:] != packed[:-1]) + 1)
+    of_runs = packed[starts]
+    distinct = np.unique(of_runs)
     rgb = np.stack([distinct & 0xFF, distinct >> 8 & 0xFF, distinct >> 16], axis=-1).astype(np.uint8)
     few = Image.fromarray(rgb[None]).quantize(
         COLOURS_OF_A_FILE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
     )
     number = np.zeros(1 << 24, np.uint8)
     number[distinct] = np.asarray(few)[0]
-    picture = Image.fromarray(number[packed])
-    picture.putpalette(few.getpalette())
+    lengths = np.diff(starts, append=packed.size)
+    picture = Image.fromarray(np.repeat(number[of_runs], lengths).reshape(height, width))
+    picture.putpalette(few.getpalette() or [])
     return picture

@@ -12,7 +12,7 @@ from nibabel.spatialimages import SpatialImage as Image
 
 from firstlevel.plotting import cuts, drawing, figures, overlay, sections
 from firstlevel.plotting.drawing import Figure
-from firstlevel.plotting.sampling import finite, sampled
+from firstlevel.plotting.sampling import finite
 
 N_CUTS = 6
 LABEL = 0.46  # inches above each row of cuts
@@ -41,13 +41,12 @@ def draw(
     behind = cuts.background(mean)
     for number, (method, image) in enumerate(maps.items()):
         bottom = whole - (number + 1) * (height + LABEL)
-        shown = sampled(image, zmap.affine, zmap.shape, linear=False)
-        above = cuts.Layer(shown, colours, (-top if signed else 0.0, top), 0.0)
-        said = _passed(method, rows[method]) if method != PROPORTION else _bounds(rows, shown)
+        above = cuts.Layer(image, colours, (-top if signed else 0.0, top), 0.0)
+        said = _passed(method, rows[method]) if method != PROPORTION else _bounds(rows, image)
         if method == PROPORTION:
-            above = cuts.Layer(shown, share, (0.0, 1.0), 0.0)
+            above = cuts.Layer(image, share, (0.0, 1.0), 0.0)
         box = (0.0, bottom / whole, 1.0, height / whole)
-        cuts.draw(picture, [behind, above], "z", places, box, annotated=12 * (number == 0))
+        cuts.draw(picture, mean, [behind, above], "z", places, box, annotated=12 * (number == 0))
         picture.text(0, (bottom + height + 0.12) / whole, said, color="white", fontsize=13, parse_math=False)
     divide = (height + LABEL) / whole
     overlay.add_z_bar(picture, colours, lowest, top, signed, (divide, 1 - LABEL / whole))
