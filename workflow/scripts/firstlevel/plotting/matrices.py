@@ -16,7 +16,7 @@ from firstlevel.plotting import drawing, figures
 from firstlevel.plotting.drawing import Figure
 
 COLOURS = "RdBu_r"
-COLUMN = 0.31
+COLUMN = 0.29
 """Inches of a column of a design: its name needs as much."""
 MOST_WRITTEN = 12
 """Regressors up to which each correlation is written into its field."""
