@@ -44,7 +44,7 @@ def epi_mask(means: list[Path]) -> BoolArray:
     times = [REPEATED if size <= THIN else 1 for size in shape]
     if max(times) > 1:
         logging.info("the image is thin (%d x %d x %d voxels): each slice has its mask by itself", *shape)
-    n_runs = 0
+    n_runs = np.zeros([size * n for size, n in zip(shape, times, strict=True)], np.int64)
     for path in means:
         values = np.asarray(images.load(path).dataobj, dtype=np.float32).reshape(shape)
         if np.ptp(values) == 0:
@@ -59,8 +59,8 @@ def epi_mask(means: list[Path]) -> BoolArray:
         of_run = mask_of(values)
         if not of_run.any():
             logging.warning("%s: no voxel is left of its EPI mask", path.name)
-        n_runs = n_runs + of_run.astype(int)
-    combined = _largest_component(np.asarray(n_runs > RUNS_THRESHOLD * len(means)))
+        n_runs += of_run
+    combined = _largest_component(n_runs > RUNS_THRESHOLD * len(means))
     return combined[tuple(slice(n // 2, None, n) for n in times)]
 
 
