@@ -18,6 +18,8 @@ from firstlevel.plotting.drawing import Figure
 COLOURS = "RdBu_r"
 COLUMN = 0.29
 """Inches of a column of a design: its name needs as much."""
+NARROWEST = 1.5
+"""Inches of a picture of few regressors."""
 MOST_WRITTEN = 12
 """Regressors up to which each correlation is written into its field."""
 
@@ -29,7 +31,7 @@ def draw(names: Sequence[str], matrix: FloatArray, title: str) -> Figure:
     side.
     """
     largest = np.abs(matrix).max(axis=0, initial=0.0)
-    picture, [axes] = drawing.panels(COLUMN * len(names), [5.8])
+    picture, [axes] = drawing.panels(max(COLUMN * len(names), NARROWEST), [5.8])
     shown = axes.imshow(
         matrix / np.where(largest > 0, largest, 1.0),
         cmap=COLOURS, clim=(-1, 1), interpolation="nearest", aspect="auto",
@@ -58,7 +60,7 @@ def draw_correlation(names: Sequence[str], matrix: FloatArray, title: str) -> Fi
     """Draw the correlations between those columns of a matrix (n, k) that vary."""
     varies = np.ptp(matrix, axis=0) > 0
     shown = [name for name, known in zip(names, varies, strict=True) if known]
-    side = max(min(0.9 * len(shown), 3.1), min(0.42 * len(shown), 11.0), 0.9)
+    side = max(min(0.9 * len(shown), 3.1), min(0.42 * len(shown), 11.0), NARROWEST)
     picture, [axes] = drawing.panels(side, [side])
     if shown:
         correlation = np.atleast_2d(np.corrcoef(matrix[:, varies], rowvar=False))
@@ -75,5 +77,8 @@ def draw_correlation(names: Sequence[str], matrix: FloatArray, title: str) -> Fi
                 axes.text(j, i, said, ha="center", va="center", color=ink, fontsize=10)
         bar = drawing.add_bar(axes, image, 0.6, ticks=[-1, 0, 1])
         bar.set_label("correlation", fontsize=11)
+    else:
+        axes.set_xticks([])
+        figures.say_instead(axes, "no regressor varies")
     axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
     return picture
