@@ -37,7 +37,8 @@ def plot_contrast(
     number of cuts of the z map per direction, or their positions in mm.
     """
     source = images.load(z)
-    shown, behind = sections.shown_over(source, images.load(background), signed)
+    whole = not isinstance(cut_coords, int)
+    shown, behind = sections.shown_over(source, images.load(background), signed, whole=whole)
     picture = zmap.draw(
         source,
         shown,

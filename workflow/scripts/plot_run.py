@@ -67,14 +67,16 @@ def plot_run(
     figures.save(picture, carpet_figure)
     median = measured["MedianTsnr"]
     said = f"median over the mask {median:.0f}" if median is not None else "nothing varies"
+    source = images.load(tsnr)
+    brain = quality_maps.frame(source, inside)
     picture = quality_maps.draw(
-        images.load(tsnr), inside, f"{title}: temporal signal to noise ratio", said, "tSNR"
+        source, inside, brain, f"{title}: temporal signal to noise ratio", said, "tSNR"
     )
     figures.save(picture, tsnr_figure)
     median, high = measured["RSquared"]["Median"], measured["RSquared"]["Q95"]
     said = f"median {median:.2f}, a twentieth above {high:.2f}" if median is not None else "nothing varies"
     picture = quality_maps.draw(
-        images.load(rsquared), inside, f"{title}: variance that the model explains", said, "R²"
+        images.load(rsquared), inside, brain, f"{title}: variance that the model explains", said, "R²"
     )
     figures.save(picture, rsquared_figure)
     figures.save(residuals.draw(measured["Residuals"], title), residuals_figure)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +16,7 @@ from studies import ROOT
 
 from compute_mask import compute_mask
 from firstlevel.image import alignment, masks
+from firstlevel.image.epi_mask import epi_mask
 from firstlevel.io import image_writer
 from firstlevel.io.masked import read_mask
 from firstlevel.stage import InputError
@@ -293,6 +295,53 @@ def test_epi_mask_of_usual_volumes_is_nilearns(tmp_path):
     assert 500 < ours.sum() < ours.size / 2
     np.testing.assert_array_equal(ours, np.asarray(expected.dataobj) > 0)
     assert said["Source"] == "epi"
+
+
+def noise(shape, rng):
+    """Noise alone, smooth: many components, holes, touching the edges."""
+    return 500 + 200 * gaussian_filter(rng.normal(size=shape), rng.uniform(0.6, 3)) * 8
+
+
+def brain(shape, rng):
+    """A head in noise, with a bright lone block, a slab of zeros and values that are no numbers."""
+    values = 800 * head(shape, rng.uniform(0.4, 0.9)) + rng.normal(60, 30, shape)
+    values[1:6, 1:6, 1:6] = 1500
+    values[:, : rng.integers(0, 6)] = 0
+    values[rng.random(shape) < 0.01] = rng.choice([np.nan, np.inf, -np.inf])
+    return values
+
+
+def levels(shape, rng):
+    """Few distinct values: gaps of equal width, and components of equal size."""
+    values = np.zeros(shape)
+    values[:10, :, :] = values[-10:, :, :] = 400
+    return values + 100 * rng.integers(0, 2, shape)
+
+
+def sieve(shape, rng):
+    """A head of which one side has no number at every third voxel: it is eroded away there."""
+    values = 800 * head(shape, 0.9) + rng.normal(60, 30, shape)
+    values[: shape[0] // 2][::3, ::3, ::3] = np.nan
+    return values
+
+
+@pytest.mark.parametrize("kind", [noise, brain, levels, sieve])
+@pytest.mark.parametrize("seed", range(8))
+def test_epi_mask_has_the_voxels_of_nilearns(tmp_path, kind, seed):
+    """Of one to four runs and of any type: noise, gaps in the data, equal components, nothing left."""
+    rng = np.random.default_rng(seed)
+    shape, scale = (26, 22, 8 + int(rng.integers(0, 20))), 10.0 ** rng.integers(-2, 3)
+    means = []
+    for run in range(1 + seed % 4):
+        means.append(tmp_path / f"mean{run}.nii.gz")
+        values = kind(shape, rng) * scale
+        stored = np.int16 if kind is levels and seed % 2 else np.float32
+        with np.errstate(invalid="ignore"):
+            nib.Nifti1Image(values.astype(stored), AFFINE).to_filename(means[-1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = compute_multi_epi_mask([nib.load(path) for path in means], threshold=0.5, connected=True)
+    np.testing.assert_array_equal(epi_mask(means), np.asarray(expected.dataobj) > 0)
 
 
 THIN = [(40, 20, 1), (30, 30, 2), (24, 3, 24), (4, 30, 26), (1, 30, 26), (26, 24, 4), (26, 24, 7)]

@@ -23,7 +23,7 @@ from firstlevel.inference.findings import CLUSTER_COLUMNS
 from firstlevel.inference.of_map import compute_inference
 from firstlevel.io import tables
 from firstlevel.plan import config as configs
-from firstlevel.plotting import figures, histogram, sections
+from firstlevel.plotting import cuts, figures, histogram, sections
 from firstlevel.plotting.viewer import POLICY
 from firstlevel.quality import z_spread
 from firstlevel.stage import InputError
@@ -744,15 +744,25 @@ def test_a_title_is_text_wherever_it_stands(drawing, shown):
 
 
 def test_each_row_says_its_threshold_and_how_many_voxels_pass(drawing, shown):
-    """Labels are the numbers of the table."""
+    """Labels are the numbers of the table; six cuts stand below each, with less colour from row to row."""
     arguments = drawing()
     plot_contrast(**arguments)
     said = texts_of(shown["thresholds"])
     for row in rows_of(arguments["table"]):
         assert f"|z| > {float(row['z_threshold']):.2f} · {int(row['n_voxels']):,} voxels" in said
     assert "95 % confidence" in said
-    cuts = [axes for axes in shown["thresholds"].axes if axes.images]
-    assert len(cuts) >= 4 * 6
+    rows = [
+        artist.pixels[..., :3].astype(int)
+        for axes in shown["thresholds"].axes
+        for artist in axes.artists
+        if isinstance(artist, cuts.Pixels)
+    ]
+    assert len(rows) == 4
+    for row in rows:
+        assert all((part.max(axis=2) > 100).mean() > 0.1 for part in np.array_split(row, 6, axis=1))
+    coloured = [np.count_nonzero(np.ptp(row, axis=2) > 60) for row in rows]
+    assert coloured[0] >= coloured[1] >= coloured[2] > 0
+    assert coloured[3] > 0
 
 
 @pytest.mark.parametrize("signed", [True, False])

@@ -12,10 +12,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 from blob_maps import CENTRE, OBLIQUE, PLAIN, SHAPE, ZOOMS, distance, texts_of
+from PIL import Image
 
 from firstlevel.image import motion
 from firstlevel.io import designs, event_table, images, sidecars
-from firstlevel.plotting import figures, matrices, motion_curves, sections, timeline, zmap
+from firstlevel.plotting import drawing, figures, matrices, motion_curves, sections, timeline, zmap
 from firstlevel.stage import SCRIPTS, InputError
 
 RADIUS = 60.0  # mm
@@ -125,6 +126,33 @@ def test_a_cut_that_the_stage_chooses_goes_through_the_blob(study, shown, affine
     assert abs(float(label.split("=")[1]) - BLOB[axis]) <= abs(ZOOMS[axis])
     place = place_of_colour(shown[0], axes)
     np.testing.assert_allclose(place, np.delete(BLOB, axis), rtol=0, atol=abs(ZOOMS[axis]))
+
+
+@pytest.mark.parametrize("affine", [PLAIN, OBLIQUE], ids=["plain", "oblique"])
+@pytest.mark.parametrize("mode", ["ortho", "tiled", "mosaic", "xz", "yx", "z"])
+def test_a_blob_is_where_it_should_be_in_each_of_several_cuts(study, shown, affine, mode):
+    """Its place in a cut is that in the space, from the lower left corner that bears the cut's name."""
+    arguments = study(affine)
+    planes = {"x": (1, 2), "y": (0, 2), "z": (0, 1)}
+    directions = sections.directions_of(mode)
+    at = [float(BLOB["xyz".index(direction)]) for direction in directions]
+    if mode == "z":
+        directions, at = "zz", [float(BLOB[2]) - 12, float(BLOB[2])]
+    plot_zmap(**arguments | {"display_mode": mode, "cut_coords": at})
+    grid, _ = sections.on_plain_grid(nib.load(arguments["z"]), nib.load(arguments["background"]))
+    sides = np.diag(grid.affine)[:3] * grid.shape
+    first = grid.affine[:3, 3] - np.diag(grid.affine)[:3] / 2
+    axes = shown[0].axes[0]
+    named = {text.get_text(): text.get_position() for text in axes.texts}
+    rows, columns = np.nonzero(coloured(pixels_of(shown[0])))
+    height = shown[0].canvas.get_width_height()[1]
+    mm = axes.transData.inverted().transform(np.stack([columns + 0.5, height - rows - 0.5], axis=1))
+    for direction, coordinate in zip(directions, at, strict=True):
+        plane = list(planes[direction])
+        own = mm - named[f"{direction}={round(coordinate)}"] + first[plane]
+        inside = np.all((own > first[plane]) & (own < (first + sides)[plane]), axis=1)
+        assert inside.sum() > 50
+        np.testing.assert_allclose(own[inside].mean(axis=0), BLOB[plane], rtol=0, atol=PLACE)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -343,7 +371,7 @@ def test_nothing_is_cut_off(calls, function):
     function(**arguments)
     pixels = matplotlib.image.imread(arguments["figure"])[..., :3]
     drawn = np.argwhere(np.any(np.abs(pixels - pixels[0, 0]) > 0.02, axis=2))
-    margin = figures.MARGIN * figures.DOTS_PER_INCH
+    margin = figures.MARGIN * drawing.DOTS_PER_INCH
     spaces = [*drawn.min(axis=0), *(np.array(pixels.shape[:2]) - 1 - drawn.max(axis=0))]
     assert min(spaces) > 0.5 * margin
     assert max(spaces) < 4 * margin
@@ -510,3 +538,18 @@ def test_title_of_hundreds_of_conditions_is_shortened():
     lines = figures.heading(title, 9).splitlines()
     assert len(lines) <= 7
     assert lines[-1].endswith("399'")
+
+
+@pytest.mark.parametrize("n_colours", [1, 256, 3000])
+def test_colours_of_a_file_are_those_that_pillow_finds(n_colours):
+    """Of the whole picture, pixel by pixel; up to 256 colours are kept as they are."""
+    rng = np.random.default_rng(n_colours)
+    colours = np.append(rng.integers(0, 256, (n_colours, 3)), np.full((n_colours, 1), 255), axis=1)
+    pixels = colours.astype(np.uint8)[rng.integers(0, n_colours, (90, 70))]
+    found = np.asarray(figures.few_colours(pixels).convert("RGB"))
+    theirs = Image.fromarray(pixels[..., :3]).quantize(
+        figures.COLOURS_OF_A_FILE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    )
+    np.testing.assert_array_equal(found, np.asarray(theirs.convert("RGB")))
+    if n_colours <= figures.COLOURS_OF_A_FILE:
+        np.testing.assert_array_equal(found, pixels[..., :3])

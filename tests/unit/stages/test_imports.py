@@ -13,7 +13,6 @@ HEAVY = ("nilearn", "pandas", "sklearn", "matplotlib.pyplot", "scipy.stats", "nu
 NEEDED = {"resample_run": {"numba"}}
 """What stages load of these as they are imported; all others load nothing of them."""
 LATER = {
-    "firstlevel/image/epi_mask.py": {"nilearn.masking"},  # the EPI mask is nilearn's
     "firstlevel/image/interpolation.py": {"nilearn.image"},  # only where resample.smoothing_fwhm asks for it
     "firstlevel/glm/confound_regressors.py": {"nilearn.interfaces.fmriprep"},  # only of its strategies
 }
@@ -31,7 +30,7 @@ def test_a_stage_loads_no_library_that_it_can_do_without(name):
 
 
 def test_nilearn_and_pandas_are_imported_in_these_places_alone():
-    """Inside functions too: up to the z map, for the EPI mask and what nilearn alone has."""
+    """Inside functions too: up to the z map, for what nilearn alone has."""
     found = {}
     for path in sorted([*SCRIPTS.glob("*.py"), *SCRIPTS.glob("firstlevel/**/*.py")]):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -40,24 +39,18 @@ def draw(
     """
     n_scans = len(series)
     series = series[:, np.ptp(series, axis=0) > 0]
-    picture = drawing.figure(11, 7)
-    grid = picture.add_gridspec(3, 2, height_ratios=[1, 1, 4], width_ratios=[60, 1])
-    first: Any = None
-    for number, ((label, colour), values, instead) in enumerate(zip(CURVES, curves, told, strict=True)):
-        axes = picture.add_subplot(grid[number, 0], sharex=first)
+    picture, panels = drawing.panels(9.2, [0.95, 0.95, 3.8])
+    for axes, (label, colour), values, instead in zip(panels[:2], CURVES, curves, told, strict=True):
         axes.plot(values, color=colour, linewidth=1.5)
         if np.isnan(values).all():
             figures.say_instead(axes, instead)
         else:
             axes.set_ylim(0, 1.08 * max(float(np.nanmax(values)), 0.1))
         axes.set_ylabel(label, fontsize=11)
-        axes.tick_params(labelbottom=False)
         axes.spines[["top", "right"]].set_visible(False)
-        if first is None:
-            axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
-            axes.set_title(note, loc="right", fontsize=11, color=figures.GREY)
-            first = axes
-    axes = picture.add_subplot(grid[2, 0], sharex=first)
+    panels[0].set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
+    panels[0].set_title(note, loc="right", fontsize=11, color=figures.GREY)
+    axes = panels[2]
     if series.size:
         shown = axes.imshow(
             standardised(series)[:: -(-n_scans // MOST_COLUMNS)].T,
@@ -65,7 +58,7 @@ def draw(
             extent=(-0.5, n_scans - 0.5, series.shape[1] - 0.5, -0.5),
         )  # fmt: skip
         ticks = [-DEVIATIONS, 0, DEVIATIONS]
-        bar = picture.colorbar(shown, cax=picture.add_subplot(grid[2, 1]), ticks=ticks, format="{x:.0f}")
+        bar = drawing.add_bar(axes, shown, 1.0, ticks=ticks, format="{x:.0f}")
         bar.set_label("standard deviations", fontsize=11)
         bar.outline.set_visible(False)
     axes.xaxis.set_major_locator(drawing.MaxNLocator(10, integer=True))

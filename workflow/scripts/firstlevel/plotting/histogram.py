@@ -17,7 +17,7 @@ def draw(z: FloatArray, median_width: tuple[float, float] | None, title: str) ->
     end = min(max(5.0, float(np.abs(z).max(initial=0.0))), WIDEST)
     edges = np.linspace(-end, end, 121)
     beyond = int(np.count_nonzero(np.abs(z) > end))
-    picture, axes = drawing.panels(9, 4.6)
+    picture, [axes] = drawing.panels(8.2, [3.6])
     density = np.histogram(z, edges)[0] / (max(z.size, 1) * (edges[1] - edges[0]))
     axes.stairs(density, edges, fill=True, color=figures.COLOURS[4], alpha=0.75, label="z of the voxels")
     normal = np.exp(-(edges**2) / 2) / np.sqrt(2 * np.pi)

@@ -16,6 +16,10 @@ from firstlevel.plotting import drawing, figures
 from firstlevel.plotting.drawing import Figure
 
 COLOURS = "RdBu_r"
+COLUMN = 0.29
+"""Inches of a column of a design: its name needs as much."""
+NARROWEST = 1.5
+"""Inches of a picture of few regressors."""
 MOST_WRITTEN = 12
 """Regressors up to which each correlation is written into its field."""
 
@@ -27,7 +31,7 @@ def draw(names: Sequence[str], matrix: FloatArray, title: str) -> Figure:
     side.
     """
     largest = np.abs(matrix).max(axis=0, initial=0.0)
-    picture, axes = drawing.panels(2.0 + 0.27 * len(names), 7.5)
+    picture, [axes] = drawing.panels(max(COLUMN * len(names), NARROWEST), [5.8])
     shown = axes.imshow(
         matrix / np.where(largest > 0, largest, 1.0),
         cmap=COLOURS, clim=(-1, 1), interpolation="nearest", aspect="auto",
@@ -41,12 +45,12 @@ def draw(names: Sequence[str], matrix: FloatArray, title: str) -> Figure:
         rotation_mode="anchor",
         parse_math=False,
     )
-    axes.set_xticks([edge - 0.5 for edge in range(1, len(names))], minor=True)
-    axes.grid(which="minor", axis="x", color="0.8", linewidth=0.5)
-    axes.tick_params(which="both", axis="x", length=0)
+    edges = np.arange(1, len(names)) - 0.5
+    axes.vlines(edges, 0, 1, transform=axes.get_xaxis_transform(), color="0.8", linewidth=0.5)
+    axes.tick_params(axis="x", length=0)
     axes.tick_params(labelsize=10)
     axes.set_ylabel("scan number", fontsize=12)
-    bar = picture.colorbar(shown, ax=axes, shrink=0.5, aspect=25, ticks=[-1, 0, 1])
+    bar = drawing.add_bar(axes, shown, 0.5, ticks=[-1, 0, 1])
     bar.set_label("value / column's largest absolute value", fontsize=10)
     axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
     return picture
@@ -56,8 +60,8 @@ def draw_correlation(names: Sequence[str], matrix: FloatArray, title: str) -> Fi
     """Draw the correlations between those columns of a matrix (n, k) that vary."""
     varies = np.ptp(matrix, axis=0) > 0
     shown = [name for name, keep in zip(names, varies, strict=True) if keep]
-    side = 2.2 + max(min(0.9 * len(shown), 2.8), min(0.42 * len(shown), 11.0))
-    picture, axes = drawing.panels(side + 1, side)
+    side = max(min(0.9 * len(shown), 3.1), min(0.42 * len(shown), 11.0), NARROWEST)
+    picture, [axes] = drawing.panels(side, [side])
     if shown:
         correlation = np.atleast_2d(np.corrcoef(matrix[:, varies], rowvar=False))
         image = axes.imshow(correlation, cmap=COLOURS, clim=(-1, 1), interpolation="nearest")
@@ -71,7 +75,10 @@ def draw_correlation(names: Sequence[str], matrix: FloatArray, title: str) -> Fi
                 text = f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
                 ink = "white" if abs(value) > 0.6 else figures.DARK
                 axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=10)
-        bar = picture.colorbar(image, ax=axes, shrink=0.6, aspect=25, ticks=[-1, 0, 1])
+        bar = drawing.add_bar(axes, image, 0.6, ticks=[-1, 0, 1])
         bar.set_label("correlation", fontsize=11)
+    else:
+        axes.set_xticks([])
+        figures.say_instead(axes, "no regressor varies")
     axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
     return picture

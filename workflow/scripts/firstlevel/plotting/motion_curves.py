@@ -1,4 +1,4 @@
-"""Head motion in a run: translations and rotations of each volume."""
+"""How the head moved in a run: translations and rotations of each volume."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from firstlevel.plotting import drawing, figures
 from firstlevel.plotting.drawing import Figure
 
 SMALLEST_RANGE = 0.1  # mm or degrees to each side: less is not blown up to look like motion
+WIDTH, NUMBERS = 9.2, 0.7
+"""Inches: of the panels, and of the numbers beside them, so that the labels stand below each other."""
 PANELS = (("translation (mm)", ("x", "y", "z")), ("rotation (degrees)", ("pitch", "roll", "yaw")))
 
 
 def draw(motion: Motion, n_scans: int, title: str) -> Figure:
-    """Draw six curves in two panels, or write that motion is not known."""
-    picture, panels = drawing.panels(11, 5.2, rows=2)
+    """Draw six curves in two panels, or write that motion is not motion."""
+    picture, panels = drawing.panels(WIDTH, [2.0, 2.0])
     for number, (axes, (label, names)) in enumerate(zip(panels, PANELS, strict=True)):
         axes.set_ylabel(label, fontsize=12)
+        axes.yaxis.set_label_coords(-NUMBERS / WIDTH, 0.5)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlim(-0.5 - 0.01 * n_scans, n_scans - 0.5 + 0.01 * n_scans)
         if motion.parameters is None:
@@ -31,7 +34,6 @@ def draw(motion: Motion, n_scans: int, title: str) -> Figure:
         axes.axhline(0, color="0.8", linewidth=0.8, zorder=0)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=12, handlelength=2.2)
     panels[1].set_xlabel("volume", fontsize=12)
-    picture.align_ylabels()
     panels[0].set_title(title, loc="left", fontsize=14, pad=24, parse_math=False)
     told = motion.origin
     if motion.source == AFFINES:

@@ -1,4 +1,4 @@
-"""Histograms over voxels of the lag-1 autocorrelation of the residuals, before and after whitening."""
+"""How many voxels have which lag-1 autocorrelation of the residuals, before and after whitening."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NAMES = {"Before": "ordinary least squares", "After": "whitened by the fit"}
 
 
 def draw(residuals: dict[str, Any], title: str) -> Figure:
-    """Draw the histograms in the quality measures of a run, with the median for white noise."""
-    picture, axes = drawing.panels(9, 4.6)
+    """Draw the histograms that the measures of a run hold, with the median that white noise would have."""
+    picture, [axes] = drawing.panels(9.4, [3.4])
     edges = np.asarray(residuals["HistogramEdges"])
     filled: list[int] = []
     for (part, name), colour in zip(NAMES.items(), (figures.COLOURS[1], figures.COLOURS[0]), strict=True):
@@ -22,12 +22,12 @@ def draw(residuals: dict[str, Any], title: str) -> Figure:
             continue
         counts, median = residuals[part]["Histogram"], residuals[part]["MedianAutocorrelation"]
         filled += np.flatnonzero(counts).tolist()
-        label = f"{name}: median {median:.2f}" if median is not None else f"{name}: no voxel"
+        said = f"{name}: median {median:.2f}" if median is not None else f"{name}: no voxel"
         axes.stairs(counts, edges, color=colour, alpha=0.45, fill=True)
-        axes.stairs(counts, edges, color=colour, linewidth=1.8, label=label.replace("-", "\N{MINUS SIGN}"))
+        axes.stairs(counts, edges, color=colour, linewidth=1.8, label=said.replace("-", "\N{MINUS SIGN}"))
     clean = residuals["After" if residuals["Whitened"] else "Before"]["OfWhiteNoise"]["MedianAutocorrelation"]
-    label = f"white noise after this design: median {clean:.2f}".replace("-", "\N{MINUS SIGN}")
-    axes.axvline(clean, color=figures.DARK, linestyle="--", linewidth=1.5, label=label)
+    said = f"white noise after this design: median {clean:.2f}".replace("-", "\N{MINUS SIGN}")
+    axes.axvline(clean, color=figures.DARK, linestyle="--", linewidth=1.5, label=said)
     low, high = (edges[min(filled)], edges[max(filled) + 1]) if filled else (-1.0, 1.0)
     axes.set_xlim(min(low, clean) - 0.04, max(high, clean) + 0.04)
     axes.set_ylim(bottom=0)
@@ -36,5 +36,8 @@ def draw(residuals: dict[str, Any], title: str) -> Figure:
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
-    picture.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=10.5)
+    picture.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.55 / 3.4), ncols=3, frameon=False, fontsize=10.5,
+        borderaxespad=0,
+    )  # fmt: skip
     return picture

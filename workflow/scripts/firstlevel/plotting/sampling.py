@@ -16,6 +16,8 @@ PARALLEL = 1e-3
 """Entries of an affine, mm per voxel, that are 0 to the eye: a voxel in a thousand."""
 RIM = 1e-4
 """Voxels outside of the outermost centres that rounding may put a point."""
+BLOCK = 32_768
+"""Points that are sampled at a time."""
 
 
 def like(image: Image, values: npt.NDArray[np.float32]) -> Image:
@@ -49,15 +51,19 @@ def ordered(image: Image) -> Image:
 
 def sampled(image: Image, affine: FloatArray, shape: tuple[int, ...], *, linear: bool) -> Image:
     """Image on the grid of an affine and a shape, nearest neighbour or linear between centres of voxels."""
-    values = finite(image)
-    onto = np.linalg.inv(image.affine) @ affine
+    return nib.Nifti1Image(values_on(finite(image), image.affine, affine, shape, linear=linear), affine)
+
+
+def values_on(
+    values: Float32Array, own: FloatArray, affine: FloatArray, shape: tuple[int, ...], *, linear: bool
+) -> Float32Array:
+    """Values (nx, ny, nz) on a grid of affine `own`, sampled on that of another affine and a shape."""
+    onto = np.linalg.inv(own) @ affine
     matrix, start = onto[:3, :3], onto[:3, 3]
     longest = np.array(shape)[None, :] * np.abs(matrix)  # how far a whole axis goes along each voxel axis
-    if np.all(np.count_nonzero(longest > PARALLEL, axis=1) <= 1):
-        new = _along_axes(values, matrix, start, shape, linear)
-    else:
-        new = _anywhere(values, matrix, start, shape, linear)
-    return nib.Nifti1Image(new.astype(np.float32), affine)
+    parallel = np.all(np.count_nonzero(longest > PARALLEL, axis=1) <= 1)
+    new = (_along_axes if parallel else _anywhere)(values, matrix, start, shape, linear)
+    return new.astype(np.float32, copy=False)
 
 
 def _along_axes(
@@ -65,7 +71,8 @@ def _along_axes(
 ) -> Float32Array:
     """Sample each axis by itself, where the grids are parallel."""
     order = np.argmax(np.abs(matrix), axis=1)  # the axis of the new grid along each axis of the old
-    for axis, new in enumerate(order):
+    for axis in np.argsort([shape[new] for new in order], kind="stable"):  # of one slice, the rest is little
+        new = order[axis]
         places = start[axis] + matrix[axis, new] * np.arange(shape[new])
         values = _along(values, axis, places, linear)
     return np.transpose(values, np.argsort(order))
@@ -92,24 +99,36 @@ def _along(values: Float32Array, axis: int, places: FloatArray, linear: bool) ->
 def _anywhere(
     values: Float32Array, matrix: FloatArray, start: FloatArray, shape: tuple[int, ...], linear: bool
 ) -> Float32Array:
-    """Sample all axes at once, where the grids are not parallel."""
-    beyond, there = RIM if linear else 0.5, np.ones(shape, bool)
-    low, shares = [], []
-    for axis, n in enumerate(values.shape):
-        i, j, k = (matrix[axis, new] * np.arange(shape[new]) for new in range(3))
-        places = (start[axis] + i[:, None, None]) + (j[:, None] + k)
-        there &= (places > -beyond) & (places < n - 1 + beyond)
-        np.clip(places, 0, n - 1, out=places)
-        first = np.floor(places if linear else places + 0.5).astype(np.int32)
-        low.append(first)
-        if linear:
-            shares.append((places - first).astype(np.float32))
-    if not linear:
-        return np.where(there, values[tuple(low)], np.float32(0))
-    padded = np.pad(values, ((0, 1), (0, 1), (0, 1)), mode="edge")  # the last voxel has itself as its next
-    new = np.zeros(shape, np.float32)
-    for corner in np.ndindex(2, 2, 2):
-        at = tuple(first + step for first, step in zip(low, corner, strict=True))
-        parts = [share if step else 1 - share for share, step in zip(shares, corner, strict=True)]
-        new += padded[at] * parts[0] * parts[1] * parts[2]
-    return np.where(there, new, np.float32(0))
+    """Sample all axes at once, where the grids are not parallel, in blocks that the processor keeps near."""
+    beyond, last = RIM if linear else 0.5, np.array(values.shape) - 1
+    if linear:  # the last voxel has itself as its next
+        values = np.pad(values, ((0, 1), (0, 1), (0, 1)), mode="edge")
+    flat, steps = values.ravel(), (values.shape[1] * values.shape[2], values.shape[2], 1)
+    over = matrix[:, 1, None, None] * np.arange(shape[1])[:, None] + matrix[:, 2, None, None] * np.arange(
+        shape[2]
+    )
+    new = np.empty(shape, np.float32)
+    n_rows = max(BLOCK // (shape[1] * shape[2]), 1)
+    for first in range(0, shape[0], n_rows):
+        rows = np.arange(first, min(first + n_rows, shape[0]))
+        there, at, shares = np.ones((), bool), np.zeros((), np.intp), []
+        for axis in range(3):
+            places = (start[axis] + matrix[axis, 0] * rows)[:, None, None] + over[axis]
+            there = there & (places > -beyond) & (places < last[axis] + beyond)
+            np.clip(places, 0, last[axis], out=places)
+            low = (places if linear else places + 0.5).astype(np.intp)
+            at = at + steps[axis] * low
+            if linear:
+                shares.append((places - low).astype(np.float32))
+        new[rows] = np.where(there, _between(flat, at, steps, shares) if linear else flat[at], 0)
+    return new
+
+
+def _between(
+    flat: Float32Array, at: npt.NDArray[np.intp], steps: tuple[int, ...], shares: list[Float32Array]
+) -> Float32Array:
+    """Linear between neighbours: the lowest, steps to the next along each axis, shares of the way there."""
+    if not shares:
+        return flat[at]
+    low = _between(flat, at, steps[1:], shares[1:])
+    return low + shares[0] * (_between(flat, at + steps[0], steps[1:], shares[1:]) - low)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage as Image
 
 from firstlevel.arrays import Float32Array, FloatArray
@@ -23,14 +24,16 @@ MARGIN = 10.0  # mm shown around the brain
 FINEST = 4  # parts into which a voxel of the map is cut for a background of smaller voxels, along each axis
 
 
-def shown_over(source: Image, background: Image, signed: bool) -> tuple[Image, Image]:
+def shown_over(source: Image, background: Image, signed: bool, *, whole: bool = True) -> tuple[Image, Image]:
     """A z map and its background :func:`on_plain_grid`, without the values below 0 of one without sign."""
-    zmap, mean = on_plain_grid(source, background)
+    zmap, mean = on_plain_grid(source, background, whole=whole)
     return (zmap if signed else like(zmap, np.maximum(finite(zmap), 0))), mean
 
 
-def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
+def on_plain_grid(zmap: Image, background: Image, *, whole: bool = True) -> tuple[Image, Image]:
     """Both images on one plain grid: the map's own, or a finer one where that is oblique.
+
+    Not `whole`, they are :func:`cropped_to_brain`.
 
     The map is sampled by nearest neighbour and keeps its values, the background linearly. What is not finite
     becomes 0, and the background's brightest 0.5 % are cut off: they would leave the brain dark. A background
@@ -44,6 +47,8 @@ def on_plain_grid(zmap: Image, background: Image) -> tuple[Image, Image]:
     if is_oblique(zmap.affine):
         plain = on_finer_grid(zmap)
     plain = ordered(plain)
+    if not whole:
+        plain, _ = cropped_to_brain(plain, plain)
     brightness = finite(background)
     mean = like(background, np.clip(brightness, *np.percentile(brightness, [1, 99.5])))
     parts = _parts(np.diag(plain.affine)[:3], np.linalg.norm(background.affine[:3, :3], axis=0).min())
@@ -81,15 +86,23 @@ def cropped_to_brain(zmap: Image, mean: Image) -> tuple[Image, Image]:
 
     The second may be on a finer grid, which cuts each voxel of the map into whole parts.
     """
-    inside = np.argwhere(finite(zmap))
-    if inside.size == 0:
+    ends = _ends(finite(zmap) != 0)
+    if ends is None:
         return zmap, mean
     margin = np.ceil(MARGIN / np.linalg.norm(zmap.affine[:3, :3], axis=0)).astype(int)
-    first, last = np.maximum(inside.min(axis=0) - margin, 0), inside.max(axis=0) + margin
+    first, last = np.maximum(ends[0] - margin, 0), ends[1] + margin
     box = tuple(slice(start, stop + 1) for start, stop in zip(first, last, strict=True))
     parts = [fine // coarse for fine, coarse in zip(mean.shape, zmap.shape, strict=True)]
     finer = tuple(slice(of.start * n, of.stop * n) for of, n in zip(box, parts, strict=True))
     return zmap.slicer[box], mean.slicer[finer]
+
+
+def _ends(there: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]] | None:
+    """First and last voxel along each axis, (3,) each; None where there is none."""
+    along = [np.flatnonzero(there.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    if not along[0].size:
+        return None
+    return np.array([voxels[0] for voxels in along]), np.array([voxels[-1] for voxels in along])
 
 
 def isotropic(zmap: Image, mean: Image, most: int) -> tuple[Image, Image]:
@@ -119,8 +132,7 @@ def through_activation(zmap: Image, threshold: float, display_mode: str, n_cuts:
     if above.any():  # what is not shown counts only where cuts are left over
         strength = smoothed(np.abs(np.where(above, values, np.float32(0.01) * values)))
     else:
-        inside = np.argwhere(values) if values.any() else np.argwhere(np.ones_like(values))
-        first, last = inside.min(axis=0), inside.max(axis=0)
+        first, last = _ends(values != 0) or (np.zeros(3, int), np.array(values.shape) - 1)
 
     def along(direction: str) -> list[float]:
         axis = "xyz".index(direction)
@@ -215,15 +227,20 @@ def background_named(path: Path) -> str:
 
 def size(zmap: Image, display_mode: str, cuts: Cuts) -> tuple[float, float]:
     """Width and height in inches that the cuts fill without gaps."""
-    x, y, z = np.diag(zmap.affine)[:3] * zmap.shape
+    sides = np.diag(zmap.affine)[:3] * zmap.shape
+    width, height = size_in_mm(sides, display_mode, cuts)
+    scale = min(INCHES_PER_MM * max(1.0, LARGE / sides.max()), MAX_WIDTH / width)
+    return width * scale, height * scale
+
+
+def size_in_mm(sides: FloatArray, display_mode: str, cuts: Cuts) -> tuple[float, float]:
+    """Width and height of all cuts side by side, through a box of sides (3,) in mm."""
+    x, y, z = sides.tolist()
     wide, high = {"x": y, "y": x, "z": x}, {"x": z, "y": z, "z": y}
     directions = directions_of(display_mode)
     if isinstance(cuts, dict):
-        width, height = max(wide[d] * len(cuts[d]) for d in cuts), 3 * max(y, z)
-    elif display_mode == "tiled":
-        width, height = x + y, y + z
-    else:
-        shown = directions if len(directions) > 1 else directions * len(cuts)
-        width, height = sum(wide[d] for d in shown), max(high[d] for d in shown)
-    scale = min(INCHES_PER_MM * max(1.0, LARGE / max(x, y, z)), MAX_WIDTH / width)
-    return width * scale, height * scale
+        return max(wide[d] * len(cuts[d]) for d in cuts), 3 * max(y, z)
+    if display_mode == "tiled":
+        return x + y, y + z
+    shown = directions if len(directions) > 1 else directions * len(cuts)
+    return sum(wide[d] for d in shown), max(high[d] for d in shown)

@@ -19,7 +19,7 @@ def draw(events: Sequence[Event], title: str) -> Figure:
     counts = Counter(row.trial_type for row in events)
     trial_types = sorted(counts, reverse=True)  # rows are drawn from below
     n_rows = max(len(trial_types), 1)
-    picture = drawing.figure(12, 1.4 + 0.34 * n_rows, fitted=False)
+    picture = drawing.figure(12, 1.4 + 0.34 * n_rows)
     axes = picture.add_subplot()
     for number, name in enumerate(trial_types):
         colour = figures.COLOURS[(n_rows - 1 - number) % len(figures.COLOURS)]

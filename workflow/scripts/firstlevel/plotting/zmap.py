@@ -50,9 +50,10 @@ def draw(
     top = max(peak, 1.25 * threshold) or 1.0
     colours = overlay.colours(threshold, top, signed)
     width, height = sections.size(zmap, display_mode, places)
-    picture = drawing.figure(width, height, fitted=False, colour="black")
+    picture = drawing.figure(width, height, colour="black")
     above = cuts.Layer(zmap, colours, (-top if signed else 0.0, top), threshold)
-    cuts.draw(picture, [cuts.background(mean), above], display_mode, places, cross=n_above > 0)
+    layers = [cuts.background(mean), above]
+    cuts.draw(picture, mean, layers, display_mode, places, cross=n_above > 0)
     overlay.add_z_bar(picture, colours, threshold, top, signed)
     count = f"{n_above:,} voxel{'s' if n_above > 1 else ''}" if n_above else "no voxel above threshold"
     bound = f"{'|z|' if signed else 'z'} > {float(threshold)}"
