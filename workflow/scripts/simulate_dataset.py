@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from firstlevel import stage
 from firstlevel.arrays import FloatArray
@@ -77,7 +78,8 @@ def simulate_dataset(
         spm_files.write_session(session, number, run, repetition_time)
         return run.movement
 
-    with ThreadPoolExecutor(threads) as pool:  # each run has random numbers of its own
+    # each run has random numbers of its own, and a thread: BLAS starting more of them doubles the time
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
         numbers = range(1, len(outputs) + 1)
         movements = dict(zip(numbers, pool.map(write_run, numbers), strict=True))
 

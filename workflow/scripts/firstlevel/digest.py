@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +37,21 @@ class _Source:
     imports: frozenset[str]
 
 
+def _statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """Statements of a module at any depth: imports stand nowhere else, and expressions are most of a tree."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        inner = getattr(node, part, ())
+        for child in inner if isinstance(inner, list) else ():  # the body of a lambda is no list
+            if isinstance(child, ast.stmt):
+                yield child
+            yield from _statements(child)
+
+
 @functools.cache
 def _source(folder: Path, name: str) -> _Source:
     content = (folder / f"{name}.py").read_bytes()
     imports: set[str] = set()
-    for node in ast.walk(ast.parse(content)):
+    for node in _statements(ast.parse(content)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

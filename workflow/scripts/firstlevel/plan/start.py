@@ -85,7 +85,8 @@ def _plan(
 @functools.cache
 def read_schema() -> Mapping[str, Any]:
     """JSON schema of the config."""
-    schema_of_config: Mapping[str, Any] = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
+    schema_of_config: Mapping[str, Any] = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=loader)
     return schema_of_config
 
 
