@@ -26,7 +26,7 @@ rule compute_contrast:
     threads: 1
     resources:
         mem_mb=needs(500, per_gb=300),
-        runtime=needs(10, per_gb=10),
+        runtime=30,
     params:
         rows=of_contrast(lambda contrast: list(contrast.rows)),
         statistic=of_contrast("statistic"),
@@ -82,10 +82,10 @@ use rule compute_run_contrast as compute_run_contrast_f with:
 rule list_maps:
     """List the maps of all subjects, for a second level."""
     input:
-        effects=PLAN.of_maps(names.map_of("effect")),
-        variances=PLAN.of_maps(names.map_of("variance")),
-        masks=PLAN.of_maps(names.MASK),
-        sidecars=PLAN.of_maps(names.CONTRAST_JSON),
+        effects=lambda wildcards: PLAN.of_maps(names.map_of("effect")),
+        variances=lambda wildcards: PLAN.of_maps(names.map_of("variance")),
+        masks=lambda wildcards: PLAN.of_maps(names.MASK),
+        sidecars=lambda wildcards: PLAN.of_maps(names.CONTRAST_JSON),
     output:
         table=names.MAPS,
     log:
@@ -100,9 +100,9 @@ rule list_maps:
         mem_mb=300,
         runtime=5,
     params:
-        subjects=PLAN.of_maps("{subject}"),
-        tasks=PLAN.of_maps("{task}"),
-        contrasts=PLAN.of_maps("{contrast}"),
+        subjects=lambda wildcards: PLAN.of_maps("{subject}"),
+        tasks=lambda wildcards: PLAN.of_maps("{task}"),
+        contrasts=lambda wildcards: PLAN.of_maps("{contrast}"),
         code=code_digest("list_maps"),
     script:
         "../scripts/list_maps.py"

@@ -33,7 +33,7 @@ rule plot_run:
     threads: 1
     resources:
         mem_mb=needs(500, per_gb=150),
-        runtime=needs(10, per_gb=10),
+        runtime=30,
     params:
         title=PLAN.title,
         code=code_digest("plot_run"),
@@ -66,7 +66,7 @@ rule plot_contrast:
     threads: 1
     resources:
         mem_mb=needs(600, per_gb=100),
-        runtime=needs(10, per_gb=5),
+        runtime=30,
     params:
         **PLAN.figures,
         title=PLAN.title,

@@ -108,7 +108,7 @@ rule compute_mask:
     threads: 1
     resources:
         mem_mb=needs(500, per_gb=100),
-        runtime=needs(10, per_gb=5),
+        runtime=20,
     params:
         coverage=MODEL.subject.coverage,
         code=code_digest("compute_mask"),

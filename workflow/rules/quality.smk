@@ -24,7 +24,7 @@ rule judge_quality:
     threads: 1
     resources:
         mem_mb=needs(400, per_gb=50),
-        runtime=needs(5, per_gb=2),
+        runtime=15,
     params:
         runs=over("{run}"),
         rows=lambda wildcards: {label: list(one.rows) for label, one in MODEL.contrasts.items()},

@@ -47,7 +47,7 @@ rule report_subject:
 rule report_study:
     """Show all subjects on one page that leads to theirs."""
     input:
-        pages=[names.PAGE.format(subject=subject) for subject in STUDY.of_subject],
+        pages=lambda wildcards: PLAN.targets.pages,
     output:
         page=names.STUDY_PAGE,
     log:

@@ -94,8 +94,12 @@ class Targets:
         All of them, since Snakemake makes no missing file that only a finished one needs: the page of a study
         in which something failed is there before those of its subjects.
         """
-        pages = [names.PAGE.format(subject=subject) for subject in self._study.of_subject]
-        return [*self.figures, *pages, names.STUDY_PAGE]
+        return [*self.figures, *self.pages, names.STUDY_PAGE]
+
+    @property
+    def pages(self) -> list[str]:
+        """The page of each subject."""
+        return [names.PAGE.format(subject=subject) for subject in self._study.of_subject]
 
     def chosen(self, outputs: list[str]) -> list[str]:
         """Files of several targets, each once."""
