@@ -9,6 +9,8 @@ from harness import raw_copy
 from small_study import make
 from studies import ALL_OUTPUTS, Study, merged
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = ("win_$5_$x^{", "<small>{x} <results>")
 """Trial types; the second of them would be replaced by Snakemake, too."""
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from studies import Study
 
+pytestmark = pytest.mark.slow
 SHAPE, N_SCANS, SECONDS = (40, 20, 1), 52, 2.0
 ONSETS = {"faces": (4, 27, 52, 77), "scrambled": (16, 40, 66, 90)}
 EFFECT = 3.0
