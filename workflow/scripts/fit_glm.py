@@ -6,11 +6,6 @@ are scaled to percent of each voxel's mean (``voxel``), or to 100 y / m, with m 
 mask's voxels (``grand_mean``) or over scans of SPM's global (``spm_global``). All maps are 0 at voxels that
 the run does not have: constant over time, or outside of the field of view where that is given. The arithmetic
 is that of nilearn's ``run_glm``; see ``firstlevel.glm.stream``.
-
-Measured of each volume: displacement and rotation against the run's first volume (of the voxel of the mask
-that moves farthest), framewise displacement (Power et al. 2012), global signal, and DVARS in percent of the
-mean; of the run: coverage, tSNR, R2, and the whiteness of the residuals of a sample of voxels, before and
-after whitening. See ``firstlevel.quality``.
 """
 
 from pathlib import Path
@@ -93,16 +88,14 @@ def fit_glm(
         sample.write_series(series, scans.sampled)
     if measures and timeseries and bold_json:
         resampled = sidecars.read_json(bold_json)
-        fitted_run = run_measures.Fitted.of(
-            maps, fitted.tsnr, scans.sampled, sums, noise_model, residuals.factor(signal_scaling, grand_mean)
-        )
-        of_volumes, content = run_measures.of_run(
-            saved, fitted_run, motion.of_run(resampled, confounds), resampled["VoxelsOutsideFieldOfView"],
-            inside, grid, covered, lags,
+        factor = residuals.factor(signal_scaling, grand_mean)
+        of_volumes, measured = run_measures.of_run(
+            saved, run_measures.Fitted.of(maps, fitted.tsnr, scans.sampled, sums, noise_model, factor),
+            motion.of_run(resampled, confounds), resampled["VoxelsOutsideFieldOfView"], inside, grid, covered,
+            lags,
         )  # fmt: skip
         volumes.write(timeseries, of_volumes)
-        software = stage.versions("numpy", "scipy", "nibabel")
-        sidecars.write_json(measures, content | {"Software": software})
+        sidecars.write_json(measures, measured | {"Software": stage.versions("numpy", "scipy", "nibabel")})
     content = fit_sidecar.content(saved.names, model, fitted, noise_model, signal_scaling, grand_mean)
     content["Inputs"] = digests.of_files([path for path in (bold_json, design, mask) if path])
     content["Software"] = stage.versions("numpy", "nibabel")

@@ -1,4 +1,10 @@
-"""What is measured of a run and its fit: each volume, and the content of the sidecar of quality. No files."""
+"""What is measured of a run and its fit: each volume, and the content of the sidecar of quality. No files.
+
+Measured of each volume: displacement and rotation against the run's first volume (of the voxel of the mask
+that moves farthest), framewise displacement (Power et al. 2012), global signal, and DVARS in percent of the
+mean; of the run: coverage, tSNR, R2, and the whiteness of the residuals of a sample of voxels, before and
+after whitening.
+"""
 
 from __future__ import annotations
 
