@@ -15,8 +15,10 @@ sys.path.insert(0, str(SCRIPTS))
 
 from firstlevel import names
 from firstlevel.digest import code_digest
-from firstlevel.plan import resources, start
+from firstlevel.plan import resources, start, terminal
 from firstlevel.stage import InputError
+from snakemake.logging import logger as engine_logger
+import psutil
 
 
 class WrongInput(WorkflowError):
@@ -36,11 +38,24 @@ def without_traceback(function, *arguments, **options):
 def say(*lines):
     """Print for the user, once, not in every job."""
     if workflow.is_main_process:
+        if PROGRESS:
+            PROGRESS.clear()
         print(*filter(None, lines), sep="\n", end="\n" * any(lines), file=sys.stderr)
 
 
+SHOWN = workflow.output_settings
+PROGRESS = terminal.attached(
+    engine_logger,
+    started=psutil.Process().create_time(),
+    is_wanted=workflow.is_main_process
+    and workflow.modifier.is_main_snakefile()
+    and not (SHOWN.verbose or SHOWN.dryrun or SHOWN.printshellcmds or SHOWN.debug_dag),
+)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FOLDERS = {name: workflow.pathvars.apply(f"<{name}>") for name in start.FOLDERS}
+FOLDERS |= {
+    name: f"{workflow.modifier.modify_path(FOLDERS[name])}" for name in start.FOLDERS[1:]
+}  # a module's prefix
 say(start.environment(os.environ))
 PLAN = without_traceback(start.plan, config, FOLDERS, workflow.configfiles, is_main=workflow.is_main_process)
 STUDY, MODEL, INPUTS = PLAN.study, PLAN.model, PLAN.inputs
