@@ -96,7 +96,7 @@ def test_module_of_the_readme_runs_in_another_workflow(importer):
 
 @pytest.mark.parametrize("prefix", ["", "other/"])
 def test_module_ends_as_the_workflow_does(importer, prefix):
-    """A table of runs and a summary beside the importer's own handlers, and nothing if none of its jobs ran."""
+    """Its table and summary beside the importer's handlers; nothing where none of its jobs ran."""
     module = README_MODULE
     if prefix:
         module = module.replace("    config:", '    prefix:\n        "other"\n    config:')
