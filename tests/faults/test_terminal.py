@@ -52,16 +52,38 @@ def test_mistake_at_the_start_is_one_message(tmp_path):
     assert data_of(folder) == before
 
 
-def test_config_that_is_no_yaml_is_told_by_snakemake(tmp_path):
-    """It comes before the workflow; the document quotes it."""
-    path = tmp_path / "config.yaml"
-    path.write_text("study: {source: table\n")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
-    command += ["--directory", str(tmp_path), "--configfile", str(path)]
-    shown = told(subprocess.run(command, capture_output=True, text=True, check=False))
+def without_study(folder, *arguments):
+    """Run Snakemake in a folder, with a config that need not be one."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_config_that_is_no_yaml_is_told_with_its_file_and_row(tmp_path):
+    """Before Snakemake reads it, which says less; the document quotes what that says."""
+    (tmp_path / "fine.yaml").write_text("contrasts: {a: faces}\n")
+    (tmp_path / "mine.yaml").write_text("contrasts: {a: faces}\nstudy: {source: table\n")
+    configs = ("--configfile", "fine.yaml", "mine.yaml")
+    for snakefile in (("--snakefile", str(ROOT / "Snakefile")), (f"--snakefile={ROOT / 'Snakefile'}",)):
+        shown = told(without_study(tmp_path, *snakefile, *configs))
+        assert "mine.yaml, row 2: is no YAML: did not find expected ',' or '}'" in shown
+        assert "\n  expected: " in shown
+        assert "\n  to do: " in shown
+        assert len(shown.splitlines()) == 4
+    shown = told(without_study(tmp_path, *snakefile, "--workflow-profile", "none", *configs))
     assert "Config file is not valid JSON or YAML." in shown
     assert "`Config file is not valid JSON or YAML.`" in (ROOT / "docs/wrong-inputs.md").read_text()
     assert not (tmp_path / "results").exists()
+
+
+def test_default_config_that_is_no_yaml_is_told_so_as_well(own_workflow):
+    """The one that `make run` takes, where no other is given."""
+    path = own_workflow / "config/config.yaml"
+    path.write_text(path.read_text() + "\tglm: {}\n")
+    shown = told(without_study(own_workflow))
+    assert (
+        f"config/config.yaml, row {len(path.read_text().splitlines())}: is no YAML: found character" in shown
+    )
+    assert "to do: indent with blanks, not tabs" in shown
 
 
 def test_mistakes_in_jobs_are_a_message_each_and_no_file(tmp_path):
