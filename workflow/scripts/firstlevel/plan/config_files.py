@@ -79,7 +79,7 @@ def _explained(path: Path, text: str, error: yaml.YAMLError) -> InputError:
     if row > len(rows):  # reading went on to the end
         row = len(rows)
     if begun := getattr(error, "context_mark", None):
-        problem += f" ({error.context}, which begins in row {begun.line + 1})"  # type: ignore[attr-defined]
+        problem = f"{problem} ({getattr(error, 'context', '')}, which begins in row {begun.line + 1})"
     has_tab = "\t" in rows[row - 1][: len(rows[row - 1]) - len(rows[row - 1].lstrip())]
     return InputError(
         path,
@@ -87,7 +87,7 @@ def _explained(path: Path, text: str, error: yaml.YAMLError) -> InputError:
         expected=EXPECTED,
         remedy="indent with blanks, not tabs"
         if has_tab
-        else "correct this row or one above it: brackets and quotes closed, a blank after each colon, keys of "
-        "one level indented alike",
+        else "correct this row or one above it: close brackets and quotes, put a blank after each colon, and "
+        "indent keys of one level alike",
         row=row,
     )
