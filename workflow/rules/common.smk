@@ -15,10 +15,8 @@ sys.path.insert(0, str(SCRIPTS))
 
 from firstlevel import names
 from firstlevel.digest import code_digest
-from firstlevel.plan import resources, start, terminal
+from firstlevel.plan import resources, start
 from firstlevel.stage import InputError
-from snakemake.logging import logger as engine_logger
-import psutil
 
 
 class WrongInput(WorkflowError):
@@ -35,22 +33,9 @@ def without_traceback(function, *arguments, **options):
         raise WrongInput(str(error)) from None
 
 
-def say(*lines):
-    """Print for the user, once, not in every job."""
-    if workflow.is_main_process:
-        if PROGRESS:
-            PROGRESS.clear()
-        print(*filter(None, lines), sep="\n", end="\n" * any(lines), file=sys.stderr)
+include: "terminal.smk"
 
 
-SHOWN = workflow.output_settings
-PROGRESS = terminal.attached(
-    engine_logger,
-    started=psutil.Process().create_time(),
-    is_wanted=workflow.is_main_process
-    and workflow.modifier.is_main_snakefile()
-    and not (SHOWN.verbose or SHOWN.dryrun or SHOWN.printshellcmds or SHOWN.debug_dag),
-)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FOLDERS = {name: workflow.pathvars.apply(f"<{name}>") for name in start.FOLDERS}
 FOLDERS |= {
