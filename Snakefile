@@ -20,6 +20,7 @@ include: "workflow/rules/contrasts.smk"
 include: "workflow/rules/quality.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/end.smk"
 
 
 rule all:
@@ -63,17 +64,12 @@ say(*PLAN.announcement())
 
 
 onstart:
-    say(start.set_clock_back(FOLDERS))
-    if not names.below(PLAN.results, names.RUNS).exists():  # known to be ours, even if a kill follows
-        PLAN.record(ended_well=False)
+    begin()
 
 
 onsuccess:
-    say(PLAN.record(ended_well=True)[0])
+    end(ended_well=True)
 
 
 onerror:
-    lines, states = PLAN.record(ended_well=False)
-    say(lines)
-    if "report" in PLAN.outputs:
-        PLAN.report_failures(states, SOFTWARE)
+    end(ended_well=False)

@@ -2,11 +2,13 @@
 
 import json
 import re
+import subprocess
 import zipfile
 
 import checks
 import pytest
 from chromium import without_network
+from studies import ROOT
 
 NAME = re.compile(r"sub-01_task-faces_(?:contrast-(?P<contrast>\w+?)|run-(?P<run>\d))_(?P<kind>[a-z]+)\.\w+")
 SAYS = {
@@ -28,9 +30,11 @@ LABELS = {"zmap": "z map", "zhistogram": "z histogram", "tsnr": "tSNR", "rsquare
 
 @pytest.fixture(scope="module")
 def report(small_study, tmp_path_factory):
-    """Folder of the report, made where there is no network."""
+    """Folder of the report, made where there is no network and no package but those of `make run`."""
     made = tmp_path_factory.mktemp("report")
-    small_study.snakemake("--report", str(made / "report.zip"), under=without_network())
+    command = small_study.command("--report", str(made / "report.zip"), under=without_network())
+    command[command.index("-m")] = str(ROOT / "tests/support/run_lock.py")
+    subprocess.run(command, cwd=made, check=True, capture_output=True)
     zipfile.ZipFile(made / "report.zip").extractall(made)
     return made / "report"
 

@@ -51,7 +51,7 @@ def test_study_on_a_full_disk_goes_on_once_there_is_room(long_tests, tmp_path, s
         with Running(study) as run:
             assert run.wait() == 1
         with capsys.disabled():
-            failed = [line for line in run.said().splitlines() if "Errno" in line or "Error in rule" in line]
+            failed = [line for line in run.said().splitlines() if "Errno" in line or "Failed: " in line]
             print(f"\n{size} kB:", *failed, sep="\n  ")
         assert "No space left on device" in run.said()
         assert leftovers(study) == []

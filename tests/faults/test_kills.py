@@ -157,7 +157,7 @@ def test_one_killed_stage_fails_alone(long_tests, tmp_path, small_study, name):
         pid = next(pid for pid, found in processes(study.folder).items() if found == name)
         os.kill(pid, signal.SIGKILL)
         assert run.wait() == 1
-        assert f"Error in rule {name}:" in run.said()
+        assert f"Failed: {name} " in run.said()
     assert not any((study.folder / ".snakemake/locks").glob("*"))
     with Running(study) as again:
         assert again.wait() == 0, again.said()

@@ -231,6 +231,14 @@ def test_profiles_of_clusters_group_every_stage_of_a_subject(profile):
     assert set(groups) == {f"{rule}=subject" for rule in set(rules) - alone}
 
 
+def test_tests_say_how_long_they_take():
+    """In the list of targets, and before they begin."""
+    text = (ROOT / "Makefile").read_text()
+    listed, told = re.search(r"^test:.*##(.*)\n\t@echo '(.*)'$", text, re.MULTILINE).groups()
+    minutes = re.search(r"about (\d+) minutes", listed).group(1)
+    assert told.startswith(f"About {minutes} minutes on two cores")
+
+
 def test_no_test_imports_the_module_of_another():
     """What tests share is in tests/support, where a test that moves or goes leaves it."""
     paths = list((ROOT / "tests").rglob("test_*.py"))

@@ -17,14 +17,20 @@ EVENTS = "results/sub-01/sub-01_task-faces_run-1_events.tsv"
 ONE_EVENTS_TABLE = {"fl_simulate_dataset": 1, "fl_read_headers": 1, "fl_make_design_matrix": 1}
 
 
-def snakemake(folder, *arguments):
-    """Run Snakemake in a folder, which need not be that of the workflow."""
+def run(folder, *arguments):
+    """Run Snakemake in a folder, which need not be that of the workflow; gives how it ended."""
     arguments = ["--cores", "2", *arguments]
     if "--dry-run" in arguments:
         done = forks.snakemake(arguments, folder)
     else:
         command = [sys.executable, "-m", "snakemake", *arguments]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return done
+
+
+def snakemake(folder, *arguments):
+    """Standard output of a run that ends well."""
+    done = run(folder, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -86,6 +92,42 @@ def test_module_of_the_readme_runs_in_another_workflow(importer):
     snakemake(folder, "count")
     assert (folder / "count.txt").read_text().endswith(f" {EVENTS}\n")
     assert jobs(folder, "count") == {}
+
+
+@pytest.mark.parametrize("prefix", ["", "other/"])
+def test_module_ends_as_the_workflow_does(importer, prefix):
+    """Its table and summary beside the importer's handlers; nothing where none of its jobs ran."""
+    module = README_MODULE
+    if prefix:
+        module = module.replace("    config:", '    prefix:\n        "other"\n    config:')
+    own = OWN.replace(EVENTS, prefix + EVENTS)
+    handler = '\nonsuccess:\n    shell("touch handled.txt")\n'
+    folder = importer(module=module, after=f'{own}{handler}\nrule alone:\n    output: touch("alone.txt")\n')
+    table = folder / f"{prefix}results/runs.tsv"
+    snakemake(folder, "alone")
+    snakemake(folder, "--dry-run", "count")
+    assert not table.exists()
+    shown = run(folder, "count").stderr
+    assert f"Subjects: 1 unfinished; {prefix}results/runs.tsv lists every run." in shown
+    assert "localrules" not in shown
+    assert (folder / "handled.txt").exists()
+    rows = table.read_text().splitlines()
+    assert [row.split("\t")[:4] for row in rows[1:]] == [
+        ["01", "n/a", "faces", "1"],
+        ["01", "n/a", "faces", "2"],
+    ]
+    assert all("unfinished" in row for row in rows[1:])
+
+
+def test_module_tells_what_failed(importer):
+    """The subject and the message, in the table of runs and at the end."""
+    folder = importer(after=OWN)
+    snakemake(folder, f"{EVENTS}".replace("_events.tsv", "_headers.json"))
+    (folder / "data/simulated/sub001/fMRI/trials_ses1.mat").write_text("no matrix")
+    done = run(folder, "count")
+    assert done.returncode == 1
+    assert "Subjects: 1 failed; results/runs.tsv lists every run." in done.stderr
+    assert "failed\tmake_design_matrix stopped. " in (folder / "results/runs.tsv").read_text()
 
 
 def test_module_plans_what_the_workflow_plans(importer, tmp_path):

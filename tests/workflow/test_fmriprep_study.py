@@ -124,7 +124,7 @@ USED = {
 def test_terminal_names_what_is_left_out_before_any_job_and_at_the_end(finished):
     """Subjects and runs found, to do and left out, with one line per reason."""
     _, shown = finished
-    start, _, rest = shown.partition("Job stats")
+    start, _, rest = shown.partition("To do: ")
     for part, word in ((start, "to do"), (rest, "done")):
         for line in (r"found +3 +12", rf"{word} +3 +10", r"left out +0 +2"):
             assert re.search(rf"^ *{line}$", part, re.MULTILINE), line

@@ -33,14 +33,14 @@ def without_traceback(function, *arguments, **options):
         raise WrongInput(str(error)) from None
 
 
-def say(*lines):
-    """Print for the user, once, not in every job."""
-    if workflow.is_main_process:
-        print(*filter(None, lines), sep="\n", end="\n" * any(lines), file=sys.stderr)
+include: "terminal.smk"
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FOLDERS = {name: workflow.pathvars.apply(f"<{name}>") for name in start.FOLDERS}
+FOLDERS |= {
+    name: f"{workflow.modifier.modify_path(FOLDERS[name])}" for name in start.FOLDERS[1:]
+}  # a module's prefix
 say(start.environment(os.environ))
 PLAN = without_traceback(start.plan, config, FOLDERS, workflow.configfiles, is_main=workflow.is_main_process)
 STUDY, MODEL, INPUTS = PLAN.study, PLAN.model, PLAN.inputs

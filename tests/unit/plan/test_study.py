@@ -1,6 +1,7 @@
 """Checks of the config and the rows of the run table."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -89,7 +90,8 @@ def test_shipped_configs_hold_and_their_runs_exist(name):
         (MINIMAL + "confounds: {censor: {fd: 0.5}}", "unknown key confounds.censor.fd"),
         (MINIMAL + "outputs: [mapz]", "outputs.0: 'mapz' is not one of"),
         (MINIMAL + "outputs: []", r"outputs: \[\] should be non-empty"),
-        (MINIMAL + "outputs: maps", "outputs: 'maps' is not of type 'array'"),
+        (MINIMAL + "outputs: maps", r"outputs: 'maps' is not of type 'array': .* such as \[maps\]"),
+        (MINIMAL + "confounds: [csf]", "it is a section, with the keys columns, first_row"),
         (MINIMAL + "resample: {strategy: nearest}", "resample.strategy: 'nearest' is not one of"),
         (
             CONTRASTS + "study: {source: simulated, conditions: {a: [faces], b: [faces]}}",
@@ -110,6 +112,70 @@ def test_wrong_configs_name_the_key(text, message):
     """A typo or a wrong value names the key, what was expected, and the nearest known name."""
     with pytest.raises(InputError, match=message):
         checked(text)
+
+
+@pytest.mark.parametrize(
+    ("keys", "meant"),
+    [
+        ("smoothing: 6", "resample.smoothing_fwhm"),
+        ("fwhm: 6", "resample.smoothing_fwhm"),
+        ("resample: {fwhm: 6}", "resample.smoothing_fwhm"),
+        ("glm: {smoothing_fwhm: 6}", "resample.smoothing_fwhm"),
+        ("threshold: 3", "one of inference.p, figures.threshold"),
+        ("hrf_model: spm", "design.hrf_model"),
+        ("glm: {hrf_model: spm}", "design.hrf_model"),
+        ("high_pass: 0.01", "design.high_pass"),
+        ("design: {high-pass: 0.01}", "design.high_pass"),
+        ("tr: 2", "study.repetition_time"),
+        ("repetition_time: 2", "study.repetition_time"),
+        ("RepetitionTime: 2", "study.repetition_time"),
+        ("columns: [csf]", "confounds.columns"),
+        ("confounds: {trans_x: true}", r"confounds.columns: \[trans_x\]"),
+        ("motion: 6", "one of confounds.fmriprep.motion, confounds.motion"),
+        ("confounds: {n_compcor: 5}", "confounds.fmriprep.n_compcor"),
+        ("design: {noise_model: ar1}", "glm.noise_model"),
+        ("subjects: ['01']", "study.bids.subjects"),
+        ("study: {source: simulated, space: MNI}", "study.bids.space"),
+        ("bids: {}", "study.bids"),
+        ("n_scans: 3", "study.simulated.n_scans"),
+        ("hihg_pass: 1", "design.high_pass"),
+    ],
+)
+def test_key_at_a_wrong_level_is_told_where_it_belongs(keys, meant):
+    """By its name, by a part of it, by what others call it, or spelled nearly so."""
+    with pytest.raises(InputError, match=rf"unknown key \S+ \(did you mean {meant}\? known here: "):
+        checked(CONTRASTS + keys if keys.startswith("study") else MINIMAL + keys)
+
+
+def test_key_that_is_like_no_other_gets_no_hint():
+    """A wrong hint costs more than none."""
+    with pytest.raises(InputError, match=r"unknown key xyzzy \(known here: study"):
+        checked(MINIMAL + "xyzzy: 1")
+
+
+@pytest.mark.parametrize(
+    ("of_bids", "message"),
+    [
+        (
+            "task: a, subjects: [01, 02]",
+            "subjects.0: 1 is .* number; put labels .* in quotes, such as '01'",
+        ),
+        ("task: a, subjects: [01, '02']", "subjects.0: 1 is .* in quotes, such as '01'$"),
+        ("task: a, subjects: 01", r"subjects: 1 is .*: a list goes in brackets, such as \['1'\]"),
+        ("task: a, subjects: '01'", r"subjects: '01' is .*: a list goes in brackets, such as \['01'\]"),
+        ("task: a, sessions: [2020-01-01]", "sessions.0: .* YAML reads it as a date; put it in quotes"),
+        (
+            "task: no",
+            "task: False is .* YAML reads yes, no, on .* put the word in quotes",
+        ),
+        ("task: 1", "task: 1 is .* put labels and names in quotes"),
+        ("task: a, exclude: [03]", "exclude.0: 3 is not valid .a subject's label in quotes"),
+    ],
+)
+def test_labels_that_yaml_reads_otherwise_are_to_be_put_in_quotes(of_bids, message):
+    """Numbers, dates and words of truth."""
+    with pytest.raises(InputError, match=re.compile(message, re.MULTILINE)):
+        checked(f"{CONTRASTS}study: {{source: bids, bids: {{path: b, {of_bids}}}}}\n")
 
 
 def test_every_error_of_a_config_is_told_at_once():

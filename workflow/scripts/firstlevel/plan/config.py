@@ -55,7 +55,7 @@ def check_config(config: dict[str, Any], schema: Mapping[str, Any]) -> None:
     if errors:
         raise InputError(
             "config",
-            "; ".join(explained(error) for error in errors),
+            "; ".join(explained(error, schema) for error in errors),
             expected="known keys with values of the right kind",
             remedy=f"correct the config; {REFERENCE} for every key",
         )

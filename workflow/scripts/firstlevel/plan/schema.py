@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import datetime
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from firstlevel import texts
 from firstlevel.io import contents
-from firstlevel.plan import renamed
+from firstlevel.plan import misplaced, renamed
 from firstlevel.stage import InputError
 
 REFERENCE = "see config/README.md"
@@ -135,26 +136,48 @@ def _plain(text: str) -> Any:
         return text
 
 
-def explained(error: Any) -> str:
-    """One line of a validation error: the key, and what is wrong with it."""
+def explained(error: Any, schema: Mapping[str, Any]) -> str:
+    """One line of a validation error of a whole config: the key, and what is wrong with it."""
     key = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
         known_keys = list(error.schema.get("properties", {}))
         unknown = [name for name in error.instance if name not in known_keys]
         if not known_keys:
             return f"{key}: {error.message}"
-        return "; ".join(_unknown(key, name, error.instance[name], known_keys) for name in unknown)
+        return "; ".join(_unknown(key, name, error.instance[name], known_keys, schema) for name in unknown)
     problem = error.message
     if error.validator in ("oneOf", "anyOf", "pattern"):
         problem = f"{error.instance!r} is not valid"
-    return f"{key or 'the whole file'}: {problem} ({error.schema.get('description', error.validator)})"
+    elif error.validator == "type":
+        problem += _of_another_type(error.instance, error.validator_value, error.schema)
+    about = error.schema.get("description") or ("" if error.validator == "type" else error.validator)
+    return f"{key or 'the whole file'}: {problem}{f' ({about})' if about else ''}"
 
 
-def _unknown(section: str, name: str, value: Any, known_keys: Sequence[str]) -> str:
-    """What an unknown key is called now, or the nearest known one."""
+def _of_another_type(value: Any, wanted: str | Sequence[str], part: Mapping[str, Any]) -> str:
+    """How to write what has the wrong type, mostly since YAML reads it otherwise than it was meant."""
+    if "string" in wanted and isinstance(value, bool):
+        return ": YAML reads yes, no, on and off as true and false; put the word in quotes"
+    if "string" in wanted and isinstance(value, int | float):
+        return ": YAML reads it as a number; put labels and names in quotes, such as '01'"
+    if "string" in wanted and isinstance(value, datetime.date):
+        return ": YAML reads it as a date; put it in quotes"
+    if "array" in wanted and isinstance(value, str | int | float):
+        plain = isinstance(value, str) and value.isidentifier()
+        return f": a list goes in brackets, such as [{value if plain else repr(str(value))}]"
+    if "object" in wanted and "properties" in part:
+        return f": it is a section, with the keys {', '.join(part['properties'])}"
+    return ""
+
+
+def _unknown(
+    section: str, name: str, value: Any, known_keys: Sequence[str], schema: Mapping[str, Any]
+) -> str:
+    """What an unknown key is called now, or the nearest known one, here or at another level."""
     key = ".".join(filter(None, (section, name)))
-    near = f"unknown key {key} ({texts.suggestion(name, known_keys)}known here: {', '.join(known_keys)})"
-    return renamed.explained(key, value) or near
+    here = "" if misplaced.is_elsewhere(name, schema) else texts.suggestion(name, known_keys)
+    near = here or misplaced.suggestion(name, schema)
+    return renamed.explained(key, value) or f"unknown key {key} ({near}known here: {', '.join(known_keys)})"
 
 
 def too_deep(where: Path | str) -> InputError:
