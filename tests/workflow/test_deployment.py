@@ -10,17 +10,8 @@ import yaml
 from studies import ROOT, SMALL
 
 EVENTS = "results/sub-01/sub-01_task-faces_run-1_events.tsv"
-MODULE = """
-configfile: "config/config.yaml"
-
-module firstlevel:
-    snakefile:
-        {source}
-    config:
-        config
-
-use rule * from firstlevel
-"""
+PAGE = (ROOT / "docs/deployment.md").read_text()
+DEPLOYED = re.search(r"^```python\n(configfile:.*?)^```", PAGE, re.MULTILINE | re.DOTALL).group(1)
 
 
 @pytest.fixture
@@ -55,12 +46,13 @@ def run(folder, tmp_path, *arguments):
 def test_deployed_workflow_runs_from_its_tag(repository, tmp_path, hosted):
     """Stages import their package from the commit of the tag, although the clone has changed since."""
     (repository / "Snakefile").write_text("rule none:\n")
-    where = "github('owner/fmri-firstlevel'" if hosted else f"gitfile('{repository}'"
+    text = DEPLOYED.replace("OWNER", "owner")
+    if not hosted:
+        text = text.replace('github("owner/fmri-firstlevel"', f'gitfile("{repository}"')
     folder = tmp_path / "deployed"
     (folder / "config").mkdir(parents=True)
     (folder / "config/config.yaml").write_text(yaml.safe_dump(SMALL))
-    source = f"{where}, path='workflow/Snakefile', tag='v0.1.0')"
-    (folder / "Snakefile").write_text(MODULE.format(source=source))
+    (folder / "Snakefile").write_text(text)
     run(folder, tmp_path, EVENTS)
     assert (folder / EVENTS).read_text().startswith("onset\tduration\ttrial_type\n")
     planned = run(folder, tmp_path, "--dry-run", "all")
