@@ -1,4 +1,4 @@
-"""What the documents tell people to type: every command, config, snippet and recipe, parsed or planned."""
+"""What the documents tell people to type: every command, config, snippet and recipe, parsed."""
 
 import ast
 import contextlib
@@ -10,12 +10,12 @@ import subprocess
 import pytest
 import yaml
 from checked_configs import SCHEMA, keys
+from documents import COMMANDS, PAGES, blocks
 from studies import ROOT, merged
 
 from firstlevel.plan import config as configs
 
 cli = pytest.importorskip("snakemake.cli")  # not in the environment of the other nilearn
-PAGES = ["README.md", "config/README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))]
 RULES = {
     name
     for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
@@ -23,14 +23,8 @@ RULES = {
 }
 MAKE_TARGETS = set(re.findall(r"^([a-z][a-z0-9.-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 OF_USERS = ("mine.yaml", "fmriprep.yaml")
-"""Configs that a reader writes, all others are here."""
+"""Configs that a reader writes; all others are here."""
 README_LINES = 150
-
-
-def blocks(page, language):
-    """Text of each block of a page that is in a language."""
-    text = (ROOT / page).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def written_configs(page):
@@ -40,16 +34,6 @@ def written_configs(page):
         yield from re.findall(r"<<'END'\n(.*?)^END$", block, re.MULTILINE | re.DOTALL)
 
 
-def commands(page):
-    """Words of each command in the bash blocks of a page, without comments and what is written to files."""
-    for block in blocks(page, "bash"):
-        block = re.sub(r"<<'END'\n.*?^END$", "", block, flags=re.MULTILINE | re.DOTALL)
-        for line in block.replace("\\\n", " ").splitlines():
-            if words := shlex.split(line, comments=True):
-                yield words
-
-
-COMMANDS = [(page, words) for page in PAGES for words in commands(page)]
 IN_LINE = [  # between backquotes in a sentence
     (page, shlex.split(text))
     for page in PAGES
