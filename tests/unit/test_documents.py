@@ -135,6 +135,18 @@ def test_python_of_the_documents_compiles(page):
             ast.parse(text)
 
 
+def test_pictures_are_there_and_are_shown():
+    """Each page's pictures exist, and no picture of the repository is without a page."""
+    shown = set()
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        for path in re.findall(r'<img src="([^"]+)"|!\[[^\]]*\]\(([^)]+)\)', text):
+            picture = ((ROOT / page).parent / "".join(path)).resolve()
+            assert picture.is_file(), path
+            shown.add(picture)
+    assert shown == {path.resolve() for path in (ROOT / "resources").glob("*.png")}
+
+
 def leaves(part, names, prefix=""):
     """Names of the keys that a nested config sets."""
     for name, value in part.items():

@@ -11,7 +11,7 @@ import yaml
 from studies import ROOT, SMALL, Study, merged
 
 DEPLOYMENT = (ROOT / "docs/deployment.md").read_text()
-PAGE_MODULE = re.search(
+README_MODULE = re.search(
     r"^```python\n(module firstlevel:.*?)^```", DEPLOYMENT, re.MULTILINE | re.DOTALL
 ).group(1)
 EVENTS = "results/sub-01/sub-01_task-faces_run-1_events.tsv"
@@ -63,7 +63,7 @@ def test_directory_and_snakefile_are_enough(tmp_path, cwd):
 def importer(tmp_path):
     """Write the Snakefile and the config of another workflow, and give its folder."""
 
-    def write(module=PAGE_MODULE, config=SMALL, before="", after=""):
+    def write(module=README_MODULE, config=SMALL, before="", after=""):
         text = module.replace("/path/to/fmri-firstlevel", str(ROOT))
         (tmp_path / "Snakefile").write_text(f'configfile: "mine.yaml"\n\n{before}\n{text}\n{after}')
         (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"firstlevel": config, "of": "another workflow"}))
@@ -80,7 +80,7 @@ rule count:
 """
 
 
-def test_module_of_the_page_runs_in_another_workflow(importer):
+def test_module_of_the_readme_runs_in_another_workflow(importer):
     """A rule of another workflow takes a file of this one; names of rules and configs keep apart."""
     folder = importer(after=OWN)
     assert jobs(folder, "count") == ONE_EVENTS_TABLE | {"count": 1}
@@ -97,7 +97,7 @@ def test_module_plans_what_the_workflow_plans(importer, tmp_path):
 
 def test_importer_s_first_rule_stays_its_default(importer):
     """`snakemake` without a target makes what the importing workflow is about."""
-    folder = importer(module=PAGE_MODULE.partition("rule all:")[0], before=OWN)
+    folder = importer(module=README_MODULE.partition("rule all:")[0], before=OWN)
     assert jobs(folder) == ONE_EVENTS_TABLE | {"count": 1}
 
 
@@ -126,9 +126,9 @@ module other:
 
 use rule * from other as other_*
 """
-    planned = jobs(importer(module=PAGE_MODULE + second), "fl_all", "other_all")
+    planned = jobs(importer(module=README_MODULE + second), "fl_all", "other_all")
     assert (planned["fl_plot_contrast"], planned["other_plot_contrast"]) == (3, 1)
-    shown = snakemake(importer(module=PAGE_MODULE + second), "--dry-run", "other_describe_dataset")
+    shown = snakemake(importer(module=README_MODULE + second), "--dry-run", "other_describe_dataset")
     assert "other/second/dataset_description.json" in shown
 
 
@@ -151,7 +151,7 @@ module other:
 use rule * from other as other_*
 """
     config = SMALL | {"outputs": ["quality"]}
-    for modules in (PAGE_MODULE + second, second + PAGE_MODULE):
+    for modules in (README_MODULE + second, second + README_MODULE):
         folder = importer(module=modules, config=config)
         for rule, end in (("fl_judge_quality", "_quality.tsv"), ("other_judge_quality", "_judged.tsv")):
             shown = snakemake(folder, "--dry-run", "fl_all", "other_all").partition(f"rule {rule}:")[2]
