@@ -86,7 +86,15 @@ def check_container(words):
         check_snakemake(words[image + 1 :])
 
 
+def check_snakedeploy(words):
+    """As its help shows it: a repository, a folder, a tag, which is that of the changelog."""
+    assert words[0] == "deploy-workflow"
+    assert words[-2] == "--tag"
+    assert f"\n## {words[-1].removeprefix('v')}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
 CHECKS = {
+    "snakedeploy": check_snakedeploy,
     "make": check_make,
     "snakemake": check_snakemake,
     ".venv/bin/snakemake": check_snakemake,
