@@ -27,7 +27,7 @@ test-nilearn-0.14: .venv-oracle/oracle.lock  ## unit tests against the newer nil
 check: .venv/test.lock  ## lint, format, types, workflow lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from studies import ROOT, SMALL, Study, merged
 
+DEPLOYMENT = (ROOT / "docs/deployment.md").read_text()
 README_MODULE = re.search(
-    r"^```python\n(module firstlevel:.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    r"^```python\n(module firstlevel:.*?)^```", DEPLOYMENT, re.MULTILINE | re.DOTALL
 ).group(1)
 EVENTS = "results/sub-01/sub-01_task-faces_run-1_events.tsv"
 ONE_EVENTS_TABLE = {"fl_simulate_dataset": 1, "fl_read_headers": 1, "fl_make_design_matrix": 1}
