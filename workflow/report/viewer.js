@@ -46,7 +46,7 @@ class Viewer {
       <option value="1">positive</option><option value="-1">negative</option></select></label>
       <label><input type="checkbox" name="cross"> crosshair</label></div>`;
     this.part = (name) => root.querySelector(`[name=${name}]`);
-    for (const one of data.contrasts) this.part("contrast").add(new Option(one.title, one.key));
+    for (const one of data.contrasts) this.part("contrast").add(new Option(one.title.replace(/^sub-\w+[,:] /, ""), one.key));
     root.querySelector(".which").hidden = data.contrasts.length < 2;
     this.part("contrast").addEventListener("change", (event) => this.show(event.target.value, this.point));
     this.part("limit").addEventListener("change", (event) => {

@@ -583,6 +583,23 @@ def test_an_f_contrast_is_tested_on_one_side(study):
     assert not nib.load(arguments["tdp"]).get_fdata()[inside & (z < 0)].any()
 
 
+def test_table_has_the_effect_at_each_peak(study, tmp_path):
+    """The value of the map of effects in the voxel of the peak; none where no effect is given (F)."""
+    z, inside = example()
+    arguments = study(z, inside)
+    effects = np.random.default_rng(8).normal(size=z.shape).astype(np.float32)
+    nib.Nifti1Image(effects, FLIPPED).to_filename(tmp_path / "effect.nii.gz")
+    compute_inference(**arguments, effect=tmp_path / "effect.nii.gz")
+    rows = rows_of(arguments["clusters"])
+    assert len(rows) > 5
+    for row in rows:
+        mm = [float(row[axis]) for axis in "xyz"]
+        voxel = tuple(np.rint(nib.affines.apply_affine(np.linalg.inv(FLIPPED), mm)).astype(int))
+        assert np.float32(row["effect"]) == effects[voxel]
+    compute_inference(**arguments)
+    assert {row["effect"] for row in rows_of(arguments["clusters"])} == {"n/a"}
+
+
 def test_inference_is_the_same_twice(study, caplog):
     """Same map, same bytes; the log says what was found."""
     z, inside = example()

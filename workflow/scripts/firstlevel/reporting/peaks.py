@@ -1,10 +1,12 @@
-"""Peaks as a page lists them: clusters by their strongest z, with their further peaks. Standard library."""
+"""Peaks as a page lists them: clusters by their strongest z, with their further peaks."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from firstlevel.reporting import pages
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -60,6 +62,7 @@ def _row(row: Mapping[str, str], key: str, number: str, two_sided: bool) -> dict
         "is_further": is_further,
         "mm": [f"{value:.3f}" for value in mm],
         "place": ", ".join(f"{round(value)}" for value in mm).replace("-", MINUS),
+        "shown_effect": pages.rounded(row["effect"]).replace("-", MINUS) if row["effect"] != "n/a" else "",
         "shown_z": f"{z:.2f}".replace("-", MINUS),
         "p": f"{level:.2g}".replace("-", MINUS) if level >= 1e-300 else "< 1e\N{MINUS SIGN}300",
         "sort_p": f"{level:.6g}",
