@@ -198,8 +198,10 @@ def nilearn_viewer():
 
 
 def own_viewer():
-    """What the workflow makes of it, with the same script."""
-    return viewer.page(*volumes(), "faces", 3.0, signed=True)
+    """What the workflow makes of it, with a script of its own."""
+    z, background = volumes()
+    inside = np.ones(z.shape, bool)
+    return viewer.page(viewer.data_of(z, background, inside, "key", "faces", {}, 3.0, signed=True))
 
 
 @pytest.mark.parametrize("how", ["srcdoc", "src"])
@@ -207,7 +209,11 @@ def own_viewer():
 def test_click_moves_the_viewer_in_a_frame(browser, tmp_path, made, how):
     """A viewer, folded and late, works in a frame; the same without its script does not."""
     whole = made()
-    dead = whole.replace('addEventListener("click"', 'addEventListener("never"').replace("mousedown", "no")
+    dead = (
+        whole.replace('addEventListener("click"', 'addEventListener("never"')
+        .replace("mousedown", "no")
+        .replace("pointerdown", "no")
+    )
     assert dead != whole
     for html, said in ((whole, []), (dead, ["the viewer does not react to a click"])):
         (tmp_path / "viewer.html").write_text(html)

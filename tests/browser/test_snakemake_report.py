@@ -10,13 +10,15 @@ import pytest
 from chromium import without_network
 from studies import ROOT
 
-NAME = re.compile(r"sub-01_task-faces_(?:contrast-(?P<contrast>\w+?)|run-(?P<run>\d))_(?P<kind>[a-z]+)\.\w+")
+NAME = re.compile(
+    r"sub-01_task-faces_(?:contrast-(?P<contrast>\w+?)|run-(?P<run>\d))_"
+    r"(?:desc-(?P<method>[a-z]+)_)?(?P<kind>[a-z]+)\.\w+"
+)
 SAYS = {
     "zmap": "z of the fixed effects",
     "design": "design matrix",
     "events": "condition",
     "motion": "head motion",
-    "thresholds": "at each threshold",
     "zhistogram": "standard normal",
     "viewer": "interactive viewer",
     "carpet": "signal of voxels over time",
@@ -24,6 +26,12 @@ SAYS = {
     "rsquared": "the model explains",
     "correlation": "correlation of the regressors",
     "residuals": "autocorrelation",
+}
+METHODS = {
+    "uncorrected": "uncorrected",
+    "fdr": "FDR",
+    "bonferroni": "Bonferroni",
+    "tdp": "true discoveries",
 }
 LABELS = {"zmap": "z map", "zhistogram": "z histogram", "tsnr": "tSNR", "rsquared": "R\N{SUPERSCRIPT TWO}"}
 
@@ -53,10 +61,10 @@ def test_report_of_snakemake_has_every_figure_with_its_caption(small_study, repo
     figures = sorted(small_study.results.glob("figures/*"))
     paths = [str(figure.relative_to(small_study.folder)) for figure in figures]
     assert sorted(results) == [path for path in paths if NAME.fullmatch(path.rpartition("/")[2])]
-    assert len(results) == 3 * 4 + 2 * 8
+    assert len(results) == 3 * 7 + 2 * 8
     for path, shown in results.items():
         of = NAME.fullmatch(shown["name"])
-        kind = LABELS.get(of["kind"], of["kind"])
+        kind = METHODS[of["method"]] if of["method"] else LABELS.get(of["kind"], of["kind"])
         about = {"contrast": of["contrast"]} if of["contrast"] else {"run": of["run"]}
         assert shown["labels"] == {"subject": "01", "task": "faces", **about, "kind": kind}
         assert path in categories["Contrasts" if of["contrast"] else "Runs"]["sub-01"]

@@ -36,7 +36,7 @@ DAY = 86_400 * 10**9
 """ns."""
 SHORT = [
     "figures/sub-01_task-faces_run-1_design.png",
-    "figures/sub-01_task-faces_contrast-facesMinusScrambled_thresholds.png",
+    "figures/sub-01_task-faces_contrast-facesMinusScrambled_desc-fdr_zmap.png",
     "figures/sub-01_task-faces_contrast-facesMinusScrambled_zmap.png",
 ]
 """Figures of the three kinds of drawing."""

@@ -200,8 +200,8 @@ def viewers(page):
     ]
 
 
-def viewer(page, frame):
-    """Whether a viewer draws another place, or tells another, after clicks into it."""
+def viewer(page, frame=None):
+    """Whether a viewer, in the page or a frame of it, draws or tells another place after clicks into it."""
     before = page.evaluate(SEEN, frame)
     page.rest()
     if page.evaluate(SEEN, frame) != before:

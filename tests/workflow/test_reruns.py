@@ -61,6 +61,7 @@ CONFIG_EDITS = {
         FIT,
     ),
     "limit of quality": ({"quality": {"vif": 10.0}}, JUDGED),
+    "shown threshold": ({"inference": {"shown": "fdr"}}, FIGURES),
     "no report": ({"outputs": ["maps", "figures"]}, {}),
     "display mode": ({"figures": {"display_mode": "ortho"}}, FIGURES),
     "noise model": ({"glm": {"noise_model": "ols"}}, FIT | MODEL),

@@ -65,6 +65,6 @@ def test_single_slice_has_every_figure_and_page(study):
         for kind in ("events", "design", "motion", "carpet", "tsnr", "rsquared", "correlation", "residuals"):
             assert f"sub-01_task-faces_run-{run}_{kind}.png" in names
     for label in ("faces", "any"):
-        for kind in ("zmap.png", "thresholds.png", "zhistogram.png", "viewer.html"):
+        for kind in ("zmap.png", "desc-fdr_zmap.png", "zhistogram.png", "viewer.html"):
             assert f"sub-01_task-faces_contrast-{label}_{kind}" in names
     assert (study.results / "report.html").stat().st_size > 10_000

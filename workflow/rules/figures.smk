@@ -1,4 +1,7 @@
 # In: maps, tables and series of a run or a contrast. Out: all its pictures, drawn by one job.
+from firstlevel.stage import sha256
+
+VIEWER = [sha256(ROOT / "workflow/report" / name) for name in ("viewer.js", "viewer.css")]
 
 
 rule plot_run:
@@ -54,7 +57,10 @@ rule plot_contrast:
         table=names.THRESHOLDS,
     output:
         zmap_figure=shown(names.contrast_figure("zmap"), "z map"),
-        thresholds_figure=shown(names.contrast_figure("thresholds"), "thresholds"),
+        uncorrected_figure=shown(names.contrast_figure("desc-uncorrected_zmap"), "uncorrected"),
+        fdr_figure=shown(names.contrast_figure("desc-fdr_zmap"), "FDR"),
+        bonferroni_figure=shown(names.contrast_figure("desc-bonferroni_zmap"), "Bonferroni"),
+        tdp_figure=shown(names.contrast_figure("desc-tdp_zmap"), "true discoveries"),
         histogram_figure=shown(names.contrast_figure("zhistogram"), "z histogram"),
         viewer_page=shown(names.contrast_figure("viewer", ".html"), "viewer"),
     log:
@@ -69,8 +75,9 @@ rule plot_contrast:
         runtime=30,
     params:
         **PLAN.figures,
+        key="{unit}_contrast-{contrast}",
         title=PLAN.title,
         signed=of_contrast("is_signed"),
-        code=code_digest("plot_contrast"),
+        code=[code_digest("plot_contrast"), *VIEWER],
     script:
         "../scripts/plot_contrast.py"

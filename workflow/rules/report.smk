@@ -3,7 +3,7 @@ import snakemake as engine
 from firstlevel.plan import targets
 from firstlevel.stage import sha256
 
-TEMPLATES = [sha256(path) for path in sorted(ROOT.glob("workflow/report/*.html"))]
+TEMPLATES = [sha256(path) for path in sorted(ROOT.glob("workflow/report/*.html"))] + VIEWER
 SOFTWARE = f"{PROJECT['name']} {PROJECT['version']}"
 
 

@@ -88,7 +88,8 @@ def compute_contrast(
     if inference is not None and uncorrected and fdr and bonferroni and tdp and thresholds and clusters:
         compute_inference(
             z=z, mask=mask, uncorrected=uncorrected, fdr=fdr, bonferroni=bonferroni, tdp=tdp,
-            thresholds=thresholds, clusters=clusters, signed=statistic == "t", **inference,
+            thresholds=thresholds, clusters=clusters, signed=statistic == "t",
+            effect=effect if statistic == "t" else None, **inference,
         )  # fmt: skip
     logging.info("%s over %d runs: z from %.2f to %.2f", label, len(runs), tested.z.min(), tested.z.max())
 

@@ -1,13 +1,14 @@
-"""Show a contrast: its z map over a background, what passes which threshold, how z is distributed, a viewer.
+"""Show a contrast: what passes each threshold over a background, how z is distributed, a viewer.
 
-All four from maps that other stages saved, on one plain grid: the background is sampled once.
+All from maps that other stages saved, on one plain grid: the background is sampled once, and all pictures
+have the same cuts and colours.
 """
 
 from pathlib import Path
 
 from firstlevel import stage
 from firstlevel.io import images, masked, tables
-from firstlevel.plotting import figures, histogram, sections, thresholds, viewer, zmap
+from firstlevel.plotting import figures, histogram, overlay, projection, sections, thresholds, viewer, zmap
 from firstlevel.quality import z_spread
 
 
@@ -22,45 +23,82 @@ def plot_contrast(
     tdp: Path,
     table: Path,
     zmap_figure: Path,
-    thresholds_figure: Path,
+    uncorrected_figure: Path,
+    fdr_figure: Path,
+    bonferroni_figure: Path,
+    tdp_figure: Path,
     histogram_figure: Path,
     viewer_page: Path,
+    key: str,
     title: str,
-    threshold: float,
+    shown: str,
+    threshold: float | None,
     display_mode: str,
     cut_coords: int | list[float],
     signed: bool = True,
 ) -> None:
-    """Draw three figures and write the viewer; of maps that are not `signed` (F), only z above 0 is shown.
+    """Draw the figures and write the viewer; of maps that are not `signed` (F), only z above 0 is shown.
 
-    z map and viewer show what is above `threshold`, the other rows what `table` says. `cut_coords` is the
-    number of cuts of the z map per direction, or their positions in mm.
+    Parameters
+    ----------
+    table : of thresholds.
+    zmap_figure : of the threshold that the study chose; the other z maps are of one method each.
+    key : that tells the contrast from the others of the subject.
+    shown : the method of that threshold (uncorrected, fdr, bonferroni or tdp).
+    threshold : of z, in its place; None for none.
+    cut_coords : the number of cuts of the z map per direction, or their positions in mm.
     """
     source = images.load(z)
     whole = not isinstance(cut_coords, int)
-    shown, behind = sections.shown_over(source, images.load(background), signed, whole=whole)
-    picture = zmap.draw(
-        source,
-        shown,
-        behind,
+    brain, mean = sections.shown_over(source, images.load(background), signed, whole=whole)
+    rows = {row.values["method"]: row.values for row in tables.read_rows(table, ("method", "z_threshold"))}
+    bounds = thresholds.bounds(rows)
+    own = {} if threshold is None else {"chosen": threshold}
+    lowest = min([*bounds.values(), *own.values()])
+    paths = {"uncorrected": uncorrected, "fdr": fdr, "bonferroni": bonferroni, thresholds.PROPORTION: tdp}
+    pictures = {
+        method: thresholds.of_method(method, rows, images.load(path), lowest)
+        for method, path in paths.items()
+    }
+    chosen = pictures[shown] if threshold is None else thresholds.above(source, threshold, signed)
+    if isinstance(cut_coords, int):
+        brain, mean = sections.cropped_to_brain(brain, mean)
+        places = sections.through_activation(brain, chosen.image, display_mode, cut_coords)
+    else:
+        places = sections.as_chosen(brain, display_mode, cut_coords)
+    coloured = [picture.image for picture in (chosen, *pictures.values()) if picture.threshold is not None]
+    canvas = zmap.Canvas(
+        grid=brain,
+        mean=mean,
+        frame=projection.frame(source),
+        scale=overlay.Scale.of(coloured, lowest, signed),
+        display_mode=display_mode,
+        places=places,
         title=title,
         over=sections.background_named(background),
-        threshold=threshold,
-        display_mode=display_mode,
-        cut_coords=cut_coords,
-        signed=signed,
     )
-    figures.save(picture, zmap_figure)
+    files = {
+        "uncorrected": uncorrected_figure,
+        "fdr": fdr_figure,
+        "bonferroni": bonferroni_figure,
+        thresholds.PROPORTION: tdp_figure,
+    }
+    for method, path in files.items():
+        figures.save(zmap.draw(canvas, pictures[method]), path)
+    if threshold is None:
+        figures.copy(files[shown], zmap_figure)
+    else:
+        figures.save(zmap.draw(canvas, chosen), zmap_figure)
 
-    brain, mean = sections.cropped_to_brain(shown, behind)
-    rows = {row.values["method"]: row.values for row in tables.read_rows(table, ("method", "z_threshold"))}
-    maps = {"uncorrected": uncorrected, "fdr": fdr, "bonferroni": bonferroni, thresholds.PROPORTION: tdp}
-    loaded = {name: images.load(path) for name, path in maps.items()}
-    figures.save(thresholds.draw(rows, loaded, brain, mean, title, signed), thresholds_figure)
-    values = masked.read_masked(z, masked.read_mask(mask))
-    figures.save(histogram.draw(values, z_spread.centre_and_width(values), title), histogram_figure)
+    inside = masked.read_mask(mask)
+    values = masked.read_masked(z, inside)
+    spread = z_spread.centre_and_width(values)
+    two_sided = rows["uncorrected"]["two_sided"] == "true"
+    figures.save(histogram.draw(values, spread, title, own or bounds, two_sided), histogram_figure)
+    start = threshold if threshold is not None else bounds.get(shown, lowest)
+    data = viewer.data_of(source, mean, inside, key, title, own | bounds, start, signed)
     with stage.atomic(viewer_page) as temporary:
-        temporary.write_text(viewer.page(brain, mean, title, threshold, signed), encoding="utf-8")
+        temporary.write_text(viewer.page(data), encoding="utf-8")
 
 
 if __name__ == "__main__":

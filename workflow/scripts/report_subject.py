@@ -10,7 +10,7 @@ import yaml
 
 from firstlevel import stage
 from firstlevel.io import sidecars
-from firstlevel.reporting import pages
+from firstlevel.reporting import pages, viewer_data
 from firstlevel.reporting.subject_files import SubjectFiles
 from firstlevel.reporting.unit_section import of_unit
 
@@ -41,7 +41,8 @@ def report_subject(
 
     Parameters
     ----------
-    tsv, json, png, html : tables, sidecars, figures and viewers of the subject, told apart by their names.
+    tsv, json, png : tables, sidecars and figures of the subject, told apart by their names.
+    html : the viewers of its contrasts, which become one.
     units : `label` and `task`, `runs` (their labels), `titles`, of the contrasts by label, and `over_t1w`,
         whether their maps are drawn over the T1w.
     model : what was computed (``model.json``).
@@ -52,14 +53,16 @@ def report_subject(
     preprocessed_by : names with versions of what made them; none where their dataset does not tell.
     left_out : paths of the study that made no run of this subject, each with the reason.
     """
-    files = SubjectFiles.of([*tsv, *json, *png, *html])
+    files = SubjectFiles.of([*tsv, *json, *png])
     content = sidecars.read_json(model)
     engine_name, _, engine_version = engine.partition(" ")
     versions = {engine_name: engine_version, **stage.versions(*PACKAGES)}
+    shown = config["inference"]["shown"] if config["figures"]["threshold"] is None else None
     made_by = preprocessed_by if are_preprocessed else None
     values = {
         "subject": subject,
-        "tasks": [of_unit(files, unit, content, versions, made_by) for unit in units],
+        "tasks": [of_unit(files, unit, content, versions, made_by, shown, SHOWN_CLUSTERS) for unit in units],
+        "maps": viewer_data.merged([path.read_text(encoding="utf-8") for path in html]),
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "versions": versions,
         "digests": digests,

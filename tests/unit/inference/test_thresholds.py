@@ -2,7 +2,6 @@
 
 import gc
 import itertools
-import json
 import re
 import sys
 import warnings
@@ -23,9 +22,10 @@ from firstlevel.inference.findings import CLUSTER_COLUMNS
 from firstlevel.inference.of_map import compute_inference
 from firstlevel.io import tables
 from firstlevel.plan import config as configs
-from firstlevel.plotting import cuts, figures, histogram, sections
+from firstlevel.plotting import cuts, figures, histogram
 from firstlevel.plotting.viewer import POLICY
 from firstlevel.quality import z_spread
+from firstlevel.reporting import viewer_data
 from firstlevel.stage import InputError
 from plot_contrast import plot_contrast
 
@@ -568,7 +568,7 @@ def test_another_connectivity_is_in_the_table_the_log_and_the_label(drawing, sho
     assert {row["connectivity"] for row in rows_of(arguments["table"])} == {"26"}
     assert "clusters joined at 26 neighbours" in caplog.text
     plot_contrast(**arguments)
-    assert "clusters of 5 voxels or more joined at corners" in texts_of(shown["thresholds"])
+    assert "clusters of 5 voxels or more joined at corners" in texts_of(shown["uncorrected"])
 
 
 def test_an_f_contrast_is_tested_on_one_side(study):
@@ -581,6 +581,23 @@ def test_an_f_contrast_is_tested_on_one_side(study):
     for name in ("uncorrected", "fdr", "bonferroni"):
         assert nib.load(arguments[name]).get_fdata().min() == 0
     assert not nib.load(arguments["tdp"]).get_fdata()[inside & (z < 0)].any()
+
+
+def test_table_has_the_effect_at_each_peak(study, tmp_path):
+    """The value of the map of effects in the voxel of the peak; none where no effect is given (F)."""
+    z, inside = example()
+    arguments = study(z, inside)
+    effects = np.random.default_rng(8).normal(size=z.shape).astype(np.float32)
+    nib.Nifti1Image(effects, FLIPPED).to_filename(tmp_path / "effect.nii.gz")
+    compute_inference(**arguments, effect=tmp_path / "effect.nii.gz")
+    rows = rows_of(arguments["clusters"])
+    assert len(rows) > 5
+    for row in rows:
+        mm = [float(row[axis]) for axis in "xyz"]
+        voxel = tuple(np.rint(nib.affines.apply_affine(np.linalg.inv(FLIPPED), mm)).astype(int))
+        assert np.float32(row["effect"]) == effects[voxel]
+    compute_inference(**arguments)
+    assert {row["effect"] for row in rows_of(arguments["clusters"])} == {"n/a"}
 
 
 def test_inference_is_the_same_twice(study, caplog):
@@ -617,11 +634,16 @@ def drawing(study, tmp_path):
             "background": background,
             "table": computed["thresholds"],
             "zmap_figure": tmp_path / "zmap.png",
-            "thresholds_figure": tmp_path / "thresholds.png",
+            **{
+                f"{method}_figure": tmp_path / f"{method}.png"
+                for method in ("uncorrected", "fdr", "bonferroni", "tdp")
+            },
             "histogram_figure": tmp_path / "histogram.png",
             "viewer_page": tmp_path / "viewer.html",
+            "key": "sub-01_contrast-a",
             "title": title,
-            "threshold": 3.0,
+            "shown": "uncorrected",
+            "threshold": None,
             "display_mode": "z",
             "cut_coords": 3,
             "signed": signed,
@@ -682,7 +704,7 @@ def test_the_check_finds_what_a_page_would_request(asking):
 
 @pytest.mark.parametrize("affine", [PLAIN, OBLIQUE], ids=["plain", "oblique"])
 def test_the_viewer_stands_alone(drawing, affine):
-    """One page that would request nothing and may not, with cubes for voxels, of less than 700 kB."""
+    """One page that would request nothing and may not, that starts at the peak, of less than 700 kB."""
     arguments = drawing(affine)
     plot_contrast(**arguments)
     text = arguments["viewer_page"].read_text()
@@ -691,27 +713,22 @@ def test_the_viewer_stands_alone(drawing, affine):
     assert f'http-equiv="Content-Security-Policy" content="{POLICY}"' in text
     assert text.index("charset") < text.index("<title>") < text.index("<script>")
     assert len(text) < 700_000
-    params = json.loads(re.search(r"brainsprite\((\{.*?\})\);", text).group(1))
-    sides = np.diag(params["affine"])[:3]
-    np.testing.assert_allclose(params["affine"], np.diag([*sides, 1]) + np.pad(
-        np.array(params["affine"])[:3, 3:], ((0, 1), (3, 0))
-    ), rtol=0, atol=1e-9)  # fmt: skip
-    assert np.ptp(sides) < 1e-9 < sides[0]
-    cut = [params["numSlice"][axis] + 1 for axis in "XYZ"] * sides + np.array(params["affine"])[:3, 3]
-    np.testing.assert_allclose(cut, [28.0, -35.0, 25.0], rtol=0, atol=6.0)  # a voxel
+    (told,) = viewer_data.merged([text])["contrasts"]
+    np.testing.assert_allclose(told["point"], [28.0, -35.0, 25.0], rtol=0, atol=6.0)  # a voxel
 
 
 def test_pictures_and_viewer_are_the_same_twice(drawing):
     """Byte for byte, with content and of a sensible size."""
     arguments = drawing()
-    written = ("zmap_figure", "thresholds_figure", "histogram_figure", "viewer_page")
+    written = ("zmap_figure", "uncorrected_figure", "tdp_figure", "histogram_figure", "viewer_page")
     plot_contrast(**arguments)
     first = [arguments[name].read_bytes() for name in written]
     plot_contrast(**arguments)
     assert [arguments[name].read_bytes() for name in written] == first
-    for name in written[1:3]:
+    assert first[0] == first[1]
+    for name in written[1:4]:
         pixels = matplotlib.image.imread(arguments[name])
-        assert 600 < pixels.shape[0] < 2600
+        assert 400 < pixels.shape[0] < 2600
         assert 1000 < pixels.shape[1] < 2600
         assert pixels[..., :3].std() > 0.05
 
@@ -721,6 +738,7 @@ def shown(monkeypatch):
     """Give the figures that the stage would have saved, by the names of their files."""
     kept = {}
     monkeypatch.setattr(figures, "save", lambda figure, path: kept.setdefault(path.stem, figure))
+    monkeypatch.setattr(figures, "copy", lambda path, to: kept.setdefault(to.stem, kept[path.stem]))
     return kept
 
 
@@ -730,51 +748,92 @@ def test_a_title_is_text_wherever_it_stands(drawing, shown):
     plot_contrast(**arguments)
     page = Page(arguments["viewer_page"].read_text())
     assert page.text["title"] == page.text["h1"] == [MALICE]
-    assert not any("alert" in script for script in page.text["script"])
+    code = [script for script in page.text["script"] if not script.startswith("{")]
+    assert code
+    assert not any("alert" in script for script in code)
     words = MALICE.replace(" ", "")
     for name, drawn in (
-        ("thresholds", texts_of(shown["thresholds"])),
+        ("fdr", texts_of(shown["fdr"])),
         ("histogram", shown["histogram"].axes[0].get_title("left")),
     ):
         assert words in re.sub(r"\s", "", drawn), name
     for figure in shown.values():
         figure.canvas.draw()
         box = figure.get_tightbbox()
-        assert box.width < figure.get_figwidth() + 1.2
+        assert (
+            max(text.get_window_extent().x1 for text in figure.texts or figure.axes[0].texts)
+            <= box.x1 * figure.dpi
+        )
 
 
-def test_each_row_says_its_threshold_and_how_many_voxels_pass(drawing, shown):
-    """Labels are the numbers of the table; six cuts stand below each, with less colour from row to row."""
+def test_each_picture_says_its_threshold_and_how_many_voxels_pass(drawing, shown):
+    """Labels are the numbers of the table; less is coloured from one method to the next."""
     arguments = drawing()
     plot_contrast(**arguments)
-    said = texts_of(shown["thresholds"])
+    coloured = []
     for row in rows_of(arguments["table"]):
-        assert f"|z| > {float(row['z_threshold']):.2f} · {int(row['n_voxels']):,} voxels" in said
-    assert "95 % confidence" in said
-    rows = [
-        artist.pixels[..., :3].astype(int)
-        for axes in shown["thresholds"].axes
-        for artist in axes.artists
-        if isinstance(artist, cuts.Pixels)
-    ]
-    assert len(rows) == 4
-    for row in rows:
-        assert all((part.max(axis=2) > 100).mean() > 0.1 for part in np.array_split(row, 6, axis=1))
-    coloured = [np.count_nonzero(np.ptp(row, axis=2) > 60) for row in rows]
+        drawn = shown[row["method"]]
+        bound = float(row["z_threshold"])
+        assert f"|z| > {bound:.2f} · {int(row['n_voxels']):,} voxels" in texts_of(drawn)
+        (pixels,) = (
+            artist.pixels for axes in drawn.axes for artist in axes.artists if isinstance(artist, cuts.Pixels)
+        )
+        coloured.append(np.count_nonzero(np.ptp(pixels[..., :3].astype(int), axis=2) > 60))
+        (bar,) = (axes for axes in drawn.axes if axes.get_title() == "z")
+        assert bound == pytest.approx(min(tick for tick in bar.get_yticks() if tick > 0), rel=1e-6)
     assert coloured[0] >= coloured[1] >= coloured[2] > 0
-    assert coloured[3] > 0
+    assert "95 % confidence" in texts_of(shown["tdp"])
+
+
+@pytest.mark.parametrize(("height", "ends"), [(8.0, (1, 1)), (-8.0, (-1, -1)), (None, (-1, 1))])
+def test_bar_has_the_signs_that_are_there(drawing, shown, height, ends):
+    """From the threshold to the peak where one sign alone passes, and of both signs where both do."""
+    arguments = drawing(height=height or 8.0)
+    if height is None:
+        image = nib.load(arguments["uncorrected"])
+        values = image.get_fdata(dtype=np.float32)
+        values[10, 10, 10] = -6.0
+        nib.Nifti1Image(values, image.affine).to_filename(arguments["uncorrected"])
+    plot_contrast(**arguments)
+    (bar,) = (axes for axes in shown["uncorrected"].axes if axes.get_title() == "z")
+    peak = np.abs(nib.load(arguments["z"]).get_fdata()).max()
+    lowest = min(float(row["z_threshold"]) for row in rows_of(arguments["table"]))
+    expected = {(1, 1): (lowest, peak), (-1, -1): (-peak, -lowest), (-1, 1): (-peak, peak)}[ends]
+    np.testing.assert_allclose(bar.get_ylim(), expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("method", ["uncorrected", "fdr", "bonferroni", "tdp"])
+def test_the_z_map_is_of_the_threshold_that_the_study_chose(drawing, method):
+    """The same bytes as the picture of this method; a threshold of one's own comes before it."""
+    arguments = drawing()
+    plot_contrast(**arguments | {"shown": method})
+    assert arguments["zmap_figure"].read_bytes() == arguments[f"{method}_figure"].read_bytes()
+    plot_contrast(**arguments | {"shown": method, "threshold": 4.0})
+    assert arguments["zmap_figure"].read_bytes() != arguments[f"{method}_figure"].read_bytes()
+    limits = dict(viewer_data.merged([arguments["viewer_page"].read_text()])["contrasts"][0]["limits"])
+    assert limits.pop("chosen") == 4.0
+    assert list(limits) == ["uncorrected", "fdr", "bonferroni"]
 
 
 @pytest.mark.parametrize("signed", [True, False])
 def test_maps_where_nothing_passes_are_drawn(drawing, shown, signed):
-    """Rows say that nothing passes; the viewer shows the mean image alone."""
+    """Pictures say that nothing passes; the viewer shows the mean image alone."""
     arguments = drawing(height=0.0, signed=signed)
     plot_contrast(**arguments)
-    said = texts_of(shown["thresholds"])
-    assert "no voxel passes" in said
-    assert "none is certain" in said
-    assert " · 0 voxels" in said
+    assert "no voxel passes" in texts_of(shown["fdr"])
+    assert "none is certain" in texts_of(shown["tdp"])
+    assert " · 0 voxels" in texts_of(shown["uncorrected"])
     assert Page(arguments["viewer_page"].read_text()).requested == []
+
+
+@pytest.mark.parametrize("wrong", ["FDR", "", None, 0.05, ["fdr"]])
+def test_another_shown_threshold_is_refused_by_the_schema(wrong):
+    """One of the four methods, by its name; the default is the one that the table of peaks is of."""
+    config = merged(SMALL, {})
+    configs.check_config(config, SCHEMA)
+    assert config["inference"]["shown"] == "uncorrected"
+    with pytest.raises(InputError, match="inference.shown"):
+        configs.check_config(merged(SMALL, {"inference": {"shown": wrong}}), SCHEMA)
 
 
 def test_the_histogram_tells_of_the_voxels_that_were_tested(drawing, shown):
@@ -794,6 +853,9 @@ def test_the_histogram_tells_of_the_voxels_that_were_tested(drawing, shown):
     beyond = np.count_nonzero(np.abs(there) > histogram.WIDEST)
     assert written.get_text() == f"{said} · {beyond} beyond the axis".replace("-", "\N{MINUS SIGN}")
     assert z_spread.centre_and_width(z[inside]) == pytest.approx((np.median(there), width), rel=1e-6, abs=0)
+    marked = {abs(line.get_xdata()[0]) for line in shown["histogram"].axes[0].lines[1:]}
+    assert marked == {float(row["z_threshold"]) for row in rows_of(arguments["table"])}
+    assert shown["histogram"].axes[0].get_yscale() == "log"
     heights, edges, _ = shown["histogram"].axes[0].patches[0].get_data()
     assert heights @ np.diff(edges) == pytest.approx(1 - beyond / there.size, rel=1e-12, abs=0)
 
@@ -808,18 +870,4 @@ def test_a_map_of_no_test_is_drawn(drawing, shown):
     compute_inference(**maps, **computed, **CONFIG, signed=True)
     plot_contrast(**arguments)
     assert shown["histogram"].axes[0].texts[0].get_text() == "no voxel was tested"
-    assert texts_of(shown["thresholds"]).count("no voxel passes") == 2
-
-
-def test_the_viewers_grid_has_equal_sides_and_values_of_the_map():
-    """Anisotropic voxels become cubes, no more of them than asked for, and no new value."""
-    affine = np.diag([2.0, 3.0, 5.0, 1.0])
-    z = np.random.default_rng(1).normal(size=(30, 20, 12)).astype(np.float32)
-    for most in (100_000, 3000):
-        zmap, mean = sections.isotropic(nib.Nifti1Image(z, affine), nib.Nifti1Image(z, affine), most)
-        sides = np.diag(zmap.affine)[:3]
-        assert np.ptp(sides) == 0
-        assert np.prod(zmap.shape) < 1.25 * most
-        assert zmap.shape == mean.shape
-        np.testing.assert_allclose(sides * zmap.shape, 60, rtol=0, atol=sides[0])
-        assert set(np.unique(zmap.get_fdata(dtype=np.float32))) <= set(np.unique(z)) | {0.0}  # 0: the rim
+    assert all("no voxel passes" in texts_of(shown[method]) for method in ("fdr", "bonferroni"))

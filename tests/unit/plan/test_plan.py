@@ -35,7 +35,7 @@ def test_a_target_is_the_files_that_it_says(study):
     pattern = "<results>/node-subject/sub-01/sub-01_task-faces_contrast-{}_stat-z_statmap.nii.gz"
     assert {pattern.format(name) for name in ("faces", "difference")} < set(targets.maps)
     assert not [file for file in targets.maps if file.endswith((".png", ".html"))]
-    assert len(targets.figures) == 2 * 4 + 2 * 8
+    assert len(targets.figures) == 2 * 7 + 2 * 8
     assert len(targets.inference) == 2
     assert targets.quality == ["<results>/node-subject/sub-01/sub-01_task-faces_quality.tsv"]
     assert set(targets.figures) < set(targets.report)

@@ -16,7 +16,18 @@ from PIL import Image
 
 from firstlevel.image import motion
 from firstlevel.io import designs, event_table, images, sidecars
-from firstlevel.plotting import drawing, figures, matrices, motion_curves, sections, timeline, zmap
+from firstlevel.plotting import (
+    drawing,
+    figures,
+    matrices,
+    motion_curves,
+    overlay,
+    projection,
+    sections,
+    thresholds,
+    timeline,
+    zmap,
+)
 from firstlevel.stage import SCRIPTS, InputError
 
 RADIUS = 60.0  # mm
@@ -26,11 +37,26 @@ COLOUR = 60 / 255  # difference between channels from which a pixel is no grey o
 PLACE = 1.5  # mm: a pixel is 0.5 mm, a voxel at the rim of the blob shifts its centroid by as much
 
 
-def plot_zmap(*, z, background, figure, signed=True, **how):
+def plot_zmap(*, z, background, figure, title, threshold, display_mode, cut_coords, signed=True):
     source = images.load(z)
-    shown = sections.shown_over(source, images.load(background), signed)
-    over = sections.background_named(background)
-    figures.save(zmap.draw(source, *shown, over=over, signed=signed, **how), figure)
+    brain, mean = sections.shown_over(source, images.load(background), signed)
+    chosen = thresholds.above(source, threshold, signed)
+    if isinstance(cut_coords, int):
+        brain, mean = sections.cropped_to_brain(brain, mean)
+        places = sections.through_activation(brain, chosen.image, display_mode, cut_coords)
+    else:
+        places = sections.as_chosen(brain, display_mode, cut_coords)
+    canvas = zmap.Canvas(
+        grid=brain,
+        mean=mean,
+        frame=projection.frame(source),
+        scale=overlay.Scale.of([chosen.image], threshold, signed),
+        display_mode=display_mode,
+        places=places,
+        title=title,
+        over=sections.background_named(background),
+    )
+    figures.save(zmap.draw(canvas, chosen), figure)
 
 
 def plot_events(*, events, figure, title):
@@ -268,13 +294,19 @@ def test_negative_values_are_shown_for_signed_maps_only(study, shown, signed, fo
     assert found in texts_of(shown[0])
 
 
-def test_the_colour_scale_of_a_signed_map_is_symmetric(study, shown):
-    """Ends of the colour bar are plus and minus the peak."""
+def test_the_colour_scale_of_both_signs_is_symmetric(study, shown):
+    """Ends of the colour bar are plus and minus the peak where both signs are shown; else one half of it."""
     arguments = study()
     plot_zmap(**arguments)
-    peak = np.abs(nib.load(arguments["z"]).get_fdata()).max()
-    (bar,) = (axes for axes in shown[0].axes if axes.get_title() == "z")
-    np.testing.assert_allclose(bar.get_ylim(), (-peak, peak), rtol=1e-6, atol=0)
+    image = nib.load(arguments["z"])
+    values = image.get_fdata(dtype=np.float32)
+    peak = np.abs(values).max()
+    values[12, 20, 7] = -4.0
+    nib.Nifti1Image(values, image.affine).to_filename(arguments["z"])
+    plot_zmap(**arguments)
+    for figure, ends in zip(shown, [(3.0, peak), (-peak, peak)], strict=True):
+        (bar,) = (axes for axes in figure.axes if axes.get_title() == "z")
+        np.testing.assert_allclose(bar.get_ylim(), ends, rtol=1e-6, atol=0)
 
 
 def test_a_weak_voxel_alone_is_still_cut_and_coloured(study, shown):

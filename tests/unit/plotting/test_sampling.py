@@ -1,24 +1,18 @@
 """Cuts, grids and viewer against nilearn's, which drew them before; no picture loads it."""
 
 import base64
-import io
-import json
 import math
-import re
-import warnings
+import zlib
 
 import nibabel as nib
-import nilearn
 import numpy as np
 import pytest
 from blob_maps import CENTRE, OBLIQUE, PLAIN, SHAPE, distance
 from nilearn.image import reorder_img, resample_img
-from nilearn.plotting import find_cut_slices, view_img
 from nilearn.signal import clean
-from PIL import Image
 from scipy import ndimage
 
-from firstlevel.plotting import carpet, cuts, overlay, sampling, sections, viewer
+from firstlevel.plotting import carpet, projection, sampling, sections, viewer
 
 SINGLE = 1e-4  # of values near 100 in single precision
 SHADES = 3  # of 255, one of the 1024 colours: nilearn takes the ends in double, and 0 as no value
@@ -77,24 +71,104 @@ def blobs(seed):
     return nib.Nifti1Image((values / values.std()).astype(np.float32), affine)
 
 
-@pytest.mark.parametrize("seed", range(8))
+def thresholded(image, threshold):
+    values = image.get_fdata(dtype=np.float32)
+    return sampling.like(image, np.where(np.abs(values) > threshold, values, 0))
+
+
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("direction", "xyz")
 @pytest.mark.parametrize("n_cuts", [1, 3, 6])
-def test_cuts_are_those_that_nilearn_finds(seed, direction, n_cuts):
-    """Of the smoothed map, the strongest slices apart from each other."""
+def test_cuts_go_through_the_highest_peaks_apart_from_each_other(seed, direction, n_cuts):
+    """One after the other by brute force: the slice of the voxel that is highest with its neighbours."""
     image = blobs(seed)
-    values = image.get_fdata(dtype=np.float32)
-    weighted = sampling.like(image, np.where(np.abs(values) > 2.5, values, np.float32(0.01) * values))
-    expected = find_cut_slices(weighted, direction=direction, n_cuts=n_cuts)
-    found = sections.through_activation(image, 2.5, direction, n_cuts)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    passing = thresholded(image, 2.5)
+    strength = np.abs(passing.get_fdata())
+    near = np.zeros((3, 3, 3))
+    near[1, 1, :] = near[1, :, 1] = near[:, 1, 1] = 0.2
+    near[1, 1, 1] = 1.0
+    for _ in range(sections.WIDER):
+        strength = ndimage.convolve(strength, near, mode="constant")
+    strength[passing.get_fdata() == 0] = 0
+    axis = "xyz".index(direction)
+    places = image.affine[axis, 3] + image.affine[axis, axis] * np.arange(SHAPE[axis])
+    profile = strength.max(axis=tuple({0, 1, 2} - {axis}))
+    expected = []
+    while len(expected) < n_cuts and profile.max() > 0:
+        expected.append(places[profile.argmax()])
+        profile[np.abs(places - expected[-1]) < sections.APART - 1e-3] = 0
+    found = sections.through_activation(image, passing, direction, n_cuts)
+    assert len(found) == n_cuts
+    np.testing.assert_allclose(
+        [min(np.abs(np.subtract(found, one))) for one in expected], 0, rtol=0, atol=1e-4
+    )
+
+
+def test_a_cluster_comes_before_higher_voxels_that_stand_alone():
+    """Noise is cut when nothing else is left."""
+    values = np.zeros(SHAPE, np.float32)
+    values[10:13, 10:13, 4:7] = 4.0
+    values[20, 20, 20] = 5.0
+    image = sampling.like(blobs(0), values)
+    (one,) = sections.through_activation(image, image, "z", 1)
+    assert one == pytest.approx(-40.0 + 4.0 * 5, abs=1e-6)
+    assert -40.0 + 4.0 * 20 in np.round(sections.through_activation(image, image, "z", 2), 6)
 
 
 def test_more_cuts_than_slices_are_all_slices():
     """Each slice once, in order."""
     image = blobs(0)
-    found = sections.through_activation(image, 2.5, "z", 100)
-    np.testing.assert_allclose(found, -40.0 + 4.0 * np.arange(SHAPE[2]), rtol=0, atol=1e-9)
+    found = sections.through_activation(image, thresholded(image, 2.5), "z", 100)
+    np.testing.assert_allclose(found, -40.0 + 4.0 * np.arange(SHAPE[2]), rtol=0, atol=1e-4)
+
+
+def test_cuts_that_are_left_over_are_spread_and_without_peaks_even():
+    """One blob has its cut, the others lie far from it; nothing above threshold: even steps."""
+    values = np.zeros(SHAPE, np.float32)
+    values[5, 5, 3] = 4.0
+    image = blobs(0)
+    found = sections.through_activation(image, sampling.like(image, values), "z", 3)
+    assert found[0] == pytest.approx(-40.0 + 4.0 * 3, abs=1e-6)
+    assert min(np.diff(found)) > 20
+    found = sections.through_activation(image, sampling.like(image, 0 * values), "z", 3)
+    np.testing.assert_allclose(np.diff(found), 4.0 * (SHAPE[2] - 1) / 4, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("affine", [PLAIN, OBLIQUE], ids=["plain", "oblique"])
+def test_projection_misses_no_voxel_and_keeps_the_strongest(affine):
+    """At the place of each voxel stands the value of the largest magnitude of all that lie along the axis."""
+    rng = np.random.default_rng(4)
+    values = np.where(distance(affine, CENTRE) < 60, rng.normal(size=SHAPE), 0).astype(np.float32)
+    brain = nib.Nifti1Image(values, affine)
+    passing = thresholded(brain, 3.0)
+    there = np.argwhere(passing.get_fdata() != 0)
+    assert len(there) > 10
+    of = projection.frame(brain)
+    for axis, (across, up) in projection.PLANES.items():
+        seen = projection.along(passing, of, axis)
+        assert set(np.unique(seen)) <= set(np.unique(passing.get_fdata(dtype=np.float32)))
+        for voxel in there:
+            mm = nib.affines.apply_affine(affine, voxel)
+            column, row = (int(mm[k] - of.first[k]) for k in (across, up))
+            own = passing.get_fdata()[tuple(voxel)]
+            assert abs(seen[row, column]) >= abs(own)
+            assert of.outlines[axis][row, column] > 0
+        strongest = np.abs(passing.get_fdata()).max()
+        assert np.abs(seen).max() == np.float32(strongest)
+
+
+def test_outline_of_the_projection_is_the_edge_of_the_brain():
+    """Brighter where a neighbour is outside, dark inside, black beyond."""
+    inside = np.zeros((9, 9), bool)
+    inside[2:7, 2:7] = True
+    values = np.zeros((9, 9, 9), np.float32)
+    values[2:7, 2:7, 2:7] = 1
+    of = projection.frame(nib.Nifti1Image(values, np.eye(4)))
+    grey = of.outlines["z"]
+    rows, columns = np.nonzero(grey == projection.RIM)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (5, 9, 5, 9)
+    assert np.count_nonzero(grey == projection.BRAIN) == 9
+    assert np.count_nonzero(grey) == 25
 
 
 @pytest.mark.parametrize("n_scans", [1, 2, 90])
@@ -109,53 +183,71 @@ def test_carpet_is_cleaned_as_by_nilearn(n_scans):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
-def pictures_of(page):
-    """Pixels of the pictures of a viewer's page, RGBA, and what its script is told."""
-    found = re.findall(r'<img\b[^>]*id="(\w+)"[^>]*src="data:image/png;base64,\s*([^"]*)"', page)
-    found += [
-        (b, a) for a, b in re.findall(r'<img\b[^>]*src="data:image/png;base64,([^"]*)"[^>]*id="(\w+)"', page)
-    ]
-    pixels = {
-        name: np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"))
-        for name, data in found
-    }
-    return pixels, json.loads(re.search(r"brainsprite\((\{.*?\})\);", page).group(1))
+def unpacked(text, dtype):
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype)
 
 
+def volume_of(data):
+    """Values of the map of a viewer's data, (nx, ny, nz), NaN outside of the mask, and the affine."""
+    (told,) = data["contrasts"]
+    n_voxels = math.prod(told["shape"])
+    inside = np.unpackbits(unpacked(data["masks"][told["mask"]], np.uint8))[:n_voxels].astype(bool)
+    low, high = unpacked(told["z"], np.uint8).reshape(2, -1).astype(int)
+    values = np.full(n_voxels, np.nan)
+    values[inside] = ((low + 256 * high) ^ 0x8000) - 0x8000
+    return values.reshape(told["shape"]) / viewer.PER_Z, np.array([*told["affine"], [0, 0, 0, 1]])
+
+
+@pytest.mark.parametrize("affine", [PLAIN, FLIPPED, OBLIQUE], ids=["plain", "turned", "oblique"])
 @pytest.mark.parametrize("signed", [True, False])
-@pytest.mark.parametrize("threshold", [0.0, 2.0])
-def test_the_viewer_holds_what_nilearns_does(signed, threshold):
-    """The same sprites, pixel by pixel, and the same parameters."""
-    zmap = blobs(3)
-    values = zmap.get_fdata(dtype=np.float32)
-    values[distance(zmap.affine, CENTRE) > 45] = 0
-    zmap = sampling.like(zmap, values if signed else np.maximum(values, 0))
-    rng = np.random.default_rng(5)
-    mean = sampling.like(zmap, rng.uniform(0, 900, SHAPE).astype(np.float32))
-    found, told = pictures_of(viewer.page(zmap, mean, "a", threshold, signed))
-    cubes, behind = sections.isotropic(zmap, mean, viewer.MOST_VOXELS)
-    top = max(float(np.abs(zmap.get_fdata()).max()), 1.25 * threshold)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        view = view_img(
-            cubes, bg_img=behind, threshold=threshold, cmap=overlay.colours(threshold, top, signed),
-            cut_coords=sections.through_activation(zmap, threshold, "ortho", 1), symmetric_cmap=signed,
-            vmin=None if signed else 0.0, vmax=top, black_bg=True, dim=cuts.DIM,
-            resampling_interpolation="nearest",
-        )  # fmt: skip
-    # nilearn 0.14 ends its names with digits of its own
-    expected, theirs = pictures_of(re.sub(r"-[0-9a-f]{32}\b", "", view.get_standalone()))
-    assert told.pop("colorMap") == pytest.approx(theirs.pop("colorMap"))
-    ours, other = (np.array(one.pop("affine")) for one in (told, theirs))
-    slices, others = (list(one.pop("numSlice").values()) for one in (told, theirs))
-    if nilearn.__version__ < "0.14":  # draws the slice beside the one that it names (mended in 0.14.1)
-        other[:3, 3] -= other[:3, :3].sum(axis=1)
-        others = [math.floor(number + 1.5) for number in others]
-    np.testing.assert_allclose(ours, other, rtol=0, atol=1e-5)
-    assert slices == others
-    assert told == theirs
-    for name in ("spriteImg", "overlayImg"):
-        shown = expected[name][..., 3] > 0
-        np.testing.assert_array_equal(found[name][..., 3] > 0, shown, err_msg=name)
-        difference = np.abs(found[name].astype(int) - expected[name])[shown]
-        assert difference.max() <= SHADES, name
+def test_the_viewer_holds_the_map_itself(affine, signed):
+    """Every voxel of the mask at its place, to half a hundredth; of F none below 0. It starts at the peak."""
+    values = 3 * np.random.default_rng(3).normal(size=SHAPE).astype(np.float32)
+    inside = distance(affine, nib.affines.apply_affine(affine, np.array(SHAPE) / 2)) < 45
+    assert inside.any()
+    z = nib.Nifti1Image(values, affine)
+    _, behind = sections.on_plain_grid(z, z)
+    data = viewer.data_of(z, behind, inside, "key", "a", {"fdr": 3.2}, 3.2, signed)
+    found, onto = volume_of(data)
+    shown = values if signed else np.maximum(values, 0)
+    np.testing.assert_array_equal(np.isnan(found), ~inside)
+    np.testing.assert_allclose(found[inside], shown[inside], rtol=0, atol=0.5 / viewer.PER_Z + 1e-6)
+    np.testing.assert_allclose(onto, affine, rtol=0, atol=1e-12)
+    (told,) = data["contrasts"]
+    peak = np.unravel_index(np.abs(np.where(inside, shown, 0)).argmax(), SHAPE)
+    np.testing.assert_allclose(told["point"], nib.affines.apply_affine(affine, peak), rtol=0, atol=1e-9)
+    assert told["limits"] == [["fdr", 3.2]]
+
+
+def test_a_large_map_keeps_its_peaks_in_blocks(monkeypatch):
+    """The strongest of each block of voxels stands for it, in the middle of the block."""
+    monkeypatch.setattr(viewer, "MOST_VOXELS", 4000)
+    values = np.random.default_rng(6).normal(size=(31, 34, 29)).astype(np.float32)
+    inside = np.ones(values.shape, bool)
+    affine = nib.affines.from_matvec(np.diag([3.0, 3.0, 4.0]), [-50.0, -70.0, -40.0])
+    z = nib.Nifti1Image(values, affine)
+    data = viewer.data_of(z, z, inside, "key", "a", {}, 3.0, signed=True)
+    found, onto = volume_of(data)
+    assert data["contrasts"][0]["factor"] == [2, 2, 2]
+    for block in [(0, 0, 0), (3, 7, 5), (15, 16, 14)]:
+        own = values[tuple(slice(2 * k, 2 * k + 2) for k in block)]
+        assert found[block] == pytest.approx(own.flat[np.abs(own).argmax()], abs=0.006)
+        middle = nib.affines.apply_affine(affine, 2 * np.array(block) + 0.5)
+        np.testing.assert_allclose(nib.affines.apply_affine(onto, block), middle, rtol=0, atol=1e-9)
+
+
+def test_background_of_the_viewer_lies_where_it_did():
+    """On cubes, no more of them than asked for: a ramp along an axis keeps its value at each mm."""
+    affine = np.diag([2.0, 3.0, 4.0, 1.0])
+    ramp = np.broadcast_to(np.arange(80.0)[:, None, None], (80, 60, 40))
+    z = nib.Nifti1Image(ramp.astype(np.float32), affine)
+    data = viewer.data_of(z, z, np.ones(ramp.shape, bool), "key", "a", {}, 3.0, signed=True)
+    (behind,) = data["backgrounds"].values()
+    assert math.prod(behind["shape"]) < 1.25 * viewer.MOST_BEHIND
+    grey = unpacked(behind["grey"], np.uint8).reshape(behind["shape"])
+    places = behind["first"][0] + behind["side"] * np.arange(behind["shape"][0])
+    middle = grey[:, grey.shape[1] // 2, grey.shape[2] // 2] / (
+        255 // (viewer.GREYS - 1) * (viewer.GREYS - 1)
+    )
+    inner = slice(2, -2)
+    np.testing.assert_allclose(middle[inner], (places / 2 / 79)[inner], rtol=0, atol=1.5 / viewer.GREYS)

@@ -50,6 +50,7 @@ UNSAID = {
     "confounds.motion": "stands in the design, which the runs tell of",
     "confounds.first_row": "counts for confounds alone",
     "fixed_effects.per_run": "changes no number",
+    "inference.shown": "changes no number",
 }
 """Choices of the model that its methods need not name."""
 CHOICES = {

@@ -3,10 +3,16 @@
 import json
 import struct
 
+import nibabel as nib
+import numpy as np
 import pytest
+from scipy import stats
 
 from firstlevel import names
 from firstlevel.io import table_writer
+from firstlevel.plan import targets
+from firstlevel.plotting import viewer
+from firstlevel.reporting import peaks, viewer_data
 from firstlevel.reporting.contrast_section import of_contrast
 from firstlevel.reporting.run_section import OF_MODEL, OF_QUALITY, of_run
 from firstlevel.reporting.subject_files import SubjectFiles
@@ -37,25 +43,28 @@ def write(tmp_path):
     return one
 
 
-def shown_contrast(write, clusters=(), **changes):
+def shown_contrast(write, clusters=(), shown="fdr", **changes):
     """Values of a contrast whose sidecar has these changes."""
     response = {"faces": {"EventDuration": 1.0, "Peak": 0.2088}}
     sidecar = {
         "Contrast": ["faces - scrambled"],
         "DegreesOfFreedom": 236,
         "EffectUnit": "percent of each voxel's mean (times Peak: at the peak)",
+        "Statistic": "t",
         "Runs": [{"Responses": response}, {"Responses": response}],
         "VoxelsByNumberOfRuns": {"0": 0, "1": 0, "2": 50000},
     } | changes
     write(names.CONTRAST_JSON, sidecar, **LABELS)
-    columns = ("cluster_id", "x", "y", "z", "peak_z", "n_voxels", "size_mm3", "true_discovery_proportion")
+    columns = (
+        "cluster_id", "x", "y", "z", "peak_z", "effect", "n_voxels", "size_mm3", "true_discoveries",
+        "true_discovery_proportion",
+    )  # fmt: skip
     peaks = [dict(zip(columns, row, strict=True)) for row in clusters] or [dict.fromkeys(columns, "n/a")]
     write(names.CLUSTERS, peaks, **LABELS)
-    write(names.THRESHOLDS, [{"method": "fdr", "z_threshold": 3.499647}], **LABELS)
-    write(names.contrast_figure("viewer", ".html"), "<p>viewer</p>", **LABELS)
-    for kind in ("zmap", "thresholds", "zhistogram"):
+    write(names.THRESHOLDS, [{"method": "fdr", "z_threshold": 3.499647, "two_sided": "true"}], **LABELS)
+    for kind in targets.OF_CONTRAST:
         files = write(names.contrast_figure(kind), PNG, **LABELS)
-    return of_contrast(files, LABELS, "faces against scrambled")
+    return of_contrast(files, LABELS, "faces against scrambled", shown, 10)
 
 
 def test_contrast_tells_its_test_unit_and_thresholds(write):
@@ -68,10 +77,24 @@ def test_contrast_tells_its_test_unit_and_thresholds(write):
     )
     assert (shown["coverage"], shown["peak"], shown["clusters"]) == ("", None, [])
     assert [(row["name"], row["z_threshold"]) for row in shown["thresholds"]] == [("FDR", "3.5")]
-    assert (shown["zmap"].width, shown["zmap"].height) == (30, 20)
-    assert shown["zmap"].alt == "z map of faces against scrambled"
-    assert shown["table"] == f"../node-subject/sub-01/{UNIT}_contrast-difference_clusters.tsv"
-    assert shown["viewer"] == "<p>viewer</p>"
+    first = shown["pictures"][0]["picture"]
+    assert (first.width, first.height) == (30, 20)
+    assert first.alt == "z map of faces against scrambled, FDR"
+    files = dict(shown["files"])
+    assert files["table of all peaks"] == f"../node-subject/sub-01/{UNIT}_contrast-difference_clusters.tsv"
+    assert files["t map"] == f"../node-subject/sub-01/{UNIT}_contrast-difference_stat-t_statmap.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("shown", "first"),
+    [("fdr", "FDR"), ("tdp", "true discoveries"), ("bonferroni", "Bonferroni"), (None, "chosen threshold")],
+)
+def test_chosen_threshold_comes_first_and_the_others_follow(write, shown, first):
+    """Each method once; a threshold of the study's own before them."""
+    names_shown = [one["name"] for one in shown_contrast(write, shown=shown)["pictures"]]
+    assert names_shown[0] == first
+    assert set(names_shown) - {"chosen threshold"} == {"uncorrected", "FDR", "Bonferroni", "true discoveries"}
+    assert len(names_shown) == len(set(names_shown)) == (5 if shown is None else 4)
 
 
 def test_f_contrast_of_one_run_without_responses(write):
@@ -89,20 +112,53 @@ def test_voxels_of_fewer_runs_are_counted(write):
     )
 
 
-def test_clusters_come_by_their_peak_without_further_peaks(write):
-    """The largest absolute z first, rounded, and named in the text of the figure."""
+def test_clusters_are_numbered_by_their_peak_with_further_peaks_below(write):
+    """Those of one voxel come last, by themselves; the largest absolute z is in the text of the figure."""
     shown = shown_contrast(
         write,
         clusters=[
-            (1, 3.36, -81.154, -41.752, 4.6, 70, 2520.0, 0.381),
-            ("1a", 5.0, -80.0, -40.0, 4.1, "n/a", "n/a", "n/a"),
-            (2, -20.364, 50.606, 15.532, -5.128, 1, 36.0, "n/a"),
+            (1, 3.36, -81.154, -41.752, 4.6, 0.41237, 70, 2520.0, 27, 0.381),
+            ("1a", 5.0, -80.0, -40.0, 4.1, 0.3, "n/a", "n/a", "n/a", "n/a"),
+            (2, 0.3, -0.4, 1.0, 3.5, 0.2, 2, 72.0, 0, 0.0),
+            (3, -20.364, 50.606, 15.532, -5.128, -0.6, 1, 36.0, 1, "n/a"),
+            (4, 9.0, 9.0, 9.0, -4.9, -0.0512, 12, 432.0, 0, 0.0),
         ],
     )
-    assert [(row["cluster_id"], row["peak_z"], row["share"]) for row in shown["clusters"]] == [
-        ("2", "-5.13", ""), ("1", "4.60", "38%"),
-    ]  # fmt: skip
-    assert shown["zmap"].alt.endswith("; peak z -5.13 at (-20, 51, 16) mm")
+    found = [(row["number"], row["shown_z"], row["share"]) for row in shown["clusters"]]
+    assert found == [("1", "\u22124.90", "0%"), ("2", "4.60", "38%"), ("2a", "4.10", ""), ("3", "3.50", "0%")]
+    assert [(row["number"], row["cluster_id"], row["voxels"]) for row in shown["singles"]] == [
+        ("4", "3", "1")
+    ]
+    assert (shown["n_clusters"], shown["n_larger"], shown["n_single"]) == (4, 3, 1)
+    assert [row["shown_effect"] for row in shown["clusters"][:2]] == ["\u22120.0512", "0.412"]
+    assert shown["clusters"][1]["place"] == "3, \u221281, \u221242"
+    assert shown["clusters"][3]["place"] == "0, 0, 1"
+    alt = shown["pictures"][0]["picture"].alt
+    assert alt.endswith("; peak z \u22125.13 at (\u221220, 51, 16) mm")
+
+
+@pytest.mark.parametrize("z", [0.5, 3.09, -4.2, 8.3117, 30.0])
+def test_p_of_a_peak_is_that_of_the_normal_distribution(z):
+    """Of both tails or of the upper one."""
+    assert peaks.p_of(z, two_sided=True) == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-10)
+    assert peaks.p_of(z, two_sided=False) == pytest.approx(stats.norm.sf(z), rel=1e-10)
+
+
+def test_data_of_viewers_are_one_where_masks_and_backgrounds_are_equal():
+    """Each contrast is kept, in order; what they share stands once."""
+    affine, rng = np.diag([3.0, 3.0, 3.0, 1.0]), np.random.default_rng(0)
+    inside = np.ones((6, 7, 8), bool)
+    mean = nib.Nifti1Image(rng.uniform(size=inside.shape).astype(np.float32), affine)
+    texts = []
+    for key in ("b", "a"):
+        z = nib.Nifti1Image(rng.normal(size=inside.shape).astype(np.float32), affine)
+        texts.append(
+            viewer.page(viewer.data_of(z, mean, inside, key, "</script> & <b>", {}, 3.0, signed=True))
+        )
+    whole = viewer_data.merged(texts)
+    assert [one["key"] for one in whole["contrasts"]] == ["b", "a"]
+    assert {one["title"] for one in whole["contrasts"]} == {"</script> & <b>"}
+    assert (len(whole["masks"]), len(whole["backgrounds"])) == (1, 1)
 
 
 def test_run_tells_its_size_its_regressors_and_its_inputs(write):

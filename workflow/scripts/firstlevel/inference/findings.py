@@ -17,8 +17,8 @@ COLUMNS = (
     "n_clusters",
 )  # fmt: skip
 CLUSTER_COLUMNS = (
-    "cluster_id", "x", "y", "z", "peak_z", "n_voxels", "size_mm3", "fdr", "bonferroni", "true_discoveries",
-    "true_discovery_proportion",
+    "cluster_id", "x", "y", "z", "peak_z", "effect", "n_voxels", "size_mm3", "fdr", "bonferroni",
+    "true_discoveries", "true_discovery_proportion",
 )  # fmt: skip
 
 
@@ -62,6 +62,7 @@ def by_method(
 def peak_rows(
     found: Mapping[Method, Survivors],
     proportion: FloatArray,
+    effect: FloatArray | None,
     affine: FloatArray,
     connectivity: Connectivity,
     distance: float,
@@ -71,6 +72,7 @@ def peak_rows(
     Parameters
     ----------
     proportion : (nx, ny, nz), lower bound of the share of true discoveries of the cluster of each voxel.
+    effect : (nx, ny, nz), that z is a test of; None where there is no single one (F).
     distance : mm, between peaks of one cluster.
     """
     voxel_mm3 = abs(float(np.linalg.det(affine[:3, :3])))
@@ -83,7 +85,8 @@ def peak_rows(
             truth = [str(round(share * peak.n_voxels)), f"{share:.4f}"]
         survives = [text(found[method].z[peak.voxel] != 0) for method in METHODS[1:]]
         place = [round(mm, 3) + 0.0 for mm in peak.mm]  # + 0.0: no minus zero
-        lines.append([peak.cluster_id, *place, np.float32(peak.z), *size, *survives, *truth])
+        own = "n/a" if effect is None else np.float32(effect[peak.voxel])
+        lines.append([peak.cluster_id, *place, np.float32(peak.z), own, *size, *survives, *truth])
     return lines
 
 

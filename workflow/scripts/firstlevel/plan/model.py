@@ -157,7 +157,7 @@ class Model:
                 )
                 for label, expression in config["contrasts"].items()
             },
-            inference=config["inference"],
+            inference={key: value for key, value in config["inference"].items() if key != "shown"},
         )
 
     def of_statistic(self, statistic: str) -> list[str]:

@@ -80,8 +80,9 @@ class Plan:
 
     @property
     def figures(self) -> dict[str, Any]:
-        """How z maps are drawn: threshold, direction and places of the cuts."""
-        return {key: self.config["figures"][key] for key in ("threshold", "display_mode", "cut_coords")}
+        """How z maps are drawn: the threshold, direction and places of the cuts."""
+        own = {key: self.config["figures"][key] for key in ("threshold", "display_mode", "cut_coords")}
+        return {"shown": self.config["inference"]["shown"], **own}
 
     @property
     def lags(self) -> int:

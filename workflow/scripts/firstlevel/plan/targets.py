@@ -15,7 +15,9 @@ from firstlevel.plan.study import Study, Unit
 
 OF_RUN = ("events", "design", "motion", "carpet", "tsnr", "rsquared", "correlation", "residuals")
 """Figures of a run."""
-OF_CONTRAST = ("zmap", "thresholds", "zhistogram")
+METHODS = ("uncorrected", "fdr", "bonferroni", "tdp")
+"""Ways to threshold a z map, each with a figure."""
+OF_CONTRAST = ("zmap", *(f"desc-{method}_zmap" for method in METHODS), "zhistogram")
 """Figures of a contrast, beside its viewer."""
 
 

@@ -11,7 +11,7 @@ from nibabel.spatialimages import SpatialImage as Image
 
 from firstlevel.arrays import Float32Array, FloatArray
 from firstlevel.plotting import sections
-from firstlevel.plotting.drawing import Artist, Axes, Colormap, Figure, Normalize, matplotlib
+from firstlevel.plotting.drawing import Artist, Axes, Bbox, Colormap, Figure, Normalize, matplotlib
 from firstlevel.plotting.sampling import finite, values_on
 from firstlevel.plotting.sections import Cuts, directions_of
 
@@ -103,22 +103,39 @@ def draw(
 
 
 class Pixels(Artist):
-    """Pixels of a picture that fill an axes, as they are: row 0 is the lowest.
+    """Pixels of a picture that fill an axes, as they are, or that stand in a figure; row 0 is the lowest.
 
     matplotlib's own images are scaled in floating point, which takes longer than all else of a figure.
+
+    Parameters
+    ----------
+    pixels : (height, width, RGBA).
+    corner : lower left, as shares of a figure; where it is None, that of the axes.
     """
 
-    def __init__(self, pixels: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, pixels: npt.NDArray[np.uint8], corner: Place | None = None) -> None:
         super().__init__()
-        self.pixels = pixels
+        self.pixels, self.corner = pixels, corner
         self.set_zorder(0)
-        self.set_in_layout(False)
+        self.set_in_layout(corner is not None)
+
+    def get_window_extent(self, renderer: Any = None) -> Bbox:
+        """Pixels that are covered."""
+        if self.corner is None:
+            assert self.axes is not None
+            x, y = self.axes.bbox.x0, self.axes.bbox.y0
+        else:
+            figure = self.get_figure(root=True)
+            assert figure is not None
+            x, y = figure.transFigure.transform(self.corner)
+        height, width, _ = self.pixels.shape
+        return Bbox.from_bounds(round(x), round(y), width, height)
 
     def draw(self, renderer: Any) -> None:
-        """Draw with the lower left corner at the pixel nearest to that of the axes."""
-        assert self.axes is not None
+        """Draw with the lower left corner at the pixel nearest to where it is to be."""
+        place = self.get_window_extent()
         context = renderer.new_gc()
-        renderer.draw_image(context, round(self.axes.bbox.x0), round(self.axes.bbox.y0), self.pixels)
+        renderer.draw_image(context, place.x0, place.y0, self.pixels)
         context.restore()
 
 

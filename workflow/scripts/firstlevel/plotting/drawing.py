@@ -37,7 +37,8 @@ with contextlib.chdir(OWN):
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Colormap, ListedColormap, Normalize
         from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
+        from matplotlib.ticker import MaxNLocator, NullLocator
+        from matplotlib.transforms import Bbox
     finally:
         for _place, _name, _value in _before:
             setattr(_place, _name, _value)
@@ -47,8 +48,8 @@ matplotlib.use("Agg")
 matplotlib.rcParams["text.parse_math"] = False  # a condition may be called win_$5
 
 __all__ = [
-    "Artist", "Axes", "Colormap", "Figure", "ListedColormap", "MaxNLocator", "Normalize", "ScalarMappable",
-    "add_bar", "figure", "matplotlib", "panels",
+    "Artist", "Axes", "Bbox", "Colormap", "Figure", "ListedColormap", "MaxNLocator", "Normalize",
+    "NullLocator", "ScalarMappable", "add_bar", "figure", "matplotlib", "panels",
 ]  # fmt: skip
 
 

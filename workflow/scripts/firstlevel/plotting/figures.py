@@ -61,6 +61,12 @@ def save(figure: Figure, path: Path) -> None:
         few_colours(drawn).save(temporary, format="png", compress_level=COMPRESSION)
 
 
+def copy(path: Path, to: Path) -> None:
+    """Write a figure that is saved under another name, too."""
+    with atomic(to) as temporary:
+        temporary.write_bytes(path.read_bytes())
+
+
 def few_colours(pixels: npt.NDArray[np.uint8]) -> Image.Image:
     """Picture of `COLOURS_OF_A_FILE` colours at most of opaque pixels (height, width, RGBA).
 

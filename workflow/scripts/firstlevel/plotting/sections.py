@@ -21,6 +21,9 @@ INCHES_PER_MM = 1 / 55
 MAX_WIDTH = 14.0  # inches
 LARGE = 150.0  # mm, of the longest side: smaller brains and slabs are drawn as large, or texts cover them
 MARGIN = 10.0  # mm shown around the brain
+APART = 8.0  # mm at least between cuts through peaks, where there are not more cuts than fit
+WIDER = 3  # times that a voxel gets from its neighbours, so that two that touch are no cluster yet
+NEAR = 1e-3  # mm, of rounding
 FINEST = 4  # parts into which a voxel of the map is cut for a background of smaller voxels, along each axis
 
 
@@ -105,53 +108,56 @@ def _ends(there: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArr
     return np.array([voxels[0] for voxels in along]), np.array([voxels[-1] for voxels in along])
 
 
-def isotropic(zmap: Image, mean: Image, most: int) -> tuple[Image, Image]:
-    """Both images of a plain grid on one of equal sides and of about `most` voxels at most.
+def through_activation(zmap: Image, source: Image, display_mode: str, n_cuts: int) -> Cuts:
+    """Cuts in mm through the highest peaks, apart from each other; evenly spaced if there is no peak.
 
-    The side is the smallest of the voxels' of either image, or larger; the map is sampled by nearest
-    neighbour.
+    A peak is where the map is strongest together with its neighbours, so that clusters come before single
+    voxels. For one point of the space, that is the highest. What is left of the cuts is spread.
+
+    Parameters
+    ----------
+    zmap : plain, which is cut.
+    source : what is shown of it, 0 elsewhere, on its own grid.
     """
-    sides = np.diag(zmap.affine)[:3]
-    extent = sides * zmap.shape
-    smallest = min(sides.min(), np.diag(mean.affine)[:3].min())
-    side = max(smallest, float(np.prod(extent) / most) ** (1 / 3))
-    shape = tuple(int(n) for n in np.ceil(extent / side - 1e-6))
-    first = zmap.affine[:3, 3] - sides / 2 + side / 2
-    onto = np.diag([side, side, side, 1.0])
-    onto[:3, 3] = first
-    return sampled(zmap, onto, shape, linear=False), sampled(mean, onto, shape, linear=True)
-
-
-def through_activation(zmap: Image, threshold: float, display_mode: str, n_cuts: int) -> Cuts:
-    """Cuts in mm through the strongest activation above the threshold; evenly spaced if there is none.
-
-    For one point of the space, that is where the smoothed map is strongest.
-    """
-    values = finite(zmap)
-    above = np.abs(values) > threshold
-    if above.any():  # what is not shown counts only where cuts are left over
-        strength = smoothed(np.abs(np.where(above, values, np.float32(0.01) * values)))
-    else:
-        first, last = _ends(values != 0) or (np.zeros(3, int), np.array(values.shape) - 1)
+    values = finite(source)
+    strength = np.abs(values)
+    for _ in range(WIDER):
+        strength = smoothed(strength)
+    strength[values == 0] = 0
+    there = np.argwhere(strength > 0)
+    order = np.argsort(-strength[tuple(there.T)], kind="stable")
+    peaks = nib.affines.apply_affine(source.affine, there[order])
+    brain = _ends(finite(zmap) != 0) or (np.zeros(3, int), np.array(zmap.shape) - 1)
+    steps, start = np.diag(zmap.affine)[:3], zmap.affine[:3, 3]
 
     def along(direction: str) -> list[float]:
         axis = "xyz".index(direction)
-        if above.any():
-            others = tuple(other for other in range(3) if other != axis)
-            chosen = strongest(strength.max(axis=others), n_cuts)
-        else:
-            chosen = np.linspace(first[axis], last[axis], n_cuts + 2)[1:-1]
-        return [float(c) for c in chosen * zmap.affine[axis, axis] + zmap.affine[axis, 3]]
+        step = float(steps[axis])
+        first, last = (float(start[axis] + step * end[axis]) for end in brain)
+        if not len(peaks):
+            return [float(place) for place in np.linspace(first, last, n_cuts + 2)[1:-1]]
+        most = min(n_cuts, int(zmap.shape[axis]))
+        apart = min(APART, (last - first + step) / (2 * most))
+        chosen: list[float] = []
+        left = peaks[:, axis]
+        while len(left) and len(chosen) < most:
+            chosen.append(float(left[0]))
+            left = left[np.abs(left - left[0]) >= apart - NEAR]
+        slices = start[axis] + step * np.arange(zmap.shape[axis])
+        slices = slices[(slices > first - NEAR) & (slices < last + NEAR)]
+        while len(chosen) < most:
+            far = np.abs(slices[:, None] - [first - apart, *chosen, last + apart]).min(axis=1)
+            if far.max() < step / 2:
+                break
+            chosen.append(float(slices[far.argmax()]))
+        return sorted(chosen)
 
     if display_mode in ("x", "y", "z"):
         return along(display_mode)
     if display_mode == "mosaic":
         return {direction: along(direction) for direction in "xyz"}
-    point = (
-        (first + last) / 2 if not above.any() else np.array(np.unravel_index(strength.argmax(), above.shape))
-    )
-    mm = nib.affines.apply_affine(zmap.affine, point)
-    return [float(mm["xyz".index(direction)]) for direction in directions_of(display_mode)]
+    point = peaks[0] if len(peaks) else start + steps * (brain[0] + brain[1]) / 2
+    return [float(point["xyz".index(direction)]) for direction in directions_of(display_mode)]
 
 
 def smoothed(values: Float32Array) -> Float32Array:
@@ -162,23 +168,6 @@ def smoothed(values: Float32Array) -> Float32Array:
         along[:-1] += source[1:]
         along[1:] += source[:-1]
     return sums
-
-
-def strongest(profile: Float32Array, n_cuts: int) -> FloatArray:
-    """Slices of the highest peaks of a profile over slices, (n,), ascending, spread over it.
-
-    Around each that is taken, half the slices that it would have of an even share count a thousandth, and
-    itself no more (as nilearn's ``find_cut_slices``).
-    """
-    left = profile.astype(np.float64)
-    spacing = max(int(0.5 / n_cuts * left.size), 1)
-    chosen: list[int] = []
-    for _ in range(min(n_cuts, left.size)):
-        peak = int(np.argmax(left))
-        left[max(0, peak - spacing) : peak + spacing] *= 0.001
-        chosen.append(peak)
-        left[chosen] = -1.0
-    return np.sort(np.array(chosen, dtype=np.float64))
 
 
 def as_chosen(zmap: Image, display_mode: str, cut_coords: list[float]) -> Cuts:

@@ -7,22 +7,39 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names
-from firstlevel.reporting import pages
+from firstlevel.reporting import pages, peaks
 from firstlevel.reporting.subject_files import SubjectFiles
 
 THRESHOLDS = {"uncorrected": "uncorrected", "fdr": "FDR", "bonferroni": "Bonferroni"}
 """What a page calls the methods of the table of thresholds."""
 
 
-def of_contrast(files: SubjectFiles, labels: Mapping[str, str], title: str) -> dict[str, Any]:
-    """Values of the contrast of these `labels` (subject, unit, contrast) and this title."""
+METHODS = THRESHOLDS | {"tdp": "true discoveries"}
+"""What a page calls the methods that have a map of what passes."""
+
+
+def of_contrast(
+    files: SubjectFiles, labels: Mapping[str, str], title: str, shown: str | None, n_shown: int
+) -> dict[str, Any]:
+    """Values of the contrast of these `labels` (subject, unit, contrast) and this title.
+
+    Parameters
+    ----------
+    shown : method of the threshold that is shown first; None for a threshold of the study's own.
+    n_shown : clusters in a table.
+    """
     sidecar = files.sidecar(names.CONTRAST_JSON, **labels)
-    clusters = [_cluster(row) for row in pages.clusters(files.path(names.CLUSTERS, **labels))]
-    peak = clusters[0] if clusters else None
-    at = f"; peak z {peak['peak_z']} at ({peak['x']}, {peak['y']}, {peak['z']}) mm" if peak else ""
-    viewer = files.path(names.contrast_figure("viewer", ".html"), **labels)
+    thresholds = files.cells(names.THRESHOLDS, **labels)
+    key = "{unit}_contrast-{contrast}".format(**labels)
+    clusters = peaks.of_table(
+        files.cells(names.CLUSTERS, **labels), key, two_sided=thresholds[0]["two_sided"] == "true"
+    )
+    peak = max((rows[0] for rows in clusters), key=lambda row: abs(float(row["peak_z"])), default=None)
+    at = f"; peak z {peak['shown_z']} at ({peak['place']}) mm" if peak else ""
+    larger = [rows for rows in clusters if rows[0]["n_voxels"] != "1"]
+    single = [rows for rows in clusters if rows[0]["n_voxels"] == "1"]
     return {
-        "id": "{unit}_contrast-{contrast}".format(**labels),
+        "id": key,
         "label": labels["contrast"],
         "expression": ", ".join(sidecar["Contrast"]),
         "test": _test(sidecar),
@@ -30,38 +47,62 @@ def of_contrast(files: SubjectFiles, labels: Mapping[str, str], title: str) -> d
         "unit": _unit(sidecar),
         "coverage": _coverage(sidecar),
         "peak": peak,
-        "clusters": clusters,
-        "table": names.below(Path(".."), names.CLUSTERS, **labels).as_posix(),  # from the page
+        "n_clusters": len(clusters),
+        "n_larger": len(larger),
+        "n_single": len(single),
+        "clusters": [row for rows in larger[:n_shown] for row in rows],
+        "singles": [row for rows in single[:n_shown] for row in rows],
+        "space": names.entities_in(labels["unit"]).get("space", "the space of the first run"),
+        "files": _files(sidecar["Statistic"], labels),
         "thresholds": [
             row | {"name": THRESHOLDS[row["method"]], "z_threshold": pages.rounded(row["z_threshold"])}
-            for row in files.cells(names.THRESHOLDS, **labels)
+            for row in thresholds
         ],
-        "zmap": files.picture(names.contrast_figure("zmap"), f"z map of {title}{at}", "", **labels),
-        "viewer": viewer.read_text(encoding="utf-8"),
-        "thresholded": files.picture(
-            names.contrast_figure("thresholds"),
-            f"{title}: thresholded z maps{at}",
-            "What survives each threshold, and a lower bound of the share of active voxels per cluster.",
-            **labels,
-        ),
+        "pictures": _pictures(files, labels, title, at, shown),
         "histogram": files.picture(
             names.contrast_figure("zhistogram"),
             f"{title}: histogram of z",
-            "Distribution of z in the mask, against the standard normal of voxels without activation.",
+            "Distribution of z in the mask on a logarithmic axis, against the standard normal of voxels "
+            "without activation; lines are the thresholds.",
             **labels,
         ),
     }
 
 
-def _cluster(row: Mapping[str, str]) -> dict[str, str]:
-    """Row of the table of clusters, in as many digits as a reader needs."""
-    proportion = row["true_discovery_proportion"]
-    return {
-        **row,
-        **{key: f"{float(row[key]):.0f}" for key in ("x", "y", "z", "size_mm3")},
-        "peak_z": f"{float(row['peak_z']):.2f}",
-        "share": f"{float(proportion):.0%}" if proportion != "n/a" else "",
+def _pictures(
+    files: SubjectFiles, labels: Mapping[str, str], title: str, at: str, shown: str | None
+) -> list[dict[str, Any]]:
+    """Z map of each threshold with its name: the chosen one first."""
+    order = sorted(METHODS, key=lambda method: method != shown)
+    kinds = {METHODS[method]: f"desc-{method}_zmap" for method in order}
+    if shown is None:
+        kinds = {"chosen threshold": "zmap", **kinds}
+    return [
+        {
+            "name": name,
+            "picture": files.picture(
+                names.contrast_figure(kind), f"z map of {title}, {name}{at}", "", **labels
+            ),
+        }
+        for name, kind in kinds.items()
+    ]
+
+
+def _files(statistic: str, labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Names of maps and tables with their addresses from the page."""
+    maps = {"z": "z", "effect": "effect", "variance": "variance", "p": "p", statistic: statistic}
+    patterns = {f"{name} map": names.map_of(kind) for name, kind in maps.items()}
+    patterns |= {
+        "uncorrected": names.UNCORRECTED,
+        "FDR": names.FDR,
+        "Bonferroni": names.BONFERRONI,
+        "true discoveries": names.TRUE_DISCOVERIES,
+        "table of all peaks": names.CLUSTERS,
+        "table of thresholds": names.THRESHOLDS,
     }
+    return [
+        (name, names.below(Path(".."), pattern, **labels).as_posix()) for name, pattern in patterns.items()
+    ]
 
 
 def _test(sidecar: Mapping[str, Any]) -> str:

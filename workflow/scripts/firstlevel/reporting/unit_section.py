@@ -19,6 +19,8 @@ def of_unit(
     model: Mapping[str, Any],
     versions: Mapping[str, str],
     preprocessed_by: Sequence[str] | None,
+    shown: str | None,
+    n_shown: int,
 ) -> dict[str, Any]:
     """Values of a unit.
 
@@ -28,12 +30,14 @@ def of_unit(
     model : what was computed (``model.json``).
     versions : of packages, by name.
     preprocessed_by : names with versions of what made the images; None where these are not preprocessed.
+    shown : method of the threshold that is shown first; None for a threshold of the study's own.
+    n_shown : clusters in a table.
     """
     label, task = unit["label"], unit["task"]
     of_labels = {"subject": names.entities_in(label)["sub"], "unit": label}
     runs = [of_run(files, run) for run in unit["runs"]]
     contrasts = [
-        of_contrast(files, {**of_labels, "contrast": contrast}, title)
+        of_contrast(files, {**of_labels, "contrast": contrast}, title, shown, n_shown)
         for contrast, title in unit["titles"].items()
     ]
     quality = [_check(row) for row in files.cells(names.QUALITY, **of_labels)]
