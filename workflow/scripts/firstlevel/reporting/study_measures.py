@@ -87,6 +87,7 @@ def _limits(limits: Mapping[str, float]) -> dict[str, list[float | None]]:
         "tsnr": [limits["Tsnr"], None],
         "lost": [None, 100 * limits["Missing"]],
         "z_width": [limits["ZNarrow"], limits["ZWide"]],
+        "z_centre": [-limits["ZCentre"], limits["ZCentre"]],
     }
 
 
