@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firstlevel import names
-from firstlevel.reporting import methods, quality_section, references
+from firstlevel.reporting import methods, quality_section, references, weights
 from firstlevel.reporting.contrast_section import of_contrast
 from firstlevel.reporting.run_section import of_run
 from firstlevel.reporting.subject_files import SubjectFiles
@@ -30,7 +30,18 @@ def of_unit(
     """
     label, task = unit["label"], unit["task"]
     of_labels = {"subject": names.entities_in(label)["sub"], "unit": label}
-    runs = [of_run(files, run) for run in unit["runs"]]
+    of_contrasts = {
+        contrast: files.sidecar(names.CONTRAST_JSON, **of_labels, contrast=contrast)
+        for contrast in unit["titles"]
+    }
+    runs = [
+        {
+            **shown,
+            "weights": weights.of_run(of_contrasts, names.last(names.FIT_JSON, run=run), shown["columns"]),
+        }
+        for run in unit["runs"]
+        if (shown := of_run(files, run))
+    ]
     contrasts = [
         of_contrast(files, {**of_labels, "contrast": contrast}, title)
         for contrast, title in unit["titles"].items()
