@@ -36,12 +36,13 @@ class Run:
     def file(self, name):
         return self.folder / f"r_{name}"
 
-    def measure(self, lags=10, confounds=None):
+    def measure(self, lags=10, confounds=None, *, analyse_all=False):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             fit_glm(
                 bold=[self.file("bold.nii")], bold_json=self.file("bold.json"), mask=self.file("mask.nii.gz"),
-                field_of_view=self.file("fov.nii.gz"), design=self.file("design.tsv"),
+                field_of_view=None if analyse_all else self.file("fov.nii.gz"),
+                coverage=self.file("fov.nii.gz"), design=self.file("design.tsv"),
                 design_json=self.file("design.json"), beta=self.file("beta.nii.gz"),
                 sigma2=self.file("sigma2.nii.gz"), ar1=self.file("ar1.nii.gz"),
                 rsquared=self.file("rsquared.nii.gz"), tsnr=self.file("tsnr.nii.gz"),

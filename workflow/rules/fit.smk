@@ -10,6 +10,7 @@ rule fit_glm:
         design_json=names.DESIGN_JSON,
         mask=unit_of_run(names.MASK),
         field_of_view=of_run(INPUTS.field_of_view),
+        coverage=names.FIELD_OF_VIEW,
         confounds=of_run(INPUTS.motion_table),
     output:
         beta=names.BETA,

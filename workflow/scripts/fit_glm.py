@@ -38,6 +38,7 @@ def fit_glm(
     design_json: Path,
     bold_json: Path | None = None,
     field_of_view: Path | None = None,
+    coverage: Path | None = None,
     tsnr: Path | None = None,
     series: Path | None = None,
     timeseries: Path | None = None,
@@ -48,6 +49,7 @@ def fit_glm(
     """Write the maps of one run, one volume of `beta` per design column, and the sidecar of the fit.
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
+    `coverage` is the same map where it is only measured.
     `bold_json` says what the run was made of and how its volumes moved. `tsnr` is a map, `series` the data of
     a sample of the mask's voxels, `timeseries` a table of quality with a row per volume, `measures` those of
     the run; None leaves them out. `lags` are those of the test of the residuals. Motion is from `bold_json`
@@ -60,15 +62,14 @@ def fit_glm(
     inside, grid = masked.read_mask(mask), Grid.of(mask)
     run = Series.of(bold)
     fit_checks.check_shapes(run, saved, inside, mask)
-    covered = np.ones(int(inside.sum()), dtype=bool)
-    if field_of_view:
-        covered = masked.read_mask(field_of_view).T[inside.T]
+    everywhere = np.ones(int(inside.sum()), dtype=bool)
+    analysed = masked.read_mask(field_of_view).T[inside.T] if field_of_view else everywhere
 
     scans = MaskedScans.of(run, inside, has_spm_global=signal_scaling == "spm_global")
-    sums = run_sums.RunSums.of(scans.read(), model.factors.basis, saved.kept, covered.size)
+    sums = run_sums.RunSums.of(scans.read(), model.factors.basis, saved.kept, analysed.size)
     fit_checks.check_finite(run, sums.signal)
     fitted = stream.fit_run(
-        sums, model, noise_model, covered, masked.again(run, inside), in_percent=signal_scaling == "voxel"
+        sums, model, noise_model, analysed, masked.again(run, inside), in_percent=signal_scaling == "voxel"
     )
     fit_checks.check_fitted(run.files[0], fitted, signal_scaling)
     grand_mean = baseline.grand_mean(run.files[0], signal_scaling, fitted.mean, scans.spm_globals)
@@ -89,10 +90,11 @@ def fit_glm(
     if measures and timeseries and bold_json:
         resampled = sidecars.read_json(bold_json)
         factor = residuals.factor(signal_scaling, grand_mean)
+        covered = masked.read_mask(coverage).T[inside.T] if coverage else analysed
         of_volumes, measured = run_measures.of_run(
             saved, run_measures.Fitted.of(maps, fitted.tsnr, scans.sampled, sums, noise_model, factor),
             motion.of_run(resampled, confounds), resampled["VoxelsOutsideFieldOfView"], inside, grid, covered,
-            lags,
+            analysed, lags, resampled.get("SmoothingFwhm"),
         )  # fmt: skip
         volumes.write(timeseries, of_volumes)
         sidecars.write_json(measures, measured | {"Software": stage.versions("numpy", "scipy", "nibabel")})

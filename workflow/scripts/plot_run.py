@@ -47,23 +47,36 @@ def plot_run(
     Motion is by the affines, or by the
     table of `confounds` where they tell nothing.
     """
-    figures.save(timeline.draw(event_table.read_events(events, needed=False), title), events_figure)
+    figures.save(
+        timeline.draw(event_table.read_events(events, needed=False), f"{title}: events"), events_figure
+    )
     saved = designs.read(design, design_json)
-    figures.save(matrices.draw(saved.names, saved.matrix, title), design_figure)
+    modulators = {one["Name"] for one in saved.content.get("Modulators", [])}
+    kinds = [
+        "modulator" if name in modulators else role
+        for name, role in zip(saved.names, saved.roles, strict=True)
+    ]
+    picture = matrices.draw(saved.names, saved.matrix, f"{title}: design matrix", kinds)
+    figures.save(picture, design_figure)
     hidden = saved.columns("drift", "constant", "censor")
     shown = [k for k in range(len(saved.names)) if k not in hidden]
     names = [saved.names[k] for k in shown]
-    figures.save(matrices.draw_correlation(names, saved.matrix[:, shown], title), correlation_figure)
+    picture = matrices.draw_correlation(
+        names, saved.matrix[:, shown], f"{title}: correlation of the regressors"
+    )
+    figures.save(picture, correlation_figure)
     moved, measured = sidecars.read_json(bold_json), sidecars.read_json(measures)
     known, n_scans = motion.of_run(moved, confounds), len(moved["Translation"])
-    figures.save(motion_curves.draw(known, n_scans, title), motion_figure)
+    figures.save(motion_curves.draw(known, n_scans, f"{title}: head motion"), motion_figure)
 
     inside = masked.read_mask(mask)
     rows = tables.read_rows(timeseries)
     curves = [np.array([_number(row.values[name]) for row in rows]) for name in CURVES]
     told = [f"not known: {measured['MotionFrom']}", "not known"]
     note = "from the table of confounds" if measured["MotionSource"] == motion.TABLE else ""
-    picture = carpet.draw(sample.read_series(series), int(inside.sum()), curves, told, note, title)
+    picture = carpet.draw(
+        sample.read_series(series), int(inside.sum()), curves, told, note, f"{title}: carpet"
+    )
     figures.save(picture, carpet_figure)
     median = measured["MedianTsnr"]
     said = f"median over the mask {median:.0f}" if median is not None else "nothing varies"
@@ -79,7 +92,7 @@ def plot_run(
         images.load(rsquared), inside, brain, f"{title}: variance that the model explains", said, "R²"
     )
     figures.save(picture, rsquared_figure)
-    figures.save(residuals.draw(measured["Residuals"], title), residuals_figure)
+    figures.save(residuals.draw(measured["Residuals"], f"{title}: residuals"), residuals_figure)
 
 
 def _number(cell: str) -> float:

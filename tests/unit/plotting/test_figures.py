@@ -1,5 +1,6 @@
 """The figure stages: what the pictures show, where, and that they come out the same twice."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -585,3 +586,35 @@ def test_colours_of_a_file_are_those_that_pillow_finds(n_colours):
     np.testing.assert_array_equal(found, np.asarray(theirs.convert("RGB")))
     if n_colours <= figures.COLOURS_OF_A_FILE:
         np.testing.assert_array_equal(found, pixels[..., :3])
+
+
+def boxes_of(figure, texts):
+    renderer = figure.canvas.get_renderer()
+    return [text.get_window_extent(renderer) for text in texts]
+
+
+@pytest.mark.parametrize("n_regressors", [1, 2, 5, 11, 12, 13, 40, 300])
+def test_numbers_and_names_of_correlations_never_overlap(n_regressors):
+    """Each number stays inside its field, and no two names of an axis share a place, at any size."""
+    matrix = np.random.default_rng(0).normal(size=(500, n_regressors))
+    matrix[:, 1:] -= 0.9 * matrix[:, :1]  # some are negative, and wider by their sign
+    picture = matrices.draw_correlation([f"regressor_{k}" for k in range(n_regressors)], matrix, "title")
+    picture.canvas.draw()
+    axes = picture.axes[0]
+    cell = axes.get_window_extent().width / n_regressors
+    assert len(axes.texts) == (n_regressors**2 if n_regressors <= matrices.MOST_WRITTEN else 0)
+    assert all(box.width < cell and box.height < cell for box in boxes_of(picture, axes.texts))
+    places = sorted((box.y0, box.y1) for box in boxes_of(picture, axes.get_yticklabels()))
+    assert all(below[1] <= above[0] + 1 for below, above in itertools.pairwise(places))  # a pixel
+
+
+def test_design_tells_modulators_from_conditions():
+    """Each kind is told once and has its own colour, also below its columns."""
+    kinds = ["condition", "modulator", "condition", "drift", "constant"]
+    picture = matrices.draw(list("abcde"), np.eye(5), "title", kinds)
+    axes = picture.axes[0]
+    told = [text.get_text() for text in axes.texts][1::2]
+    assert told == ["condition", "modulator", "drift", "constant"]
+    colours = [line.get_color() for line in axes.lines]
+    assert colours[0] == colours[2] != colours[1]
+    assert colours[3] == colours[4]

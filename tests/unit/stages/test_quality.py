@@ -22,7 +22,7 @@ from firstlevel.io import confounds as fmriprep
 from firstlevel.io import designs, image_writer, images, masked, sidecars
 from firstlevel.io.grids import Grid
 from firstlevel.plan import targets
-from firstlevel.quality import contrast_verdicts, run_measures, volumes
+from firstlevel.quality import contrast_verdicts, run_measures, verdicts, volumes
 from firstlevel.stage import InputError
 from plot_run import plot_run
 
@@ -49,12 +49,12 @@ def series_of(run, name="bold.nii"):
 
 
 def test_clean_run_is_fine_in_every_measure(run):
-    """White noise, little motion and a good design: thirteen measures, no word of warning."""
+    """White noise, little motion and a good design: fifteen measures, no word of warning."""
     table = run.judge()
     assert set(table["verdict"]) == {"pass"}
     assert list(table["measure"]) == [
-        "displacement", "framewise_displacement", "dvars", "outside", "tsnr", "autocorrelation", "ljung_box",
-        "correlation", "vif", "condition_number", "estimable", "z_width", "missing",
+        "displacement", "framewise_displacement", "dvars", "outside", "zeros", "tsnr", "autocorrelation",
+        "ljung_box", "correlation", "vif", "condition_number", "estimable", "z_width", "z_centre", "missing",
     ]  # fmt: skip
     assert not table["sentence"].str.contains("look at").any()
     assert table["sentence"].str.endswith(".").all()
@@ -344,12 +344,13 @@ def test_every_limit_is_a_limit(run):
         "tsnr": (1e4, "tsnr"), "correlation": (0.01, "correlation"), "vif": (1.0, "vif"),
         "condition_number": (1.0, "condition_number"), "autocorrelation": (1e-9, "autocorrelation"),
         "z_narrow": (1.4, "z_width"), "z_wide": (0.5, "z_width"), "dvars": (0.01, "dvars"),
+        "z_centre": (1e-6, "z_centre"),
     }  # fmt: skip
     for name, (limit, measure) in strict.items():
         table = run.judge(**{name: limit})
         assert set(table["measure"][table["verdict"] == "check"]) == {measure}, name
     assert strict.keys() | {
-        "fd_share", "outside", "ljung_box", "efficiency", "missing",
+        "fd_share", "outside", "zeros", "ljung_box", "efficiency", "missing",
     } == LIMITS.keys()  # fmt: skip
 
 
@@ -379,12 +380,12 @@ def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
     constant = run_measures.Fitted(  # a fit has none of them: it stops
         sampled=np.arange(n_voxels), series=np.full((N, n_voxels), 700, np.float32),
         beta=np.zeros((len(design.names), n_voxels)), rho=nothing, rsquared=nothing, tsnr=nothing,
-        signal=np.full(N, 700.0), change=np.zeros(N), noise_model="ols", factor="voxel",
+        has_zero=nothing > 0, signal=np.full(N, 700.0), change=np.zeros(N), noise_model="ols", factor="voxel",
     )  # fmt: skip
     still = motion.of_run({"Translation": [[1.0, 0, 0]] * N, "Rotation": [[0.0, 0, 0]] * N}, None)
     inside, grid = masked.read_mask(run.file("mask.nii.gz")), Grid.of(run.file("mask.nii.gz"))
     of_volumes, found = run_measures.of_run(
-        design, constant, still, [0] * N, inside, grid, np.ones(n_voxels, bool), lags=10
+        design, constant, still, [0] * N, inside, grid, *2 * [np.ones(n_voxels, bool)], lags=10
     )
     assert found["MedianTsnr"] is None
     assert found["Residuals"]["Before"]["Rejected"] is None
@@ -489,3 +490,77 @@ def test_voxels_that_some_run_lacks_are_counted(by_runs, coverage, verdict, word
     found = contrast_verdicts.of_coverage("c", by_runs, coverage, 0.05)
     assert found.verdict == verdict
     assert words in found.sentence
+
+
+def hollow(run, n_scans, n_voxels):
+    """Put 0 into so many scans of so many voxels of the brain, from its beginning on."""
+    inside = masked.read_mask(run.file("mask.nii.gz"))
+    values = masked.read_masked(run.file("bold.nii"), inside)
+    values[:n_scans, 10 : 10 + n_voxels] = 0
+    image_writer.write_masked(run.file("bold.nii"), values.astype(np.float32), inside, AFFINE)
+
+
+@pytest.mark.parametrize(("n_scans", "share"), [(1, 0.02), (N // 2, 0.02), (N, 0.02), (N // 2, 0.005)])
+def test_voxels_that_are_0_in_some_volumes_are_seen(run, n_scans, share):
+    """In one volume, in half of them or in all; a hundredth of the brain is the limit."""
+    n_voxels = int(masked.read_mask(run.file("mask.nii.gz")).sum())
+    hollow(run, n_scans, round(share * n_voxels))
+    assert run.measure()["FilledWithZeros"] == pytest.approx(share)
+    judged = run.judge().set_index("measure").loc["zeros"]
+    assert judged["verdict"] == ("check" if share > 0.01 else "pass")
+    assert judged["sentence"].startswith(f"{100 * share:g} % of the brain's voxels are analysed although")
+
+
+def test_voxels_that_some_volume_does_not_cover_count_where_they_are_analysed(run):
+    """Left out of the fit they are outside and hold no zeros; fitted, they are both."""
+    covered = np.ones(SHAPE, np.uint8)
+    covered[:, :, 6:] = 0
+    image_writer.write_image(run.file("fov.nii.gz"), covered, AFFINE)
+    found = run.measure()
+    assert (found["OutsideFieldOfView"], found["FilledWithZeros"]) == (pytest.approx(1 / 6), 0.0)
+    found = run.measure(analyse_all=True)
+    assert found["OutsideFieldOfView"] == pytest.approx(1 / 6)
+    assert found["FilledWithZeros"] == pytest.approx(1 / 6)
+
+
+def test_zeros_of_data_about_a_mean_of_0_are_values(run):
+    """Whole numbers about 0 hold many zeros, and all of them are data."""
+    inside = masked.read_mask(run.file("mask.nii.gz"))
+    values = np.random.default_rng(3).integers(-3, 4, (N, int(inside.sum()))).astype(np.float32)
+    image_writer.write_masked(run.file("bold.nii"), values, inside, AFFINE)
+    run.scaling = "none"
+    assert run.measure()["FilledWithZeros"] == 0.0
+
+
+def test_tsnr_after_smoothing_is_told_and_not_judged(run):
+    """The limit holds for data before smoothing, which are not measured: neither fine nor wrong."""
+    run.edit("bold.json", SmoothingFwhm=6.0)
+    assert run.measure()["SmoothingFwhm"] == 6.0
+    judged = run.judge(tsnr=1e4).set_index("measure").loc["tsnr"]
+    assert judged["verdict"] == "n/a"
+    assert float(judged["value"]) == pytest.approx(100, rel=0.1)
+    assert "after smoothing with 6 mm" in judged["sentence"]
+
+
+@pytest.mark.parametrize("shift", [1.22, -1.22, 0.8])
+def test_a_shift_of_z_is_seen(run, shift):
+    """Beyond 1 in either direction, with what it may be; below, as a task against rest has it, it passes."""
+    inside = masked.read_mask(run.file("mask.nii.gz"))
+    z = masked.read_masked(run.file("z.nii.gz"), inside)
+    z = z - np.median(z) + shift
+    image_writer.write_masked(run.file("z.nii.gz"), z, inside, AFFINE)
+    assert run.to_check() == ({"z_centre"} if abs(shift) > 1 else set())
+    judged = run.judge().set_index("measure").loc["z_centre"]
+    assert float(judged["value"]) == pytest.approx(shift, rel=1e-5)
+    assert f"{'below' if shift < 0 else 'above'} {shift:.2f}" in judged["sentence"]
+    assert ("most of the brain responds" in judged["sentence"]) == (abs(shift) > 1)
+
+
+@pytest.mark.parametrize("value", [0.3004, 0.29996, 0.3, 0.4, 0.30000000001, 1e9, -0.3])
+@pytest.mark.parametrize("style", ["g", "f"])
+def test_rounding_leaves_a_value_on_its_side_of_the_limit(value, style):
+    """In as few digits as that takes: no value reads as the limit that it is beyond."""
+    text = verdicts.told(value, 0.3, style=style)
+    assert (float(text) > 0.3, float(text) < 0.3) == (value > 0.3, value < 0.3)
+    assert verdicts.told(0.3579, 0.3, style=style) == "0.36"
+    assert verdicts.percent(0.05004, 0.05) == "5.004 %"

@@ -39,6 +39,7 @@ class RunSums:
     rows : (2r + 2, v), products over time with Q, with N(Q), with 1, and with `kept`.
     squares, products : (v,), sum of y_t^2, and of y_t y_{t-1}.
     first, last : (v,), these scans.
+    has_zero : (v,), voxels that are exactly 0 in some scan.
     signal : (n,), mean over the voxels of each scan, nothing taken off.
     change : (n,), root mean square over the voxels of the change from the scan before; 0 of the first.
     """
@@ -51,6 +52,7 @@ class RunSums:
     products: FloatArray
     first: FloatArray
     last: FloatArray
+    has_zero: BoolArray
     signal: FloatArray
     change: FloatArray
 
@@ -68,6 +70,7 @@ class RunSums:
             products=np.zeros(n_voxels),
             first=np.zeros(n_voxels),
             last=np.zeros(n_voxels),
+            has_zero=np.zeros(n_voxels, dtype=bool),
             signal=np.zeros(n_scans),
             change=np.zeros(n_scans),
         )
@@ -91,6 +94,7 @@ class RunSums:
             strip = slice(low, low + STRIP)
             y = chunk[:, strip]
             self.signal[scans] += y.sum(axis=1)
+            self.has_zero[strip] |= (y == 0).any(axis=0)
             if start == 0:
                 self.reference[strip] = y.mean(axis=0)
             y -= self.reference[strip]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from firstlevel.quality.used_runs import ContrastInRun
-from firstlevel.quality.verdicts import CHECK, NOTHING, Limits, Verdict, percent, word_of
+from firstlevel.quality.verdicts import CHECK, NOTHING, UNKNOWN, Limits, Verdict, percent, told, word_of
 
 
 def of_contrast_in_run(in_run: ContrastInRun) -> Verdict:
@@ -24,7 +24,9 @@ def of_contrast_in_run(in_run: ContrastInRun) -> Verdict:
 def of_efficiency(run: str, contrast: str, share: float, limit: float) -> Verdict:
     """Verdict on a run's efficiency for a contrast, as a share of the median of the other runs'."""
     passes = share >= limit
-    sentence = f"The run's efficiency for the contrast is {share:.2g} times the median of the other runs"
+    sentence = (
+        f"The run's efficiency for the contrast is {told(share, limit)} times the median of the other runs"
+    )
     sentence += (
         "."
         if passes
@@ -69,6 +71,25 @@ def of_coverage(contrast: str, by_runs: Mapping[str, int], coverage: str, limit:
     return Verdict(NOTHING, contrast, "missing", share, limit, word_of(passes), sentence)
 
 
+def of_centre(contrast: str, centre_and_width: tuple[float, float] | None, limit: float) -> Verdict:
+    """Verdict on the centre of a contrast's z, None where no voxel was tested."""
+    if centre_and_width is None:
+        sentence = "No voxel of the mask was tested."
+        return Verdict(NOTHING, contrast, "z_centre", NOTHING, limit, UNKNOWN, sentence)
+    centre = centre_and_width[0]
+    passes = abs(centre) <= limit
+    text = ("-" if centre < 0 else "") + told(abs(centre), limit, style="f")
+    sentence = f"Half of the z values are {'below' if centre < 0 else 'above'} {text}; noise alone has 0"
+    sentence += (
+        "."
+        if passes
+        else f", and up to {limit:g} is tolerated: either most of the brain responds, as it may to a task "
+        "against rest, or something that changes with the task over the whole brain (motion, breathing, the "
+        "global signal) is taken for a response: look at the z map and at motion."
+    )
+    return Verdict(NOTHING, contrast, "z_centre", centre, limit, word_of(passes), sentence)
+
+
 def of_contrast(contrast: str, centre_and_width: tuple[float, float] | None, limits: Limits) -> Verdict:
     """Verdict on the centre and width of a contrast's z, None where no voxel was tested."""
     low, high = limits["z_narrow"], limits["z_wide"]
@@ -77,7 +98,8 @@ def of_contrast(contrast: str, centre_and_width: tuple[float, float] | None, lim
         sentence = "No voxel of the mask was tested: look at the run and at the mask."
         return Verdict(NOTHING, contrast, "z_width", NOTHING, limit, CHECK, sentence)
     median, width = centre_and_width
-    sentence = f"Most z values spread like a normal distribution of width {width:.2f} about {median:.2f}"
+    shown = told(width, low if width <= low else high, style="f")
+    sentence = f"Most z values spread like a normal distribution of width {shown} about {median:.2f}"
     if width > high:
         sentence += (
             f", wider than {high:g}; noise alone has 1: either much of the brain responds, or the model "

@@ -84,6 +84,7 @@ def of_contrast(contrast: str, z: FloatArray, combined: Mapping[str, Any], limit
         {"Median": median, "Width": width},
         [
             contrast_verdicts.of_contrast(contrast, spread, limits),
+            contrast_verdicts.of_centre(contrast, spread, limits["z_centre"]),
             contrast_verdicts.of_coverage(contrast, by_runs, coverage, limits["missing"]),
         ],
     )

@@ -37,6 +37,7 @@ class Fitted:
     series : (n, k), data of the sample.
     beta : (p, k), of the sample.
     rho, rsquared, tsnr : (v,), maps; tsnr is 0 where a voxel does not vary.
+    has_zero : (v,), voxels that are 0 in some volume.
     signal, change : (n,), mean over the mask, and root mean square of the change from the volume before.
     noise_model : by its name.
     factor : from the data to what was fitted.
@@ -48,6 +49,7 @@ class Fitted:
     rho: FloatArray
     rsquared: FloatArray
     tsnr: FloatArray
+    has_zero: BoolArray
     signal: FloatArray
     change: FloatArray
     noise_model: str
@@ -69,7 +71,10 @@ class Fitted:
             values.astype(np.float32).astype(np.float64)
             for values in (maps.beta[:, sampled], maps.ar1, maps.rsquared, tsnr)
         )
-        return cls(sampled, series, beta, rho, rsquared, ratio, sums.signal, sums.change, noise_model, factor)
+        return cls(
+            sampled, series, beta, rho, rsquared, ratio, sums.has_zero, sums.signal, sums.change, noise_model,
+            factor,
+        )  # fmt: skip
 
 
 def of_run(
@@ -80,7 +85,9 @@ def of_run(
     mask: BoolArray,
     grid: Grid,
     covered: BoolArray,
+    analysed: BoolArray,
     lags: int,
+    smoothing_fwhm: float | None = None,
 ) -> tuple[Volumes, dict[str, Any]]:
     """Measures of each volume of a run, and those of the run; None where one is not known.
 
@@ -90,7 +97,9 @@ def of_run(
     outside : voxels of the grid that each volume does not cover.
     mask : on the `grid` of the run.
     covered : (v,), voxels that lie inside the field of view of all volumes.
+    analysed : (v,), voxels that are fitted, whether covered or not.
     lags : of the test of the residuals.
+    smoothing_fwhm : mm, of the data; None where they were not smoothed here.
     """
     matrix, kept = design.matrix, design.kept
     moved = head_motion.of_mask(motion, mask, grid, len(matrix))
@@ -99,6 +108,7 @@ def of_run(
         fitted.series, matrix, fitted.beta, fitted.rho[fitted.sampled], kept, lags, fitted.factor
     )
     varies = fitted.tsnr != 0
+    empty = ~covered | (fitted.has_zero & _are_intensities(fitted.signal))
     median, deviation, _ = dvars_scores(of_volumes.dvars, kept)
     return of_volumes, {
         "NumberOfVolumes": len(kept),
@@ -106,6 +116,8 @@ def of_run(
         "NumberOfVoxels": len(varies),
         "ConstantVoxels": int((~varies).sum()),
         "OutsideFieldOfView": float(1 - covered.mean()),
+        "FilledWithZeros": float((empty & analysed).mean()),
+        "SmoothingFwhm": smoothing_fwhm,
         "MedianTsnr": _quantile(fitted.tsnr[varies], 0.5),
         "RSquared": {
             "Median": _quantile(fitted.rsquared[varies], 0.5),
@@ -119,6 +131,14 @@ def of_run(
         "Dvars": {**_mean_and_largest(of_volumes.dvars), "Median": median, "RobustDeviation": deviation},
         "Residuals": residuals.content(whiteness, matrix, fitted.rho, kept, lags, fitted.noise_model),
     }
+
+
+def _are_intensities(signal: FloatArray) -> bool:
+    """Whether 0 means no data: the mean over the mask (n,) is above 0 in every volume.
+
+    Of data about a mean of 0, such as residuals, 0 is a value like any other.
+    """
+    return bool((signal > 0).all())
 
 
 def _mean_and_largest(values: FloatArray) -> dict[str, float | None]:

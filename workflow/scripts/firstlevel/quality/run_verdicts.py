@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlevel.glm import noise
-from firstlevel.quality.verdicts import CHECK, NOTHING, PASS, UNKNOWN, Limits, Verdict, percent, word_of
+from firstlevel.quality.verdicts import CHECK, NOTHING, PASS, UNKNOWN, Limits, Verdict, percent, told, word_of
 
 SHOWN_SPIKES = 5
 UNKNOWN_MOTION = "unknown"
@@ -36,7 +36,8 @@ def of_run(
         _framewise(run, n_above, measured, limits),
         _dvars(run, design, measured, limits["dvars"]),
         _outside(run, measured["OutsideFieldOfView"], limits["outside"]),
-        _tsnr(run, measured["MedianTsnr"], limits["tsnr"]),
+        _zeros(run, measured["FilledWithZeros"], limits["zeros"]),
+        _tsnr(run, measured["MedianTsnr"], measured["SmoothingFwhm"], limits["tsnr"]),
         _autocorrelation(run, residuals, limits["autocorrelation"]),
         _ljung_box(run, residuals, limits["ljung_box"]),
         _correlation(run, design["LargestCorrelation"], limits["correlation"]),
@@ -54,14 +55,14 @@ def _displacement(run: str, measured: Mapping[str, Any], limit: float) -> Verdic
     largest = measured["Displacement"]["Largest"]
     if largest is None:
         return Verdict(run, NOTHING, "displacement", NOTHING, limit, UNKNOWN, _unknown(measured, "moved"))
-    passes = largest <= limit
+    passes, shown = largest <= limit, told(largest, limit)
     where = _by_table(measured)
     sentence = (
-        f"No part of the brain moved more than {largest:.2g} mm from where it was in the first volume{where}."
+        f"No part of the brain moved more than {shown} mm from where it was in the first volume{where}."
     )
     if not passes:
         sentence = (
-            f"Some part of the brain moved {largest:.2g} mm from where it was in the first volume{where}, "
+            f"Some part of the brain moved {shown} mm from where it was in the first volume{where}, "
             f"more than {limit:g} mm: look at the motion and at the first and last volumes."
         )
     return Verdict(run, NOTHING, "displacement", largest, limit, word_of(passes), sentence)
@@ -99,18 +100,19 @@ def _dvars(run: str, of_dvars: Mapping[str, Any], measured: Mapping[str, Any], l
             "The change from volume to volume is not known: the run is too short, or its mean is not above 0."
         )
         return Verdict(run, NOTHING, "dvars", NOTHING, limit, UNKNOWN, sentence)
+    shown = told(score, limit)
     usual = f"the median of {measured['Dvars']['Median']:.2g} %"
     if not spikes:
         n_censored = measured["CensoredVolumes"]
         but = f", but for censored ones ({n_censored}) and those right after them," if n_censored else ""
         sentence = (
-            f"No volume{but} changed more than {score:.2g} robust standard deviations above {usual} (DVARS)."
+            f"No volume{but} changed more than {shown} robust standard deviations above {usual} (DVARS)."
         )
         return Verdict(run, NOTHING, "dvars", score, limit, PASS, sentence)
     named = ", ".join(map(str, spikes[:SHOWN_SPIKES])) + (", ..." if len(spikes) > SHOWN_SPIKES else "")
     counted = f"{len(spikes)} volume{'' if len(spikes) == 1 else 's'} ({named}; the first is 0)"
     sentence = (
-        f"{counted} changed far more than the others: DVARS up to {score:.2g} robust standard deviations "
+        f"{counted} changed far more than the others: DVARS up to {shown} robust standard deviations "
         f"above {usual}, more than {limit:g}: look at the "
         "carpet, and consider censoring."
     )
@@ -119,7 +121,9 @@ def _dvars(run: str, of_dvars: Mapping[str, Any], measured: Mapping[str, Any], l
 
 def _outside(run: str, share: float, limit: float) -> Verdict:
     passes = share <= limit
-    sentence = f"{percent(share)} of the brain's voxels lie outside of the field of view of some volume"
+    sentence = (
+        f"{percent(share, limit)} of the brain's voxels lie outside of the field of view of some volume"
+    )
     sentence += (
         "."
         if passes
@@ -128,11 +132,34 @@ def _outside(run: str, share: float, limit: float) -> Verdict:
     return Verdict(run, NOTHING, "outside", share, limit, word_of(passes), sentence)
 
 
-def _tsnr(run: str, median: float | None, limit: float) -> Verdict:
+def _zeros(run: str, share: float, limit: float) -> Verdict:
+    passes = share <= limit
+    sentence = (
+        f"{percent(share, limit)} of the brain's voxels are analysed although they hold no data in some "
+        "volume (0, or outside of its field of view)"
+    )
+    sentence += (
+        "."
+        if passes
+        else f", more than {percent(limit)}: steps to zero look like a response there; look at the map of "
+        "R2, and at resample.field_of_view: masked or a tighter mask."
+    )
+    return Verdict(run, NOTHING, "zeros", share, limit, word_of(passes), sentence)
+
+
+def _tsnr(run: str, median: float | None, smoothing: float | None, limit: float) -> Verdict:
     if median is None:
         return _nothing_varies(run, "tsnr", limit)
     passes = median >= limit
-    sentence = f"The signal is {median:.0f} times its noise in half of the brain's voxels or more"
+    sentence = (
+        f"The signal is {told(median, limit, 0, 'f')} times its noise in half of the brain's voxels or more"
+    )
+    if smoothing is not None:
+        sentence += (
+            f", after smoothing with {smoothing:g} mm; the limit of {limit:g} holds before smoothing, which "
+            "was not measured."
+        )
+        return Verdict(run, NOTHING, "tsnr", median, limit, UNKNOWN, sentence)
     sentence += (
         "." if passes else f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
     )
@@ -161,12 +188,13 @@ def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Ve
     passes = abs(excess) <= limit
     sentence = (
         f"The {name} of successive volumes correlate by {median:.2f} (median over voxels); "
-        f"white noise would give {clean:.2f} under this design"
+        f"white noise would give {clean:.2f} under this design, a difference of "
+        f"{told(abs(excess), limit, style='f')}"
     )
     sentence += (
         "."
         if passes
-        else f", more than {limit:g} away: p values are too {'small' if excess > 0 else 'large'}, {remedy}."
+        else f", more than {limit:g}: p values are too {'small' if excess > 0 else 'large'}, {remedy}."
     )
     return Verdict(run, NOTHING, "autocorrelation", excess, limit, word_of(passes), sentence)
 
@@ -193,13 +221,17 @@ def _correlation(run: str, pair: Mapping[str, Any] | None, limit: float) -> Verd
         return Verdict(run, NOTHING, "correlation", NOTHING, limit, UNKNOWN, sentence)
     value, (first, second) = pair["Value"], pair["Regressors"]
     passes = abs(value) <= limit
-    sentence = (
-        f"The regressors {first} and {second} correlate by {value:.2f}, the most of all pairs of interest"
-    )
+    shown = _beside(value, limit)
+    sentence = f"The regressors {first} and {second} correlate by {shown}, the most of all pairs of interest"
     sentence += (
         "." if passes else f" and beyond {limit:g}: the data hardly tell them apart, look at the events."
     )
     return Verdict(run, NOTHING, "correlation", value, limit, word_of(passes), sentence)
+
+
+def _beside(value: float, limit: float) -> str:
+    """Signed value whose size is held against the limit."""
+    return ("-" if value < 0 else "") + told(abs(value), limit, style="f")
 
 
 def _variance_inflation(run: str, worst: Mapping[str, Any] | None, limit: float) -> Verdict:
@@ -213,8 +245,9 @@ def _variance_inflation(run: str, worst: Mapping[str, Any] | None, limit: float)
         )
         return Verdict(run, NOTHING, "vif", "inf", limit, CHECK, sentence)
     passes = value <= limit
+    shown = told(value, limit)
     sentence = (
-        f"The other regressors multiply the variance of the effect of {name} by {value:.2g}, the most of all"
+        f"The other regressors multiply the variance of the effect of {name} by {shown}, the most of all"
     )
     sentence += "." if passes else f" and by more than {limit:g}: look at the correlations in the design."
     return Verdict(run, NOTHING, "vif", value, limit, word_of(passes), sentence)
@@ -230,7 +263,7 @@ def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
         return Verdict(run, NOTHING, "condition_number", "inf", limit, CHECK, sentence)
     passes = value <= limit
     sentence = (
-        f"The condition number of the design is {value:.3g}, with regressors of no interest made "
+        f"The condition number of the design is {told(value, limit, 3)}, with regressors of no interest made "
         f"orthogonal to each other, which changes no effect ({of_all:.3g} without)"
     )
     sentence += (

@@ -9,6 +9,8 @@ COLUMNS = ("run", "contrast", "measure", "value", "limit", "verdict", "sentence"
 NOTHING = "n/a"
 PASS, CHECK, UNKNOWN = WORDS = ("pass", "check", "n/a")
 """Words of a verdict: within the limit, beyond it, or not known."""
+MOST_DIGITS = 17
+"""More than a number has."""
 Limits = Mapping[str, float]
 
 
@@ -29,6 +31,19 @@ def word_of(passes: bool) -> str:
     return PASS if passes else CHECK
 
 
-def percent(share: float) -> str:
-    """Share as a sentence says it."""
-    return f"{100 * share:.3g} %"
+def told(value: float, limit: float, digits: int = 2, style: str = "g") -> str:
+    """Value in so few digits, or in as many more as it takes to stand on its own side of the limit.
+
+    >>> told(0.304, 0.3), told(0.3004, 0.3), told(0.2996, 0.3, style="f"), told(0.3, 0.3)
+    ('0.304', '0.3004', '0.2996', '0.3')
+    """
+    for more in range(digits, MOST_DIGITS):
+        text = f"{value:.{more}{style}}"
+        if (float(text) > limit, float(text) < limit) == (value > limit, value < limit):
+            return text
+    return repr(value)
+
+
+def percent(share: float, limit: float | None = None) -> str:
+    """Share as a sentence says it, on its own side of a limit."""
+    return f"{told(100 * share, 100 * limit, 3) if limit is not None else f'{100 * share:.3g}'} %"

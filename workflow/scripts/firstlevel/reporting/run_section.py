@@ -41,6 +41,7 @@ def of_run(files: SubjectFiles, run: str) -> dict[str, Any]:
         "n_scans": fit["NumberOfVolumes"],
         "repetition_time": f"{design['RepetitionTime']:g}",
         "n_columns": len(fit["Columns"]),
+        "columns": fit["Columns"],
         "roles": ", ".join(f"{count} {role}" for role, count in roles.items()),
         "dof": fit["DegreesOfFreedom"],
         "n_voxels": f"{fit['NumberOfVoxels']:,}",

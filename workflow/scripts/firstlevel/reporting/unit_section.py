@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firstlevel import names
-from firstlevel.quality import verdicts
-from firstlevel.reporting import labels, methods, pages, references
+from firstlevel.reporting import methods, quality_section, references, weights
 from firstlevel.reporting.contrast_section import of_contrast
 from firstlevel.reporting.run_section import of_run
 from firstlevel.reporting.subject_files import SubjectFiles
@@ -35,13 +34,23 @@ def of_unit(
     """
     label, task = unit["label"], unit["task"]
     of_labels = {"subject": names.entities_in(label)["sub"], "unit": label}
-    runs = [of_run(files, run) for run in unit["runs"]]
+    of_contrasts = {
+        contrast: files.sidecar(names.CONTRAST_JSON, **of_labels, contrast=contrast)
+        for contrast in unit["titles"]
+    }
+    runs = [
+        {
+            **shown,
+            "weights": weights.of_run(of_contrasts, names.last(names.FIT_JSON, run=run), shown["columns"]),
+        }
+        for run in unit["runs"]
+        if (shown := of_run(files, run))
+    ]
     contrasts = [
         of_contrast(files, {**of_labels, "contrast": contrast}, title, shown, n_shown)
         for contrast, title in unit["titles"].items()
     ]
-    quality = [_check(row) for row in files.cells(names.QUALITY, **of_labels)]
-    pairs = files.cells(names.CONTRASTS, **of_labels)
+    rows, pairs = (files.cells(table, **of_labels) for table in (names.QUALITY, names.CONTRASTS))
     facts = [run["facts"] for run in runs]
     text = methods.sentences(model, facts, versions, preprocessed_by, over_t1w=unit["over_t1w"])
     return {
@@ -50,19 +59,7 @@ def of_unit(
         "contrasts": contrasts,
         "methods": [row["name"] for row in contrasts[0]["thresholds"]],
         "runs": runs,
-        "quality": quality,
-        "warnings": [row for row in quality if row["verdict"] == verdicts.CHECK],
-        "n_unknown": sum(row["verdict"] == verdicts.UNKNOWN for row in quality),
-        "left_out": [
-            {**pair, "run": labels.called(pair["run"])} for pair in pairs if pair["used"] == "false"
-        ],
+        **quality_section.of_unit(rows, pairs),
         "methods_text": references.cited(text),
         "references": [references.with_address(reference) for reference in references.reference_list(text)],
     }
-
-
-def _check(row: Mapping[str, str]) -> dict[str, str]:
-    """One row of the table of quality, with what its cells are sorted by."""
-    orders = {f"{key}_order": pages.order(row[key]) for key in ("value", "limit")}
-    about = labels.called(row["run"], row["contrast"])
-    return {**row, **orders, "where": about, "value": pages.rounded(row["value"])}
