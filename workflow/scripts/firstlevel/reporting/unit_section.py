@@ -40,11 +40,11 @@ def of_unit(
     }
     runs = [
         {
-            **shown,
-            "weights": weights.of_run(of_contrasts, names.last(names.FIT_JSON, run=run), shown["columns"]),
+            **section,
+            "weights": weights.of_run(of_contrasts, names.last(names.FIT_JSON, run=run), section["columns"]),
         }
         for run in unit["runs"]
-        if (shown := of_run(files, run))
+        if (section := of_run(files, run))
     ]
     contrasts = [
         of_contrast(files, {**of_labels, "contrast": contrast}, title, shown, n_shown)
