@@ -84,8 +84,8 @@ def of_centre(contrast: str, centre_and_width: tuple[float, float] | None, limit
         "."
         if passes
         else f", and up to {limit:g} is tolerated: either most of the brain responds, as it may to a task "
-        "against rest, or something that changes with the task over the whole brain (motion, breathing, the "
-        "global signal) is taken for a response: look at the z map and at motion."
+        "against rest, or something that changes over the whole brain (motion, breathing, the global signal, "
+        "a bright volume) is taken for a response: look at the z map, at motion and at DVARS."
     )
     return Verdict(NOTHING, contrast, "z_centre", centre, limit, word_of(passes), sentence)
 
