@@ -74,7 +74,7 @@ def test_report_of_snakemake_has_every_figure_with_its_caption(small_study, repo
             "system-message" not in shown["caption"]
         )  # what docutils writes of a caption that it cannot read
         assert (report / shown["data_uri"]).read_bytes() == (small_study.folder / path).read_bytes()
-    assert {len(files) for category in categories.values() for files in category.values()} == {12, 16}
+    assert {len(files) for category in categories.values() for files in category.values()} == {3 * 7, 2 * 8}
 
 
 def test_report_of_snakemake_opens_without_network(browser, report):
