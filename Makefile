@@ -14,8 +14,8 @@ help:  ## this list
 run: .venv/run.lock  ## the analysis of config/config.yaml, with all cores
 	$(BIN)/snakemake --cores $(CORES)
 
-test: .venv/test.lock  ## all tests but the slow ones, fast ones first, in two processes: about 12 minutes
-	@echo 'About 12 minutes on two cores: unit tests first (2 minutes), then whole studies and a browser.'
+test: .venv/test.lock  ## all tests but the slow ones, fast ones first, in two processes: about 10 minutes
+	@echo 'About 10 minutes on two cores: unit tests first (2 minutes), then whole studies and a browser.'
 	$(BIN)/pytest -m "not slow" --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-slow: .venv/test.lock  ## whole studies: through SLURM, as fMRIPrep leaves them
