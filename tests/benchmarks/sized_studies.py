@@ -12,17 +12,16 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
+from fmriprep_study import MOTION, SPACE, image
 from measure import cost_of
 from timed_study import CONTRASTS, SIMULATED, snakemake
 
-SPACE, TASK = "MNI152NLin2009cAsym", "faces"
+TASK = "faces"
 SHAPE, N_SCANS, REPETITION_TIME, START_TIME = (97, 115, 97), 300, 2.0, 1.0
 AFFINE = np.array([[-2.0, 0, 0, 96], [0, 2, 0, -132], [0, 0, 2, -78], [0, 0, 0, 1]])
 N_VOXELS = 235_375
 """Voxels of the brain in MNI space at 2 mm."""
-MOTION = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
 
 
 @dataclass(frozen=True)
@@ -126,7 +125,7 @@ def _write_run(folder: Path, derived: Path, run: int) -> None:
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
     distance = sum(axis**2 for axis in axes)
     inside = distance <= np.partition(distance.ravel(), N_VOXELS - 1)[N_VOXELS - 1]
-    mask = _image(inside.astype(np.uint8))
+    mask = image(inside.astype(np.uint8), affine=AFFINE)
     mask.to_filename(named.with_name(f"{named.name}_desc-brain_mask.nii.gz"))
     active = inside & (sum((axis - at) ** 2 for axis, at in zip(axes, (0.3, -0.5, -0.1), strict=True)) < 0.03)
     times = np.arange(N_SCANS) * REPETITION_TIME
@@ -135,7 +134,9 @@ def _write_run(folder: Path, derived: Path, run: int) -> None:
         since > 0, np.clip(since, 0, None) ** 5 * np.exp(-np.clip(since, 0, None)) / 120, 0
     ).sum(1)
     mean = np.where(inside, 800 + 100 * np.cos(3 * axes[0]), 20).astype(np.float32)
-    header = _image(np.broadcast_to(np.zeros(1, np.float32), (*SHAPE, N_SCANS))).header
+    header = image(
+        np.broadcast_to(np.zeros(1, np.float32), (*SHAPE, N_SCANS)), REPETITION_TIME, AFFINE
+    ).header
     header.set_data_offset(352)
     header.set_slope_inter(1, 0)
     squeeze, noise = zlib.compressobj(level=1, wbits=31), np.zeros(SHAPE, np.float32)
@@ -148,16 +149,6 @@ def _write_run(folder: Path, derived: Path, run: int) -> None:
             )
             file.write(squeeze.compress(volume.astype("<f4").tobytes(order="F")))
         file.write(squeeze.flush())
-
-
-def _image(data: np.ndarray) -> nib.Nifti1Image:
-    made = nib.Nifti1Image(data, AFFINE)
-    if data.ndim == 4:
-        made.header.set_zooms((2.0, 2.0, 2.0, REPETITION_TIME))
-    made.header.set_xyzt_units("mm", "sec")
-    made.set_sform(AFFINE, 4)
-    made.set_qform(AFFINE, 4)
-    return made
 
 
 def _link_subject(folder: Path, subject: str) -> None:

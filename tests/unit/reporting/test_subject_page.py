@@ -54,7 +54,6 @@ def shown_contrast(write, clusters=(), shown="fdr", **changes):
         "Runs": [{"Responses": response}, {"Responses": response}],
         "VoxelsByNumberOfRuns": {"0": 0, "1": 0, "2": 50000},
     } | changes
-    write(names.CONTRAST_JSON, sidecar, **LABELS)
     columns = (
         "cluster_id", "x", "y", "z", "peak_z", "effect", "n_voxels", "size_mm3", "true_discoveries",
         "true_discovery_proportion",
@@ -64,7 +63,7 @@ def shown_contrast(write, clusters=(), shown="fdr", **changes):
     write(names.THRESHOLDS, [{"method": "fdr", "z_threshold": 3.499647, "two_sided": "true"}], **LABELS)
     for kind in targets.OF_CONTRAST:
         files = write(names.contrast_figure(kind), PNG, **LABELS)
-    return of_contrast(files, LABELS, "faces against scrambled", shown, 10)
+    return of_contrast(files, LABELS, sidecar, "faces against scrambled", shown, 10)
 
 
 def test_contrast_tells_its_test_unit_and_thresholds(write):

@@ -68,7 +68,12 @@ def _read(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return of_yaml(text)
+
+
+def of_yaml(text: str) -> Any:
+    """Values of a YAML text, ten times as fast where libyaml is there."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _explained(path: Path, text: str, error: yaml.YAMLError) -> InputError:

@@ -10,11 +10,10 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from firstlevel import names
 from firstlevel.plan import checks, clock, isolation, kernels, places, schema, study, unlike
 from firstlevel.plan.config import check_config
+from firstlevel.plan.config_files import of_yaml
 from firstlevel.plan.plan import Plan
 from firstlevel.plan.sources import bids
 from firstlevel.stage import SCRIPTS, of_the_system
@@ -85,8 +84,7 @@ def _plan(
 @functools.cache
 def read_schema() -> Mapping[str, Any]:
     """JSON schema of the config."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
-    schema_of_config: Mapping[str, Any] = yaml.load(SCHEMA.read_text(encoding="utf-8"), Loader=loader)
+    schema_of_config: Mapping[str, Any] = of_yaml(SCHEMA.read_text(encoding="utf-8"))
     return schema_of_config
 
 

@@ -76,6 +76,7 @@ class Progress(logging.Filter):
         self._failed: set[int] = set()
         self._told_at = 0
         self._last = ""
+        self._how_far = "0 jobs"
         self._n_warnings = 0
         self._is_drawn = False
 
@@ -169,8 +170,6 @@ class Progress(logging.Filter):
         elif done // step > self._told_at // step or done == total:
             self._write(f"  {self._how_far}: {self._last}")
         self._told_at = done
-
-    _how_far = "0 jobs"
 
     def _job_error(self, record: Mapping[str, Any]) -> None:
         if record.get("indent"):  # of a group, which is told of as a whole

@@ -100,12 +100,12 @@ def data_of(
         z = np.maximum(z, 0)
     steps = np.rint(np.clip(z[mask], -LARGEST, LARGEST) * PER_Z).astype("<i2")
     planes = steps.view(np.uint8).reshape(-1, 2).T  # low bytes, then high ones, which are alike
-    packed_mask, back = _packed(np.packbits(mask)), _background(behind)
+    packed, back = _packed(np.packbits(mask)), _background(behind)
+    mask_name, background_name = _digest(packed), _digest(back["grey"])
     peak = np.array(np.unravel_index(np.abs(np.where(mask, z, 0)).argmax(), z.shape))
-    names = {_digest(packed_mask): packed_mask}, {_digest(back["grey"]): back}
     return {
-        "masks": names[0],
-        "backgrounds": names[1],
+        "masks": {mask_name: packed},
+        "backgrounds": {background_name: back},
         "contrasts": [
             {
                 "key": key,
@@ -118,8 +118,8 @@ def data_of(
                 "affine": affine[:3].tolist(),
                 "factor": factor,
                 "point": (affine[:3, :3] @ peak + affine[:3, 3]).tolist(),
-                "mask": next(iter(names[0])),
-                "background": next(iter(names[1])),
+                "mask": mask_name,
+                "background": background_name,
                 "z": _packed(planes),
             }
         ],

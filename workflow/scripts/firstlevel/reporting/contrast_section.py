@@ -12,23 +12,25 @@ from firstlevel.reporting.subject_files import SubjectFiles
 
 THRESHOLDS = {"uncorrected": "uncorrected", "fdr": "FDR", "bonferroni": "Bonferroni"}
 """What a page calls the methods of the table of thresholds."""
-
-
 METHODS = THRESHOLDS | {"tdp": "true discoveries"}
 """What a page calls the methods that have a map of what passes."""
 
 
 def of_contrast(
-    files: SubjectFiles, labels: Mapping[str, str], title: str, shown: str | None, n_shown: int
+    files: SubjectFiles,
+    labels: Mapping[str, str],
+    sidecar: Mapping[str, Any],
+    title: str,
+    shown: str | None,
+    n_shown: int,
 ) -> dict[str, Any]:
-    """Values of the contrast of these `labels` (subject, unit, contrast) and this title.
+    """Values of the contrast of these `labels` (subject, unit, contrast), with this sidecar and title.
 
     Parameters
     ----------
     shown : method of the threshold that is shown first; None for a threshold of the study's own.
     n_shown : clusters in a table.
     """
-    sidecar = files.sidecar(names.CONTRAST_JSON, **labels)
     thresholds = files.cells(names.THRESHOLDS, **labels)
     key = "{unit}_contrast-{contrast}".format(**labels)
     clusters = peaks.of_table(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from firstlevel import names
+from firstlevel.quality.verdicts import NOTHING
 
 ENTITIES = {"ses": "session", "acq": "acq", "ce": "ce", "rec": "rec", "dir": "dir", "run": "run"}
 """Entities that tell the runs of a task apart, and what they are called."""
-NOTHING = "n/a"
-"""What a table has in place of a run or a contrast."""
 
 
 def called(run: str, contrast: str = NOTHING) -> str:

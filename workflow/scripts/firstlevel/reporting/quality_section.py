@@ -88,17 +88,17 @@ def _check(row: Mapping[str, str]) -> dict[str, str]:
     """One row of the table, with names for readers and what its cells are sorted by."""
     shown = MEASURES.get(row["measure"], Shown(row["measure"]))
     value, limit = row["value"], row["limit"]
-    about = row["contrast"] if row["run"] != labels.NOTHING and row["contrast"] != labels.NOTHING else ""
+    about = row["contrast"] if row["run"] != verdicts.NOTHING and row["contrast"] != verdicts.NOTHING else ""
     return {
         **row,
         "where": labels.called(row["run"], row["contrast"]),
         "group": labels.called(
-            row["run"], row["contrast"] if row["run"] == labels.NOTHING else labels.NOTHING
+            row["run"], row["contrast"] if row["run"] == verdicts.NOTHING else verdicts.NOTHING
         ),
         "name": f"{shown.name}, {about}" if about else shown.name,
         "unit": shown.unit,
         "value": _in_unit(value, limit, shown),
-        "limit": _in_unit(limit, labels.NOTHING, shown),
+        "limit": _in_unit(limit, verdicts.NOTHING, shown),
         "value_order": pages.order(value),
         "limit_order": pages.order(limit),
     }
@@ -112,7 +112,7 @@ def _in_unit(text: str, limit: str, shown: Shown) -> str:
         value = shown.times * float(text)
     except ValueError:
         return text
-    bounds = [shown.times * float(part) for part in limit.split(" to ") if part != labels.NOTHING]
+    bounds = [shown.times * float(part) for part in limit.split(" to ") if part != verdicts.NOTHING]
     if not bounds:
         return pages.rounded(str(value))
     nearest = min(bounds, key=lambda bound: abs(abs(value) - bound))

@@ -34,20 +34,16 @@ def of_unit(
     """
     label, task = unit["label"], unit["task"]
     of_labels = {"subject": names.entities_in(label)["sub"], "unit": label}
-    of_contrasts = {
+    sidecars = {
         contrast: files.sidecar(names.CONTRAST_JSON, **of_labels, contrast=contrast)
         for contrast in unit["titles"]
     }
-    runs = [
-        {
-            **section,
-            "weights": weights.of_run(of_contrasts, names.last(names.FIT_JSON, run=run), section["columns"]),
-        }
-        for run in unit["runs"]
-        if (section := of_run(files, run))
-    ]
+    runs = [of_run(files, run) for run in unit["runs"]]
+    for run, values in zip(unit["runs"], runs, strict=True):
+        fit = names.last(names.FIT_JSON, run=run)
+        values["weights"] = weights.of_run(sidecars, fit, values["columns"])
     contrasts = [
-        of_contrast(files, {**of_labels, "contrast": contrast}, title, shown, n_shown)
+        of_contrast(files, {**of_labels, "contrast": contrast}, sidecars[contrast], title, shown, n_shown)
         for contrast, title in unit["titles"].items()
     ]
     rows, pairs = (files.cells(table, **of_labels) for table in (names.QUALITY, names.CONTRASTS))
