@@ -7,7 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 
 from firstlevel.quality.used_runs import ContrastInRun
-from firstlevel.quality.verdicts import CHECK, NOTHING, UNKNOWN, Limits, Verdict, percent, told, word_of
+from firstlevel.quality.verdicts import (
+    CHECK,
+    NOTHING,
+    UNKNOWN,
+    Limits,
+    Verdict,
+    judged,
+    percent,
+    told,
+    word_of,
+)
 
 
 def of_contrast_in_run(in_run: ContrastInRun) -> Verdict:
@@ -23,17 +33,12 @@ def of_contrast_in_run(in_run: ContrastInRun) -> Verdict:
 
 def of_efficiency(run: str, contrast: str, share: float, limit: float) -> Verdict:
     """Verdict on a run's efficiency for a contrast, as a share of the median of the other runs'."""
-    passes = share >= limit
-    sentence = (
-        f"The run's efficiency for the contrast is {told(share, limit)} times the median of the other runs"
-    )
-    sentence += (
-        "."
-        if passes
-        else f", below {limit:g}: with equal weights its noise dominates the mean over runs; look at its "
+    fact = f"The run's efficiency for the contrast is {told(share, limit)} times the median of the other runs"
+    advice = (
+        f", below {limit:g}: with equal weights its noise dominates the mean over runs; look at its "
         "events, and consider leaving the run out or fixed_effects.weights: precision."
     )
-    return Verdict(run, contrast, "efficiency", share, limit, word_of(passes), sentence)
+    return judged(run, contrast, "efficiency", share, limit, fact, advice, passes=share >= limit)
 
 
 def of_efficiencies(efficiencies: Mapping[str, Mapping[str, float | None]], limit: float) -> list[Verdict]:
@@ -58,17 +63,16 @@ def of_coverage(contrast: str, by_runs: Mapping[str, int], coverage: str, limit:
     """Verdict on the voxels of the mask that some run lacks, of those by their number of runs."""
     total, everywhere = sum(by_runs.values()), by_runs[str(max(map(int, by_runs)))]
     share = (total - everywhere) / total if total else 1.0
-    passes = share <= limit
     if share == 0:
-        sentence = "Every voxel of the mask is in every run of the contrast."
+        fact = "Every voxel of the mask is in every run of the contrast"
     else:
         what = "combined over the runs that have them" if coverage == "any" else "not tested"
         counts = ", ".join(f"{count:,} in {n}" for n, count in by_runs.items() if count)
-        sentence = (
+        fact = (
             f"{total - everywhere:,} of {total:,} voxels of the mask are not in every run ({counts}): {what}"
         )
-        sentence += "." if passes else f"; more than {percent(limit)}: look at the field of view of each run."
-    return Verdict(NOTHING, contrast, "missing", share, limit, word_of(passes), sentence)
+    advice = f"; more than {percent(limit)}: look at the field of view of each run."
+    return judged(NOTHING, contrast, "missing", share, limit, fact, advice, passes=share <= limit)
 
 
 def of_centre(contrast: str, centre_and_width: tuple[float, float] | None, limit: float) -> Verdict:
@@ -77,17 +81,14 @@ def of_centre(contrast: str, centre_and_width: tuple[float, float] | None, limit
         sentence = "No voxel of the mask was tested."
         return Verdict(NOTHING, contrast, "z_centre", NOTHING, limit, UNKNOWN, sentence)
     centre = centre_and_width[0]
-    passes = abs(centre) <= limit
     text = ("-" if centre < 0 else "") + told(abs(centre), limit, style="f")
-    sentence = f"Half of the z values are {'below' if centre < 0 else 'above'} {text}; noise alone has 0"
-    sentence += (
-        "."
-        if passes
-        else f", and up to {limit:g} is tolerated: either most of the brain responds, as it may to a task "
+    fact = f"Half of the z values are {'below' if centre < 0 else 'above'} {text}; noise alone has 0"
+    advice = (
+        f", and up to {limit:g} is tolerated: either most of the brain responds, as it may to a task "
         "against rest, or something that changes over the whole brain (motion, breathing, the global signal, "
         "a bright volume) is taken for a response: look at the z map, at motion and at DVARS."
     )
-    return Verdict(NOTHING, contrast, "z_centre", centre, limit, word_of(passes), sentence)
+    return judged(NOTHING, contrast, "z_centre", centre, limit, fact, advice, passes=abs(centre) <= limit)
 
 
 def of_contrast(contrast: str, centre_and_width: tuple[float, float] | None, limits: Limits) -> Verdict:

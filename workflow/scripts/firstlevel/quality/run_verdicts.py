@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlevel.glm import noise
-from firstlevel.quality.verdicts import CHECK, NOTHING, PASS, UNKNOWN, Limits, Verdict, percent, told, word_of
+from firstlevel.quality.verdicts import (
+    CHECK,
+    NOTHING,
+    PASS,
+    UNKNOWN,
+    Limits,
+    Verdict,
+    judged,
+    percent,
+    told,
+    word_of,
+)
 
 SHOWN_SPIKES = 5
 UNKNOWN_MOTION = "unknown"
@@ -75,11 +86,10 @@ def _framewise(run: str, n_above: int | None, measured: Mapping[str, Any], limit
         return Verdict(run, NOTHING, "framewise_displacement", NOTHING, limit, UNKNOWN, sentence)
     n_volumes = measured["NumberOfVolumes"]
     share = n_above / n_volumes
-    sentence = f"{n_above} of {n_volumes} volumes moved more than {threshold:g} mm against the one before"
-    sentence += _by_table(measured)
-    passes = share <= limit
-    sentence += "." if passes else f", more than {percent(limit)}: look at the motion, consider censoring."
-    return Verdict(run, NOTHING, "framewise_displacement", share, limit, word_of(passes), sentence)
+    fact = f"{n_above} of {n_volumes} volumes moved more than {threshold:g} mm against the one before"
+    fact += _by_table(measured)
+    advice = f", more than {percent(limit)}: look at the motion, consider censoring."
+    return judged(run, NOTHING, "framewise_displacement", share, limit, fact, advice, passes=share <= limit)
 
 
 def _unknown(measured: Mapping[str, Any], what: str) -> str:
@@ -120,50 +130,37 @@ def _dvars(run: str, of_dvars: Mapping[str, Any], measured: Mapping[str, Any], l
 
 
 def _outside(run: str, share: float, limit: float) -> Verdict:
-    passes = share <= limit
-    sentence = (
-        f"{percent(share, limit)} of the brain's voxels lie outside of the field of view of some volume"
-    )
-    sentence += (
-        "."
-        if passes
-        else f", more than {percent(limit)}: look at the mask there, and at resample.field_of_view: masked."
-    )
-    return Verdict(run, NOTHING, "outside", share, limit, word_of(passes), sentence)
+    fact = f"{percent(share, limit)} of the brain's voxels lie outside of the field of view of some volume"
+    advice = f", more than {percent(limit)}: look at the mask there, and at resample.field_of_view: masked."
+    return judged(run, NOTHING, "outside", share, limit, fact, advice, passes=share <= limit)
 
 
 def _zeros(run: str, share: float, limit: float) -> Verdict:
-    passes = share <= limit
-    sentence = (
+    fact = (
         f"{percent(share, limit)} of the brain's voxels are analysed although they hold no data in some "
         "volume (0, or outside of its field of view)"
     )
-    sentence += (
-        "."
-        if passes
-        else f", more than {percent(limit)}: steps to zero look like a response there; look at the map of "
+    advice = (
+        f", more than {percent(limit)}: steps to zero look like a response there; look at the map of "
         "R2, and at resample.field_of_view: masked or a tighter mask."
     )
-    return Verdict(run, NOTHING, "zeros", share, limit, word_of(passes), sentence)
+    return judged(run, NOTHING, "zeros", share, limit, fact, advice, passes=share <= limit)
 
 
 def _tsnr(run: str, median: float | None, smoothing: float | None, limit: float) -> Verdict:
     if median is None:
         return _nothing_varies(run, "tsnr", limit)
-    passes = median >= limit
-    sentence = (
+    fact = (
         f"The signal is {told(median, limit, 0, 'f')} times its noise in half of the brain's voxels or more"
     )
     if smoothing is not None:
-        sentence += (
-            f", after smoothing with {smoothing:g} mm; the limit of {limit:g} holds before smoothing, which "
-            "was not measured."
+        sentence = (
+            f"{fact}, after smoothing with {smoothing:g} mm; the limit of {limit:g} holds before smoothing, "
+            "which was not measured."
         )
         return Verdict(run, NOTHING, "tsnr", median, limit, UNKNOWN, sentence)
-    sentence += (
-        "." if passes else f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
-    )
-    return Verdict(run, NOTHING, "tsnr", median, limit, word_of(passes), sentence)
+    advice = f", less than {limit:g} times: look at the tSNR map for artefacts and dropout."
+    return judged(run, NOTHING, "tsnr", median, limit, fact, advice, passes=median >= limit)
 
 
 def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
@@ -185,18 +182,13 @@ def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Ve
     if median is None or clean is None:
         return _nothing_varies(run, "autocorrelation", limit)
     excess = median - clean
-    passes = abs(excess) <= limit
-    sentence = (
+    fact = (
         f"The {name} of successive volumes correlate by {median:.2f} (median over voxels); "
         f"white noise would give {clean:.2f} under this design, a difference of "
         f"{told(abs(excess), limit, style='f')}"
     )
-    sentence += (
-        "."
-        if passes
-        else f", more than {limit:g}: p values are too {'small' if excess > 0 else 'large'}, {remedy}."
-    )
-    return Verdict(run, NOTHING, "autocorrelation", excess, limit, word_of(passes), sentence)
+    advice = f", more than {limit:g}: p values are too {'small' if excess > 0 else 'large'}, {remedy}."
+    return judged(run, NOTHING, "autocorrelation", excess, limit, fact, advice, passes=abs(excess) <= limit)
 
 
 def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
@@ -204,15 +196,14 @@ def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
     share, clean = whiteness["Rejected"], whiteness["OfWhiteNoise"]["Rejected"]
     if share is None or clean is None:
         return _nothing_varies(run, "ljung_box", limit)
-    passes = share - clean <= limit
-    sentence = (
+    fact = (
         f"A test over {residuals['Lags']} lags finds correlation in the {name} of {percent(share)} of the "
         f"voxels; in white noise it would find it in {percent(clean)} under this design"
     )
-    sentence += (
-        "." if passes else f", and {percent(limit)} more are tolerated: look at the residuals, {remedy}."
+    advice = f", and {percent(limit)} more are tolerated: look at the residuals, {remedy}."
+    return judged(
+        run, NOTHING, "ljung_box", share - clean, limit, fact, advice, passes=share - clean <= limit
     )
-    return Verdict(run, NOTHING, "ljung_box", share - clean, limit, word_of(passes), sentence)
 
 
 def _correlation(run: str, pair: Mapping[str, Any] | None, limit: float) -> Verdict:
@@ -220,13 +211,10 @@ def _correlation(run: str, pair: Mapping[str, Any] | None, limit: float) -> Verd
         sentence = "There is one regressor of interest or none, so that no two can correlate."
         return Verdict(run, NOTHING, "correlation", NOTHING, limit, UNKNOWN, sentence)
     value, (first, second) = pair["Value"], pair["Regressors"]
-    passes = abs(value) <= limit
     shown = _beside(value, limit)
-    sentence = f"The regressors {first} and {second} correlate by {shown}, the most of all pairs of interest"
-    sentence += (
-        "." if passes else f" and beyond {limit:g}: the data hardly tell them apart, look at the events."
-    )
-    return Verdict(run, NOTHING, "correlation", value, limit, word_of(passes), sentence)
+    fact = f"The regressors {first} and {second} correlate by {shown}, the most of all pairs of interest"
+    advice = f" and beyond {limit:g}: the data hardly tell them apart, look at the events."
+    return judged(run, NOTHING, "correlation", value, limit, fact, advice, passes=abs(value) <= limit)
 
 
 def _beside(value: float, limit: float) -> str:
@@ -244,13 +232,10 @@ def _variance_inflation(run: str, worst: Mapping[str, Any] | None, limit: float)
             f"The regressor {name} follows from the others and cannot be estimated: look at the design."
         )
         return Verdict(run, NOTHING, "vif", "inf", limit, CHECK, sentence)
-    passes = value <= limit
     shown = told(value, limit)
-    sentence = (
-        f"The other regressors multiply the variance of the effect of {name} by {shown}, the most of all"
-    )
-    sentence += "." if passes else f" and by more than {limit:g}: look at the correlations in the design."
-    return Verdict(run, NOTHING, "vif", value, limit, word_of(passes), sentence)
+    fact = f"The other regressors multiply the variance of the effect of {name} by {shown}, the most of all"
+    advice = f" and by more than {limit:g}: look at the correlations in the design."
+    return judged(run, NOTHING, "vif", value, limit, fact, advice, passes=value <= limit)
 
 
 def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
@@ -261,12 +246,9 @@ def _condition(run: str, design: Mapping[str, Any], limit: float) -> Verdict:
             "The design's columns depend on each other: look at the dependent columns that its sidecar names."
         )
         return Verdict(run, NOTHING, "condition_number", "inf", limit, CHECK, sentence)
-    passes = value <= limit
-    sentence = (
+    fact = (
         f"The condition number of the design is {told(value, limit, 3)}, with regressors of no interest made "
         f"orthogonal to each other, which changes no effect ({of_all:.3g} without)"
     )
-    sentence += (
-        "." if passes else f", above {limit:g}: some columns nearly follow from others, look at the design."
-    )
-    return Verdict(run, NOTHING, "condition_number", value, limit, word_of(passes), sentence)
+    advice = f", above {limit:g}: some columns nearly follow from others, look at the design."
+    return judged(run, NOTHING, "condition_number", value, limit, fact, advice, passes=value <= limit)

@@ -31,6 +31,17 @@ def word_of(passes: bool) -> str:
     return PASS if passes else CHECK
 
 
+def judged(
+    run: str, contrast: str, measure: str, value: float, limit: float, fact: str, advice: str, *, passes: bool
+) -> Verdict:
+    """Verdict on a measure that is known: the fact, and what to do about it where it does not pass.
+
+    `fact` is a sentence without its full stop, `advice` ends it where the measure is beyond its limit.
+    """
+    sentence = f"{fact}." if passes else f"{fact}{advice}"
+    return Verdict(run, contrast, measure, value, limit, word_of(passes), sentence)
+
+
 def told(value: float, limit: float, digits: int = 2, style: str = "g") -> str:
     """Value in so few digits, or in as many more as it takes to stand on its own side of the limit.
 
