@@ -12,6 +12,7 @@ from firstlevel import stage
 from firstlevel.glm import contrast_maps, contrasts, effects, estimable
 from firstlevel.glm.contrast_options import ContrastOptions
 from firstlevel.glm.estimable import RunDesign
+from firstlevel.inference import findings
 from firstlevel.inference.of_map import compute_inference
 from firstlevel.io import designs as saved_designs
 from firstlevel.io import masked, sidecars
@@ -89,7 +90,8 @@ def compute_contrast(
         compute_inference(
             z=z, mask=mask, uncorrected=uncorrected, fdr=fdr, bonferroni=bonferroni, tdp=tdp,
             thresholds=thresholds, clusters=clusters, signed=statistic == "t",
-            effect=effect if statistic == "t" else None, **inference,
+            effect=effect if statistic == "t" else None,
+            margin=tested.margin(findings.CONFIDENCE) if statistic == "t" else None, **inference,
         )  # fmt: skip
     logging.info("%s over %d runs: z from %.2f to %.2f", label, len(runs), tested.z.min(), tested.z.max())
 

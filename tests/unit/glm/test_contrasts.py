@@ -75,6 +75,19 @@ def test_p_and_z_match_scipy_stats(runs):
         np.testing.assert_allclose(result.z[moderate], scipy.stats.norm.isf(p[moderate]), rtol=0, atol=1e-9)
 
 
+def test_margin_is_that_of_the_interval_of_statsmodels():
+    """95 % interval about the effect of one run, white noise."""
+    rng = np.random.default_rng(3)
+    design, data = rng.standard_normal((30, N_REGRESSORS)), rng.standard_normal((30, 4))
+    model = glm.Design.of(design)
+    run = contrasts.RunFit(model, glm.fit(data, model, "ols"))
+    tested = contrasts.t_over_runs([run], [C_T])
+    for voxel in range(4):
+        low, high = sm.OLS(data[:, voxel], design).fit().t_test(C_T).conf_int(alpha=0.05)[0]
+        np.testing.assert_allclose(tested.effect[0, voxel], (low + high) / 2, rtol=SAME_ARITHMETIC)
+        np.testing.assert_allclose(tested.margin(0.95)[voxel], (high - low) / 2, rtol=SAME_ARITHMETIC)
+
+
 def test_z_is_odd_and_finite_at_any_strength(runs):
     """The opposite contrast has the opposite z, to the ends of the range."""
     strong = [(y + 1e6 * x[:, :1], x) for y, x in runs]

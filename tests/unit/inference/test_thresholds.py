@@ -583,19 +583,23 @@ def test_an_f_contrast_is_tested_on_one_side(study):
     assert not nib.load(arguments["tdp"]).get_fdata()[inside & (z < 0)].any()
 
 
-def test_table_has_the_effect_at_each_peak(study, tmp_path):
-    """The value of the map of effects in the voxel of the peak; none where no effect is given (F)."""
+def test_table_has_the_effect_with_its_interval_at_each_peak(study, tmp_path):
+    """The values of effect and margin in the voxel of the peak; none where no effect is given (F)."""
     z, inside = example()
     arguments = study(z, inside)
     effects = np.random.default_rng(8).normal(size=z.shape).astype(np.float32)
     nib.Nifti1Image(effects, FLIPPED).to_filename(tmp_path / "effect.nii.gz")
-    compute_inference(**arguments, effect=tmp_path / "effect.nii.gz")
+    margins = np.random.default_rng(9).uniform(0.1, 1, z.shape)
+    compute_inference(**arguments, effect=tmp_path / "effect.nii.gz", margin=margins.T[inside.T])
     rows = rows_of(arguments["clusters"])
     assert len(rows) > 5
     for row in rows:
         mm = [float(row[axis]) for axis in "xyz"]
         voxel = tuple(np.rint(nib.affines.apply_affine(np.linalg.inv(FLIPPED), mm)).astype(int))
         assert np.float32(row["effect"]) == effects[voxel]
+        ends = [float(row["effect_low"]), float(row["effect_high"])]
+        expected = [effects[voxel] - margins[voxel], effects[voxel] + margins[voxel]]
+        np.testing.assert_allclose(ends, expected, rtol=1e-6)
     compute_inference(**arguments)
     assert {row["effect"] for row in rows_of(arguments["clusters"])} == {"n/a"}
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from firstlevel.arrays import FloatArray
 from firstlevel.glm import fit as glm
@@ -61,6 +62,12 @@ class Statistic:
     z: FloatArray
     dof: FloatArray
     n_runs: npt.NDArray[np.int64]
+
+    def margin(self, confidence: float) -> FloatArray:
+        """Half of the width of the interval about the effect, (v,), by t; 0 where nothing was tested."""
+        quantile = special.stdtrit(np.maximum(self.dof, 1.0), (1 + confidence) / 2)
+        width: FloatArray = quantile * np.sqrt(self.variance)
+        return width
 
     @classmethod
     def missing(cls, n_voxels: int) -> Statistic:

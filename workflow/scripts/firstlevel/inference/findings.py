@@ -17,9 +17,13 @@ COLUMNS = (
     "n_clusters",
 )  # fmt: skip
 CLUSTER_COLUMNS = (
-    "cluster_id", "x", "y", "z", "peak_z", "effect", "n_voxels", "size_mm3", "fdr", "bonferroni",
-    "true_discoveries", "true_discovery_proportion",
+    "cluster_id", "x", "y", "z", "peak_z", "effect", "effect_low", "effect_high", "n_voxels", "size_mm3",
+    "fdr", "bonferroni", "true_discoveries", "true_discovery_proportion",
 )  # fmt: skip
+
+
+CONFIDENCE = 0.95
+"""Of the interval about the effect at a peak, of that voxel alone: not corrected for its being the peak."""
 
 
 class Survivors(NamedTuple):
@@ -62,7 +66,7 @@ def by_method(
 def peak_rows(
     found: Mapping[Method, Survivors],
     proportion: FloatArray,
-    effect: FloatArray | None,
+    interval: FloatArray | None,
     affine: FloatArray,
     connectivity: Connectivity,
     distance: float,
@@ -72,7 +76,8 @@ def peak_rows(
     Parameters
     ----------
     proportion : (nx, ny, nz), lower bound of the share of true discoveries of the cluster of each voxel.
-    effect : (nx, ny, nz), that z is a test of; None where there is no single one (F).
+    interval : (2, nx, ny, nz), the effect that z is a test of and half of the width of its interval; None
+        where there is no single one (F).
     distance : mm, between peaks of one cluster.
     """
     voxel_mm3 = abs(float(np.linalg.det(affine[:3, :3])))
@@ -85,8 +90,11 @@ def peak_rows(
             truth = [str(round(share * peak.n_voxels)), f"{share:.4f}"]
         survives = [text(found[method].z[peak.voxel] != 0) for method in METHODS[1:]]
         place = [round(mm, 3) + 0.0 for mm in peak.mm]  # + 0.0: no minus zero
-        own = "n/a" if effect is None else np.float32(effect[peak.voxel])
-        lines.append([peak.cluster_id, *place, np.float32(peak.z), own, *size, *survives, *truth])
+        own: list[object] = ["n/a"] * 3
+        if interval is not None:
+            here, half = (values[peak.voxel] for values in interval)
+            own = [np.float32(value) for value in (here, here - half, here + half)]
+        lines.append([peak.cluster_id, *place, np.float32(peak.z), *own, *size, *survives, *truth])
     return lines
 
 

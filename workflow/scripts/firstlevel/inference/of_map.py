@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from firstlevel.arrays import FloatArray
 from firstlevel.inference import findings
 from firstlevel.inference import thresholds as inference
 from firstlevel.io import image_writer, masked, table_writer
@@ -41,13 +42,15 @@ def compute_inference(
     true_discovery_threshold: list[float],
     min_distance: float,
     effect: Path | None = None,
+    margin: FloatArray | None = None,
 ) -> None:
     """Write thresholded z maps, the map of bounds, and the tables of thresholds and of clusters.
 
     Clusters of the table are those above the uncorrected threshold at `p`. `alpha` is the level of FDR,
     Bonferroni and the bounds; above `true_discovery_threshold` lie the clusters of the map of bounds. Voxels
     are in one cluster that share faces (`connectivity` 6), edges (18) or corners (26). A voxel of the mask
-    without data is no test. Of a t contrast, the table of clusters has the `effect` at each peak.
+    without data is no test. Of a t contrast, the table of clusters has the `effect` at each peak, less and
+    plus its `margin`, (v,) in the voxels of the mask.
     """
     inside, grid = masked.read_mask(mask), Grid.of(mask)
     if not inside.any():
@@ -77,11 +80,11 @@ def compute_inference(
     image_writer.write_image(tdp, proportion.astype(np.float32), grid.affine)
     bound = found["uncorrected"].bound
     own = inference.true_discovery_proportion(values, tests, [bound], alpha, two_sided, connectivity)
-    effects = None
-    if effect is not None:
-        effects = np.zeros(inside.shape)
-        effects.T[inside.T] = masked.read_masked(effect, inside)
-    lines = findings.peak_rows(found, own, effects, grid.affine, connectivity, min_distance)
+    interval = None
+    if effect is not None and margin is not None:
+        interval = np.zeros((2, *inside.shape))
+        interval[0].T[inside.T], interval[1].T[inside.T] = masked.read_masked(effect, inside), margin
+    lines = findings.peak_rows(found, own, interval, grid.affine, connectivity, min_distance)
     table_writer.write_table(clusters, findings.CLUSTER_COLUMNS, lines)
     told = ", ".join(f"{row[-2]} voxels in {row[-1]} clusters ({row[0]} {row[1]:g})" for row in rows)
     count = sum(line[-1] != "n/a" for line in lines)

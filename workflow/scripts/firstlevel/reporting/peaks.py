@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from firstlevel.reporting import pages
-
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -49,6 +47,15 @@ def _letters(number: int) -> str:
     return letters
 
 
+def _with_interval(row: Mapping[str, str]) -> str:
+    """Effect and, in brackets, its interval, in as many digits as tell its ends apart."""
+    low, high = float(row["effect_low"]), float(row["effect_high"])
+    width = abs(high - low)
+    digits = max(0, 1 - math.floor(math.log10(width))) if width > 0 else 2
+    said = [f"{float(row[name]):.{digits}f}" for name in ("effect", "effect_low", "effect_high")]
+    return f"{said[0]} [{said[1]}, {said[2]}]".replace("-", MINUS)
+
+
 def _row(row: Mapping[str, str], key: str, number: str, two_sided: bool) -> dict[str, Any]:
     """Row of the table of clusters, in as many digits as a reader needs."""
     z, mm = float(row["peak_z"]), [float(row[axis]) for axis in "xyz"]
@@ -62,7 +69,7 @@ def _row(row: Mapping[str, str], key: str, number: str, two_sided: bool) -> dict
         "is_further": is_further,
         "mm": [f"{value:.3f}" for value in mm],
         "place": ", ".join(f"{round(value)}" for value in mm).replace("-", MINUS),
-        "shown_effect": pages.rounded(row["effect"]).replace("-", MINUS) if row["effect"] != "n/a" else "",
+        "shown_effect": _with_interval(row) if row["effect"] != "n/a" else "",
         "shown_z": f"{z:.2f}".replace("-", MINUS),
         "p": f"{level:.2g}".replace("-", MINUS) if level >= 1e-300 else "< 1e\N{MINUS SIGN}300",
         "sort_p": f"{level:.6g}",
