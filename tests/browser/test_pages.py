@@ -145,8 +145,33 @@ def test_each_threshold_is_a_click_away_in_the_same_place(browser, study):
                 ".map(figure => figure.checkVisibility())"
             )
             assert seen == [k == number for k in range(4)]
-            pressed = "[...document.querySelector('article .tabs').children].map(b => b.ariaPressed)"
-            assert page.evaluate(pressed) == [str(k == number).lower() for k in range(4)]
+            pressed = page.evaluate(
+                "[...document.querySelectorAll('article .tabs')[0].querySelectorAll('button:not(.go)')]"
+                ".map(button => button.ariaPressed)"
+            )
+            assert pressed == [str(k == number).lower() for k in range(4)]
+
+
+def test_each_run_is_a_click_away_and_all_are_on_paper(browser, small_study):
+    """The section of quality shows the pictures of one run at a time."""
+    shown = "[...document.querySelectorAll('#quality article')].map(one => one.checkVisibility())"
+    with browser.open(small_study.folder / SUBJECT_PAGE) as page:
+        assert page.evaluate(shown) == [True, False]
+        page.click("document.querySelectorAll('#quality .runs button')[1]")
+        assert page.evaluate(shown) == [False, True]
+        page.look(media="print")
+        assert page.evaluate(shown) == [True, True]
+
+
+def test_reference_opens_where_it_is_cited(browser, small_study):
+    """The list of references is folded until one is asked for."""
+    with browser.open(small_study.folder / SUBJECT_PAGE) as page:
+        cited = (
+            "document.getElementById(document.querySelector('#methods a').hash.slice(1)).checkVisibility()"
+        )
+        assert not page.evaluate(cited)
+        page.click("document.querySelector('#methods a')")
+        assert page.evaluate(cited)
 
 
 def test_hostile_trial_type_is_text_wherever_it_shows(browser, tmp_path):

@@ -15,7 +15,7 @@ from firstlevel.reporting.subject_files import SubjectFiles
 from firstlevel.reporting.unit_section import of_unit
 
 PACKAGES = ("nilearn", "numpy", "scipy", "nibabel", "numba", "pandas", "matplotlib")
-SHOWN_CLUSTERS = 10
+SHOWN_CLUSTERS = 6
 SHOWN_INPUTS = 4
 
 

@@ -56,7 +56,7 @@ def shown_contrast(write, clusters=(), shown="fdr", **changes):
     } | changes
     columns = (
         "cluster_id", "x", "y", "z", "peak_z", "effect", "effect_low", "effect_high", "n_voxels", "size_mm3",
-        "true_discoveries", "true_discovery_proportion",
+        "fdr", "bonferroni", "true_discoveries", "true_discovery_proportion",
     )  # fmt: skip
     peaks = [dict(zip(columns, row, strict=True)) for row in clusters] or [dict.fromkeys(columns, "n/a")]
     write(names.CLUSTERS, peaks, **LABELS)
@@ -116,11 +116,11 @@ def test_clusters_are_numbered_by_their_peak_with_further_peaks_below(write):
     shown = shown_contrast(
         write,
         clusters=[
-            (1, 3.36, -81.154, -41.752, 4.6, 0.41237, 0.24, 0.59, 70, 2520.0, 27, 0.381),
-            ("1a", 5.0, -80.0, -40.0, 4.1, 0.3, 0.1, 0.5, "n/a", "n/a", "n/a", "n/a"),
-            (2, 0.3, -0.4, 1.0, 3.5, 0.2, 0.1, 0.3, 2, 72.0, 0, 0.0),
-            (3, -20.364, 50.606, 15.532, -5.128, -0.6, -0.8, -0.4, 1, 36.0, 1, "n/a"),
-            (4, 9.0, 9.0, 9.0, -4.9, -0.0512, -0.0716, -0.0309, 12, 432.0, 0, 0.0),
+            (1, 3.36, -81.154, -41.752, 4.6, 0.41237, 0.24, 0.59, 70, 2520.0, "true", "true", 27, 0.381),
+            ("1a", 5.0, -80.0, -40.0, 4.1, 0.3, 0.1, 0.5, "n/a", "n/a", "true", "false", "n/a", "n/a"),
+            (2, 0.3, -0.4, 1.0, 3.5, 0.2, 0.1, 0.3, 2, 72.0, "false", "false", 0, 0.0),
+            (3, -20.364, 50.606, 15.532, -5.128, -0.6, -0.8, -0.4, 1, 36.0, "false", "false", 1, "n/a"),
+            (4, 9.0, 9.0, 9.0, -4.9, -0.0512, -0.0716, -0.0309, 12, 432.0, "false", "false", 0, 0.0),
         ],
     )
     found = [(row["number"], row["shown_z"], row["share"]) for row in shown["clusters"]]
@@ -132,6 +132,7 @@ def test_clusters_are_numbered_by_their_peak_with_further_peaks_below(write):
     assert [row["shown_effect"] for row in shown["clusters"][:2]] == [
         "\u22120.051 [\u22120.072, \u22120.031]", "0.41 [0.24, 0.59]",
     ]  # fmt: skip
+    assert [row["survives"] for row in shown["clusters"][:3]] == ["", "FDR, Bonferroni", "FDR"]
     assert shown["clusters"][1]["place"] == "3, \u221281, \u221242"
     assert shown["clusters"][3]["place"] == "0, 0, 1"
     alt = shown["pictures"][0]["picture"].alt

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+SURVIVED = {"fdr": "FDR", "bonferroni": "Bonferroni"}
+"""What a page calls the columns of the table that say what a peak survives."""
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -75,6 +77,7 @@ def _row(row: Mapping[str, str], key: str, number: str, two_sided: bool) -> dict
         "sort_p": f"{level:.6g}",
         "voxels": "" if is_further else row["n_voxels"],
         "mm3": "" if is_further else f"{float(row['size_mm3']):.0f}",
+        "survives": ", ".join(name for method, name in SURVIVED.items() if row[method] == "true"),
         "certain": "" if is_further else row["true_discoveries"],
         "share": "" if share == "n/a" else f"{float(share):.0%}",
     }
