@@ -1,7 +1,16 @@
 # In: maps, tables and series of a run or a contrast. Out: all its pictures, drawn by one job.
+from firstlevel.reporting import labels
 from firstlevel.stage import sha256
 
 VIEWER = [sha256(ROOT / "workflow/report" / name) for name in ("viewer.js", "viewer.css")]
+
+
+def of_each_run(made):
+    """What is made of each run that has maps of its own of the contrast of a job."""
+    return lambda wildcards: [
+        made(run, wildcards.contrast)
+        for run in PLAN.targets.runs_of(STUDY.units[wildcards.unit], wildcards.contrast)
+    ]
 
 
 rule plot_run:
@@ -55,7 +64,11 @@ rule plot_contrast:
         bonferroni=names.BONFERRONI,
         tdp=names.TRUE_DISCOVERIES,
         table=names.THRESHOLDS,
+        of_runs=of_each_run(
+            lambda run, contrast: names.of_run(names.map_of("z")).format(**run.wildcards, contrast=contrast)
+        ),
     output:
+        **({"runs_figure": shown(names.EACH_RUN, "each run")} if MODEL.run.has_maps else {}),
         zmap_figure=shown(names.contrast_figure("zmap"), "z map"),
         uncorrected_figure=shown(names.contrast_figure("desc-uncorrected_zmap"), "uncorrected"),
         fdr_figure=shown(names.contrast_figure("desc-fdr_zmap"), "FDR"),
@@ -77,6 +90,7 @@ rule plot_contrast:
         **PLAN.figures,
         key="{unit}_contrast-{contrast}",
         title=PLAN.title,
+        runs=of_each_run(lambda run, contrast: labels.called(run.label)),
         signed=of_contrast("is_signed"),
         code=[code_digest("plot_contrast"), *VIEWER],
     script:

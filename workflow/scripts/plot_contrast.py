@@ -8,7 +8,17 @@ from pathlib import Path
 
 from firstlevel import stage
 from firstlevel.io import images, masked, tables
-from firstlevel.plotting import figures, histogram, overlay, projection, sections, thresholds, viewer, zmap
+from firstlevel.plotting import (
+    each_run,
+    figures,
+    histogram,
+    overlay,
+    projection,
+    sections,
+    thresholds,
+    viewer,
+    zmap,
+)  # fmt: skip
 from firstlevel.quality import z_spread
 
 
@@ -29,6 +39,8 @@ def plot_contrast(
     tdp_figure: Path,
     histogram_figure: Path,
     viewer_page: Path,
+    of_runs: list[Path],
+    runs: list[str],
     key: str,
     title: str,
     shown: str,
@@ -36,12 +48,14 @@ def plot_contrast(
     display_mode: str,
     cut_coords: int | list[float],
     signed: bool = True,
+    runs_figure: Path | None = None,
 ) -> None:
     """Draw the figures and write the viewer; of maps that are not `signed` (F), only z above 0 is shown.
 
     Parameters
     ----------
     table : of thresholds.
+    of_runs : z maps of the runs of these labels, which `runs_figure` shows below each other.
     zmap_figure : of the threshold that the study chose; the other z maps are of one method each.
     key : that tells the contrast from the others of the subject.
     shown : the method of that threshold (uncorrected, fdr, bonferroni or tdp).
@@ -89,6 +103,10 @@ def plot_contrast(
         figures.copy(files[shown], zmap_figure)
     else:
         figures.save(zmap.draw(canvas, chosen), zmap_figure)
+
+    bound = chosen.threshold if chosen.threshold is not None else lowest
+    if runs_figure:
+        figures.save_column(each_run.draw(canvas, of_runs, runs, bound, signed), runs_figure)
 
     inside = masked.read_mask(mask)
     values = masked.read_masked(z, inside)

@@ -604,6 +604,29 @@ def test_table_has_the_effect_with_its_interval_at_each_peak(study, tmp_path):
     assert {row["effect"] for row in rows_of(arguments["clusters"])} == {"n/a"}
 
 
+def test_each_run_is_drawn_as_the_contrast_is(drawing, tmp_path, monkeypatch):
+    """Same cuts, colours and threshold: a run like the whole has its picture; one that is NaN says why."""
+    arguments, figure = drawing(title="whole"), tmp_path / "runs.png"
+    missing, whole = tmp_path / "missing.nii.gz", nib.load(arguments["z"])
+    nib.Nifti1Image(np.full(whole.shape, np.nan, np.float32), whole.affine).to_filename(missing)
+    drawn, save = [], figures.save_column
+    monkeypatch.setattr(figures, "save_column", lambda rows, path: save(drawn.extend(rows) or drawn, path))
+    maps = {"of_runs": [arguments["z"], missing], "runs": ["run 1", "run 2"]}
+    plot_contrast(**arguments | maps | {"threshold": 4.0}, runs_figure=figure)
+    assert "whole: run 1" in texts_of(drawn[0])
+    assert "whole: run 2" in texts_of(drawn[1])
+    assert "this run cannot estimate the contrast" in texts_of(drawn[1])
+    both, alone = (
+        matplotlib.image.imread(path)[..., :3].astype(float) for path in (figure, arguments["zmap_figure"])
+    )
+    assert both.shape == (2 * len(alone), *alone.shape[1:])
+    below_title = len(alone) // 4
+    first = both[below_title : len(alone)]
+    assert np.abs(first - alone[below_title:]).max() < 0.03  # of 256 colours each, chosen for both or for one
+    second = both[len(alone) + below_title :, : alone.shape[1] // 2]  # without the bar
+    assert np.ptp(second, axis=-1).max() < 0.03  # grey
+
+
 def test_inference_is_the_same_twice(study, caplog):
     """Same map, same bytes; the log says what was found."""
     z, inside = example()
@@ -644,6 +667,8 @@ def drawing(study, tmp_path):
             },
             "histogram_figure": tmp_path / "histogram.png",
             "viewer_page": tmp_path / "viewer.html",
+            "of_runs": [],
+            "runs": [],
             "key": "sub-01_contrast-a",
             "title": title,
             "shown": "uncorrected",

@@ -116,6 +116,10 @@ def contrast_figure(kind: str, suffix: str = ".png") -> str:
     return f"{RESULTS}/sub-{{subject}}/figures/{{unit}}_contrast-{{contrast}}_{kind}{suffix}"
 
 
+EACH_RUN = contrast_figure("desc-runs_zmap")
+"""Figure of a contrast in each of its runs, where these have maps."""
+
+
 def below(folder: Path, pattern: str, **labels: str) -> Path:
     """Path of a result below the folder of the results."""
     return folder / pattern.removeprefix(f"{RESULTS}/").format(**labels)

@@ -43,6 +43,17 @@ class Targets:
                 files += [pattern.format(**unit.wildcards, contrast=label) for label in labels]
         return files
 
+    @property
+    def of_contrast(self) -> list[str]:
+        """Patterns of the figures of a contrast."""
+        each_run = [names.EACH_RUN] if self._model.run.has_maps else []
+        return [*map(names.contrast_figure, OF_CONTRAST), *each_run]
+
+    def runs_of(self, unit: Unit, contrast: str) -> list[Run]:
+        """Runs of a unit that have maps of a contrast of their own: those whose events allow it."""
+        runs = unit.runs if self._model.run.has_maps else []
+        return [run for run in runs if contrast in self._testable(run)]
+
     def _of_all(self, *patterns: str) -> list[str]:
         return self.of(self._study.units.values(), *patterns)
 
@@ -74,7 +85,7 @@ class Targets:
     def figures(self) -> list[str]:
         """All pictures: of each contrast, with its viewer, and of each run."""
         return self._of_all(
-            *map(names.contrast_figure, OF_CONTRAST),
+            *self.of_contrast,
             names.contrast_figure("viewer", ".html"),
             *map(names.run_figure, OF_RUN),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +53,28 @@ def say_instead(axes: Axes, text: str) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, cropped to its content with a small margin."""
+    _write(_pixels(figure), path)
+
+
+def save_column(figures: Iterable[Figure], path: Path) -> None:
+    """Write figures below each other as one PNG, none as a white dot."""
+    rows = [_pixels(figure) for figure in figures] or [np.full((1, 1, 4), 255, np.uint8)]
+    width = max(row.shape[1] for row in rows)
+    beside = [((0, 0), (0, width - row.shape[1]), (0, 0)) for row in rows]
+    _write(np.concatenate([np.pad(row, by, "edge") for row, by in zip(rows, beside, strict=True)]), path)
+
+
+def _pixels(figure: Figure) -> npt.NDArray[np.uint8]:
     content = figure.get_tightbbox().padded(MARGIN)
     figure.savefig(
         io.BytesIO(), format="rgba", dpi="figure", facecolor=figure.get_facecolor(), bbox_inches=content
     )
-    drawn = np.asarray(figure.canvas.renderer.buffer_rgba())  # type: ignore[attr-defined]
+    return np.array(figure.canvas.renderer.buffer_rgba())  # type: ignore[attr-defined]
+
+
+def _write(pixels: npt.NDArray[np.uint8], path: Path) -> None:
     with atomic(path) as temporary:
-        few_colours(drawn).save(temporary, format="png", compress_level=COMPRESSION)
+        few_colours(pixels).save(temporary, format="png", compress_level=COMPRESSION)
 
 
 def copy(path: Path, to: Path) -> None:

@@ -79,14 +79,12 @@ def _pictures(
     kinds = {METHODS[method]: f"desc-{method}_zmap" for method in order}
     if shown is None:
         kinds = {"chosen threshold": "zmap", **kinds}
+    patterns = {name: names.contrast_figure(kind) for name, kind in kinds.items()}
+    if names.last(names.EACH_RUN, **labels) in files.by_name:
+        patterns["each run"] = names.EACH_RUN
     return [
-        {
-            "name": name,
-            "picture": files.picture(
-                names.contrast_figure(kind), f"z map of {title}, {name}{at}", "", **labels
-            ),
-        }
-        for name, kind in kinds.items()
+        {"name": name, "picture": files.picture(pattern, f"z map of {title}, {name}{at}", "", **labels)}
+        for name, pattern in patterns.items()
     ]
 
 
