@@ -608,7 +608,8 @@ def test_each_run_is_drawn_as_the_contrast_is(drawing, tmp_path, monkeypatch):
     """Same cuts, colours and threshold: a run like the whole has its picture; one that is NaN says why."""
     arguments, figure = drawing(title="whole"), tmp_path / "runs.png"
     missing, whole = tmp_path / "missing.nii.gz", nib.load(arguments["z"])
-    nib.Nifti1Image(np.full(whole.shape, np.nan, np.float32), whole.affine).to_filename(missing)
+    inside = nib.load(arguments["mask"]).get_fdata() > 0
+    nib.Nifti1Image(np.where(inside, np.nan, 0).astype(np.float32), whole.affine).to_filename(missing)
     drawn, save = [], figures.save_column
     monkeypatch.setattr(figures, "save_column", lambda rows, path: save(drawn.extend(rows) or drawn, path))
     maps = {"of_runs": [arguments["z"], missing], "runs": ["run 1", "run 2"]}

@@ -20,6 +20,8 @@ def draw(
     for path, run in zip(paths, runs, strict=True):
         source = images.load(path)
         shown = thresholds.above(source, threshold, signed)
-        if np.isnan(np.asarray(source.dataobj)).all():
-            shown = replace(shown, said="this run cannot estimate the contrast")
-        yield zmap.draw(replace(canvas, title=f"{canvas.title}: {run}"), shown)
+        n_above = np.count_nonzero(shown.image.dataobj)
+        said = f"{'|z|' if signed else 'z'} > {threshold:.2f} in this run · {n_above:,} voxels"
+        if np.isnan(source.dataobj).any():
+            said = "this run cannot estimate the contrast"
+        yield zmap.draw(replace(canvas, title=f"{canvas.title}: {run}"), replace(shown, said=said))
