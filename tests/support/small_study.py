@@ -198,6 +198,7 @@ def _fit(plan, unit):
         "sigma2": names.SIGMA2,
         "ar1": names.AR1,
         "rsquared": names.RSQUARED,
+        "task_rsquared": names.TASK_RSQUARED,
         "tsnr": names.TSNR,
         "series": names.SERIES,
         "timeseries": names.TIMESERIES,

@@ -26,6 +26,7 @@ rule plot_run:
         measures=names.MEASURES,
         tsnr=names.TSNR,
         rsquared=names.RSQUARED,
+        task_rsquared=names.TASK_RSQUARED,
         confounds=of_run(INPUTS.motion_table),
     output:
         events_figure=shown(names.run_figure("events"), "events"),

@@ -16,6 +16,7 @@ from firstlevel import stage
 from firstlevel.glm import baseline, fit_checks, fit_sidecar, run_sums, stream
 from firstlevel.glm import fit as glm
 from firstlevel.glm.masked_scans import MaskedScans
+from firstlevel.glm.task_share import partial_rsquared
 from firstlevel.image import motion
 from firstlevel.io import designs, digests, image_writer, masked, sample, sidecars
 from firstlevel.io.grids import Grid
@@ -39,6 +40,7 @@ def fit_glm(
     bold_json: Path | None = None,
     field_of_view: Path | None = None,
     coverage: Path | None = None,
+    task_rsquared: Path | None = None,
     tsnr: Path | None = None,
     series: Path | None = None,
     timeseries: Path | None = None,
@@ -50,8 +52,9 @@ def fit_glm(
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
     `coverage` is the same map where it is only measured.
-    `bold_json` says what the run was made of and how its volumes moved. `tsnr` is a map, `series` the data of
-    a sample of the mask's voxels, `timeseries` a table of quality with a row per volume, `measures` those of
+    `bold_json` says what the run was made of and how its volumes moved. `task_rsquared` is the share that the
+    task explains of what drift, confounds and censored scans leave, `tsnr` a map, `series` the data of a
+    sample of the mask's voxels, `timeseries` a table of quality with a row per volume, `measures` those of
     the run; None leaves them out. `lags` are those of the test of the residuals. Motion is from `bold_json`
     or, where all volumes share one affine, from the table of `confounds`.
     """
@@ -85,6 +88,9 @@ def fit_glm(
     ):
         if path:
             image_writer.write_masked(path, values, inside, grid.affine)
+    if task_rsquared:
+        share = partial_rsquared(model, maps, saved.columns(*designs.NO_INTEREST))
+        image_writer.write_masked(task_rsquared, share, inside, grid.affine)
     if series:
         sample.write_series(series, scans.sampled)
     if measures and timeseries and bold_json:

@@ -31,6 +31,7 @@ def plot_run(
     measures: Path,
     tsnr: Path,
     rsquared: Path,
+    task_rsquared: Path,
     events_figure: Path,
     design_figure: Path,
     motion_figure: Path,
@@ -88,10 +89,13 @@ def plot_run(
     figures.save(picture, tsnr_figure)
     median, high = measured["RSquared"]["Median"], measured["RSquared"]["Q95"]
     said = f"median {median:.2f}, a twentieth above {high:.2f}" if median is not None else "nothing varies"
-    picture = quality_maps.draw(
-        images.load(rsquared), inside, brain, f"{title}: variance that the model explains", said, "R²"
-    )
-    figures.save(picture, rsquared_figure)
+    of_model = f"{title}: variance that the model explains"
+    of_task = f"{title}: variance that the task explains, of what drift and confounds leave"
+    pictures = [
+        quality_maps.draw(images.load(rsquared), inside, brain, of_model, said, "R²"),
+        quality_maps.draw(images.load(task_rsquared), inside, brain, of_task, "partial R²", "R²"),
+    ]
+    figures.save_column(pictures, rsquared_figure)
     figures.save(residuals.draw(measured["Residuals"], f"{title}: residuals"), residuals_figure)
 
 

@@ -391,7 +391,7 @@ def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
     assert found["Residuals"]["Before"]["Rejected"] is None
     volumes.write(run.file("ts.tsv"), of_volumes)
     sidecars.write_json(run.file("q.json"), found)
-    for name in ("z", "tsnr", "rsquared"):
+    for name in ("z", "tsnr", "rsquared", "task"):
         image_writer.write_image(run.file(f"{name}.nii.gz"), np.zeros(SHAPE, np.float32), AFFINE)
     assert run.to_check() == {"tsnr", "autocorrelation", "ljung_box", "z_width"}
     plot(run)
@@ -412,7 +412,8 @@ def plot(run):
         events=run.file("events.tsv"), design=run.file("design.tsv"), design_json=run.file("design.json"),
         series=run.file("series.npy"), bold_json=run.file("bold.json"), mask=run.file("mask.nii.gz"),
         timeseries=run.file("ts.tsv"), measures=run.file("q.json"), tsnr=run.file("tsnr.nii.gz"),
-        rsquared=run.file("rsquared.nii.gz"), title="sub-01, run 1", **outputs,
+        rsquared=run.file("rsquared.nii.gz"), task_rsquared=run.file("task.nii.gz"),
+        title="sub-01, run 1", **outputs,
     )  # fmt: skip
     return list(outputs.values())
 

@@ -13,6 +13,9 @@ import numpy as np
 from firstlevel.arrays import BoolArray, FloatArray
 from firstlevel.io import cells, sidecars, table_writer
 
+NO_INTEREST = ("confound", "motion", "censor", "drift", "constant")
+"""Roles of the columns that no contrast is about."""
+
 
 @dataclass(frozen=True)
 class Design:

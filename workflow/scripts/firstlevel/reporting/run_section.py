@@ -24,7 +24,7 @@ OF_QUALITY = {
     "residuals": "Autocorrelation of the residuals from one volume to the next, before and after whitening.",
     "correlation": "Correlation of the regressors: effects of highly correlated ones are poorly separated.",
     "tsnr": "Temporal signal-to-noise ratio: mean over standard deviation in time.",
-    "rsquared": "Share of the variance in time that the model explains, with confounds and censored volumes.",
+    "rsquared": "Variance in time that the model explains; below, the task, of what the rest leaves.",
 }
 """Captions of the figures of the quality."""
 
