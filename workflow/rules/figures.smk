@@ -16,6 +16,7 @@ def of_each_run(made):
 rule plot_run:
     """Draw the events, the design, the motion and the quality of a run."""
     input:
+        **PLAN.of_noise(ar1=names.AR1, processes=names.PROCESSES),
         events=names.EVENTS,
         design=names.DESIGN,
         design_json=names.DESIGN_JSON,
@@ -29,6 +30,7 @@ rule plot_run:
         task_rsquared=names.TASK_RSQUARED,
         confounds=of_run(INPUTS.motion_table),
     output:
+        **PLAN.of_noise(noise_figure=shown(names.run_figure("noise"), "noise")),
         events_figure=shown(names.run_figure("events"), "events"),
         design_figure=shown(names.run_figure("design"), "design"),
         motion_figure=shown(names.run_figure("motion"), "motion"),

@@ -18,7 +18,8 @@ from firstlevel.glm.sums import dot
 def partial_rsquared(design: glm.Design, maps: glm.Estimates, others: Sequence[int]) -> FloatArray:
     """Share of the variance without the columns `others` that the remaining columns explain, (v,), 0 to 1.
 
-    The variance is of the data whitened with each voxel's AR(1) coefficient; 0 where nothing is left.
+    The variance is of the data whitened with each voxel's AR(1) coefficient, of learnt noise with the lag-1
+    autocorrelation of it; 0 where nothing is left.
 
     Notes
     -----
