@@ -10,20 +10,17 @@ processes, the series are kept in a scratch file meanwhile, and each voxel's pos
 written, too; see ``firstlevel.glm.learnt``.
 """
 
-import contextlib
 from pathlib import Path
 
 import numpy as np
 
 from firstlevel import stage
-from firstlevel.glm import baseline, fit_checks, fit_sidecar, learnt, noise, noise_table, run_sums, stream
-from firstlevel.glm import fit as glm
+from firstlevel.glm import baseline, fit_checks, fit_sidecar, noise_table, whole_run
 from firstlevel.glm.masked_scans import MaskedScans
 from firstlevel.glm.task_share import partial_rsquared
 from firstlevel.image import motion
 from firstlevel.io import designs, digests, image_writer, masked, sample, sidecars
 from firstlevel.io.grids import Grid
-from firstlevel.io.scratch import Scratch
 from firstlevel.io.series import Series
 from firstlevel.quality import residuals, run_measures, volumes
 
@@ -66,63 +63,47 @@ def fit_glm(
     or, where all volumes share one affine, from the table of `confounds`.
     """
     saved = designs.read(design, design_json)
-    model = glm.Design.of(saved.matrix)
     fit_checks.check_steps(saved, design_json, noise_model)
-    fit_checks.check_dof(saved, model)
     inside, grid = masked.read_mask(mask), Grid.of(mask)
     run = Series.of(bold)
     fit_checks.check_shapes(run, saved, inside, mask)
     everywhere = np.ones(int(inside.sum()), dtype=bool)
     analysed = masked.read_mask(field_of_view).T[inside.T] if field_of_view else everywhere
-
     scans = MaskedScans.of(run, inside, has_spm_global=signal_scaling == "spm_global")
-    in_percent, is_learnt = signal_scaling == "voxel", noise.MODELS[noise_model].is_learnt
-    with Scratch.beside(beta, run.n_scans, analysed.size) if is_learnt else contextlib.nullcontext() as kept:
-        read = kept.kept(scans.read()) if kept else scans.read()
-        sums = run_sums.RunSums.of(read, model.factors.basis, saved.kept, analysed.size)
-        fit_checks.check_finite(run, sums.signal)
-        again, by_sums = (kept.again, "ols") if kept else (masked.again(run, inside), noise_model)
-        fitted = stream.fit_run(sums, model, by_sums, analysed, again, in_percent=in_percent)
-        fit_checks.check_fitted(run.files[0], fitted, signal_scaling)
-        learnt_noise = (
-            learnt.fit_run(sums, fitted, model, noise_model, kept, in_percent=in_percent) if kept else None
-        )
-    grand_mean = baseline.grand_mean(run.files[0], signal_scaling, fitted.mean, scans.spm_globals)
-    # the fit is linear in the data, so that its results can be scaled in their place
-    maps = fitted.maps if grand_mean is None else stream.scaled_by(fitted.maps, 100.0 / grand_mean)
+    fitted = whole_run.fit(scans, saved, analysed, noise_model, signal_scaling, beside=beta)
+    maps, found, tsnr_map = fitted.maps, fitted.learnt, fitted.estimates.tsnr
 
     for path, values in (
         (beta, maps.beta),
         (sigma2, maps.sigma2),
         (ar1, maps.ar1),
         (rsquared, maps.rsquared),
-        (tsnr, fitted.tsnr),
+        (tsnr, tsnr_map),
     ):
         if path:
             image_writer.write_masked(path, values, inside, grid.affine)
     if task_rsquared:
-        share = partial_rsquared(model, maps, saved.columns(*designs.NO_INTEREST))
+        share = partial_rsquared(fitted.design, maps, saved.columns(*designs.NO_INTEREST))
         image_writer.write_masked(task_rsquared, share, inside, grid.affine)
-    if learnt_noise and posterior and processes:
-        image_writer.write_masked(posterior, learnt_noise.posterior, inside, grid.affine, np.uint8)
-        noise_table.write(processes, learnt_noise.mixture)
+    if found and posterior and processes:
+        image_writer.write_masked(posterior, found.posterior, inside, grid.affine, np.uint8)
+        noise_table.write(processes, found.mixture)
     if series:
         sample.write_series(series, scans.sampled)
     if measures and timeseries and bold_json:
         resampled = sidecars.read_json(bold_json)
-        factor = residuals.factor(signal_scaling, grand_mean)
+        factor = residuals.factor(signal_scaling, fitted.grand_mean)
         covered = masked.read_mask(coverage).T[inside.T] if coverage else analysed
         of_volumes, measured = run_measures.of_run(
             saved, run_measures.Fitted.of(
-                maps, fitted.tsnr, scans.sampled, sums, noise_model, learnt_noise, factor
+                maps, tsnr_map, scans.sampled, fitted.sums, noise_model, found, factor
             ),
             motion.of_run(resampled, confounds), resampled["VoxelsOutsideFieldOfView"], inside, grid, covered,
             analysed, lags, resampled.get("SmoothingFwhm"),
         )  # fmt: skip
         volumes.write(timeseries, of_volumes)
         sidecars.write_json(measures, measured | {"Software": stage.versions("numpy", "scipy", "nibabel")})
-    content = fit_sidecar.content(saved.names, model, fitted, noise_model, signal_scaling, grand_mean)
-    content |= fit_sidecar.of_learnt(learnt_noise)
+    content = fit_sidecar.content(saved.names, fitted, noise_model, signal_scaling)
     content["Inputs"] = digests.of_files([path for path in (bold_json, design, mask) if path])
     content["Software"] = stage.versions("numpy", "nibabel")
     sidecars.write_json(sidecar, content)

@@ -6,47 +6,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from firstlevel.glm import baseline
-from firstlevel.glm import fit as glm
-from firstlevel.glm.learnt import LearntNoise
-from firstlevel.glm.stream import RunEstimates
+from firstlevel.glm.whole_run import WholeRun
 
 
 def content(
-    names: Sequence[str],
-    model: glm.Design,
-    fitted: RunEstimates,
-    noise_model: str,
-    scaling: baseline.Scaling,
-    grand_mean: float | None,
+    names: Sequence[str], fitted: WholeRun, noise_model: str, scaling: baseline.Scaling
 ) -> dict[str, Any]:
-    """Fields on the design, the voxels and the model of a run.
-
-    Parameters
-    ----------
-    names : of the regressors.
-    grand_mean : what became 100, in units of the images; None where nothing did.
-    """
+    """Fields on the design, with regressors of these `names`, the voxels and the model of a run."""
     fields: dict[str, Any] = {
         "Columns": list(names),
-        "DegreesOfFreedom": model.dof,
-        "Rank": model.factors.rank,
-        "NumberOfVolumes": len(model.matrix),
-        "NumberOfVoxels": fitted.tsnr.size,
-        "MissingVoxels": fitted.n_missing,
+        "DegreesOfFreedom": fitted.design.dof,
+        "Rank": fitted.design.factors.rank,
+        "NumberOfVolumes": len(fitted.design.matrix),
+        "NumberOfVoxels": fitted.estimates.tsnr.size,
+        "MissingVoxels": fitted.estimates.n_missing,
         "NoiseModel": noise_model,
         "SignalScaling": scaling,
     }
-    if grand_mean is not None:
-        fields["GrandMean"] = grand_mean
+    if fitted.grand_mean is not None:
+        fields["GrandMean"] = fitted.grand_mean
+    if fitted.learnt:
+        processes = fitted.learnt.mixture.processes
+        fields |= {"NoiseProcesses": processes.n, "NoiseOrder": processes.order}
+        fields["NoiseVoxels"] = fitted.learnt.n_sampled
     return fields
-
-
-def of_learnt(found: LearntNoise | None) -> dict[str, Any]:
-    """Fields on noise that was learnt; none where it was not."""
-    if found is None:
-        return {}
-    return {
-        "NoiseProcesses": found.mixture.processes.n,
-        "NoiseOrder": found.mixture.processes.order,
-        "NoiseVoxels": found.n_sampled,
-    }
