@@ -17,6 +17,9 @@ rule report_subject:
             *map(names.contrast_figure, targets.OF_CONTRAST), *map(names.run_figure, targets.OF_RUN)
         ),
         html=of_subject(names.contrast_figure("viewer", ".html")),
+        trials=asking(
+            STUDY.of_subject, "subject", lambda units: PLAN.targets.trials_of(units, names.TRIALS_JSON)
+        ),
     output:
         page=names.PAGE,
     log:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlevel import names
-from firstlevel.reporting import labels
+from firstlevel.reporting import labels, trials_section
 from firstlevel.reporting.pages import Picture
 from firstlevel.reporting.run_facts import Run
 from firstlevel.reporting.subject_files import SubjectFiles
@@ -46,6 +46,7 @@ def of_run(files: SubjectFiles, run: str) -> dict[str, Any]:
         "dof": fit["DegreesOfFreedom"],
         "n_voxels": f"{fit['NumberOfVoxels']:,}",
         "warnings": design.get("Warnings", []),
+        "trials": trials_section.of_run(files, run),
         "facts": Run.of(resampled, design, fit),
         "model": _pictures(files, run, OF_MODEL),
         "quality": _pictures(files, run, OF_QUALITY),
