@@ -5,6 +5,7 @@
 rule compute_contrast:
     """Test a t contrast over the runs of a unit, threshold its z map, list its peaks."""
     input:
+        **PLAN.of_noise(posteriors=over(names.POSTERIOR), processes=over(names.PROCESSES)),
         betas=over(names.BETA),
         sigma2s=over(names.SIGMA2),
         ar1s=over(names.AR1),
@@ -51,6 +52,7 @@ use rule compute_contrast as compute_contrast_f with:
 
 use rule compute_contrast as compute_run_contrast with:
     input:
+        **PLAN.of_noise(posteriors=names.POSTERIOR, processes=names.PROCESSES),
         betas=names.BETA,
         sigma2s=names.SIGMA2,
         ar1s=names.AR1,

@@ -7,6 +7,7 @@ VIEWER = [sha256(ROOT / "workflow/report" / name) for name in ("viewer.js", "vie
 rule plot_run:
     """Draw the events, the design, the motion and the quality of a run."""
     input:
+        **PLAN.of_noise(ar1=names.AR1, processes=names.PROCESSES),
         events=names.EVENTS,
         design=names.DESIGN,
         design_json=names.DESIGN_JSON,
@@ -19,6 +20,7 @@ rule plot_run:
         rsquared=names.RSQUARED,
         confounds=of_run(INPUTS.motion_table),
     output:
+        **PLAN.of_noise(noise_figure=shown(names.run_figure("noise"), "noise")),
         events_figure=shown(names.run_figure("events"), "events"),
         design_figure=shown(names.run_figure("design"), "design"),
         motion_figure=shown(names.run_figure("motion"), "motion"),

@@ -2,7 +2,7 @@
 
 
 rule fit_glm:
-    """Fit one run: betas, residual variance, AR(1), R2 and tSNR maps, and measures of its quality."""
+    """Fit one run: betas, residual variance, noise, R2 and tSNR maps, and measures of its quality."""
     input:
         bold=of_run(INPUTS.bold),
         bold_json=names.RESAMPLED_JSON,
@@ -13,6 +13,7 @@ rule fit_glm:
         coverage=names.FIELD_OF_VIEW,
         confounds=of_run(INPUTS.motion_table),
     output:
+        **PLAN.of_noise(posterior=names.POSTERIOR, processes=names.PROCESSES),
         beta=names.BETA,
         sigma2=names.SIGMA2,
         ar1=names.AR1,

@@ -13,9 +13,7 @@ rule report_subject:
         model=names.MODEL,
         tsv=of_subject(names.THRESHOLDS, names.CLUSTERS, names.CONTRASTS, names.QUALITY),
         json=of_subject(names.CONTRAST_JSON, names.RESAMPLED_JSON, names.DESIGN_JSON, names.FIT_JSON),
-        png=of_subject(
-            *map(names.contrast_figure, targets.OF_CONTRAST), *map(names.run_figure, targets.OF_RUN)
-        ),
+        png=of_subject(*map(names.contrast_figure, targets.OF_CONTRAST), *PLAN.targets.run_figures),
         html=of_subject(names.contrast_figure("viewer", ".html")),
         trials=asking(
             STUDY.of_subject, "subject", lambda units: PLAN.targets.trials_of(units, names.TRIALS_JSON)

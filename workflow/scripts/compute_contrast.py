@@ -1,6 +1,6 @@
 """Test one contrast over the runs of a subject as fixed effects: effect, variance, t or F, p and z maps.
 
-Works from the saved betas, residual variance, AR(1) map and design alone; the BOLD data are not read. What
+Works from the saved betas, residual variance, noise and design alone; the BOLD data are not read. What
 of the z map survives thresholding is found here too: a job of its own would take longer to start.
 """
 
@@ -37,6 +37,8 @@ def compute_contrast(
     rows: list[str],
     statistic: Literal["t", "F"],
     label: str,
+    posteriors: list[Path] | None = None,
+    processes: list[Path] | None = None,
     weights: contrasts.RunWeights = "equal",
     f_test: Literal["approximate", "exact"] = "approximate",
     coverage: contrasts.Coverage = "any",
@@ -78,12 +80,16 @@ def compute_contrast(
         maps.write(contrasts.Statistic.missing(int(inside.sum())), inside, grid.affine)
         sidecars.write_json(sidecar, content | {"DegreesOfFreedom": None, "Runs": []})
         return
-    runs = [contrast_maps.read_fit(of_runs[k].model, betas[k], sigma2s[k], ar1s[k], inside) for k in used]
-    vectors = [design.vectors(rows) for design in of_used]
-    tested = contrasts.over_runs(runs, vectors, contrast.test, weights, coverage)
+    learnt = zip(posteriors, processes, strict=True) if posteriors and processes else [()] * len(betas)
+    paths = [
+        contrast_maps.Fit(*of_run, *of_noise)
+        for *of_run, of_noise in zip(betas, sigma2s, ar1s, learnt, strict=True)
+    ]
+    models, vectors = [one.model for one in of_used], [one.vectors(rows) for one in of_used]
+    tested = contrast_maps.test([paths[k] for k in used], models, vectors, contrast, inside)
     maps.write(tested, inside, grid.affine)
     scaling = sidecars.read_json(fits[0])["SignalScaling"]
-    content |= effects.described(contrast, [names_of_fits[k] for k in used], of_used, tested.n_runs, scaling)
+    content |= effects.described(contrast, [names_of_fits[k] for k in used], of_used, tested, scaling)
     sidecars.write_json(sidecar, content)
     if inference is not None and uncorrected and fdr and bonferroni and tdp and thresholds and clusters:
         compute_inference(
@@ -91,7 +97,7 @@ def compute_contrast(
             thresholds=thresholds, clusters=clusters, signed=statistic == "t",
             effect=effect if statistic == "t" else None, **inference,
         )  # fmt: skip
-    logging.info("%s over %d runs: z from %.2f to %.2f", label, len(runs), tested.z.min(), tested.z.max())
+    logging.info("%s over %d runs: z from %.2f to %.2f", label, len(used), tested.z.min(), tested.z.max())
 
 
 if __name__ == "__main__":

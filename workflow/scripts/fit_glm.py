@@ -1,24 +1,28 @@
-"""Fit the GLM of one run, y = X b + e, voxel by voxel, with white or AR(1) noise, in one reading of the run.
+"""Fit the GLM of one run, y = X b + e, voxel by voxel, with the noise of a model, in one reading of the run.
 
 Writes what every later stage needs in place of the data: betas, residual variance, AR(1) coefficients, R2,
 temporal signal to noise ratio; the series of some voxels; measures of how good the run and its fit are. Data
 are scaled to percent of each voxel's mean (``voxel``), or to 100 y / m, with m the mean over scans and the
 mask's voxels (``grand_mean``) or over scans of SPM's global (``spm_global``). All maps are 0 at voxels that
 the run does not have: constant over time, or outside of the field of view where that is given. The arithmetic
-is that of nilearn's ``run_glm``; see ``firstlevel.glm.stream``.
+is that of nilearn's ``run_glm``; see ``firstlevel.glm.stream``. Where the noise is learnt, a mixture of
+processes, the series are kept in a scratch file meanwhile, and each voxel's posterior over the processes is
+written, too; see ``firstlevel.glm.learnt``.
 """
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
 
 from firstlevel import stage
-from firstlevel.glm import baseline, fit_checks, fit_sidecar, run_sums, stream
+from firstlevel.glm import baseline, fit_checks, fit_sidecar, learnt, noise, noise_table, run_sums, stream
 from firstlevel.glm import fit as glm
 from firstlevel.glm.masked_scans import MaskedScans
 from firstlevel.image import motion
 from firstlevel.io import designs, digests, image_writer, masked, sample, sidecars
 from firstlevel.io.grids import Grid
+from firstlevel.io.scratch import Scratch
 from firstlevel.io.series import Series
 from firstlevel.quality import residuals, run_measures, volumes
 
@@ -39,6 +43,8 @@ def fit_glm(
     bold_json: Path | None = None,
     field_of_view: Path | None = None,
     coverage: Path | None = None,
+    posterior: Path | None = None,
+    processes: Path | None = None,
     tsnr: Path | None = None,
     series: Path | None = None,
     timeseries: Path | None = None,
@@ -49,7 +55,8 @@ def fit_glm(
     """Write the maps of one run, one volume of `beta` per design column, and the sidecar of the fit.
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
-    `coverage` is the same map where it is only measured.
+    `coverage` is the same map where it is only measured. `posterior`, one volume per process, and the table
+    of `processes` are of noise that is learnt.
     `bold_json` says what the run was made of and how its volumes moved. `tsnr` is a map, `series` the data of
     a sample of the mask's voxels, `timeseries` a table of quality with a row per volume, `measures` those of
     the run; None leaves them out. `lags` are those of the test of the residuals. Motion is from `bold_json`
@@ -66,12 +73,17 @@ def fit_glm(
     analysed = masked.read_mask(field_of_view).T[inside.T] if field_of_view else everywhere
 
     scans = MaskedScans.of(run, inside, has_spm_global=signal_scaling == "spm_global")
-    sums = run_sums.RunSums.of(scans.read(), model.factors.basis, saved.kept, analysed.size)
-    fit_checks.check_finite(run, sums.signal)
-    fitted = stream.fit_run(
-        sums, model, noise_model, analysed, masked.again(run, inside), in_percent=signal_scaling == "voxel"
-    )
-    fit_checks.check_fitted(run.files[0], fitted, signal_scaling)
+    in_percent, is_learnt = signal_scaling == "voxel", noise.MODELS[noise_model].is_learnt
+    with Scratch.beside(beta, run.n_scans, analysed.size) if is_learnt else contextlib.nullcontext() as kept:
+        read = kept.kept(scans.read()) if kept else scans.read()
+        sums = run_sums.RunSums.of(read, model.factors.basis, saved.kept, analysed.size)
+        fit_checks.check_finite(run, sums.signal)
+        again, by_sums = (kept.again, "ols") if kept else (masked.again(run, inside), noise_model)
+        fitted = stream.fit_run(sums, model, by_sums, analysed, again, in_percent=in_percent)
+        fit_checks.check_fitted(run.files[0], fitted, signal_scaling)
+        learnt_noise = (
+            learnt.fit_run(sums, fitted, model, noise_model, kept, in_percent=in_percent) if kept else None
+        )
     grand_mean = baseline.grand_mean(run.files[0], signal_scaling, fitted.mean, scans.spm_globals)
     # the fit is linear in the data, so that its results can be scaled in their place
     maps = fitted.maps if grand_mean is None else stream.scaled_by(fitted.maps, 100.0 / grand_mean)
@@ -85,6 +97,9 @@ def fit_glm(
     ):
         if path:
             image_writer.write_masked(path, values, inside, grid.affine)
+    if learnt_noise and posterior and processes:
+        image_writer.write_masked(posterior, learnt_noise.posterior, inside, grid.affine, np.uint8)
+        noise_table.write(processes, learnt_noise.mixture)
     if series:
         sample.write_series(series, scans.sampled)
     if measures and timeseries and bold_json:
@@ -92,13 +107,16 @@ def fit_glm(
         factor = residuals.factor(signal_scaling, grand_mean)
         covered = masked.read_mask(coverage).T[inside.T] if coverage else analysed
         of_volumes, measured = run_measures.of_run(
-            saved, run_measures.Fitted.of(maps, fitted.tsnr, scans.sampled, sums, noise_model, factor),
+            saved, run_measures.Fitted.of(
+                maps, fitted.tsnr, scans.sampled, sums, noise_model, learnt_noise, factor
+            ),
             motion.of_run(resampled, confounds), resampled["VoxelsOutsideFieldOfView"], inside, grid, covered,
             analysed, lags, resampled.get("SmoothingFwhm"),
         )  # fmt: skip
         volumes.write(timeseries, of_volumes)
         sidecars.write_json(measures, measured | {"Software": stage.versions("numpy", "scipy", "nibabel")})
     content = fit_sidecar.content(saved.names, model, fitted, noise_model, signal_scaling, grand_mean)
+    content |= fit_sidecar.of_learnt(learnt_noise)
     content["Inputs"] = digests.of_files([path for path in (bold_json, design, mask) if path])
     content["Software"] = stage.versions("numpy", "nibabel")
     sidecars.write_json(sidecar, content)

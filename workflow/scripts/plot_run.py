@@ -1,9 +1,9 @@
-"""Show a run in eight pictures: events, design, motion, and the quality of the data and of the fit.
+"""Show a run in eight pictures or nine: events, design, motion, the quality of the data and of the fit.
 
 Carpet: the signal of many voxels over time (Power 2017), detrended and standardised, below what moved and how
 much the image changed. Maps of temporal signal to noise ratio and of R2. Correlation of the regressors,
 without drift and constant. Residuals: how many voxels have which lag-1 autocorrelation, before and after
-whitening.
+whitening. Where the noise was learnt, the spectra of its processes, and how autocorrelated each voxel's is.
 """
 
 from pathlib import Path
@@ -11,9 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from firstlevel import stage
+from firstlevel.glm import noise_table
 from firstlevel.image import motion
 from firstlevel.io import designs, event_table, images, masked, sample, sidecars, tables
-from firstlevel.plotting import carpet, figures, matrices, motion_curves, quality_maps, residuals, timeline
+from firstlevel.plotting import (
+    carpet,
+    figures,
+    matrices,
+    motion_curves,
+    noise,
+    quality_maps,
+    residuals,
+    timeline,
+)
 
 CURVES = ("framewise_displacement", "dvars")
 """Columns of the series of a run that are drawn above its carpet."""
@@ -41,11 +51,14 @@ def plot_run(
     residuals_figure: Path,
     title: str,
     confounds: Path | None = None,
+    ar1: Path | None = None,
+    processes: Path | None = None,
+    noise_figure: Path | None = None,
 ) -> None:
     """Draw the figures; `title` says whose run it is.
 
-    Motion is by the affines, or by the
-    table of `confounds` where they tell nothing.
+    Motion is by the affines, or by the table of `confounds` where they tell nothing. The map `ar1` and the
+    table of `processes` are of noise that was learnt.
     """
     figures.save(
         timeline.draw(event_table.read_events(events, needed=False), f"{title}: events"), events_figure
@@ -93,6 +106,10 @@ def plot_run(
     )
     figures.save(picture, rsquared_figure)
     figures.save(residuals.draw(measured["Residuals"], f"{title}: residuals"), residuals_figure)
+    if noise_figure and processes and ar1:
+        found, time = noise_table.read(processes), saved.repetition_time
+        picture = noise.draw(found, time, images.load(ar1), inside, brain, f"{title}: noise")
+        figures.save(picture, noise_figure)
 
 
 def _number(cell: str) -> float:

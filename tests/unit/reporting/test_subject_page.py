@@ -14,7 +14,7 @@ from firstlevel.plan import targets
 from firstlevel.plotting import viewer
 from firstlevel.reporting import peaks, trials_section, viewer_data
 from firstlevel.reporting.contrast_section import of_contrast
-from firstlevel.reporting.run_section import OF_MODEL, OF_QUALITY, of_run
+from firstlevel.reporting.run_section import OF_LEARNT_NOISE, OF_MODEL, OF_QUALITY, of_run
 from firstlevel.reporting.subject_files import SubjectFiles
 
 RUN, UNIT = "sub-01_ses-pre_task-faces_run-2", "sub-01_task-faces"
@@ -160,15 +160,26 @@ def test_data_of_viewers_are_one_where_masks_and_backgrounds_are_equal():
     assert (len(whole["masks"]), len(whole["backgrounds"])) == (1, 1)
 
 
-def test_run_tells_its_size_its_regressors_and_its_inputs(write):
+def test_degrees_of_freedom_that_differ_by_voxel_are_told_with_their_range(write):
+    """Of noise that is learnt: their median, and from where to where."""
+    of_voxels = {"Median": 186.34, "Range": [150.2, 188.0]}
+    shown = shown_contrast(write, DegreesOfFreedom=186.34, DegreesOfFreedomOfVoxels=of_voxels)
+    assert shown["test"] == "t(186.3) in the median (150 to 188 degrees of freedom), 2 runs"
+    shown = shown_contrast(write, DegreesOfFreedom=[2, 186.34], DegreesOfFreedomOfVoxels=of_voxels)
+    assert shown["test"] == "F(2, 186.3) in the median (150 to 188 degrees of freedom), 2 runs"
+
+
+@pytest.mark.parametrize("noise_model", ["ar1", "mixture"])
+def test_run_tells_its_size_its_regressors_and_its_inputs(write, noise_model):
     """From its three sidecars, with a digest over the list of all inputs."""
     roles = {"faces": "condition", "scrambled": "condition", "cosine00": "confound", "constant": "constant"}
     columns = [{"Name": name, "Role": role} for name, role in roles.items()]
     write(names.RESAMPLED_JSON, {"Inputs": [{"Sha256": "aa"}, {"Sha256": "bb"}]}, run=RUN)
     write(names.DESIGN_JSON, {"Columns": columns, "RepetitionTime": 2.5, "EqualSteps": True}, run=RUN)
     fit = {"Columns": list(roles), "NumberOfVolumes": 120, "NumberOfVoxels": 49875, "DegreesOfFreedom": 116}
-    write(names.FIT_JSON, fit | {"Inputs": []}, run=RUN)
-    for kind in (*OF_MODEL, *OF_QUALITY):
+    write(names.FIT_JSON, fit | {"Inputs": [], "NoiseModel": noise_model}, run=RUN)
+    of_noise = OF_LEARNT_NOISE if noise_model == "mixture" else {}
+    for kind in (*OF_MODEL, *OF_QUALITY, *of_noise):
         files = write(names.run_figure(kind), PNG, run=RUN)
     shown = of_run(files, RUN)
     assert shown["label"] == "Session pre, run 2"
@@ -178,7 +189,7 @@ def test_run_tells_its_size_its_regressors_and_its_inputs(write):
     # printf 'aa\nbb\n' | sha256sum
     assert shown["inputs_digest"] == "329d670e59ead1543a2d36865895972560bc434204c5f4a0c8219005dd312719"
     assert (shown["facts"].n_cosines, shown["facts"].has_events, shown["facts"].n_drift) == (1, True, 0)
-    assert len(shown["model"] + shown["quality"]) == len(OF_MODEL) + len(OF_QUALITY)
+    assert len(shown["model"] + shown["quality"]) == len(OF_MODEL) + len(OF_QUALITY) + len(of_noise)
 
 
 TRIALS = {

@@ -23,6 +23,7 @@ from firstlevel.io import designs, image_writer, images, masked, sidecars
 from firstlevel.io.grids import Grid
 from firstlevel.plan import targets
 from firstlevel.quality import contrast_verdicts, run_measures, verdicts, volumes
+from firstlevel.quality.whitening import ByCoefficient
 from firstlevel.stage import InputError
 from plot_run import plot_run
 
@@ -379,7 +380,8 @@ def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
     nothing = np.zeros(n_voxels)
     constant = run_measures.Fitted(  # a fit has none of them: it stops
         sampled=np.arange(n_voxels), series=np.full((N, n_voxels), 700, np.float32),
-        beta=np.zeros((len(design.names), n_voxels)), rho=nothing, rsquared=nothing, tsnr=nothing,
+        beta=np.zeros((len(design.names), n_voxels)), whitening=ByCoefficient(nothing, 0.0),
+        rsquared=nothing, tsnr=nothing,
         has_zero=nothing > 0, signal=np.full(N, 700.0), change=np.zeros(N), noise_model="ols", factor="voxel",
     )  # fmt: skip
     still = motion.of_run({"Translation": [[1.0, 0, 0]] * N, "Rotation": [[0.0, 0, 0]] * N}, None)
@@ -404,7 +406,7 @@ def test_a_design_of_another_length_stops(run):
         run.measure()
 
 
-def plot(run):
+def plot(run, **options):
     """Draw the eight figures of a run, and give their names."""
     run.file("events.tsv").write_text("onset\tduration\ttrial_type\n4\t1\ta\n15\t1\tb\n")
     outputs = {f"{name}_figure": run.file(f"{name}.png") for name in targets.OF_RUN}
@@ -412,9 +414,28 @@ def plot(run):
         events=run.file("events.tsv"), design=run.file("design.tsv"), design_json=run.file("design.json"),
         series=run.file("series.npy"), bold_json=run.file("bold.json"), mask=run.file("mask.nii.gz"),
         timeseries=run.file("ts.tsv"), measures=run.file("q.json"), tsnr=run.file("tsnr.nii.gz"),
-        rsquared=run.file("rsquared.nii.gz"), title="sub-01, run 1", **outputs,
+        rsquared=run.file("rsquared.nii.gz"), title="sub-01, run 1", **outputs, **options,
     )  # fmt: skip
     return list(outputs.values())
+
+
+def test_figure_of_learnt_noise_has_content_and_is_the_same_twice(tmp_path):
+    """Only where it is asked for; spectra and a map, byte for byte reproducible."""
+    run = make_run(tmp_path / "run", rho=0.4, model="mixture")
+    run.measure()
+    files = {"ar1": run.file("ar1.nii.gz"), "processes": run.file("processes.tsv")}
+    plot(run)
+    assert not run.file("noise.png").exists()
+    plot(run, **files, noise_figure=run.file("noise.png"))
+    before = run.file("noise.png").read_bytes()
+    pixels = matplotlib.image.imread(run.file("noise.png"))[..., :3]
+    assert pixels.std() > 0.05
+    assert 600 < pixels.shape[0] < 2400
+    coloured = pixels.max(axis=-1) - pixels.min(axis=-1) > 0.3
+    lower = coloured[pixels.shape[0] // 2 :].mean()
+    assert lower > 0.1  # the brain of the map
+    plot(run, **files, noise_figure=run.file("noise.png"))
+    assert run.file("noise.png").read_bytes() == before
 
 
 def test_figures_have_content_and_are_the_same_twice(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,8 +10,12 @@ import numpy as np
 
 from firstlevel.arrays import BoolArray, FloatArray
 from firstlevel.glm import fit as glm
-from firstlevel.glm.contrasts import RunFit, Statistic
+from firstlevel.glm import noise_table
+from firstlevel.glm.contrast_options import ContrastOptions
+from firstlevel.glm.contrasts import RunFit, Statistic, over_runs
+from firstlevel.glm.mixture import Weighted
 from firstlevel.io import image_writer, masked
+from firstlevel.stage import InputError
 
 
 class Maps(NamedTuple):
@@ -41,7 +46,51 @@ class Maps(NamedTuple):
         image_writer.write_masked(self.n_runs, tested.n_runs.astype(np.uint8), inside, affine, np.uint8)
 
 
-def read_fit(design: glm.Design, beta: Path, sigma2: Path, ar1: Path, inside: BoolArray) -> RunFit:
-    """Read of the fit of a run what a contrast needs, at the voxels `inside` the mask."""
-    betas, variances, coefficients = (masked.read_masked(path, inside) for path in (beta, sigma2, ar1))
-    return RunFit(design, glm.Estimates(betas, variances, coefficients, rsquared=np.empty(0)))
+class Fit(NamedTuple):
+    """Paths of what a contrast needs of the fit of a run; the last two are of noise that was learnt."""
+
+    beta: Path
+    sigma2: Path
+    ar1: Path
+    posterior: Path | None = None
+    processes: Path | None = None
+
+    def read(self, design: glm.Design, inside: BoolArray) -> RunFit:
+        """Read it at the voxels `inside` the mask."""
+        betas, variances, coefficients = (masked.read_masked(path, inside) for path in self[:3])
+        return RunFit(design, glm.Estimates(betas, variances, coefficients, rsquared=np.empty(0)))
+
+
+def test(
+    fits: Sequence[Fit],
+    designs: Sequence[glm.Design],
+    vectors: Sequence[FloatArray],
+    options: ContrastOptions,
+    inside: BoolArray,
+) -> Statistic:
+    """Test a contrast over runs, of whose columns `vectors` are the weights, at the voxels `inside` the mask.
+
+    Raises
+    ------
+    InputError : for the approximate F of noise that was learnt.
+    """
+    runs = [fit.read(design, inside) for fit, design in zip(fits, designs, strict=True)]
+    asked = vectors, options.test, options.weights, options.coverage
+    learnt = [(fit.posterior, fit.processes) for fit in fits if fit.posterior and fit.processes]
+    if not learnt:
+        return over_runs(runs, *asked)
+    if options.test == "approximate":
+        raise InputError(
+            "config key fixed_effects.f_test",
+            "the approximate F takes the noise for known, which is learnt here",
+            expected="exact",
+            remedy="set fixed_effects.f_test: exact",
+        )
+    from firstlevel.glm import learnt_contrasts  # with the scipy.linalg that other noise needs not
+
+    of_learnt = []
+    for run, (posterior, processes) in zip(runs, learnt, strict=True):
+        weighted = Weighted.of(noise_table.read(processes), run.design.factors.basis)
+        saved = np.atleast_2d(masked.read_masked(posterior, inside)).astype(np.uint8)
+        of_learnt.append(learnt_contrasts.LearntFit(run.design, run.estimates, weighted, saved))
+    return learnt_contrasts.over_runs(of_learnt, *asked)

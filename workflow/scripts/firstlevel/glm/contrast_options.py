@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from firstlevel.glm import estimable
-from firstlevel.glm.contrasts import Coverage, RunWeights
+from firstlevel.glm.contrasts import Coverage, RunWeights, Test
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class ContrastOptions:
     coverage: Coverage
 
     @property
-    def test(self) -> Literal["t", "approximate", "exact"]:
+    def test(self) -> Test:
         """What :func:`firstlevel.glm.contrasts.over_runs` is asked for."""
         return "t" if self.statistic == "t" else self.f_test
 

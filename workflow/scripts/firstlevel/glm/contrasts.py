@@ -1,4 +1,4 @@
-"""t and F contrasts of the fits of several runs, combined as fixed effects.
+"""t and F contrasts of the fits of several runs with AR(1) or white noise, combined as fixed effects.
 
 Works from what a fit keeps (betas, residual variance, AR(1) coefficients) and the design; the data are
 not needed. A run has a voxel where its residual variance there is above 0; each voxel is combined over the
@@ -20,6 +20,7 @@ from firstlevel.inference.tails import f_to_z, t_to_z
 
 RunWeights = Literal["equal", "precision"]
 Coverage = Literal["all", "any"]
+Test = Literal["t", "approximate", "exact"]
 
 BLOCK = 8192
 """Voxels whose covariances, (v, q, q), are in memory at a time."""
@@ -73,7 +74,7 @@ class Statistic:
 def over_runs(
     runs: Sequence[RunFit],
     vectors: Sequence[FloatArray],
-    test: Literal["t", "approximate", "exact"],
+    test: Test,
     weights: RunWeights,
     coverage: Coverage,
 ) -> Statistic:
@@ -108,7 +109,7 @@ def t_over_runs(
     - precision: effect = sum(c'b / v) / sum(1 / v), variance = 1 / sum(1 / v), as nilearn's
       ``compute_fixed_effects(precision_weighted=True)``.
     """
-    n_runs, dof = _runs_of_voxels(runs, coverage)
+    n_runs, dof = runs_of_voxels(runs, coverage)
     effect, total = np.zeros((1, n_runs.size)), np.zeros(n_runs.size)
     for run, c in zip(runs, weights, strict=True):
         tested = run.has & (n_runs > 0)
@@ -133,7 +134,7 @@ def t_over_runs(
     return Statistic(effect, variance, stat, p, z, dof, n_runs)
 
 
-def _runs_of_voxels(runs: Sequence[RunFit], coverage: Coverage) -> tuple[npt.NDArray[np.int64], FloatArray]:
+def runs_of_voxels(runs: Sequence[RunFit], coverage: Coverage) -> tuple[npt.NDArray[np.int64], FloatArray]:
     """Number of runs that each voxel is combined over, and the sum of their degrees of freedom, both (v,)."""
     has = np.array([run.has for run in runs])
     if coverage == "all":
@@ -161,7 +162,7 @@ def f_over_runs(
     for one run.
     """
     q = len(weights[0])
-    n_runs, dof = _runs_of_voxels(runs, coverage)
+    n_runs, dof = runs_of_voxels(runs, coverage)
     effect, variance = np.zeros((q, n_runs.size)), np.zeros(n_runs.size)
     for run, c in zip(runs, weights, strict=True):
         tested = run.has & (n_runs > 0)
@@ -204,7 +205,7 @@ def exact_f_over_runs(
     runs it is the F test of the stacked model (Searle 1971, Linear Models, section 3.6).
     """
     q = len(weights[0])
-    n_runs, dof = _runs_of_voxels(runs, coverage)
+    n_runs, dof = runs_of_voxels(runs, coverage)
     effect, variance, stat = np.zeros((q, n_runs.size)), np.zeros((q, n_runs.size)), np.zeros(n_runs.size)
     unscaled = [
         {rho: c @ run.design.covariance(rho) @ c.T for rho in np.unique(run.estimates.ar1).tolist()}
@@ -213,12 +214,12 @@ def exact_f_over_runs(
     for start in range(0, n_runs.size, BLOCK):
         block = slice(start, min(start + BLOCK, n_runs.size))
         of_runs = _of_block(runs, weights, unscaled, block, n_runs[block] > 0)
-        combined, whole = _combined(of_runs, n_runs[block], run_weights)
+        effect_of_block, whole = combined(of_runs, n_runs[block], run_weights)
         known = n_runs[block] > 0
         whole[~known] = np.eye(q)
-        solved = np.linalg.solve(whole, combined[..., np.newaxis])[..., 0]
-        stat[block] = np.maximum(np.einsum("vq,vq->v", combined, solved), 0.0) / q
-        effect[:, block] = combined.T
+        solved = np.linalg.solve(whole, effect_of_block[..., np.newaxis])[..., 0]
+        stat[block] = np.maximum(np.einsum("vq,vq->v", effect_of_block, solved), 0.0) / q
+        effect[:, block] = effect_of_block.T
         variance[:, block] = np.einsum("vii->iv", whole) * known
     return _f_statistic(effect, variance, stat, dof, n_runs)
 
@@ -240,7 +241,7 @@ def _of_block(
         yield has, (c @ run.estimates.beta[:, block]).T[has], covariance[has]
 
 
-def _combined(
+def combined(
     of_runs: Iterator[tuple[npt.NDArray[np.bool_], FloatArray, FloatArray]],
     n_runs: npt.NDArray[np.int64],
     run_weights: RunWeights,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from firstlevel.arrays import FloatArray
 from firstlevel.glm import expressions
 from firstlevel.glm.contrast_options import ContrastOptions
+from firstlevel.glm.contrasts import Statistic
 from firstlevel.glm.estimable import RunDesign
 
 APPROXIMATE_UNIT = "standard deviations of the noise, averaged over runs; not percent signal change"
@@ -28,7 +29,7 @@ def described(
     contrast: ContrastOptions,
     fits: Sequence[str],
     designs: Sequence[RunDesign],
-    n_runs: npt.NDArray[np.int64],
+    tested: Statistic,
     scaling: str,
 ) -> dict[str, Any]:
     """Fields of the sidecar on what was tested over the runs that can estimate the contrast.
@@ -36,16 +37,17 @@ def described(
     Parameters
     ----------
     fits, designs : names of the sidecars of their fits, and their designs.
-    n_runs : (v,), number of runs that each voxel was combined over.
+    tested : of each voxel.
     scaling : glm.signal_scaling.
     """
-    dof = sum(design.model.dof for design in designs)
+    dof, of_voxels = _degrees_of_freedom(designs, tested)
     is_standardised = contrast.test == "approximate"
     return {
         "DegreesOfFreedom": dof if contrast.statistic == "t" else [len(contrast.rows), dof],
         "EffectUnit": unit(designs, contrast.rows, scaling, is_standardised=is_standardised),
         "Coverage": contrast.coverage,
-        "VoxelsByNumberOfRuns": _voxels_by_number_of_runs(n_runs, len(designs)),
+        **of_voxels,
+        "VoxelsByNumberOfRuns": _voxels_by_number_of_runs(tested.n_runs, len(designs)),
         "Runs": [
             {
                 "Fit": fit,
@@ -56,6 +58,18 @@ def described(
             for fit, design in zip(fits, designs, strict=True)
         ],
     }
+
+
+def _degrees_of_freedom(designs: Sequence[RunDesign], tested: Statistic) -> tuple[float, dict[str, Any]]:
+    """Degrees of freedom where all runs have a voxel; else their median, and their range.
+
+    They are no whole numbers where the noise was learnt.
+    """
+    dof = tested.dof[tested.dof > 0]
+    if not (dof % 1).any():
+        return sum(design.model.dof for design in designs), {}
+    low, median, high = np.quantile(dof, [0, 0.5, 1]).tolist()
+    return median, {"DegreesOfFreedomOfVoxels": {"Median": median, "Range": [low, high]}}
 
 
 def _voxels_by_number_of_runs(n_runs: npt.NDArray[np.int64], n_most: int) -> dict[str, int]:

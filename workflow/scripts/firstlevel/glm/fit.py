@@ -134,8 +134,10 @@ def estimates(sums: Sums, design: Design, model: str, run: noise.Run) -> Estimat
     residual sum of squares is ew'ew - d'Qw'ew, a small correction, and the betas are T (g + d).
     """
     _check_dof(design)
-    basis = design.factors.basis
-    rho = noise.MODELS[model].coefficients(sums, run)
+    basis, coefficients_of = design.factors.basis, noise.MODELS[model].coefficients
+    if coefficients_of is None:
+        raise ValueError(f"{model} needs the series of a whole run")
+    rho = coefficients_of(sums, run)
     alike = groups(rho)
     left = sums.squares - 2 * rho * sums.products + rho**2 * (sums.squares - sums.last**2)
     towards = -rho * sums.lagged - rho**2 * np.outer(basis[-1], sums.last)

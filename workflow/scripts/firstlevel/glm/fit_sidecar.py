@@ -7,6 +7,7 @@ from typing import Any
 
 from firstlevel.glm import baseline
 from firstlevel.glm import fit as glm
+from firstlevel.glm.learnt import LearntNoise
 from firstlevel.glm.stream import RunEstimates
 
 
@@ -38,3 +39,14 @@ def content(
     if grand_mean is not None:
         fields["GrandMean"] = grand_mean
     return fields
+
+
+def of_learnt(found: LearntNoise | None) -> dict[str, Any]:
+    """Fields on noise that was learnt; none where it was not."""
+    if found is None:
+        return {}
+    return {
+        "NoiseProcesses": found.mixture.processes.n,
+        "NoiseOrder": found.mixture.processes.order,
+        "NoiseVoxels": found.n_sampled,
+    }

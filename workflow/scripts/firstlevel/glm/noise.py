@@ -1,7 +1,9 @@
-"""Models of the noise by name: how each estimates AR(1) coefficients, and what the methods text says of it.
+"""Models of the noise by name: how each is estimated, and what the methods text says of it.
 
-To add one that whitens by AR(1): a function and an entry of MODELS, its name in the schema of the config, a
-sentence in config/README.md. Arrays only; symbols as in :mod:`firstlevel.glm.sums`.
+Most are one AR(1) coefficient per voxel, which follows from sums over time. Others are learnt, as mixtures of
+processes, from the series of a sample of voxels. To add one of either kind: a function and an entry of
+MODELS, its name in the schema of the config, a sentence in config/README.md. No name is asked for elsewhere:
+files, figures and texts follow from the entry. Arrays only; symbols as in :mod:`firstlevel.glm.sums`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstlevel.arrays import BoolArray, FloatArray
+from firstlevel.glm.mixture import Mixture, learn
 from firstlevel.glm.sums import Sums
 
 AR1_STEP = 0.01
@@ -38,23 +41,33 @@ class Run:
 
 @dataclass(frozen=True)
 class NoiseModel:
-    """One way to estimate the AR(1) coefficient of each voxel.
+    """One way to estimate the noise of each voxel.
 
     Attributes
     ----------
-    coefficients : of the sums of a block of voxels, (v,).
-    sentence : what the noise is called in the methods text.
+    sentence : what the noise is called in the methods text; `cites` what it refers to there.
+    if_not_white : what a verdict says where whitened residuals are not white.
+    coefficients : AR(1) coefficients, (v,), of the sums of a block of voxels; None where noise is learnt.
+    learn : of the series (n, s) of a sample of voxels and the basis of the design, (n, r), the processes that
+        their noise is of. The fit then keeps the series of all voxels, and saves the processes and the
+        posterior of each voxel over them.
     whitens : whether the data are whitened, which needs scans at equal steps.
     needs_expected, is_pooled : what of :class:`Run` it needs; a pooled model reads the data twice.
-    is_corrected : whether it allows for what the design removes from the noise.
     """
 
-    coefficients: Callable[[Sums, Run], FloatArray]
     sentence: str
+    cites: tuple[str, ...] = ()
+    if_not_white: str = "consider glm.noise_model: ar1_corrected"
+    coefficients: Callable[[Sums, Run], FloatArray] | None = None
+    learn: Callable[[FloatArray, FloatArray], Mixture] | None = None
     whitens: bool = True
     needs_expected: bool = False
     is_pooled: bool = False
-    is_corrected: bool = False
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether the noise of a voxel is one of the processes of its run, with files of their own."""
+        return self.learn is not None
 
 
 def prepare(name: str, basis: FloatArray, autocorrelation: Callable[[], float] | None = None) -> Run:
@@ -175,25 +188,37 @@ def _lagged_sums(a: FloatArray, b: FloatArray) -> FloatArray:
     return sums
 
 
+BEYOND_AR1 = "an AR(1) model does not hold there"
 MODELS = {
-    "ols": NoiseModel(_white, "white noise (ordinary least squares)", whitens=False),
+    "ols": NoiseModel("white noise (ordinary least squares)", coefficients=_white, whitens=False),
     "ar1": NoiseModel(
-        _as_nilearn,
         "AR(1) noise, its coefficient estimated per voxel from the residuals and truncated to 0.01",
+        cites=("ar1",),
+        coefficients=_as_nilearn,
     ),
     "ar1_corrected": NoiseModel(
-        _corrected,
         "AR(1) noise, its coefficient estimated per voxel and corrected for the design",
+        cites=("ar1",),
+        if_not_white=BEYOND_AR1,
+        coefficients=_corrected,
         needs_expected=True,
-        is_corrected=True,
     ),
     "ar1_pooled": NoiseModel(
-        _pooled,
         "AR(1) noise, with one coefficient for all voxels, from the mean autocorrelation of their residuals, "
         "corrected for the design",
+        cites=("ar1",),
+        if_not_white=BEYOND_AR1,
+        coefficients=_pooled,
         needs_expected=True,
         is_pooled=True,
-        is_corrected=True,
+    ),
+    "mixture": NoiseModel(
+        "noise that is one of a few autoregressive processes at each voxel, which with their shares were "
+        "learnt from a sample of the run's voxels by restricted maximum likelihood; estimates and tests are "
+        "averaged over the posterior of the voxel",
+        cites=("reml",),
+        if_not_white="the noise there is none of the processes that were found in the run",
+        learn=learn,
     ),
 }
 """By the names of the config key glm.noise_model."""

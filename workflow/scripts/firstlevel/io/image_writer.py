@@ -11,13 +11,13 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel.arrays import FloatArray
+from firstlevel.arrays import FloatArray, UInt8Array
 from firstlevel.stage import atomic
 
 
 def write_masked(
     path: Path,
-    values: npt.NDArray[np.floating],
+    values: npt.NDArray[np.floating] | UInt8Array,
     mask: npt.NDArray[np.bool_],
     affine: FloatArray,
     dtype: npt.DTypeLike = np.float32,

@@ -1,4 +1,4 @@
-"""The model of a study, resolved once from its config. Standard library.
+"""The model of a study, resolved once from its config. Standard library, but for the list of noise models.
 
 A model is a list of nodes, as in BIDS Stats Models: of a run (events and confounds to a design, its fit and
 contrasts) and of a subject (runs combined). Rules and stages read only here what to compute.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import texts
+from firstlevel.glm.noise import MODELS
 from firstlevel.io.sidecars import camel
 from firstlevel.plan.runs import Run
 
@@ -83,13 +84,18 @@ class RunNode:
     has_maps: bool
     single_trials: Mapping[str, Any] | None = None
 
+    @property
+    def learns_noise(self) -> bool:
+        """Whether the noise of a run is learnt, with files and a figure of its own."""
+        return MODELS[self.noise_model].is_learnt
+
 
 @dataclass(frozen=True)
 class SubjectNode:
     """The runs of a subject, combined: weights of runs, test of F contrasts, voxels that some run lacks."""
 
     weights: str
-    f_test: str
+    f_test: str  # always exact where noise is learnt, of which the approximate F takes no account
     coverage: str
 
 
@@ -125,6 +131,7 @@ class Model:
         """Model of a checked config."""
         design, resample = config["design"], config["resample"]
         strategy = resampling_strategy(config)
+        learns_noise = MODELS[config["glm"]["noise_model"]].is_learnt
         return cls(
             source=config["study"]["source"],
             space=config["study"]["bids"]["space"] if config["study"]["source"] == "bids" else None,
@@ -152,7 +159,9 @@ class Model:
                 single_trials=_single_trials(design["single_trials"], config["glm"]["noise_model"]),
             ),
             subject=SubjectNode(
-                **{key: config["fixed_effects"][key] for key in ("weights", "f_test", "coverage")}
+                weights=config["fixed_effects"]["weights"],
+                f_test="exact" if learns_noise else config["fixed_effects"]["f_test"],
+                coverage=config["fixed_effects"]["coverage"],
             ),
             contrasts={
                 label: Contrast(

@@ -15,7 +15,9 @@ from firstlevel.plan.runs import Run
 from firstlevel.plan.study import Study, Unit
 
 OF_RUN = ("events", "design", "motion", "carpet", "tsnr", "rsquared", "correlation", "residuals")
-"""Figures of a run."""
+"""Figures of a run, whatever the model."""
+OF_LEARNT_NOISE = ("noise",)
+"""Figures of a run whose noise is learnt, beside these."""
 METHODS = ("uncorrected", "fdr", "bonferroni", "tdp")
 """Ways to threshold a z map, each with a figure."""
 OF_CONTRAST = ("zmap", *(f"desc-{method}_zmap" for method in METHODS), "zhistogram")
@@ -95,8 +97,14 @@ class Targets:
         return self._of_all(
             *map(names.contrast_figure, OF_CONTRAST),
             names.contrast_figure("viewer", ".html"),
-            *map(names.run_figure, OF_RUN),
+            *self.run_figures,
         )
+
+    @property
+    def run_figures(self) -> list[str]:
+        """Patterns of the figures of a run."""
+        kinds = (*OF_RUN, *(OF_LEARNT_NOISE if self._model.run.learns_noise else ()))
+        return [names.run_figure(kind) for kind in kinds]
 
     @property
     def inference(self) -> list[str]:

@@ -88,17 +88,20 @@ def add_bar(
     *,
     beside: float = 0.0,
     digits: int | None = None,
+    within: tuple[float, float] = (0.0, 1.0),
 ) -> None:
     """Add a colour bar to the right of a figure, in the middle of its height.
 
     Parameters
     ----------
+    within : bottom and top of the part of the figure that it is of, as shares of its height.
     beside : inches of what stands between the figure and the bar.
     digits : of the numbers beside it: significant ones, or none after the point for 0; three if not given.
     """
     width, height = picture.get_size_inches()
-    tall = min(0.8 * height, 3.5) / height
-    axes = picture.add_axes((1 + (0.25 + beside) / width, (1 - tall) / 2, 0.18 / width, tall))
+    bottom, top = within
+    tall = min(0.8 * (top - bottom) * height, 3.5) / height
+    axes = picture.add_axes((1 + (0.25 + beside) / width, (bottom + top - tall) / 2, 0.18 / width, tall))
     bar: Any = picture.colorbar(ScalarMappable(Normalize(*ends), shown), cax=axes)
     bar.set_ticks(ticks)
     form = ".0f" if digits == 0 else f".{digits or 3}g"

@@ -17,8 +17,8 @@ from firstlevel.quality.whiteness import (
     measure_whiteness,
     summary,
     white_noise_through,
-    whitened,
 )
+from firstlevel.quality.whitening import Whitening
 
 Factor = float | Literal["voxel"]
 """Factor from the data to what was fitted, or that it is each voxel's own: to percent of its mean."""
@@ -35,7 +35,7 @@ def of_sample(
     series: Float32Array,
     design: FloatArray,
     beta: FloatArray,
-    rho: FloatArray,
+    whitening: Whitening,
     kept: BoolArray,
     lags: int,
     factor: Factor,
@@ -45,7 +45,7 @@ def of_sample(
     Parameters
     ----------
     series : (n, k), as read.
-    design : (n, p); `beta` (p, k) and `rho` (k,) of its fit.
+    design : (n, p); `beta` (p, k) and `whitening` of its fit.
     kept : (n,), scans that are not censored.
     factor : as :func:`factor` gives it.
     """
@@ -54,7 +54,7 @@ def of_sample(
     before = measure_whiteness(y - basis @ (basis.T @ y), kept, lags, size)
     scale = 100.0 / np.maximum(y.mean(axis=0), 1.0) if factor == "voxel" else factor
     scaled = scale * y - (100.0 if factor == "voxel" else 0.0)
-    after = whitened(scaled - design @ beta, rho)
+    after = whitening.of_series(scaled - design @ beta)
     return Residuals(before, measure_whiteness(after, kept, lags, scale**2 * size))
 
 
@@ -66,17 +66,18 @@ def factor(scaling: Scaling, grand_mean: float | None) -> Factor:
 
 
 def content(
-    residuals: Residuals, design: FloatArray, rho: FloatArray, kept: BoolArray, lags: int, noise_model: str
+    residuals: Residuals,
+    design: FloatArray,
+    whitening: Whitening,
+    kept: BoolArray,
+    lags: int,
+    noise_model: str,
 ) -> dict[str, Any]:
-    """What a sidecar says of residuals, beside what white noise shows after the same design (n, p).
-
-    `rho` is that of all voxels, whose median stands for the design's.
-    """
+    """What a sidecar says of residuals, beside what white noise shows after the same design (n, p)."""
     is_whitened = noise.MODELS[noise_model].whitens
-    typical = float(np.median(rho)) if rho.size else 0.0
-    parts = {"Before": (residuals.before, 0.0)}
+    parts = {"Before": (residuals.before, [(design, 1.0)])}
     if is_whitened:
-        parts["After"] = (residuals.after, typical)
+        parts["After"] = (residuals.after, whitening.of_design(design))
     return {
         "NoiseModel": noise_model,
         "Whitened": is_whitened,
@@ -87,8 +88,8 @@ def content(
     } | {
         part: {
             **summary(whiteness),
-            "OfWhiteNoise": summary(white_noise_through(design, coefficient, kept, lags)),
+            "OfWhiteNoise": summary(white_noise_through(designs, kept, lags)),
             "Histogram": histogram(whiteness),
         }
-        for part, (whiteness, coefficient) in parts.items()
+        for part, (whiteness, designs) in parts.items()
     }

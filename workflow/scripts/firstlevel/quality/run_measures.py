@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray, Float32Array, FloatArray
 from firstlevel.glm.fit import Estimates
+from firstlevel.glm.learnt import LearntNoise
 from firstlevel.glm.run_sums import RunSums
 from firstlevel.image.motion import Motion
 from firstlevel.io import sample
@@ -25,6 +26,7 @@ from firstlevel.io.grids import Grid
 from firstlevel.quality import head_motion, residuals, volumes
 from firstlevel.quality.temporal import dvars_scores
 from firstlevel.quality.volumes import Volumes
+from firstlevel.quality.whitening import ByCoefficient, ByProcess, Whitening
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Fitted:
     sampled : (k,), places of the sample's voxels among those of the mask.
     series : (n, k), data of the sample.
     beta : (p, k), of the sample.
-    rho, rsquared, tsnr : (v,), maps; tsnr is 0 where a voxel does not vary.
+    whitening : how the sample was whitened.
+    rsquared, tsnr : (v,), maps; tsnr is 0 where a voxel does not vary.
     has_zero : (v,), voxels that are 0 in some volume.
     signal, change : (n,), mean over the mask, and root mean square of the change from the volume before.
     noise_model : by its name.
@@ -46,7 +49,7 @@ class Fitted:
     sampled: npt.NDArray[np.intp]
     series: Float32Array
     beta: FloatArray
-    rho: FloatArray
+    whitening: Whitening
     rsquared: FloatArray
     tsnr: FloatArray
     has_zero: BoolArray
@@ -63,6 +66,7 @@ class Fitted:
         series: Float32Array,
         sums: RunSums,
         noise_model: str,
+        learnt: LearntNoise | None,
         factor: residuals.Factor,
     ) -> Fitted:
         """Take what a fit has at hand, as its files hold it: maps in single precision."""
@@ -71,9 +75,12 @@ class Fitted:
             values.astype(np.float32).astype(np.float64)
             for values in (maps.beta[:, sampled], maps.ar1, maps.rsquared, tsnr)
         )
+        whitening: Whitening = ByCoefficient.of(rho, sampled)
+        if learnt:
+            whitening = ByProcess(learnt.mixture, learnt.posterior[:, sampled].argmax(axis=0))
         return cls(
-            sampled, series, beta, rho, rsquared, ratio, sums.has_zero, sums.signal, sums.change, noise_model,
-            factor,
+            sampled, series, beta, whitening, rsquared, ratio, sums.has_zero, sums.signal, sums.change,
+            noise_model, factor,
         )  # fmt: skip
 
 
@@ -105,7 +112,7 @@ def of_run(
     moved = head_motion.of_mask(motion, mask, grid, len(matrix))
     of_volumes = volumes.of_run(moved, outside, fitted.signal, fitted.change)
     whiteness = residuals.of_sample(
-        fitted.series, matrix, fitted.beta, fitted.rho[fitted.sampled], kept, lags, fitted.factor
+        fitted.series, matrix, fitted.beta, fitted.whitening, kept, lags, fitted.factor
     )
     varies = fitted.tsnr != 0
     empty = ~covered | (fitted.has_zero & _are_intensities(fitted.signal))
@@ -129,7 +136,7 @@ def of_run(
         "FramewiseDisplacement": _mean_and_largest(of_volumes.framewise_displacement),
         "Rotation": _mean_and_largest(of_volumes.rotation),
         "Dvars": {**_mean_and_largest(of_volumes.dvars), "Median": median, "RobustDeviation": deviation},
-        "Residuals": residuals.content(whiteness, matrix, fitted.rho, kept, lags, fitted.noise_model),
+        "Residuals": residuals.content(whiteness, matrix, fitted.whitening, kept, lags, fitted.noise_model),
     }
 
 

@@ -168,15 +168,10 @@ def _tsnr(run: str, median: float | None, smoothing: float | None, limit: float)
 
 def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str]:
     """Residuals that are tested, their name in a sentence, and what to do if they are not white."""
-    model = residuals["NoiseModel"]
+    better = noise.MODELS[residuals["NoiseModel"]].if_not_white
     if residuals["Whitened"]:
-        better = (
-            "an AR(1) model does not hold there"
-            if noise.MODELS[model].is_corrected
-            else "consider glm.noise_model: ar1_corrected"
-        )
         return residuals["After"], "whitened residuals", better
-    return residuals["Before"], "residuals (not whitened)", "consider glm.noise_model: ar1_corrected"
+    return residuals["Before"], "residuals (not whitened)", better
 
 
 def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:

@@ -5,6 +5,7 @@ n scans, p regressors, v voxels. Scans that are censored are no part of any sum 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,22 +85,21 @@ def measure_whiteness(
     return Whiteness(lag1, special.chdtrc(n_lags, statistic))
 
 
-def whitened(series: FloatArray, rho: FloatArray) -> FloatArray:
-    """AR(1) whitening with one coefficient per column, y_t - rho y_{t-1}; the first sample as it is."""
-    white = series.copy()
-    white[1:] -= rho * series[:-1]
-    return white
-
-
-def white_noise_through(design: FloatArray, rho: float, kept: BoolArray, n_lags: int) -> Whiteness:
-    """Whiteness of residuals of white noise after a fit of the design, whitened with `rho`: the reference.
+def white_noise_through(
+    designs: Sequence[tuple[FloatArray, float]], kept: BoolArray, n_lags: int
+) -> Whiteness:
+    """Whiteness of residuals of white noise after a fit of `designs`, whitened ones (n, p): the reference.
 
     A design with p columns leaves n - p degrees of freedom, so that residuals of the whitest noise are
-    slightly correlated; drift takes slow noise out and makes the rest negatively so.
+    slightly correlated; drift takes slow noise out and makes the rest negatively so. Of several designs each
+    has its share of the series.
     """
-    basis = dependence.factorise(whitened(design, np.full(design.shape[1], rho))).basis
-    noise = np.random.default_rng(0).standard_normal((len(design), N_SIMULATED))
-    return measure_whiteness(noise - basis @ (basis.T @ noise), kept, n_lags)
+    noise = np.random.default_rng(0).standard_normal((len(kept), N_SIMULATED))
+    ends = np.rint(N_SIMULATED * np.cumsum([share for _, share in designs])).astype(int).tolist()
+    for (design, _), start, end in zip(designs, [0, *ends], ends, strict=False):
+        basis, part = dependence.factorise(design).basis, noise[:, start:end]
+        noise[:, start:end] = part - basis @ (basis.T @ part)
+    return measure_whiteness(noise, kept, n_lags)
 
 
 def summary(measured: Whiteness) -> dict[str, float | None]:

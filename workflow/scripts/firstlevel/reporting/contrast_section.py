@@ -110,8 +110,17 @@ def _files(statistic: str, labels: Mapping[str, str]) -> list[tuple[str, str]]:
 def _test(sidecar: Mapping[str, Any]) -> str:
     """Statistic with its degrees of freedom, and the number of runs."""
     dof, n_runs = sidecar["DegreesOfFreedom"], len(sidecar["Runs"])
-    statistic = f"F({dof[0]}, {dof[1]})" if isinstance(dof, list) else f"t({dof})"
-    return f"{statistic}, {n_runs} run{'s' if n_runs != 1 else ''}"
+    statistic = f"F({dof[0]}, {_rounded(dof[1])})" if isinstance(dof, list) else f"t({_rounded(dof)})"
+    runs = f"{n_runs} run{'s' if n_runs != 1 else ''}"
+    if of_voxels := sidecar.get("DegreesOfFreedomOfVoxels"):
+        low, high = of_voxels["Range"]
+        return f"{statistic} in the median ({low:.0f} to {high:.0f} degrees of freedom), {runs}"
+    return f"{statistic}, {runs}"
+
+
+def _rounded(dof: float) -> str:
+    """Degrees of freedom as they are where they are whole."""
+    return f"{dof:.1f}" if dof % 1 else f"{dof:.0f}"
 
 
 def _unit(sidecar: Mapping[str, Any]) -> str:

@@ -113,7 +113,7 @@ def _fit(of_run: Mapping[str, Any], of_subject: Mapping[str, Any], n_runs: int) 
     sentences = [
         Sentence(
             f"A general linear model was fitted to each run and voxel, {scaling}, with {fitted.sentence}.",
-            ("glm", "ar1") if fitted.whitens else ("glm",),
+            ("glm", *fitted.cites),
         )
     ]
     if n_runs > 1:

@@ -44,6 +44,8 @@ REFERENCES = {
     "nilearn": "Nilearn contributors. nilearn. https://doi.org/10.5281/zenodo.8397156",
     "numpy": "Harris CR, Millman KJ, van der Walt SJ, et al. (2020). Array programming with NumPy. "
     "Nature 585:357-362. https://doi.org/10.1038/s41586-020-2649-2",
+    "reml": "Harville DA (1974). Bayesian inference for variance components using only error contrasts. "
+    "Biometrika 61:383-385. https://doi.org/10.1093/biomet/61.2.383",
     "scipy": "Virtanen P, Gommers R, Oliphant TE, et al. (2020). SciPy 1.0: fundamental algorithms for "
     "scientific computing in Python. Nature Methods 17:261-272. "
     "https://doi.org/10.1038/s41592-019-0686-2",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firstlevel import names
+from firstlevel.glm.noise import MODELS
 from firstlevel.reporting import labels, trials_section
 from firstlevel.reporting.pages import Picture
 from firstlevel.reporting.run_facts import Run
@@ -27,6 +28,11 @@ OF_QUALITY = {
     "rsquared": "Share of the variance in time that the model explains, with confounds and censored volumes.",
 }
 """Captions of the figures of the quality."""
+OF_LEARNT_NOISE = {
+    "noise": "Noise processes that the fit found: their spectra, by their shares of the voxels, and how each "
+    "voxel's noise correlates from one volume to the next.",
+}
+"""Caption of the figure of noise that was learnt."""
 
 
 def of_run(files: SubjectFiles, run: str) -> dict[str, Any]:
@@ -34,6 +40,7 @@ def of_run(files: SubjectFiles, run: str) -> dict[str, Any]:
     resampled = files.sidecar(names.RESAMPLED_JSON, run=run)
     design = files.sidecar(names.DESIGN_JSON, run=run)
     fit = files.sidecar(names.FIT_JSON, run=run)
+    is_learnt = MODELS[fit["NoiseModel"]].is_learnt
     roles = Counter(column["Role"] for column in design["Columns"])
     lines_of_digests = "".join(f"{file['Sha256']}\n" for file in resampled["Inputs"])
     return {
@@ -49,7 +56,7 @@ def of_run(files: SubjectFiles, run: str) -> dict[str, Any]:
         "trials": trials_section.of_run(files, run),
         "facts": Run.of(resampled, design, fit),
         "model": _pictures(files, run, OF_MODEL),
-        "quality": _pictures(files, run, OF_QUALITY),
+        "quality": _pictures(files, run, OF_QUALITY | (OF_LEARNT_NOISE if is_learnt else {})),
         "inputs": resampled["Inputs"],
         "inputs_digest": hashlib.sha256(lines_of_digests.encode()).hexdigest(),
         "files": fit["Inputs"],

@@ -1,0 +1,112 @@
+"""The fit of a run whose noise is learnt: from the series of its voxels, which are kept while the stage runs.
+
+What does not depend on the noise, such as the voxels that the run has, is known from the sums over time
+(:mod:`firstlevel.glm.stream`). Knows arrays only. Symbols: n scans, p regressors, v voxels, G processes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from firstlevel.arrays import BoolArray, Float32Array, FloatArray, UInt8Array
+from firstlevel.glm import fit as glm
+from firstlevel.glm import mixture, noise
+from firstlevel.glm.mixture import Mixture
+from firstlevel.glm.run_sums import RunSums
+from firstlevel.glm.stream import RunEstimates
+
+
+class Kept(Protocol):
+    """Series of all voxels of a run."""
+
+    def blocks(self) -> Iterator[tuple[slice, Float32Array]]:
+        """Voxels of each block, a slice of a multiple of 512, and their series (n, k)."""
+
+    def again(self, voxels: npt.NDArray[np.intp]) -> Iterator[tuple[npt.NDArray[np.intp], Float32Array]]:
+        """Some of these voxels at a time, and their series (n, k)."""
+
+
+@dataclass(frozen=True)
+class LearntNoise:
+    """The noise of a run and of its voxels.
+
+    Attributes
+    ----------
+    mixture : the processes and their shares.
+    posterior : (G, v), of each voxel, in 255ths; 0 at voxels that the run has not.
+    n_sampled : voxels that the processes were learnt from.
+    """
+
+    mixture: Mixture
+    posterior: UInt8Array
+    n_sampled: int
+
+
+@dataclass(frozen=True)
+class _Scaled:
+    """Data as they are fitted, as stream.fit_run scales its sums: factor (y - base), both (v,)."""
+
+    base: FloatArray
+    factor: FloatArray
+
+    @classmethod
+    def of(cls, sums: RunSums, *, in_percent: bool) -> _Scaled:
+        mean = sums.mean()
+        base = np.maximum(mean, 1.0) if in_percent else np.zeros_like(mean)
+        return cls(base, 100.0 / base if in_percent else np.ones_like(base))
+
+    def data(self, raw: Float32Array, voxels: slice | npt.NDArray[np.intp]) -> FloatArray:
+        data = raw.astype(np.float64)
+        data -= self.base[voxels]
+        data *= self.factor[voxels]
+        return data
+
+
+def fit_run(
+    sums: RunSums, first: RunEstimates, model: glm.Design, noise_model: str, kept: Kept, *, in_percent: bool
+) -> LearntNoise:
+    """Learn the noise, and fit all voxels with it.
+
+    Parameters
+    ----------
+    first : the fit from the sums, by least squares, whose maps become those of this fit. The run has the
+        voxels that have noise in it.
+    in_percent : whether each voxel is scaled to percent of its mean.
+    """
+    learn = noise.MODELS[noise_model].learn
+    assert learn is not None
+    maps, basis, scaled = first.maps, model.factors.basis, _Scaled.of(sums, in_percent=in_percent)
+    has = maps.sigma2 > 0
+    series = _sample(has, kept, scaled)
+    weighted = mixture.Weighted.of(learn(series, basis), basis)
+    n_sampled = series.shape[1]
+    del series
+    found = weighted.mixture
+    logging.info(
+        "%d noise processes of order %d, learnt from %d voxels; shares %s",
+        *(found.processes.n, found.processes.order, n_sampled),
+        ", ".join(f"{share:.3f}" for share in found.shares),
+    )
+    posterior = np.zeros((found.processes.n, has.size), dtype=np.uint8)
+    for voxels, raw in kept.blocks():
+        there = has[voxels]
+        fitted = weighted.fit(scaled.data(raw, voxels))
+        maps.beta[:, voxels] = (model.factors.transform @ fitted.coefficients) * there
+        maps.sigma2[voxels] = fitted.sigma2 * there
+        maps.ar1[voxels] = fitted.ar1 * there
+        maps.rsquared[voxels] = fitted.rsquared * there
+        posterior[:, voxels] = mixture.to_bytes(fitted.posterior) * (maps.sigma2[voxels] > 0)
+    return LearntNoise(found, posterior, n_sampled)
+
+
+def _sample(has: BoolArray, kept: Kept, scaled: _Scaled) -> FloatArray:
+    """Series of the voxels to learn from, (n, s), evenly spaced among those that the run has."""
+    voxels = np.flatnonzero(has)
+    chosen = voxels[mixture.sampled(voxels.size)]
+    return np.hstack([scaled.data(raw, part) for part, raw in kept.again(chosen)])

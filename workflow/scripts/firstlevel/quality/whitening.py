@@ -1,0 +1,105 @@
+"""How a fit has whitened its series: by an AR(1) coefficient of each voxel, or by a process of the run.
+
+Arrays only. Symbols: n scans, v voxels, G processes of order q.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from firstlevel.arrays import FloatArray
+from firstlevel.glm.mixture import Mixture
+
+
+class Whitening(Protocol):
+    """Filters of the voxels of a sample, and those that stand for them."""
+
+    def of_series(self, series: FloatArray) -> FloatArray:
+        """White series of the sample, (n, v)."""
+
+    def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
+        """White columns (n, p), one for each filter that stands for the voxels, with the share of these."""
+
+
+@dataclass(frozen=True)
+class ByCoefficient:
+    """AR(1) coefficients: y_t - rho y_{t-1}, the first sample as it is.
+
+    Attributes
+    ----------
+    rho : (v,), of the sample; `typical` stands for all voxels.
+    """
+
+    rho: FloatArray
+    typical: float
+
+    @classmethod
+    def of(cls, rho: FloatArray, sampled: npt.NDArray[np.intp]) -> ByCoefficient:
+        """Take the sample of coefficients of all voxels, whose median is the typical one."""
+        return cls(rho[sampled], float(np.median(rho)) if rho.size else 0.0)
+
+    def of_series(self, series: FloatArray) -> FloatArray:
+        """White series of the sample, (n, v)."""
+        return whitened(series, self.rho)
+
+    def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
+        """Columns (n, p), white by the typical coefficient."""
+        return [(whitened(design, np.full(design.shape[1], self.typical)), 1.0)]
+
+
+@dataclass(frozen=True)
+class ByProcess:
+    """Processes of a run: what a scan differs by from its best prediction, in standard deviations of that.
+
+    Attributes
+    ----------
+    found : G processes and their shares.
+    of_voxel : (v,), the most probable one of each voxel of the sample.
+    """
+
+    found: Mixture
+    of_voxel: npt.NDArray[np.intp]
+
+    def of_series(self, series: FloatArray) -> FloatArray:
+        """White series of the sample, (n, v)."""
+        white = np.empty_like(series)
+        for g in range(self.found.processes.n):
+            voxels = self.of_voxel == g
+            white[:, voxels] = innovations(series[:, voxels], self.found, g)
+        return white
+
+    def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
+        """Columns (n, p), white by each process."""
+        return [
+            (innovations(design, self.found, g), float(share)) for g, share in enumerate(self.found.shares)
+        ]
+
+
+def whitened(series: FloatArray, rho: FloatArray) -> FloatArray:
+    """AR(1) whitening with one coefficient per column, y_t - rho y_{t-1}; the first sample as it is."""
+    white = series.copy()
+    white[1:] -= rho * series[:-1]
+    return white
+
+
+def innovations(series: FloatArray, found: Mixture, g: int) -> FloatArray:
+    """Innovations of series (n, v) of process `g`: of variance 1 and independent, the first ones too.
+
+    Notes
+    -----
+    The inverse of the Cholesky factor of the covariance times the series: of the first q scans by that factor
+    of theirs, and from then on x_t - a_1 x_{t-1} - ... - a_q x_{t-q}.
+    """
+    processes = found.processes
+    order = min(processes.order, len(series))
+    white = series.copy()
+    for lag in range(1, order + 1):
+        white[order:] -= processes.coefficients[g, lag - 1] * series[order - lag : len(series) - lag]
+    acf = processes.autocorrelations(processes.order)[g] * processes.variance[g]
+    lags = np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
+    white[:order] = np.linalg.solve(np.linalg.cholesky(acf[lags]), series[:order])
+    return white
