@@ -53,11 +53,10 @@ def ours(
     saved = Design(DESIGN, made.names, made.values, {"Columns": roles, "FrameTimes": times.tolist()})
     columns = trial_columns.collect(DESIGN, saved, events, {}, OPTIONS, None)
     model = single_trials.model_of(kind, columns, DESIGN)
-    step = single_trials.block_size(columns)
 
     def blocks():
-        for low in range(0, data.shape[1], step):
-            yield slice(low, min(low + step, data.shape[1])), data[:, low : low + step].astype(np.float64)
+        for part, raw in single_trials.smaller([(slice(0, data.shape[1]), data)], columns):
+            yield part, raw.astype(np.float64)
 
     first = []
     for _, beta, t in single_trials.fit(model, blocks, noise):

@@ -20,8 +20,9 @@ from firstlevel.glm.fit import percent_signal_change
 from firstlevel.image import background
 from firstlevel.io import designs, digests, image_writer, masked, sidecars, table_writer
 from firstlevel.io.grids import Grid
+from firstlevel.io.scratch import Scratch
+from firstlevel.io.scratch_maps import ScratchMaps
 from firstlevel.io.series import Series
-from firstlevel.io.transposed import Transposed
 
 
 def fit_trials(
@@ -63,30 +64,28 @@ def fit_trials(
     taken = np.flatnonzero(inside.T)[analysed]
     grand_mean = sidecars.read_json(fit).get("GrandMean")
     factor = 1.0 if grand_mean is None else 100.0 / grand_mean
-    step = single_trials.block_size(columns)
     with (
-        Transposed(beta.parent, taken.size) as series,
-        Transposed(beta.parent, taken.size) as betas,
-        Transposed(beta.parent, taken.size) as ts,
+        Scratch.beside(beta, run.n_scans, taken.size) as scratch,
+        ScratchMaps.beside(beta, taken.size) as betas,
+        ScratchMaps.beside(beta, taken.size) as ts,
     ):
-        for scan, volume in enumerate(background.filled(run)):
-            series.write_row(scan, volume.ravel().take(taken))
+        for _ in scratch.kept(volume.ravel().take(taken) for volume in background.filled(run)):
+            pass
 
         def blocks() -> Iterator[tuple[slice, FloatArray]]:
-            for low in range(0, taken.size, step):
-                part = slice(low, min(low + step, taken.size))
-                data = series.columns(part, run.n_scans).astype(np.float64)
+            for part, raw in single_trials.smaller(scratch.blocks(), columns):
+                data = raw.astype(np.float64)
                 yield part, percent_signal_change(data) if signal_scaling == "voxel" else data
 
         for part, of_beta, of_t in single_trials.fit(of_trials, blocks, noise_model):
-            betas.write_columns(part.start, factor * of_beta)
-            ts.write_columns(part.start, of_t)
+            betas.write(part.start, factor * of_beta)
+            ts.write(part.start, of_t)
         logging.info("%d trials, %d voxels", n_trials, taken.size)
 
-        def maps(found: Transposed) -> Iterator[FloatArray]:
+        def maps(found: ScratchMaps) -> Iterator[FloatArray]:
             for place in range(n_trials):
                 values = np.zeros(int(inside.sum()))
-                values[analysed] = found.row(place)
+                values[analysed] = found.read(place)
                 yield np.full_like(values, np.nan) if place in facts.reasons else values
 
         image_writer.write_maps(beta, maps(betas), n_trials, inside, grid.affine)

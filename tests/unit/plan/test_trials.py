@@ -114,3 +114,14 @@ def test_noise_of_single_trials_is_that_of_the_fit_unless_it_is_set(study):
     assert planned({"model": "lss"}).model.run.single_trials["noise_model"] == "ols"
     node = planned({"model": "lss", "noise_model": "ar1"}).model.run
     assert (node.single_trials["noise_model"], node.noise_model) == ("ar1", "ols")
+
+
+def test_noise_that_is_learnt_is_refused_with_a_way_out(study):
+    """The fit keeps it; single trials get another."""
+    config = copy.deepcopy(CONFIG) | {"glm": {"noise_model": "mixture"}}
+    config["design"] = {**config["design"], "single_trials": {"model": "lss"}}
+    with pytest.raises(InputError, match=r"(?s)is that of glm.noise_model, mixture.*ar1_corrected"):
+        start.plan(copy.deepcopy(config), FOLDERS)
+    config["design"]["single_trials"]["noise_model"] = "ar1_corrected"
+    node = start.plan(config, FOLDERS).model.run
+    assert (node.noise_model, node.single_trials["noise_model"]) == ("mixture", "ar1_corrected")

@@ -14,8 +14,8 @@ from with_headers import make_design_matrix
 
 from firstlevel.glm import single_trials
 from firstlevel.glm.design import DesignOptions
-from firstlevel.io import image_writer, table_writer
-from firstlevel.io.transposed import Transposed
+from firstlevel.io import image_writer, scratch, table_writer
+from firstlevel.io.scratch_maps import ScratchMaps
 from firstlevel.stage import InputError
 from fit_trials import fit_trials
 
@@ -138,7 +138,8 @@ def test_maps_do_not_depend_on_the_size_of_blocks(tmp_path, fitted, monkeypatch)
     """Nor is anything left beside them."""
     first = run_stage(tmp_path)
     before = set(tmp_path.iterdir())
-    monkeypatch.setattr(single_trials, "block_size", lambda columns: 7)
+    monkeypatch.setattr(single_trials, "VALUES", 1)  # 64 voxels at a time, and those of one scratch block
+    monkeypatch.setattr(scratch, "BLOCK", 7)
     second = run_stage(tmp_path)
     for k in (0, 1):
         np.testing.assert_allclose(first[k], second[k], rtol=1e-6, atol=1e-6)
@@ -157,17 +158,14 @@ def test_too_many_trials_name_the_other_model(tmp_path, fitted):
     assert len(run_stage(tmp_path)[2]) == 41
 
 
-def test_transposed_matrix_is_read_as_it_was_written(tmp_path):
-    """By rows and by columns, either way, in single precision; the file has no name."""
-    values = np.random.default_rng(0).standard_normal((5, 11)).astype(np.float32)
-    with Transposed(tmp_path, 11) as by_rows, Transposed(tmp_path, 11) as by_columns:
-        for row, each in enumerate(values):
-            by_rows.write_row(row, each)
+def test_maps_in_a_scratch_file_are_read_as_they_were_written(tmp_path):
+    """Written by voxels, read by maps, in single precision; the file has no name."""
+    values = np.random.default_rng(0).standard_normal((5, 11))
+    with ScratchMaps.beside(tmp_path / "beta.nii", 11) as maps:
         for low in range(0, 11, 4):
-            by_columns.write_columns(low, values[:, low : low + 4])
-        np.testing.assert_array_equal(by_rows.columns(slice(3, 9), 5), values[:, 3:9])
-        for row, each in enumerate(values):
-            np.testing.assert_array_equal(by_columns.row(row), each)
+            maps.write(low, values[:, low : low + 4])
+        for number, each in enumerate(values):
+            np.testing.assert_array_equal(maps.read(number), each.astype(np.float32))
         assert not list(tmp_path.iterdir())
-        with pytest.raises(OSError, match="ends early"):
-            by_rows.row(5)
+        with pytest.raises(OSError, match="ended before map 5"):
+            maps.read(5)

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from firstlevel.arrays import FloatArray
+from firstlevel.arrays import Float32Array, FloatArray
 from firstlevel.glm import noise
 from firstlevel.glm.lsa import Lsa
 from firstlevel.glm.lss import Lss
@@ -35,9 +35,15 @@ Blocks = Callable[[], Iterable[tuple[slice, FloatArray]]]
 """Gives blocks of voxels, as often as it is called, and their scaled series, (n, v)."""
 
 
-def block_size(columns: TrialColumns) -> int:
-    """Voxels that are fitted together."""
-    return max(64, min(4096, VALUES // max(1, columns.n_own * len(columns.events))))
+def smaller(
+    blocks: Iterable[tuple[slice, Float32Array]], columns: TrialColumns
+) -> Iterator[tuple[slice, Float32Array]]:
+    """Blocks of voxels and their series (n, k), in parts so small that a fit of the trials takes little."""
+    step = max(64, VALUES // (columns.n_own * len(columns.events)))
+    for voxels, series in blocks:
+        for low in range(0, series.shape[1], step):
+            part = series[:, low : low + step]
+            yield slice(voxels.start + low, voxels.start + low + part.shape[1]), part
 
 
 def model_of(kind: Kind, columns: TrialColumns, design: Path) -> TrialModel:
@@ -58,8 +64,8 @@ def fit(
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Yield beta and t of each block of voxels, (m, v) each.
 
-    Those of a trial that is not estimable mean nothing. A noise model that pools over voxels goes twice
-    through the blocks.
+    Those of a trial that is not estimable mean nothing. The noise model is none that is learnt; one that
+    pools over voxels goes twice through the blocks.
     """
     how = noise.MODELS[noise_model]
     is_white = not how.whitens
@@ -91,6 +97,7 @@ def _coefficients(how: noise.NoiseModel, moments: Moments, runs: list[noise.Run]
     none = np.empty((0, 0))
 
     def of(squares: FloatArray, products: FloatArray, run: noise.Run) -> FloatArray:
+        assert how.coefficients is not None
         return how.coefficients(Sums(none, none, squares, products, none, none), run)
 
     if len(runs) == 1:

@@ -1,4 +1,4 @@
-"""What the config asks of single trials, against the events of the study. Standard library."""
+"""What the config asks of single trials, against the events of the study."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firstlevel import texts
+from firstlevel.glm.noise import MODELS
 from firstlevel.plan import checks
 from firstlevel.plan.runs import Run
 from firstlevel.stage import InputError
@@ -33,7 +34,8 @@ def check(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
 
     Raises
     ------
-    InputError : an unknown condition, with the nearest known one; ready-made designs, which have no events.
+    InputError : an unknown condition, with the nearest known one; ready-made designs, which have no events;
+        noise that is learnt.
     """
     asked = config["design"]["single_trials"]
     if asked is None:
@@ -45,6 +47,14 @@ def check(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
             "needs the events of trials, but every run has a ready-made design",
             expected="runs with events",
             remedy="leave it out, or leave the designs (study.design) out",
+        )
+    noise_model = asked["noise_model"] or config["glm"]["noise_model"]
+    if MODELS[noise_model].is_learnt:
+        raise InputError(
+            "config key design.single_trials.noise_model",
+            f"is that of glm.noise_model, {noise_model}, which is learnt for the design of the run alone",
+            expected="a noise model of white or AR(1) noise",
+            remedy="set design.single_trials.noise_model: ar1_corrected; glm.noise_model stays",
         )
     missing = dict.fromkeys(map(texts.composed, asked["conditions"] or ()))
     present: dict[str, None] = {}
