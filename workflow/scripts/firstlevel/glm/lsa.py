@@ -51,8 +51,9 @@ class Lsa:
         basis = WhitenedBasis.of(factors.basis)
         weights = (kept @ factors.transform) @ (factors.basis.T @ basis.basis)
         reasons = columns.reasons
+        is_full = factors.rank == design.shape[1]
         for place in range(n_trials):
-            if place not in reasons and not factors.is_estimable(kept[[place]]):
+            if not (is_full or place in reasons or factors.is_estimable(kept[[place]])):
                 reasons[place] = _follows_from(columns, factors, place)
         inflation = np.sum(weights**2, axis=1) / own_variance(columns)
         return cls(basis, weights, Facts(np.full(n_trials, factors.dof), inflation, reasons))
