@@ -156,13 +156,11 @@ class Lss:
 
     def moments(self, sums: BaseSums) -> Moments:
         """Moments of the residuals of each model: those of the base, less what A_i takes, (v, m)."""
+        assert sums.beside is not None
         squares = np.repeat(sums.squares[:, np.newaxis], self.n_models, axis=1)
-        for own in sums.own:
-            squares -= own**2
-        if sums.beside is None:
-            return Moments(np.maximum(squares, 0.0), np.zeros_like(squares))
         products = np.repeat(sums.products[:, np.newaxis], self.n_models, axis=1)
         for own, beside, shifted in zip(sums.own, sums.beside, self.shifted, strict=True):
+            squares -= own**2
             left = -beside
             for other, of_both in zip(sums.own, shifted, strict=True):
                 left += of_both * other
@@ -179,10 +177,14 @@ class Lss:
         the beta is the base's less what its own regressors explain. Each step is taken for all trials of the
         voxels in which some trial has that rho.
         """
-        beta, t = np.empty_like(rho), np.empty_like(rho)
         bins = np.rint(rho / noise.AR1_STEP).astype(np.int16)
         lowest, highest = bins.min(axis=1), bins.max(axis=1)
-        for one in range(int(lowest.min()), int(highest.max()) + 1):
+        first, last = int(lowest.min()), int(highest.max())
+        if first == last:  # as with white noise
+            beta, t = self._at(sums, slice(None), first * noise.AR1_STEP)
+            return beta.T, t.T
+        beta, t = np.empty_like(rho), np.empty_like(rho)
+        for one in range(first, last + 1):
             voxels = np.flatnonzero((lowest <= one) & (one <= highest))
             here = bins[voxels] == one
             some = here.any(axis=1)
@@ -196,7 +198,9 @@ class Lss:
                 target[voxels] = rows
         return beta.T, t.T
 
-    def _at(self, sums: BaseSums, voxels: npt.NDArray[np.intp], rho: float) -> tuple[FloatArray, FloatArray]:
+    def _at(
+        self, sums: BaseSums, voxels: slice | npt.NDArray[np.intp], rho: float
+    ) -> tuple[FloatArray, FloatArray]:
         """Beta and t of some voxels, (v, m), as if the coefficient of all were `rho`."""
         models = self._models(rho)
         last, coefficients = sums.last[voxels], sums.coefficients[:, voxels]
@@ -207,10 +211,8 @@ class Lss:
             towards = self.base.towards(sums.lagged[:, voxels], last, rho)
             change = self.base.solve(towards, rho)
             coefficients, left = coefficients + change, left - dot(change, towards)
-            d *= 1 + rho**2
-            beside = sums.beside[:, voxels]
-            beside *= rho
-            d -= beside  # A_i'V^-1 e, but for the last scan
+            d = (1 + rho**2) * d
+            d -= rho * sums.beside[:, voxels]  # A_i'V^-1 e, but for the last scan
             d -= np.vstack([change, last]).T @ models.across
         beta = coefficients.T @ self.on_base.T
         rest = np.repeat(left[:, np.newaxis], self.n_models, axis=1)

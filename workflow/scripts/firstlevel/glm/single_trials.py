@@ -73,14 +73,16 @@ def fit(
     if how.is_pooled:
         total, count = np.zeros(model.n_models), 0
         for _, data in blocks():
-            moments = model.moments(model.sums(data, is_white=is_white))
+            moments = model.moments(model.sums(data, is_white=False))
             total += (moments.products / np.where(moments.squares > 0, moments.squares, 1.0)).sum(axis=0)
             count += data.shape[1]
         pooled = (total / max(count, 1)).tolist()
     runs = _prepared(model, noise_model, pooled)
     for voxels, data in blocks():
         sums = model.sums(data, is_white=is_white)
-        rho = _coefficients(how, model.moments(sums), runs)
+        rho = np.zeros((data.shape[1], model.n_models))
+        if not is_white:
+            rho = _coefficients(how, model.moments(sums), runs)
         yield voxels, *model.estimates(sums, rho)
 
 
