@@ -33,7 +33,8 @@ SMALL = {
 ALL_OUTPUTS = ["maps", "figures", "inference", "quality", "report"]
 """All outputs, as by default."""
 OF_RUN = re.compile(
-    r"(design\.(tsv|json)|glm\.json|stat-(beta|sigma2|ar1|rsquared|tsnr)_.*|desc-(quality|signal|sample)_.*)$"
+    r"(design\.(tsv|json)|glm\.json|stat-(beta|sigma2|ar1|posterior|rsquared|tsnr)_.*"
+    r"|desc-(quality|signal|sample|noise)_.*)$"
 )
 OF_SUBJECT = re.compile(
     r"(space-\w+?_)?(contrasts\.tsv|quality\.\w+|desc-brain_mask.*|desc-mean_boldref\.nii\.gz)$"

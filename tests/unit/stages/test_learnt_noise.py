@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
+import measure
 import nibabel as nib
 import numpy as np
 import pytest
@@ -14,14 +16,16 @@ from statsmodels.regression.linear_model import GLS
 
 from compute_contrast import compute_contrast
 from firstlevel.glm import learnt, noise_table
-from firstlevel.io import cells, image_writer, masked, sidecars
+from firstlevel.io import cells, image_writer, masked, sidecars, table_writer
 from firstlevel.io.series import Series
-from firstlevel.stage import InputError
+from firstlevel.stage import SCRIPTS, InputError
 
 IN_BYTES = 0.5 / 255 + 1e-6
 """A posterior is saved in 255ths."""
 SINGLE = 1e-5
 """Relative: maps are in single precision."""
+MORE_MEMORY = 30.0
+"""MB."""
 OF_Z = {0.5: 0.01, 0.99: 0.06}
 """Of contrasts from files against dense fits, by quantiles over voxels: one t stands for a mixture."""
 
@@ -314,3 +318,38 @@ def test_residuals_are_whitened_by_the_processes(tmp_path):
     table = run.judge()
     [verdict] = table["verdict"][table["measure"] == "ljung_box"]
     assert verdict == "check"
+
+
+@pytest.fixture
+def whole_brain(tmp_path):
+    """Arguments of fit_glm for 48 scans of 225,000 voxels, as a run of 2 mm has: 43 MB."""
+    n_scans, shape = 48, (91, 109, 91)
+    centre, radii = np.array(shape) / 2, np.array([34.0, 44.0, 36.0])
+    places = (np.indices(shape).T - centre + 0.5) / radii
+    inside = (places**2).sum(axis=-1).T < 1
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((n_scans, inside.sum()), dtype=np.float32)
+    noise[1:] += np.resize(np.float32([0, 0.4, 0.8]), inside.sum()) * noise[:-1]
+    image_writer.write_masked(tmp_path / "bold.nii", 800 + 8 * noise, inside, AFFINE)
+    image_writer.write_image(tmp_path / "mask.nii.gz", inside.astype(np.uint8), AFFINE)
+    names = ["a", "b", "constant"]
+    columns = np.column_stack([rng.standard_normal((n_scans, 2)), np.ones(n_scans)])
+    table_writer.write_table(tmp_path / "design.tsv", names, columns.tolist())
+    roles = [{"Name": name, "Role": "constant" if name == "constant" else "condition"} for name in names]
+    sidecars.write_json(tmp_path / "design.json", {"Columns": roles})
+    maps = ("beta", "sigma2", "ar1", "rsquared", "posterior")
+    return {
+        "bold": "bold.nii", "mask": "mask.nii.gz", "design": "design.tsv", "design-json": "design.json",
+        "sidecar": "glm.json", "processes": "processes.tsv", "signal-scaling": "voxel",
+    } | {name: f"{name}.nii.gz" for name in maps}  # fmt: skip
+
+
+def test_memory_is_that_of_the_sums_over_time(tmp_path, whole_brain):
+    """At most 30 MB above that of ar1: neither the run nor the posteriors of all voxels are in memory."""
+    peak = {}
+    for noise_model in ("ar1", "mixture"):
+        asked = whole_brain | {"noise-model": noise_model}
+        arguments = [part for name, value in asked.items() for part in (f"--{name}", value)]
+        command = [sys.executable, str(SCRIPTS / "fit_glm.py"), *arguments]
+        peak[noise_model] = measure.cost_of(command, tmp_path, {"OMP_NUM_THREADS": "1"}).largest
+    assert peak["mixture"] - peak["ar1"] < MORE_MEMORY, peak

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel.arrays import FloatArray, UInt8Array
+from firstlevel.arrays import Float32Array, FloatArray, UInt8Array
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.residual_autocovariance import expected_sums, noise_processes
 from firstlevel.glm.sums import NO_NOISE, dot
@@ -24,7 +24,7 @@ CHUNK = 256
 """Voxels whose data a processor's cache holds."""
 N_SAMPLED = 4096
 """The noise is learnt from at most so many voxels."""
-MOST_PROCESSES = 16
+MOST_PROCESSES = 12
 """Processes that are kept."""
 LEAST_SHARE = 1e-3
 """Processes of fewer voxels are not kept."""
@@ -34,6 +34,8 @@ DECAYS, SHARES = (0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97), (0.1, 0.25, 0.4, 0.6, 
 """Of the processes to begin with, AR(1) and white noise added: autocorrelation share x decay^lag."""
 N_ROUNDS, N_STEPS, N_LAST = 3, 20, 100
 """Of new processes from residuals; of steps for the shares in a round, and after the last one."""
+EVENLY_SHARED = 10.0
+"""Voxels, beside those of the sample, that belong to all processes evenly: a few voxels rule none out."""
 ENOUGH_VOXELS = 10.0
 """Voxels that a process must hold to give a new one."""
 STRONGEST = 0.985
@@ -183,18 +185,18 @@ class Weighted:
             fitted.rsquared[chunk] = noisy * dot(weights, explained)
         return fitted
 
-    def left(self, e: FloatArray, features: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def left(self, e: FloatArray | Float32Array, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Residual sums of squares and log likelihoods, both (G, v).
 
         Parameters
         ----------
-        e : (n, v), residuals of least squares.
+        e : (n, v), residuals of least squares, in the precision in which they are whitened.
         features : of them, by :func:`squared_features`.
         """
-        z = self.whitened.reshape(-1, len(e)) @ e
+        z = np.matmul(self.whitened.reshape(-1, len(e)), e, dtype=e.dtype, casting="same_kind")
         return self._left(features, z.reshape(*self.whitened.shape[:2], -1))
 
-    def _left(self, features: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _left(self, features: FloatArray, z: FloatArray | Float32Array) -> tuple[FloatArray, FloatArray]:
         left = self.squares @ features
         left -= np.einsum("grv,grv->gv", z, z)
         np.maximum(left, np.finfo(np.float64).tiny, out=left)  # of a voxel without noise
@@ -212,7 +214,7 @@ def sampled(n_voxels: int) -> npt.NDArray[np.intp]:
     return np.arange(0, n_voxels, max(1, -(-n_voxels // N_SAMPLED)))
 
 
-def learn(series: FloatArray, basis: FloatArray) -> Mixture:
+def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
     """Find the processes and their shares.
 
     Parameters
@@ -229,7 +231,7 @@ def learn(series: FloatArray, basis: FloatArray) -> Mixture:
     Begins with 43 processes, white noise and AR(1) + white noise, whose shares are found by expectation and
     maximisation (20 steps from equal ones). Three times, each process that holds more than 10 voxels gives a
     new one: from the autocovariance of the residuals of its voxels, weighted by the posterior, corrected for
-    what the design takes out of it; those to begin with stay. After 100 more steps the 16 largest shares are
+    what the design takes out of it; those to begin with stay. After 100 more steps the 12 largest shares are
     kept: sooner, many processes that are alike share what they hold, and the wrong ones go.
     """
     n_scans, rank = basis.shape
@@ -266,20 +268,23 @@ def learn(series: FloatArray, basis: FloatArray) -> Mixture:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Residuals of the voxels to learn from, at unit length, in chunks; see :func:`squared_features`."""
+    """Residuals of the voxels to learn from, at unit length, in chunks; see :func:`squared_features`.
+
+    The residuals are in single precision: likelihoods are then right to 1e-3, at half the time.
+    """
 
     basis: FloatArray
-    chunks: list[tuple[FloatArray, FloatArray]]
+    chunks: list[tuple[Float32Array, FloatArray]]
 
     @classmethod
-    def of(cls, series: FloatArray, basis: FloatArray, order: int) -> _Sample:
+    def of(cls, series: FloatArray | Float32Array, basis: FloatArray, order: int) -> _Sample:
         chunks = []
         for start in range(0, series.shape[1], CHUNK):
             _, e, noisy = residuals(basis, series[:, start : start + CHUNK].astype(np.float64))
             if noisy.any():
                 e = e[:, noisy]
                 e /= np.sqrt(dot(e, e))
-                chunks.append((e, squared_features(e, order)))
+                chunks.append((e.astype(np.float32), squared_features(e, order)))
         return cls(basis, chunks)
 
     def left(self, processes: Processes) -> tuple[FloatArray, FloatArray]:
@@ -305,12 +310,16 @@ def start_processes(order: int) -> Processes:
 def _shares(
     likelihood: FloatArray, shares: FloatArray | None = None, n_steps: int | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Shares (G,) and posterior (G, s), by expectation and maximisation from `shares`, or equal ones."""
+    """Shares (G,) and posterior (G, s), by expectation and maximisation from `shares`, or equal ones.
+
+    `EVENLY_SHARED` voxels stand for a Dirichlet prior of the shares.
+    """
     n_processes, n_voxels = likelihood.shape
     relative = np.exp(likelihood - likelihood.max(axis=0))
     shares = np.full(n_processes, 1 / n_processes) if shares is None else shares / shares.sum()
     for _ in range(n_steps or N_STEPS):
-        shares = shares * (relative @ (1 / (shares @ relative))) / n_voxels
+        shares = shares * (relative @ (1 / (shares @ relative)))
+        shares = (shares + EVENLY_SHARED / n_processes) / (n_voxels + EVENLY_SHARED)
     shares = shares / shares.sum()
     posterior = shares[:, np.newaxis] * relative
     return shares, posterior / posterior.sum(axis=0)

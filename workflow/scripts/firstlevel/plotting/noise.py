@@ -12,7 +12,7 @@ from firstlevel.glm.mixture import Mixture
 from firstlevel.plotting import cuts, drawing, overlay, quality_maps, sampling, sections
 from firstlevel.plotting.drawing import Axes, Figure, Normalize
 
-TALL, APART = 3.3, 1.35
+TALL, APART = 4.6, 1.6
 """Inches: of the spectra, and between them and the maps."""
 N_FREQUENCIES = 400
 THINNEST, THICKEST = 0.8, 5.0
@@ -58,10 +58,10 @@ def draw(
     overlay.add_bar(picture, colours, ends, [*ends], "lag-1", digits=2, within=(0.0, height / whole))
     above = height / whole
     median = f"{np.median(values):.2f}".replace("-", "\N{MINUS SIGN}") if values.size else "not known"
-    how: dict[str, Any] = {"color": DIM, "fontsize": 12}
+    how: dict[str, Any] = {"color": DIM, "fontsize": 14}
     said = f"lag-1 autocorrelation of the noise of each voxel, mean over the processes: median {median}"
     picture.text(0, above + 0.16 / whole, said, **how)
-    picture.text(0, 1 + 0.48 / whole, title, color="white", fontsize=15, parse_math=False)
+    picture.text(0, 1 + 0.52 / whole, title, color="white", fontsize=18, parse_math=False)
     one = found.processes.n == 1
     said = (
         f"{found.processes.n} autoregressive process{'' if one else 'es'} of order {found.processes.order}, "
@@ -88,16 +88,16 @@ def _spectra(
     axes.yaxis.set_major_locator(drawing.matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter(drawing.matplotlib.ticker.NullFormatter())
-    axes.set_xlabel("frequency (Hz)" if repetition_time else "frequency (cycles per volume)", fontsize=12)
-    axes.set_ylabel("power (white noise: 1)", fontsize=12)
+    axes.set_xlabel("frequency (Hz)" if repetition_time else "frequency (cycles per volume)", fontsize=16)
+    axes.set_ylabel("power (white noise: 1)", fontsize=16)
     for part in (axes.xaxis.label, axes.yaxis.label):
         part.set_color(LIGHT)
-    axes.tick_params(which="both", color=DIM, labelcolor=LIGHT)
+    axes.tick_params(which="both", color=DIM, labelcolor=LIGHT, labelsize=14)
     axes.spines[["top", "right"]].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(DIM)
     axes.legend(
-        loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False, fontsize=10, labelcolor=LIGHT,
+        loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False, fontsize=14, labelcolor=LIGHT,
         handlelength=2.2, labelspacing=0.25, ncols=1 + (len(lag1) > 9),
     )  # fmt: skip
 
