@@ -40,6 +40,9 @@ benchmark-subjects: .venv/run.lock  ## twenty subjects of fMRIPrep's size on two
 benchmark-kernels: .venv/run.lock  ## resampling against scipy, fit against nilearn's run_glm
 	$(BIN)/python tests/benchmarks/kernels.py
 
+benchmark-trials: .venv/run.lock  ## single trials against a loop of nilearn's fits
+	$(BIN)/python tests/benchmarks/single_trials.py
+
 benchmark-scaling: .venv/run.lock  ## time and memory against scans, voxels and runs: about 10 minutes
 	$(BIN)/python tests/benchmarks/scaling.py
 

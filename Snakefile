@@ -54,6 +54,12 @@ rule quality:
         lambda wildcards: PLAN.targets.quality,
 
 
+rule trials:
+    """A beta and a t map per trial, where the config asks for single trials."""
+    input:
+        lambda wildcards: without_traceback(PLAN.asked_trials),
+
+
 rule report:
     """A page per subject and one of the study, with all figures."""
     input:

@@ -1,4 +1,4 @@
-# In: runs, designs, the mask. Out: betas with their variances, run by run; measures of quality.
+# In: runs, designs, the mask. Out: betas with their variances, run by run; measures of quality; betas of single trials.
 
 
 rule fit_glm:
@@ -41,3 +41,40 @@ rule fit_glm:
         code=code_digest("fit_glm"),
     script:
         "../scripts/fit_glm.py"
+
+
+rule fit_trials:
+    """Fit each trial of one run, where the config asks for single trials: a beta and a t map per trial."""
+    input:
+        bold=of_run(INPUTS.bold),
+        events=names.EVENTS,
+        events_json=names.EVENTS_JSON,
+        design=names.DESIGN,
+        design_json=names.DESIGN_JSON,
+        fit=names.FIT_JSON,
+        sigma2=names.SIGMA2,
+        mask=unit_of_run(names.MASK),
+    output:
+        beta=names.TRIAL_BETA,
+        t=names.TRIAL_T,
+        trials=names.TRIALS,
+        sidecar=names.TRIALS_JSON,
+    log:
+        "<logs>/fit_trials/sub-{subject}/{run}.log",
+    benchmark:
+        "<benchmarks>/fit_trials/sub-{subject}/{run}.tsv"
+    wildcard_constraints:
+        run=names.LABELLED if MODEL.run.single_trials else names.any_of([]),
+    conda:
+        "../../envs/firstlevel.yaml"
+    threads: 1
+    resources:
+        mem_mb=needs(400, per_gb=100),
+        disk_mb=needs(200, per_gb=4000),
+        runtime=needs(20, per_gb=60),
+    params:
+        **as_they_are({**(MODEL.run.single_trials or {}), "of_responses": MODEL.run.design}),
+        signal_scaling=MODEL.run.signal_scaling,
+        code=code_digest("fit_trials"),
+    script:
+        "../scripts/fit_trials.py"

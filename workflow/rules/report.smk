@@ -15,6 +15,9 @@ rule report_subject:
         json=of_subject(names.CONTRAST_JSON, names.RESAMPLED_JSON, names.DESIGN_JSON, names.FIT_JSON),
         png=of_subject(*PLAN.targets.contrast_figures, *PLAN.targets.run_figures),
         html=of_subject(names.contrast_figure("viewer", ".html")),
+        trials=asking(
+            STUDY.of_subject, "subject", lambda units: PLAN.targets.trials_of(units, names.TRIALS_JSON)
+        ),
     output:
         page=names.PAGE,
     log:

@@ -36,6 +36,7 @@ def report_subject(
     left_out: list[list[str]],
     are_preprocessed: bool,
     preprocessed_by: list[str],
+    trials: list[Path] | None = None,
 ) -> None:
     """Write the page of a subject.
 
@@ -43,6 +44,7 @@ def report_subject(
     ----------
     tsv, json, png : tables, sidecars and figures of the subject, told apart by their names.
     html : the viewers of its contrasts, which become one.
+    trials : sidecars of single trials, of the runs that have some.
     units : `label` and `task`, `runs` (their labels), `titles`, of the contrasts by label, and `over_t1w`,
         whether their maps are drawn over the T1w.
     model : what was computed (``model.json``).
@@ -53,7 +55,7 @@ def report_subject(
     preprocessed_by : names with versions of what made them; none where their dataset does not tell.
     left_out : paths of the study that made no run of this subject, each with the reason.
     """
-    files = SubjectFiles.of([*tsv, *json, *png])
+    files = SubjectFiles.of([*tsv, *json, *png, *(trials or [])])
     content = sidecars.read_json(model)
     engine_name, _, engine_version = engine.partition(" ")
     versions = {engine_name: engine_version, **stage.versions(*PACKAGES)}

@@ -358,3 +358,25 @@ def test_every_reference_ends_with_its_address():
         assert text + address == reference
         assert address.startswith("https://doi.org/10.")
     assert references.with_address("A book.") == ("A book.", "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "cited"),
+    [
+        (
+            {"model": "lss", "conditions": ["faces"]},
+            "single trial of faces was estimated in a model of its own with one regressor for all",
+            ["Mumford", "Turner"],
+        ),
+        ({"model": "lsa"}, "each single trial was estimated with a regressor for each trial", ["Rissman"]),
+    ],
+)
+def test_methods_say_how_single_trials_were_told_apart(asked, said, cited):
+    """With the papers; nothing where there are none."""
+    config = merged(SMALL, {"design": {"single_trials": asked}})
+    configs.check_config(config, SCHEMA)
+    text = methods.sentences(Model.of(config).content(), RUNS, {})
+    assert said in " ".join(sentence.text for sentence in text)
+    listed = " ".join(references.reference_list(text))
+    assert all(name in listed for name in cited)
+    assert "single trial" not in told()

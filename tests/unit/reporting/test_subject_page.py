@@ -12,7 +12,7 @@ from firstlevel import names
 from firstlevel.io import table_writer
 from firstlevel.plan import targets
 from firstlevel.plotting import viewer
-from firstlevel.reporting import peaks, viewer_data
+from firstlevel.reporting import peaks, trials_section, viewer_data
 from firstlevel.reporting.contrast_section import of_contrast
 from firstlevel.reporting.run_section import OF_LEARNT_NOISE, OF_MODEL, OF_QUALITY, of_run
 from firstlevel.reporting.subject_files import SubjectFiles
@@ -193,3 +193,28 @@ def test_run_tells_its_size_its_regressors_and_its_inputs(write, noise_model):
     assert shown["inputs_digest"] == "329d670e59ead1543a2d36865895972560bc434204c5f4a0c8219005dd312719"
     assert (shown["facts"].n_cosines, shown["facts"].has_events, shown["facts"].n_drift) == (1, True, 0)
     assert len(shown["model"] + shown["quality"]) == len(OF_MODEL) + len(OF_QUALITY) + len(of_noise)
+
+
+TRIALS = {
+    "Model": "lss",
+    "ModelDescription": "least squares separate: a model per trial",
+    "NumberOfTrials": 21,
+    "EstimableTrials": 19,
+    "Conditions": {
+        "faces": {"Trials": 20, "Estimable": 19, "VarianceInflation": {"Median": 1.234, "Largest": 2.0}},
+        "<i>one</i>": {"Trials": 1, "Estimable": 0},
+    },
+}
+
+
+def test_run_tells_its_single_trials(write):
+    """How many of which condition, their collinearity, where the maps are; nothing where there are none."""
+    assert trials_section.of_run(write(names.FIT_JSON, {}, run=RUN), RUN) is None
+    shown = trials_section.of_run(write(names.TRIALS_JSON, TRIALS, run=RUN), RUN)
+    assert (shown["model"], shown["n_missing"]) == ("LSS", 2)
+    keys = ("n_trials", "n_estimable", "median", "largest")
+    rows = [[row[key] for key in keys] for row in shown["conditions"]]
+    assert rows == [[20, 19, "1.23", "2.00"], [1, 0, "n/a", "n/a"]]
+    addresses = [address for _, address in shown["files"]]
+    assert addresses[0] == f"../node-run/sub-01/{RUN}_stat-beta_desc-trials_statmap.nii.gz"
+    assert addresses[2] == f"../node-run/sub-01/{RUN}_desc-trials_statmap.tsv"

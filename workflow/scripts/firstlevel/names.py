@@ -53,6 +53,10 @@ SERIES = _RUN_NODE + "_desc-sample_timeseries.npy"
 TSNR = _RUN_NODE + "_stat-tsnr_statmap.nii.gz"
 TIMESERIES = _RUN_NODE + "_desc-quality_timeseries.tsv"
 MEASURES = _RUN_NODE + "_desc-quality_timeseries.json"
+_TRIALS = "_desc-trials_statmap"
+TRIAL_BETA = f"{_RUN_NODE}_stat-beta{_TRIALS}.nii.gz"
+TRIAL_T = f"{_RUN_NODE}_stat-t{_TRIALS}.nii.gz"
+TRIALS, TRIALS_JSON = f"{_RUN_NODE}{_TRIALS}.tsv", f"{_RUN_NODE}{_TRIALS}.json"
 
 # Of the runs of a subject that are combined.
 MEAN = _UNIT_NODE + "_desc-mean_boldref.nii.gz"

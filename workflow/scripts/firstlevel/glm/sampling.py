@@ -93,8 +93,12 @@ class Basis:
 
     def regressors(self, events: Events, times: FloatArray) -> FloatArray:
         """Response to the events of one condition and its derivatives at the times (s) of n scans, (n, k)."""
+        return orthogonalised(self.sampled(events, times))
+
+    def sampled(self, events: Events, times: FloatArray) -> FloatArray:
+        """Return the same before they are made orthogonal: those of several events add up, (n, k)."""
         sample = {"nilearn": _as_nilearn, "exact": _exact, "spm": _as_spm}[self.sampling]
-        return orthogonalised(sample(self, events, times))
+        return sample(self, events, times)
 
     def terms(self, sample: Callable[[Response, float], FloatArray]) -> FloatArray:
         """Response and derivatives, (n, k), of what samples a response that is shifted by some s to (n,)."""

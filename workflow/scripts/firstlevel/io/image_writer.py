@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -23,8 +24,31 @@ def write_masked(
     outside: float = 0.0,
 ) -> None:
     """Write values of voxels inside a mask, (v,) as 3D or (k, v) as 4D, and one value outside."""
-    maps, volume = np.atleast_2d(values), np.full(mask.shape[::-1], outside, dtype=dtype)
-    header = _header((*mask.shape, *values.shape[:-1]), volume.dtype, affine)
+    _write_each(path, iter(np.atleast_2d(values)), values.shape[:-1], mask, affine, np.dtype(dtype), outside)
+
+
+def write_maps(
+    path: Path,
+    maps: Iterable[npt.NDArray[np.floating]],
+    n_maps: int,
+    mask: npt.NDArray[np.bool_],
+    affine: FloatArray,
+) -> None:
+    """Write a 4D image of maps that come one at a time, (v,) each; 0 outside the mask."""
+    _write_each(path, maps, (n_maps,), mask, affine, np.dtype(np.float32), 0.0)
+
+
+def _write_each(
+    path: Path,
+    maps: Iterable[npt.NDArray[np.floating]],
+    n_maps: tuple[int, ...],
+    mask: npt.NDArray[np.bool_],
+    affine: FloatArray,
+    dtype: np.dtype[Any],
+    outside: float,
+) -> None:
+    volume = np.full(mask.shape[::-1], outside, dtype=dtype)
+    header = _header((*mask.shape, *n_maps), dtype, affine)
 
     def parts() -> Iterator[bytes]:
         yield header

@@ -223,8 +223,7 @@ def _conditions(config: Mapping[str, Any], run: Run) -> list[str]:
     Each condition is followed by its modulators, whose regressors are made in the same way.
     """
     if not _have_events(config):
-        merged = config["study"]["conditions"]
-        return [*FACES] if merged is None else [name for name, own in merged.items() if set(own) & set(FACES)]
+        return conditions_with_events(config, run)
     run_events = events_of(config, run)
     return [
         name
@@ -234,6 +233,14 @@ def _conditions(config: Mapping[str, Any], run: Run) -> list[str]:
             *(regressors.of_modulator(condition, one) for one in run_events.modulators.get(condition, ())),
         )
     ]
+
+
+def conditions_with_events(config: Mapping[str, Any], run: Run) -> list[str]:
+    """Names of the conditions of a run, without modulators."""
+    if _have_events(config):
+        return events_of(config, run).conditions
+    merged = config["study"]["conditions"]
+    return [*FACES] if merged is None else [name for name, own in merged.items() if set(own) & set(FACES)]
 
 
 def _have_events(config: Mapping[str, Any]) -> bool:
@@ -283,7 +290,7 @@ def _check_modulators(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     for run in runs:
         if not missing.keys() - present.keys():
             return
-        present |= dict.fromkeys(events_of(config, run).conditions if _have_events(config) else FACES)
+        present |= dict.fromkeys(conditions_with_events(config, run))
     for name in missing:
         if name not in present:
             raise InputError(

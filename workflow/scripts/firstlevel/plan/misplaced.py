@@ -29,6 +29,8 @@ CALLED = {
 }
 """What others call a key, in the form of :func:`snake`."""
 
+SELDOM = ("study.simulated.", "design.single_trials.")
+"""Sections whose keys are seldom meant, where others have the same name."""
 COLUMN = re.compile(
     r"(trans|rot)_[xyz]\w*|(csf|white_matter|global_signal)\w*|[atcw]_comp_cor_\d+|cosine\d+|motion_outlier\d+"
     r"|framewise_displacement|(std_)?dvars"
@@ -47,7 +49,7 @@ def suggestion(name: str, schema: Mapping[str, Any]) -> str:
     if COLUMN.fullmatch(name):
         return f"did you mean confounds.columns: [{name}]? "
     found = _found(snake(name), list(paths(schema)))
-    own = [key for key in found if not key.startswith("study.simulated.")] or found  # seldom meant
+    own = [key for key in found if not key.startswith(SELDOM)] or found
     if not own:
         return ""
     return f"did you mean {'one of ' if len(own) > 1 else ''}{', '.join(own[:MOST])}? "

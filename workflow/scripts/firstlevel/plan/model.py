@@ -71,6 +71,7 @@ class RunNode:
     slice_time_ref : where in an acquisition scans are sampled.
     confounds : options of the regressors of no interest.
     has_maps : whether each run gets maps of its own.
+    single_trials : model, conditions and noise model of single trials; None where there are none.
     """
 
     events: Mapping[str, Any]
@@ -81,6 +82,7 @@ class RunNode:
     noise_model: str
     signal_scaling: str
     has_maps: bool
+    single_trials: Mapping[str, Any] | None = None
 
     @property
     def learns_noise(self) -> bool:
@@ -154,6 +156,7 @@ class Model:
                 noise_model=config["glm"]["noise_model"],
                 signal_scaling=config["glm"]["signal_scaling"],
                 has_maps=config["fixed_effects"]["per_run"],
+                single_trials=_single_trials(design["single_trials"], config["glm"]["noise_model"]),
             ),
             subject=SubjectNode(
                 weights=config["fixed_effects"]["weights"],
@@ -197,6 +200,8 @@ class Model:
             "Contrasts": contrasts,
             "MapsAreWritten": self.run.has_maps,
         }
+        if self.run.single_trials:
+            run["SingleTrials"] = camel(self.run.single_trials)
         subject = {
             "Level": "Subject",
             "Name": "subject",
@@ -214,6 +219,18 @@ class Model:
             "Nodes": [run, subject],
             "Inference": camel(self.inference),
         }
+
+
+def _single_trials(asked: Mapping[str, Any] | None, noise_model: str) -> dict[str, Any] | None:
+    """Single trials with their conditions as events spell them; their noise is that of the fit by default."""
+    if asked is None:
+        return None
+    listed = asked["conditions"]
+    return {
+        "model": asked["model"],
+        "conditions": None if listed is None else [texts.composed(name) for name in listed],
+        "noise_model": asked["noise_model"] or noise_model,
+    }
 
 
 def _modulators(by_condition: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from firstlevel import names
 from firstlevel.io import table_writer
-from firstlevel.plan import checks, preprocessed, provenance, runs, summary
+from firstlevel.plan import checks, preprocessed, provenance, runs, summary, trials
 from firstlevel.plan import status as states_of
 from firstlevel.plan.inputs import Inputs
 from firstlevel.plan.model import Model
@@ -43,7 +43,7 @@ class Plan:
         self.model = Model.of(config)
         self.inputs = Inputs(config, study, self.model)
         self.sizes = Sizes(study)
-        self.targets = Targets(study, self.model, self._testable)
+        self.targets = Targets(study, self.model, self._testable, self._has_trials)
         self.results, self.logs = results, logs
         self.folders = provenance.folders(config)
         self._config_files = provenance.of_config(config)
@@ -150,6 +150,24 @@ class Plan:
             return checks.contrasts_of(self.config, run)
         except InputError:
             return []
+
+    def _has_trials(self, run: Run) -> bool:
+        """Whether a run has single trials to fit; so does one whose events are wrong, whose job says so."""
+        try:
+            return bool(trials.conditions_of(self.config, run))
+        except InputError:
+            return True
+
+    def asked_trials(self) -> list[str]:
+        """Maps of single trials; InputError where the config asks for none."""
+        if self.model.run.single_trials is None:
+            raise InputError(
+                "config key design.single_trials",
+                "is not set, so there are no single trials to fit",
+                expected="model, lsa or lss, and conditions",
+                remedy="set it, such as: design: {single_trials: {model: lss, conditions: [faces]}}",
+            )
+        return self.targets.trials
 
     def shown_units(self, subject: str) -> list[dict[str, Any]]:
         """Runs (by label) and contrasts of each unit on the page of a subject."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlevel import names
-from firstlevel.plan import checks, clock, isolation, kernels, places, schema, study, unlike
+from firstlevel.plan import checks, clock, isolation, kernels, places, schema, study, trials, unlike
 from firstlevel.plan.config import check_config
 from firstlevel.plan.config_files import of_yaml
 from firstlevel.plan.plan import Plan
@@ -72,6 +72,7 @@ def _plan(
         left_out = [*left_out, *others]
     if is_main:
         checks.check_contrasts(config, runs)
+        trials.check(config, runs)
         made = {name: places.located(folders[name], name) for name in FOLDERS[1:]}
         places.check_folder(made["results"], sorted({run.subject for run in runs}))
         for run in study.made(config, runs):

@@ -5,6 +5,7 @@ Each is a list of files, as patterns of :mod:`firstlevel.names` with their label
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 
@@ -29,10 +30,18 @@ class Targets:
     Parameters
     ----------
     testable : gives the labels of the contrasts that the events of a run allow.
+    has_trials : whether the events of a run hold single trials to be fitted.
     """
 
-    def __init__(self, study: Study, model: Model, testable: Callable[[Run], list[str]]) -> None:
-        self._study, self._model, self._testable = study, model, testable
+    def __init__(
+        self,
+        study: Study,
+        model: Model,
+        testable: Callable[[Run], list[str]],
+        has_trials: Callable[[Run], bool] = lambda run: False,
+    ) -> None:
+        self._study, self._model = study, model
+        self._testable, self._has_trials = testable, functools.cache(has_trials)
 
     def of(self, units: Iterable[Unit], *patterns: str) -> list[str]:
         """Files of some units, one per run or contrast where the pattern names one."""
@@ -83,6 +92,16 @@ class Targets:
             names.MAPS,
         ]
 
+    def trials_of(self, units: Iterable[Unit], *patterns: str) -> list[str]:
+        """Files of the single trials of some units, one per run that has some."""
+        runs = [run for unit in units for run in unit.runs if self._has_trials(run)]
+        return [pattern.format(**run.wildcards) for pattern in patterns for run in runs]
+
+    @property
+    def trials(self) -> list[str]:
+        """Maps of single trials, and what they are of; none where the config asks for none."""
+        return self.trials_of(self._study.units.values(), names.TRIAL_BETA)
+
     @property
     def figures(self) -> list[str]:
         """All pictures: of each contrast, with its viewer, and of each run."""
@@ -123,5 +142,5 @@ class Targets:
         return [names.PAGE.format(subject=subject) for subject in self._study.of_subject]
 
     def chosen(self, outputs: list[str]) -> list[str]:
-        """Files of several targets, each once."""
-        return list(dict.fromkeys(file for name in outputs for file in getattr(self, name)))
+        """Files of several targets, each once, and single trials."""
+        return list(dict.fromkeys(file for name in [*outputs, "trials"] for file in getattr(self, name)))

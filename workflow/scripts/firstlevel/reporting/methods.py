@@ -41,6 +41,7 @@ def sentences(
         *_images(model, runs),
         *design_sentences(of_run, runs),
         *_fit(of_run, of_subject, len(runs)),
+        *_single_trials(of_run),
         *_inference(model["Inference"]),
         *([Sentence(OVER_T1W)] if over_t1w else []),
         _software(versions),
@@ -131,6 +132,26 @@ def _fit(of_run: Mapping[str, Any], of_subject: Mapping[str, Any], n_runs: int) 
         }[of_subject["FTest"]]
         sentences.append(Sentence(f"F contrasts were tested {test}."))
     return sentences
+
+
+def _single_trials(of_run: Mapping[str, Any]) -> list[Sentence]:
+    """How trials were told apart, where they were."""
+    asked = of_run.get("SingleTrials")
+    if not asked:
+        return []
+    listed = asked["Conditions"]
+    whose = f" of {', '.join(listed)}" if listed else ""
+    how, cites = {
+        "lsa": ("with a regressor for each trial in one model (least squares all)", ("lsa",)),
+        "lss": (
+            "in a model of its own with one regressor for all other trials of its condition and one for each "
+            "other condition (least squares separate)",
+            ("lss", "turner"),
+        ),
+    }[asked["Model"]]
+    noise_of_trials = noise.MODELS[asked["NoiseModel"]].sentence
+    text = f"The response to each single trial{whose} was estimated {how}, with {noise_of_trials}"
+    return [Sentence(f"{text}.", cites)]
 
 
 def _inference(inference: Mapping[str, Any]) -> list[Sentence]:

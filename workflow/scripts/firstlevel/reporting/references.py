@@ -30,6 +30,14 @@ REFERENCES = {
     "NeuroImage 9:416-429. https://doi.org/10.1006/nimg.1998.0419",
     "ljung": "Ljung GM, Box GEP (1978). On a measure of lack of fit in time series models. Biometrika "
     "65:297-303. https://doi.org/10.1093/biomet/65.2.297",
+    "lss": "Mumford JA, Turner BO, Ashby FG, Poldrack RA (2012). Deconvolving BOLD activation in "
+    "event-related designs for multivoxel pattern classification analyses. NeuroImage 59:2636-2643. "
+    "https://doi.org/10.1016/j.neuroimage.2011.08.076",
+    "turner": "Turner BO, Mumford JA, Poldrack RA, Ashby FG (2012). Spatiotemporal activity estimation "
+    "for multivoxel pattern analysis with rapid event-related designs. NeuroImage 62:1429-1438. "
+    "https://doi.org/10.1016/j.neuroimage.2012.05.057",
+    "lsa": "Rissman J, Gazzaley A, D'Esposito M (2004). Measuring functional connectivity during distinct "
+    "stages of a cognitive task. NeuroImage 23:752-763. https://doi.org/10.1016/j.neuroimage.2004.06.035",
     "mmfaces": "Henson RN, Goshen-Gottstein Y, Ganel T, Otten LJ, Quayle A, Rugg MD (2003). "
     "Electrophysiological and haemodynamic correlates of face perception, recognition and "
     "priming. Cerebral Cortex 13:793-805. https://doi.org/10.1093/cercor/13.7.793",

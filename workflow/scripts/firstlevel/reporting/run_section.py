@@ -9,7 +9,7 @@ from typing import Any
 
 from firstlevel import names
 from firstlevel.glm.noise import MODELS
-from firstlevel.reporting import labels
+from firstlevel.reporting import labels, trials_section
 from firstlevel.reporting.pages import Picture
 from firstlevel.reporting.run_facts import Run
 from firstlevel.reporting.subject_files import SubjectFiles
@@ -53,6 +53,7 @@ def of_run(files: SubjectFiles, run: str) -> dict[str, Any]:
         "dof": fit["DegreesOfFreedom"],
         "n_voxels": f"{fit['NumberOfVoxels']:,}",
         "warnings": design.get("Warnings", []),
+        "trials": trials_section.of_run(files, run),
         "facts": Run.of(resampled, design, fit),
         "model": _pictures(files, run, OF_MODEL),
         "quality": _pictures(files, run, OF_QUALITY | (OF_LEARNT_NOISE if is_learnt else {})),

@@ -28,6 +28,10 @@ class SubjectFiles:
         """Path of a file, by a pattern of :mod:`firstlevel.names` and the labels that fill it."""
         return self.by_name[names.last(pattern, **labels)]
 
+    def has(self, pattern: str, **labels: str) -> bool:
+        """Whether there is such a file."""
+        return names.last(pattern, **labels) in self.by_name
+
     def sidecar(self, pattern: str, **labels: str) -> dict[str, Any]:
         """Content of a sidecar."""
         return sidecars.read_json(self.path(pattern, **labels))
