@@ -4,21 +4,12 @@ All from maps that other stages saved, on one plain grid: the background is samp
 have the same cuts and colours.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from firstlevel import stage
 from firstlevel.io import images, masked, tables
-from firstlevel.plotting import (
-    each_run,
-    figures,
-    histogram,
-    overlay,
-    projection,
-    sections,
-    thresholds,
-    viewer,
-    zmap,
-)  # fmt: skip
+from firstlevel.plotting import figures, histogram, overlay, projection, sections, thresholds, viewer, zmap
 from firstlevel.quality import z_spread
 
 
@@ -106,7 +97,9 @@ def plot_contrast(
 
     bound = chosen.threshold if chosen.threshold is not None else lowest
     if runs_figure:
-        figures.save_column(each_run.draw(canvas, of_runs, runs, bound, signed), runs_figure)
+        shown_runs = thresholds.in_runs(of_runs, runs, bound, signed)
+        drawn = (zmap.draw(replace(canvas, title=f"{title}: {run}"), one) for run, one in shown_runs)
+        figures.save_column(drawn, runs_figure)
 
     inside = masked.read_mask(mask)
     values = masked.read_masked(z, inside)

@@ -65,12 +65,7 @@ def plot_run(
         timeline.draw(event_table.read_events(events, needed=False), f"{title}: events"), events_figure
     )
     saved = designs.read(design, design_json)
-    modulators = {one["Name"] for one in saved.content.get("Modulators", [])}
-    kinds = [
-        "modulator" if name in modulators else role
-        for name, role in zip(saved.names, saved.roles, strict=True)
-    ]
-    picture = matrices.draw(saved.names, saved.matrix, f"{title}: design matrix", kinds)
+    picture = matrices.draw(saved.names, saved.matrix, f"{title}: design matrix", saved.kinds)
     figures.save(picture, design_figure)
     hidden = saved.columns("drift", "constant", "censor")
     shown = [k for k in range(len(saved.names)) if k not in hidden]

@@ -40,6 +40,13 @@ class Design:
         by_name = {column["Name"]: column["Role"] for column in self.content["Columns"]}
         return [by_name[name] for name in self.names]
 
+    @property
+    def kinds(self) -> list[str]:
+        """Role of each column, where modulators are told from their conditions."""
+        modulators = {one["Name"] for one in self.content.get("Modulators", [])}
+        roles = zip(self.names, self.roles, strict=True)
+        return ["modulator" if name in modulators else role for name, role in roles]
+
     def columns(self, *roles: str) -> list[int]:
         """Places of the columns that have one of these roles."""
         return [k for k, role in enumerate(self.roles) if role in roles]

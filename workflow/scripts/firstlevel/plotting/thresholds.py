@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from nibabel.spatialimages import SpatialImage as Image
 
+from firstlevel.io import images
 from firstlevel.plotting.sampling import finite, like
 from firstlevel.plotting.zmap import Shown
 
@@ -32,6 +35,20 @@ def above(source: Image, threshold: float, signed: bool) -> Shown:
     count = f"{n_above:,} voxel{'s' if n_above > 1 else ''}" if n_above else "no voxel above threshold"
     said = f"{'|z|' if signed else 'z'} > {float(threshold)}, uncorrected · {count}"
     return Shown(like(source, np.where(passes, values, 0)), said, threshold)
+
+
+def in_runs(
+    paths: Sequence[Path], runs: Sequence[str], threshold: float, signed: bool
+) -> Iterator[tuple[str, Shown]]:
+    """Each of these runs, with what of its z map is above a threshold; NaN is a run that cannot tell."""
+    for path, run in zip(paths, runs, strict=True):
+        source = images.load(path)
+        shown = above(source, threshold, signed)
+        n_above = np.count_nonzero(shown.image.dataobj)
+        said = f"{'|z|' if signed else 'z'} > {threshold:.2f} in this run · {n_above:,} voxels"
+        if np.isnan(source.dataobj).any():
+            said = "this run cannot estimate the contrast"
+        yield run, replace(shown, said=said)
 
 
 def bounds(rows: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
