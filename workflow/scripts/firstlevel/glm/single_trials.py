@@ -3,8 +3,8 @@
 LSA is one model in which each trial has its own regressors. LSS has a model per trial: the trial, all other
 trials of its condition together, each other condition, the rest of the design. That is LSS with one regressor
 per condition, as in Turner et al. 2012, NeuroImage 62:1429-1438, and in nilearn's example. The first LSS, of
-Mumford et al. 2012, NeuroImage 59:2636-2643, has one regressor for all other trials of any condition: a
-trial's beta then takes up how its condition differs from the others.
+Mumford et al. 2012, NeuroImage 59:2636-2643, has one regressor for all other trials of any condition, which
+takes their responses to be alike.
 
 Knows arrays only. Symbols: n scans, v voxels, m trials.
 """
