@@ -258,8 +258,11 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
         new = Processes(coefficients[valid])
         found = sample.left(new)
         processes = Processes(np.concatenate([beginning.coefficients, new.coefficients]))
-        left, likelihood = (np.concatenate(pair) for pair in zip(of_beginning, found, strict=True))
+        left = np.concatenate([of_beginning[0], found[0]])
+        likelihood = np.concatenate([of_beginning[1], found[1]])
+        del found, posterior, weights
         shares, posterior = _shares(likelihood)
+    del left, posterior
     shares, _ = _shares(likelihood, shares, N_LAST)
     largest = np.argsort(-shares, kind="stable")[:MOST_PROCESSES]
     kept = largest[shares[largest] >= LEAST_SHARE]
@@ -289,16 +292,17 @@ class _Sample:
                 chunks.append((e.astype(np.float32), squared_features(e, order)))
         return cls(basis, chunks)
 
-    def left(self, processes: Processes) -> tuple[FloatArray, FloatArray]:
+    def left(self, processes: Processes) -> tuple[Float32Array, FloatArray]:
         """Residual sums of squares and log likelihoods, (G, s), a few processes at a time."""
-        found = []
+        squares, likelihoods = [], []
         for start in range(0, processes.n, TOGETHER):
             some = Processes(processes.coefficients[start : start + TOGETHER])
             weighted = Weighted.of(Mixture(some, np.full(some.n, 1 / some.n)), self.basis)
             of_chunks = [weighted.left(*chunk) for chunk in self.chunks]
-            found.append([np.hstack(parts) for parts in zip(*of_chunks, strict=True)])
-        left, likelihood = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return left, likelihood
+            left = np.hstack([left for left, _ in of_chunks])
+            squares.append(np.maximum(left, np.finfo(np.float32).tiny).astype(np.float32))
+            likelihoods.append(np.hstack([likelihood for _, likelihood in of_chunks]))
+        return np.concatenate(squares), np.concatenate(likelihoods)
 
 
 def start_processes(order: int) -> Processes:
@@ -317,14 +321,16 @@ def _shares(
     `EVENLY_SHARED` voxels stand for a Dirichlet prior of the shares.
     """
     n_processes, n_voxels = likelihood.shape
-    relative = np.exp(likelihood - likelihood.max(axis=0))
+    relative = likelihood - likelihood.max(axis=0)
+    np.exp(relative, out=relative)
     shares = np.full(n_processes, 1 / n_processes) if shares is None else shares / shares.sum()
     for _ in range(n_steps or N_STEPS):
         shares = shares * (relative @ (1 / (shares @ relative)))
         shares = (shares + EVENLY_SHARED / n_processes) / (n_voxels + EVENLY_SHARED)
     shares = shares / shares.sum()
-    posterior = shares[:, np.newaxis] * relative
-    return shares, posterior / posterior.sum(axis=0)
+    relative *= shares[:, np.newaxis]
+    relative /= relative.sum(axis=0)
+    return shares, relative
 
 
 def _posterior(likelihood: FloatArray, prior: FloatArray) -> FloatArray:
