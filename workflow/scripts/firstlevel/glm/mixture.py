@@ -28,8 +28,10 @@ MOST_PROCESSES = 12
 """Processes that are kept."""
 TOGETHER = 22
 """Processes whose whitened designs are in memory at a time; half of those to begin with."""
-LEAST_SHARE = 1e-3
-"""Processes of fewer voxels are not kept."""
+AT_A_TIME = 0.15
+"""Share of the processes that are dropped together, until so many are left."""
+NEARLY_SURE = 1 - 1e-12
+"""Largest probability that the need for a process is measured by: what it loses stays finite."""
 HIGHEST_ORDER, SCANS_PER_LAG = 20, 6
 """Order of the processes: a sixth of the degrees of freedom, at most 20."""
 DECAYS, SHARES = (0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97), (0.1, 0.25, 0.4, 0.6, 0.8, 1.0)
@@ -233,8 +235,8 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
     Begins with 43 processes, white noise and AR(1) + white noise, whose shares are found by expectation and
     maximisation (20 steps from equal ones). Three times, each process that holds more than 10 voxels gives a
     new one: from the autocovariance of the residuals of its voxels, weighted by the posterior, corrected for
-    what the design takes out of it; those to begin with stay. After 100 more steps the 12 largest shares are
-    kept: sooner, many processes that are alike share what they hold, and the wrong ones go.
+    what the design takes out of it; those to begin with stay. Then those go that others can stand in for, by
+    :func:`_needed`, until 12 are left, and 100 more steps find their shares.
     """
     n_scans, rank = basis.shape
     order = order_for(n_scans, rank)
@@ -263,10 +265,8 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
         del found, posterior, weights
         shares, posterior = _shares(likelihood)
     del left, posterior
-    shares, _ = _shares(likelihood, shares, N_LAST)
-    largest = np.argsort(-shares, kind="stable")[:MOST_PROCESSES]
-    kept = largest[shares[largest] >= LEAST_SHARE]
-    shares, _ = _shares(likelihood[kept], shares[kept], N_LAST)
+    kept, shares = _needed(likelihood, shares)
+    shares, _ = _shares(likelihood[kept], shares, N_LAST)
     by_share = np.argsort(-shares, kind="stable")
     return Mixture(Processes(processes.coefficients[kept[by_share]]), shares[by_share])
 
@@ -331,6 +331,24 @@ def _shares(
     relative *= shares[:, np.newaxis]
     relative /= relative.sum(axis=0)
     return shares, relative
+
+
+def _needed(likelihood: FloatArray, shares: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """Positions of the processes that are kept, at most `MOST_PROCESSES`, and their shares.
+
+    Without a process the log likelihood of a voxel loses -log(1 - w), w its posterior there: much in voxels
+    that nothing else fits, little where others are alike, however large the share. The least needed go, some
+    at a time, with steps for the shares in between.
+    """
+    kept = np.arange(len(shares))
+    shares, posterior = _shares(likelihood, shares)
+    while len(kept) > MOST_PROCESSES:
+        loss = -np.log1p(-np.minimum(posterior, NEARLY_SURE)).sum(axis=1)
+        n_left = max(MOST_PROCESSES, int((1 - AT_A_TIME) * len(kept)))
+        staying = np.sort(np.argsort(-loss, kind="stable")[:n_left])
+        kept = kept[staying]
+        shares, posterior = _shares(likelihood[kept], shares[staying])
+    return kept, shares
 
 
 def _posterior(likelihood: FloatArray, prior: FloatArray) -> FloatArray:
