@@ -189,6 +189,17 @@ class Weighted:
             fitted.rsquared[chunk] = noisy * dot(weights, explained)
         return fitted
 
+    def posterior(self, data: FloatArray) -> FloatArray:
+        """Posterior (G, v) of a block of voxels (n, v), as :meth:`fit` gives it, without the fit."""
+        shares = self.mixture.shares[:, np.newaxis]
+        found = np.empty((self.mixture.processes.n, data.shape[1]))
+        for start in range(0, data.shape[1], CHUNK):
+            chunk = slice(start, start + CHUNK)
+            _, e, noisy = residuals(self.basis, data[:, chunk])
+            _, likelihood = self.left(e, squared_features(e, self.mixture.processes.order))
+            found[:, chunk] = np.where(noisy, _posterior(likelihood, shares), shares)
+        return found
+
     def left(self, e: FloatArray | Float32Array, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Residual sums of squares and log likelihoods, both (G, v).
 
