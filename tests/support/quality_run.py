@@ -46,8 +46,9 @@ class Run:
                 design_json=self.file("design.json"), beta=self.file("beta.nii.gz"),
                 sigma2=self.file("sigma2.nii.gz"), ar1=self.file("ar1.nii.gz"),
                 rsquared=self.file("rsquared.nii.gz"), posterior=self.file("posterior.nii.gz"),
-                processes=self.file("processes.tsv"), tsnr=self.file("tsnr.nii.gz"),
-                sidecar=self.file("glm.json"), series=self.file("series.npy"), timeseries=self.file("ts.tsv"),
+                processes=self.file("processes.tsv"), arma=self.file("arma.nii.gz"),
+                tsnr=self.file("tsnr.nii.gz"), sidecar=self.file("glm.json"), series=self.file("series.npy"),
+                timeseries=self.file("ts.tsv"),
                 measures=self.file("q.json"), noise_model=self.model, signal_scaling=self.scaling,
                 lags=lags, confounds=confounds,
             )  # fmt: skip

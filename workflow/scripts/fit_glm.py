@@ -45,6 +45,7 @@ def fit_glm(
     coverage: Path | None = None,
     posterior: Path | None = None,
     processes: Path | None = None,
+    arma: Path | None = None,
     tsnr: Path | None = None,
     series: Path | None = None,
     timeseries: Path | None = None,
@@ -56,7 +57,7 @@ def fit_glm(
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
     `coverage` is the same map where it is only measured. `posterior`, one volume per process, and the table
-    of `processes` are of noise that is learnt.
+    of `processes` are of noise that is learnt; `arma`, two volumes, the coefficients of ARMA noise.
     `bold_json` says what the run was made of and how its volumes moved. `tsnr` is a map, `series` the data of
     a sample of the mask's voxels, `timeseries` a table of quality with a row per volume, `measures` those of
     the run; None leaves them out. `lags` are those of the test of the residuals. Motion is from `bold_json`
@@ -73,17 +74,20 @@ def fit_glm(
     analysed = masked.read_mask(field_of_view).T[inside.T] if field_of_view else everywhere
 
     scans = MaskedScans.of(run, inside, has_spm_global=signal_scaling == "spm_global")
-    in_percent, is_learnt = signal_scaling == "voxel", noise.MODELS[noise_model].is_learnt
-    with Scratch.beside(beta, run.n_scans, analysed.size) if is_learnt else contextlib.nullcontext() as kept:
+    in_percent, kind = signal_scaling == "voxel", noise.MODELS[noise_model]
+    scratch = Scratch.beside(beta, run.n_scans, analysed.size)
+    with scratch if kind.needs_series else contextlib.nullcontext() as kept:
         read = kept.kept(scans.read()) if kept else scans.read()
         sums = run_sums.RunSums.of(read, model.factors.basis, saved.kept, analysed.size)
         fit_checks.check_finite(run, sums.signal)
         again, by_sums = (kept.again, "ols") if kept else (masked.again(run, inside), noise_model)
         fitted = stream.fit_run(sums, model, by_sums, analysed, again, in_percent=in_percent)
         fit_checks.check_fitted(run.files[0], fitted, signal_scaling)
-        learnt_noise = (
-            learnt.fit_run(sums, fitted, model, noise_model, kept, in_percent=in_percent) if kept else None
-        )
+        learnt_noise, pairs = None, None
+        if kept and kind.is_arma:
+            pairs = learnt.fit_arma(sums, fitted, model, kept, in_percent=in_percent)
+        elif kept:
+            learnt_noise = learnt.fit_run(sums, fitted, model, noise_model, kept, in_percent=in_percent)
     grand_mean = baseline.grand_mean(run.files[0], signal_scaling, fitted.mean, scans.spm_globals)
     # the fit is linear in the data, so that its results can be scaled in their place
     maps = fitted.maps if grand_mean is None else stream.scaled_by(fitted.maps, 100.0 / grand_mean)
@@ -100,6 +104,8 @@ def fit_glm(
     if learnt_noise and posterior and processes:
         image_writer.write_masked(posterior, learnt_noise.posterior, inside, grid.affine, np.uint8)
         noise_table.write(processes, learnt_noise.mixture)
+    if pairs is not None and arma:
+        image_writer.write_masked(arma, pairs, inside, grid.affine)
     if series:
         sample.write_series(series, scans.sampled)
     if measures and timeseries and bold_json:
@@ -108,7 +114,7 @@ def fit_glm(
         covered = masked.read_mask(coverage).T[inside.T] if coverage else analysed
         of_volumes, measured = run_measures.of_run(
             saved, run_measures.Fitted.of(
-                maps, fitted.tsnr, scans.sampled, sums, noise_model, learnt_noise, factor
+                maps, fitted.tsnr, scans.sampled, sums, noise_model, learnt_noise, pairs, factor
             ),
             motion.of_run(resampled, confounds), resampled["VoxelsOutsideFieldOfView"], inside, grid, covered,
             analysed, lags, resampled.get("SmoothingFwhm"),

@@ -105,6 +105,26 @@ def fit_run(
     return LearntNoise(found, posterior, n_sampled)
 
 
+def fit_arma(
+    sums: RunSums, first: RunEstimates, model: glm.Design, kept: Kept, *, in_percent: bool
+) -> FloatArray:
+    """Fit all voxels with ARMA(1,1) noise, as in `fit_run`; give its coefficients a and b, (2, v)."""
+    from firstlevel.glm import arma  # with the scipy.linalg that other noise needs not
+
+    maps, scaled = first.maps, _Scaled.of(sums, in_percent=in_percent)
+    has, search = maps.sigma2 > 0, arma.Search(model.factors.basis)
+    pairs = np.zeros((2, has.size))
+    for voxels, raw in kept.blocks():
+        there = has[voxels]
+        fitted = search.fit(scaled.data(raw, voxels))
+        maps.beta[:, voxels] = (model.factors.transform @ fitted.coefficients) * there
+        maps.sigma2[voxels] = fitted.sigma2 * there
+        maps.ar1[voxels] = fitted.ar1 * there
+        maps.rsquared[voxels] = fitted.rsquared * there
+        pairs[:, voxels] = np.array([fitted.a, fitted.b]) * there
+    return pairs
+
+
 def _sample(has: BoolArray, kept: Kept, scaled: _Scaled) -> FloatArray:
     """Series of the voxels to learn from, (n, s), evenly spaced among those that the run has."""
     voxels = np.flatnonzero(has)

@@ -83,6 +83,11 @@ class RunNode:
     has_maps: bool
 
     @property
+    def has_arma_noise(self) -> bool:
+        """Whether the noise of a voxel has two coefficients, with a map of their own."""
+        return MODELS[self.noise_model].is_arma
+
+    @property
     def learns_noise(self) -> bool:
         """Whether the noise of a run is learnt, with files and a figure of its own."""
         return MODELS[self.noise_model].is_learnt

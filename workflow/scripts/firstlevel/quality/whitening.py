@@ -79,6 +79,34 @@ class ByProcess:
         ]
 
 
+@dataclass(frozen=True)
+class ByPair:
+    """ARMA(1,1) noise: coefficients a and b of the sample, (2, v)."""
+
+    pairs: FloatArray
+
+    def of_series(self, series: FloatArray) -> FloatArray:
+        """White series of the sample, (n, v)."""
+        from firstlevel.glm.arma import whiten  # with the scipy.linalg that other noise needs not
+
+        white = np.empty_like(series)
+        for a, b in np.unique(self.pairs, axis=1).T.tolist():
+            voxels = (self.pairs[0] == a) & (self.pairs[1] == b)
+            white[:, voxels] = whiten(series[:, voxels], a, b)[0]
+        return white
+
+    def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
+        """Columns (n, p), white by each pair of the sample."""
+        from firstlevel.glm.arma import whiten
+
+        pairs, counts = np.unique(self.pairs, axis=1, return_counts=True)
+        shares = counts / max(counts.sum(), 1)
+        return [
+            (whiten(design, a, b)[0], float(share))
+            for (a, b), share in zip(pairs.T.tolist(), shares, strict=True)
+        ]
+
+
 def whitened(series: FloatArray, rho: FloatArray) -> FloatArray:
     """AR(1) whitening with one coefficient per column, y_t - rho y_{t-1}; the first sample as it is."""
     white = series.copy()
