@@ -11,6 +11,7 @@ import numpy as np
 from firstlevel.arrays import BoolArray, FloatArray
 from firstlevel.glm import fit as glm
 from firstlevel.glm import noise_table
+from firstlevel.glm.arma_contrasts import ArmaFit
 from firstlevel.glm.contrast_options import ContrastOptions
 from firstlevel.glm.contrasts import RunFit, Statistic, over_runs
 from firstlevel.glm.mixture import Weighted
@@ -62,8 +63,6 @@ class Fit(NamedTuple):
         estimates = glm.Estimates(betas, variances, coefficients, rsquared=np.empty(0))
         if self.arma is None:
             return RunFit(design, estimates)
-        from firstlevel.glm.arma_contrasts import ArmaFit  # with scipy.linalg
-
         return ArmaFit(design, estimates, masked.read_masked(self.arma, inside))
 
 

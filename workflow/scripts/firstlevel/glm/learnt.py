@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray, Float32Array, FloatArray, UInt8Array
+from firstlevel.glm import arma, mixture, noise
 from firstlevel.glm import fit as glm
-from firstlevel.glm import mixture, noise
 from firstlevel.glm.mixture import Mixture
 from firstlevel.glm.run_sums import RunSums
 from firstlevel.glm.stream import RunEstimates
@@ -109,8 +109,6 @@ def fit_arma(
     sums: RunSums, first: RunEstimates, model: glm.Design, kept: Kept, *, in_percent: bool
 ) -> FloatArray:
     """Fit all voxels with ARMA(1,1) noise, as in `fit_run`; give its coefficients a and b, (2, v)."""
-    from firstlevel.glm import arma  # with the scipy.linalg that other noise needs not
-
     maps, scaled = first.maps, _Scaled.of(sums, in_percent=in_percent)
     has, search = maps.sigma2 > 0, arma.Search(model.factors.basis)
     pairs = np.zeros((2, has.size))

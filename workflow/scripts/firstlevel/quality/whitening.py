@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
+from firstlevel.glm import arma
 from firstlevel.glm.mixture import Mixture
 
 
@@ -87,24 +88,18 @@ class ByPair:
 
     def of_series(self, series: FloatArray) -> FloatArray:
         """White series of the sample, (n, v)."""
-        from firstlevel.glm.arma import whiten  # with the scipy.linalg that other noise needs not
-
-        white = np.empty_like(series)
-        for a, b in np.unique(self.pairs, axis=1).T.tolist():
-            voxels = (self.pairs[0] == a) & (self.pairs[1] == b)
-            white[:, voxels] = whiten(series[:, voxels], a, b)[0]
-        return white
+        return arma.Whitening.of_each(self._steps(), len(series)).of_series(series)
 
     def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
         """Columns (n, p), white by each pair of the sample."""
-        from firstlevel.glm.arma import whiten
+        pairs, counts = np.unique(self._steps(), axis=0, return_counts=True)
+        filters = [arma.Whitening.of((a, b), len(design)) for a, b in pairs.tolist()]
+        shares = (counts / max(counts.sum(), 1)).tolist()
+        return [(one.of_series(design), share) for one, share in zip(filters, shares, strict=True)]
 
-        pairs, counts = np.unique(self.pairs, axis=1, return_counts=True)
-        shares = counts / max(counts.sum(), 1)
-        return [
-            (whiten(design, a, b)[0], float(share))
-            for (a, b), share in zip(pairs.T.tolist(), shares, strict=True)
-        ]
+    def _steps(self) -> npt.NDArray[np.intp]:
+        """Pairs in steps of the grid, (v, 2)."""
+        return np.rint(self.pairs.T * arma.DIVISIONS / arma.LARGEST).astype(np.intp)
 
 
 def whitened(series: FloatArray, rho: FloatArray) -> FloatArray:
