@@ -47,7 +47,7 @@ class Run:
                 sigma2=self.file("sigma2.nii.gz"), ar1=self.file("ar1.nii.gz"),
                 rsquared=self.file("rsquared.nii.gz"), task_rsquared=self.file("task.nii.gz"),
                 posterior=self.file("posterior.nii.gz"), processes=self.file("processes.tsv"),
-                tsnr=self.file("tsnr.nii.gz"),
+                arma=self.file("arma.nii.gz"), tsnr=self.file("tsnr.nii.gz"),
                 sidecar=self.file("glm.json"), series=self.file("series.npy"), timeseries=self.file("ts.tsv"),
                 measures=self.file("q.json"), noise_model=self.model, signal_scaling=self.scaling,
                 lags=lags, confounds=confounds,

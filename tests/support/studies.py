@@ -33,7 +33,7 @@ SMALL = {
 ALL_OUTPUTS = ["maps", "figures", "inference", "quality", "report"]
 """All outputs, as by default."""
 OF_RUN = re.compile(
-    r"(design\.(tsv|json)|glm\.json|stat-(beta|sigma2|ar1|posterior|rsquared|taskrsquared|tsnr)_.*"
+    r"(design\.(tsv|json)|glm\.json|stat-(beta|sigma2|ar1|arma|posterior|rsquared|taskrsquared|tsnr)_.*"
     r"|desc-(quality|signal|sample|noise)_.*)$"
 )
 OF_SUBJECT = re.compile(

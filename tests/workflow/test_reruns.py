@@ -52,7 +52,7 @@ CONFIG_EDITS = {
     ),
     "maps per run": (
         {"fixed_effects": {"per_run": True}},
-        {"compute_run_contrast": 4, "compute_run_contrast_f": 2} | PAGES | MODEL,
+        {"compute_run_contrast": 4, "compute_run_contrast_f": 2} | FIGURES | MODEL,
     ),
     "threshold": ({"figures": {"threshold": 4.0}}, FIGURES),
     "level of inference": ({"inference": {"alpha": 0.01}}, CONTRASTS | MODEL),
@@ -66,6 +66,7 @@ CONFIG_EDITS = {
     "display mode": ({"figures": {"display_mode": "ortho"}}, FIGURES),
     "noise model": ({"glm": {"noise_model": "ols"}}, FIT | MODEL),
     "corrected noise model": ({"glm": {"noise_model": "ar1_corrected"}}, FIT | MODEL),
+    "ARMA noise": ({"glm": {"noise_model": "arma11"}}, FIT | MODEL),
     "noise that is learnt": ({"glm": {"noise_model": "mixture"}}, FIT | MODEL),
     "grand mean": ({"glm": {"signal_scaling": "grand_mean"}}, FIT | MODEL),
     "signal scaling": ({"glm": {"signal_scaling": "none"}}, FIT | MODEL),

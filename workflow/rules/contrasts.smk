@@ -6,6 +6,7 @@ rule compute_contrast:
     """Test a t contrast over the runs of a unit, threshold its z map, list its peaks."""
     input:
         **PLAN.of_noise(posteriors=over(names.POSTERIOR), processes=over(names.PROCESSES)),
+        **PLAN.of_arma(armas=over(names.ARMA)),
         betas=over(names.BETA),
         sigma2s=over(names.SIGMA2),
         ar1s=over(names.AR1),
@@ -53,6 +54,7 @@ use rule compute_contrast as compute_contrast_f with:
 use rule compute_contrast as compute_run_contrast with:
     input:
         **PLAN.of_noise(posteriors=names.POSTERIOR, processes=names.PROCESSES),
+        **PLAN.of_arma(armas=names.ARMA),
         betas=names.BETA,
         sigma2s=names.SIGMA2,
         ar1s=names.AR1,

@@ -14,6 +14,7 @@ rule fit_glm:
         confounds=of_run(INPUTS.motion_table),
     output:
         **PLAN.of_noise(posterior=names.POSTERIOR, processes=names.PROCESSES),
+        **PLAN.of_arma(arma=names.ARMA),
         beta=names.BETA,
         sigma2=names.SIGMA2,
         ar1=names.AR1,

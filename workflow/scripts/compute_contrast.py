@@ -40,6 +40,7 @@ def compute_contrast(
     label: str,
     posteriors: list[Path] | None = None,
     processes: list[Path] | None = None,
+    armas: list[Path] | None = None,
     weights: contrasts.RunWeights = "equal",
     f_test: Literal["approximate", "exact"] = "approximate",
     coverage: contrasts.Coverage = "any",
@@ -81,11 +82,9 @@ def compute_contrast(
         maps.write(contrasts.Statistic.missing(int(inside.sum())), inside, grid.affine)
         sidecars.write_json(sidecar, content | {"DegreesOfFreedom": None, "Runs": []})
         return
-    learnt = zip(posteriors, processes, strict=True) if posteriors and processes else [()] * len(betas)
-    paths = [
-        contrast_maps.Fit(*of_run, *of_noise)
-        for *of_run, of_noise in zip(betas, sigma2s, ar1s, learnt, strict=True)
-    ]
+    nothing: list[Path | None] = [None] * len(betas)
+    of_noise = [given or nothing for given in (posteriors, processes, armas)]
+    paths = [contrast_maps.Fit(*of_run) for of_run in zip(betas, sigma2s, ar1s, *of_noise, strict=True)]
     models, vectors = [one.model for one in of_used], [one.vectors(rows) for one in of_used]
     tested = contrast_maps.test([paths[k] for k in used], models, vectors, contrast, inside)
     maps.write(tested, inside, grid.affine)

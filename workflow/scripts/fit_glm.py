@@ -16,6 +16,7 @@ import numpy as np
 
 from firstlevel import stage
 from firstlevel.glm import baseline, fit_checks, fit_sidecar, noise_table, whole_run
+from firstlevel.glm import fit as glm
 from firstlevel.glm.masked_scans import MaskedScans
 from firstlevel.glm.task_share import partial_rsquared
 from firstlevel.image import motion
@@ -43,6 +44,7 @@ def fit_glm(
     coverage: Path | None = None,
     posterior: Path | None = None,
     processes: Path | None = None,
+    arma: Path | None = None,
     task_rsquared: Path | None = None,
     tsnr: Path | None = None,
     series: Path | None = None,
@@ -55,7 +57,7 @@ def fit_glm(
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
     `coverage` is the same map where it is only measured. `posterior`, one volume per process, and the table
-    of `processes` are of noise that is learnt.
+    of `processes` are of noise that is learnt; `arma`, two volumes, the coefficients of ARMA noise.
     `bold_json` says what the run was made of and how its volumes moved. `task_rsquared` is the share that the
     task explains of what drift, confounds and censored scans leave, `tsnr` a map, `series` the data of a
     sample of the mask's voxels, `timeseries` a table of quality with a row per volume, `measures` those of
@@ -63,14 +65,16 @@ def fit_glm(
     or, where all volumes share one affine, from the table of `confounds`.
     """
     saved = designs.read(design, design_json)
+    model = glm.Design.of(saved.matrix)
     fit_checks.check_steps(saved, design_json, noise_model)
+    fit_checks.check_dof(saved, model)
     inside, grid = masked.read_mask(mask), Grid.of(mask)
     run = Series.of(bold)
     fit_checks.check_shapes(run, saved, inside, mask)
     everywhere = np.ones(int(inside.sum()), dtype=bool)
     analysed = masked.read_mask(field_of_view).T[inside.T] if field_of_view else everywhere
     scans = MaskedScans.of(run, inside, has_spm_global=signal_scaling == "spm_global")
-    fitted = whole_run.fit(scans, saved, analysed, noise_model, signal_scaling, beside=beta)
+    fitted = whole_run.fit(scans, model, saved.kept, analysed, noise_model, signal_scaling, beside=beta)
     maps, found, tsnr_map = fitted.maps, fitted.learnt, fitted.estimates.tsnr
 
     for path, values in (
@@ -83,11 +87,13 @@ def fit_glm(
         if path:
             image_writer.write_masked(path, values, inside, grid.affine)
     if task_rsquared:
-        share = partial_rsquared(fitted.design, maps, saved.columns(*designs.NO_INTEREST))
+        share = partial_rsquared(model, maps, saved.columns(*designs.NO_INTEREST))
         image_writer.write_masked(task_rsquared, share, inside, grid.affine)
     if found and posterior and processes:
         image_writer.write_masked(posterior, found.posterior, inside, grid.affine, np.uint8)
         noise_table.write(processes, found.mixture)
+    if fitted.pairs is not None and arma:
+        image_writer.write_masked(arma, fitted.pairs, inside, grid.affine)
     if series:
         sample.write_series(series, scans.sampled)
     if measures and timeseries and bold_json:
@@ -96,14 +102,14 @@ def fit_glm(
         covered = masked.read_mask(coverage).T[inside.T] if coverage else analysed
         of_volumes, measured = run_measures.of_run(
             saved, run_measures.Fitted.of(
-                maps, tsnr_map, scans.sampled, fitted.sums, noise_model, found, factor
+                maps, tsnr_map, scans.sampled, fitted.sums, noise_model, found, fitted.pairs, factor
             ),
             motion.of_run(resampled, confounds), resampled["VoxelsOutsideFieldOfView"], inside, grid, covered,
             analysed, lags, resampled.get("SmoothingFwhm"),
         )  # fmt: skip
         volumes.write(timeseries, of_volumes)
         sidecars.write_json(measures, measured | {"Software": stage.versions("numpy", "scipy", "nibabel")})
-    content = fit_sidecar.content(saved.names, fitted, noise_model, signal_scaling)
+    content = fit_sidecar.content(saved.names, model, fitted, noise_model, signal_scaling)
     content["Inputs"] = digests.of_files([path for path in (bold_json, design, mask) if path])
     content["Software"] = stage.versions("numpy", "nibabel")
     sidecars.write_json(sidecar, content)

@@ -149,7 +149,7 @@ def test_pooled_ar1_is_the_rho_that_explains_the_mean_autocorrelation(matrix, ra
         noise.prepare("ar1_pooled", model.factors.basis)
 
 
-@pytest.mark.parametrize("name", [name for name, one in noise.MODELS.items() if not one.is_learnt])
+@pytest.mark.parametrize("name", [name for name, one in noise.MODELS.items() if not one.needs_series])
 def test_every_noise_model_whitens_by_its_coefficient(matrix, raw, name):
     """With its rho, betas, residual variance and R2 are those of series whitened in plain sight."""
     ours = glm.fit(raw, glm.Design.of(matrix), name)

@@ -18,7 +18,7 @@ from firstlevel.io.event_table import Event
 from fit_glm import fit_glm
 
 N_SCANS, TR = 150, 2.0
-OF_SUMS = [name for name, one in noise.MODELS.items() if not one.is_learnt]
+OF_SUMS = [name for name, one in noise.MODELS.items() if not one.needs_series]
 """Noise models whose fit follows from sums over time."""
 T_OF_OTHER_ARITHMETIC = 1e-6
 """t of two solutions in double precision of one badly scaled system; the columns span 1e16 in size."""

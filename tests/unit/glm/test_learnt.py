@@ -5,7 +5,7 @@ import pytest
 from two_conditions import matrix_of
 
 from firstlevel.glm import fit as glm
-from firstlevel.glm import learnt, mixture, run_sums, stream
+from firstlevel.glm import learnt, local_prior, mixture, run_sums, stream
 from firstlevel.io import scratch
 from firstlevel.io.scratch import Scratch
 
@@ -44,7 +44,8 @@ def fit(folder, series, matrix, covered, *, in_percent):
     with Scratch.beside(folder / "beta.nii.gz", *series.shape) as kept:
         sums = run_sums.RunSums.of(kept.kept(iter(series)), model.factors.basis, everything, series.shape[1])
         first = stream.fit_run(sums, model, "ols", covered, kept.again, in_percent=in_percent)
-        found = learnt.fit_run(sums, first, model, "mixture", kept, in_percent=in_percent)
+        line = np.ones((1, 1, series.shape[1]), dtype=bool)
+        found = learnt.fit_run(sums, first, model, "mixture", kept, line, in_percent=in_percent)
     return first, found
 
 
@@ -68,7 +69,14 @@ def test_kept_series_are_fitted_as_series_in_memory(tmp_path, series, matrix, in
         found.mixture.processes.coefficients, noise.processes.coefficients, rtol=0, atol=1e-6
     )
     # with the very processes that were found, so that only this fit is compared
-    expected = mixture.Weighted.of(found.mixture, model.factors.basis).fit(data[:, has])
+    weighted = mixture.Weighted.of(found.mixture, model.factors.basis)
+    there = has[np.newaxis, np.newaxis]
+    known = local_prior.thinned(there)
+    prior = local_prior.local_prior(
+        weighted.posterior(data[:, known[0, 0]]), known, there, found.mixture.shares
+    ).astype(np.float32)
+    assert np.ptp(prior, axis=1).max() > 0.05  # voxels differ in it
+    expected = weighted.fit(data[:, has], prior.astype(float))
     maps = first.maps
     for values in (maps.beta.T, maps.sigma2, maps.ar1, maps.rsquared, found.posterior.T):
         assert not values[~has].any()

@@ -12,7 +12,7 @@ OF_SIGMA = 1e-9
 """Relative to the noise: the same fit from sums, whose differences lose at most four of sixteen digits."""
 OF_R2 = {"rtol": 1e-6, "atol": 1e-5}
 """Of a mean of 1e4 and a deviation of 0.2, which is squared: eight digits go in the fit of the series."""
-OF_SUMS = [name for name, one in noise.MODELS.items() if not one.is_learnt]
+OF_SUMS = [name for name, one in noise.MODELS.items() if not one.needs_series]
 """Noise models whose fit follows from sums over time."""
 N_SCANS, N_VOXELS = 122, 300  # the last chunk is not full
 

@@ -9,10 +9,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 import scipy.io
-from checked_configs import CONTRASTS, checked
+from checked_configs import CONTRASTS, SCHEMA, checked, keys
 from studies import ROOT
 
 from firstlevel import texts
+from firstlevel.glm import noise
 from firstlevel.plan import checks, model, schema, study
 from firstlevel.plan.sources import table
 from firstlevel.stage import InputError
@@ -350,6 +351,23 @@ def test_precision_weights_need_the_exact_f():
     checked(weights % ", f_test: exact" + "contrasts: {a: [faces]}")
     with pytest.raises(InputError, match=r"fixed_effects.f_test: is approximate.*\(a\)"):
         checked(weights % "" + "contrasts: {a: [faces]}")
+    checked(weights % "" + "contrasts: {a: [faces]}\nglm: {noise_model: mixture}")  # whose F is always exact
+
+
+def test_noise_models_are_those_of_the_registry():
+    """The config takes each of them, and no other."""
+    [allowed] = [part["enum"] for key, part in keys(SCHEMA) if key == "glm.noise_model"]
+    assert sorted(allowed) == sorted(noise.MODELS)
+    with pytest.raises(InputError, match="glm.noise_model"):
+        checked(MINIMAL + "glm: {noise_model: mixed}")
+
+
+@pytest.mark.parametrize("name", noise.MODELS)
+def test_only_noise_that_is_learnt_has_files_of_its_own(name):
+    """And then F is exact, whatever is asked for."""
+    of = model.Model.of(checked(MINIMAL + f"glm: {{noise_model: {name}}}"))
+    assert of.run.learns_noise == (name == "mixture")
+    assert of.subject.f_test == ("exact" if name == "mixture" else "approximate")
 
 
 def test_conditions_of_one_s_own_mat_file_are_its_names(folder):

@@ -93,7 +93,7 @@ def test_unequal_steps_have_white_noise_or_stop(tmp_path, fitted):
     """An AR(1) coefficient is one for one step between scans, and so is any process."""
     content = json.loads((tmp_path / "design.json").read_text())
     (tmp_path / "unequal.json").write_text(json.dumps(content | {"EqualSteps": False}))
-    for noise_model in ("ar1", "ar1_corrected", "mixture"):
+    for noise_model in ("ar1", "ar1_corrected", "arma11", "mixture"):
         with pytest.raises(InputError, match="the scans are unequally spaced"):
             refit(tmp_path, fitted, noise_model=noise_model, design_json=tmp_path / "unequal.json")
     refit(tmp_path, fitted, noise_model="ols", design_json=tmp_path / "unequal.json")

@@ -269,7 +269,8 @@ def test_runs_are_combined_and_a_missing_voxel_counts_in_the_others(run, tmp_pat
         assert (both["n_runs"][7], both["n_runs"][5]) == (1, 0)
         inner = np.delete(np.arange(600), [5, 7])
         ratio = both["stat"][inner] / alone["stat"][inner]
-        np.testing.assert_allclose(ratio, np.sqrt(2), rtol=0.02)  # degrees of freedom change the scale of t
+        # degrees of freedom change the scale of t, and estimated weights make it smaller
+        np.testing.assert_allclose(ratio, np.sqrt(2), rtol=0.02 if weights == "equal" else 0.06)
     every, _ = contrast([run, other], tmp_path / "all", ["a - b"], coverage="all")
     assert every["n_runs"][7] == every["z"][7] == 0
 

@@ -11,6 +11,7 @@ import numpy as np
 from firstlevel.arrays import BoolArray, FloatArray
 from firstlevel.glm import fit as glm
 from firstlevel.glm import noise_table
+from firstlevel.glm.arma_contrasts import ArmaFit
 from firstlevel.glm.contrast_options import ContrastOptions
 from firstlevel.glm.contrasts import RunFit, Statistic, over_runs
 from firstlevel.glm.mixture import Weighted
@@ -47,18 +48,22 @@ class Maps(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Paths of what a contrast needs of the fit of a run; the last two are of noise that was learnt."""
+    """Paths of what a contrast needs of the fit of a run, and of noise that is learnt, and of ARMA noise."""
 
     beta: Path
     sigma2: Path
     ar1: Path
     posterior: Path | None = None
     processes: Path | None = None
+    arma: Path | None = None
 
     def read(self, design: glm.Design, inside: BoolArray) -> RunFit:
         """Read it at the voxels `inside` the mask."""
         betas, variances, coefficients = (masked.read_masked(path, inside) for path in self[:3])
-        return RunFit(design, glm.Estimates(betas, variances, coefficients, rsquared=np.empty(0)))
+        estimates = glm.Estimates(betas, variances, coefficients, rsquared=np.empty(0))
+        if self.arma is None:
+            return RunFit(design, estimates)
+        return ArmaFit(design, estimates, masked.read_masked(self.arma, inside))
 
 
 def test(

@@ -35,6 +35,15 @@ class RunFit:
     estimates: glm.Estimates
 
     @property
+    def kinds(self) -> FloatArray:
+        """What the noise of each voxel is, (v,): its AR(1) coefficient."""
+        return self.estimates.ar1
+
+    def covariance(self, kind: float) -> FloatArray:
+        """Covariance of the betas, (p, p), of voxels of this kind of noise, where sigma is 1."""
+        return self.design.covariance(kind)
+
+    @property
     def has(self) -> npt.NDArray[np.bool_]:
         """Voxels that the run has, (v,): covered, and not constant over time."""
         return self.estimates.sigma2 > 0
@@ -121,8 +130,8 @@ def t_over_runs(
     for run, c in zip(runs, weights, strict=True):
         tested = run.has & (n_runs > 0)
         of_run = np.empty(n_runs.size)
-        for rho, voxels in glm.groups(run.estimates.ar1):
-            of_run[voxels] = (c @ run.design.covariance(rho) @ c.T).item() * run.estimates.sigma2[voxels]
+        for rho, voxels in glm.groups(run.kinds):
+            of_run[voxels] = (c @ run.covariance(rho) @ c.T).item() * run.estimates.sigma2[voxels]
         share = np.where(tested, 1.0, 0.0)
         if run_weights == "precision":
             np.divide(1.0, of_run, out=share, where=tested)
@@ -174,9 +183,9 @@ def f_over_runs(
     for run, c in zip(runs, weights, strict=True):
         tested = run.has & (n_runs > 0)
         variance += np.where(tested, run.estimates.sigma2, 0.0)
-        for rho, alike in glm.groups(run.estimates.ar1):
+        for rho, alike in glm.groups(run.kinds):
             voxels = alike[tested[alike]]
-            root = _inverse_root(c @ run.design.covariance(rho) @ c.T)
+            root = _inverse_root(c @ run.covariance(rho) @ c.T)
             effect[:, voxels] += root @ c @ run.estimates.beta[:, voxels]
     effect /= np.maximum(n_runs, 1)
     variance /= np.maximum(n_runs, 1) ** 2
@@ -215,7 +224,7 @@ def exact_f_over_runs(
     n_runs, dof = runs_of_voxels(runs, coverage)
     effect, variance, stat = np.zeros((q, n_runs.size)), np.zeros((q, n_runs.size)), np.zeros(n_runs.size)
     unscaled = [
-        {rho: c @ run.design.covariance(rho) @ c.T for rho in np.unique(run.estimates.ar1).tolist()}
+        {rho: c @ run.covariance(rho) @ c.T for rho in np.unique(run.kinds).tolist()}
         for run, c in zip(runs, weights, strict=True)
     ]
     for start in range(0, n_runs.size, BLOCK):
@@ -243,7 +252,7 @@ def _of_block(
         has = run.has[block] & tested
         sigma2 = run.estimates.sigma2[block]
         covariance = np.empty((sigma2.size, len(c), len(c)))
-        for rho, voxels in glm.groups(run.estimates.ar1[block]):
+        for rho, voxels in glm.groups(run.kinds[block]):
             covariance[voxels] = sigma2[voxels, np.newaxis, np.newaxis] * of_rho[rho]
         yield has, (c @ run.estimates.beta[:, block]).T[has], covariance[has]
 

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from firstlevel.glm import baseline
+from firstlevel.glm import fit as glm
 from firstlevel.glm.whole_run import WholeRun
 
 
 def content(
-    names: Sequence[str], fitted: WholeRun, noise_model: str, scaling: baseline.Scaling
+    names: Sequence[str], model: glm.Design, fitted: WholeRun, noise_model: str, scaling: baseline.Scaling
 ) -> dict[str, Any]:
     """Fields on the design, with regressors of these `names`, the voxels and the model of a run."""
     fields: dict[str, Any] = {
         "Columns": list(names),
-        "DegreesOfFreedom": fitted.design.dof,
-        "Rank": fitted.design.factors.rank,
-        "NumberOfVolumes": len(fitted.design.matrix),
+        "DegreesOfFreedom": model.dof,
+        "Rank": model.factors.rank,
+        "NumberOfVolumes": len(model.matrix),
         "NumberOfVoxels": fitted.estimates.tsnr.size,
         "MissingVoxels": fitted.estimates.n_missing,
         "NoiseModel": noise_model,

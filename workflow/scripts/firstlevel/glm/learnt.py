@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray, Float32Array, FloatArray, UInt8Array
+from firstlevel.glm import arma, local_prior, mixture, noise
 from firstlevel.glm import fit as glm
-from firstlevel.glm import mixture, noise
 from firstlevel.glm.mixture import Mixture
 from firstlevel.glm.run_sums import RunSums
 from firstlevel.glm.stream import RunEstimates
@@ -69,12 +69,20 @@ class _Scaled:
 
 
 def fit_run(
-    sums: RunSums, first: RunEstimates, model: glm.Design, noise_model: str, kept: Kept, *, in_percent: bool
+    sums: RunSums,
+    first: RunEstimates,
+    model: glm.Design,
+    noise_model: str,
+    kept: Kept,
+    inside: BoolArray,
+    *,
+    in_percent: bool,
 ) -> LearntNoise:
-    """Learn the noise, and fit all voxels with it.
+    """Learn the noise, and fit all voxels with it; neighbours are the prior of each voxel.
 
     Parameters
     ----------
+    inside : mask (z, y, x) of the v voxels, in their order.
     first : the fit from the sums, by least squares, whose maps become those of this fit. The run has the
         voxels that have noise in it.
     in_percent : whether each voxel is scaled to percent of its mean.
@@ -93,16 +101,52 @@ def fit_run(
         *(found.processes.n, found.processes.order, n_sampled),
         ", ".join(f"{share:.3f}" for share in found.shares),
     )
+    prior, place = _prior(weighted, has, kept, scaled, inside), np.maximum(np.cumsum(has) - 1, 0)
     posterior = np.zeros((found.processes.n, has.size), dtype=np.uint8)
     for voxels, raw in kept.blocks():
         there = has[voxels]
-        fitted = weighted.fit(scaled.data(raw, voxels))
+        of_voxels = prior[:, place[voxels]].astype(np.float64)
+        fitted = weighted.fit(scaled.data(raw, voxels), of_voxels)
         maps.beta[:, voxels] = (model.factors.transform @ fitted.coefficients) * there
         maps.sigma2[voxels] = fitted.sigma2 * there
         maps.ar1[voxels] = fitted.ar1 * there
         maps.rsquared[voxels] = fitted.rsquared * there
         posterior[:, voxels] = mixture.to_bytes(fitted.posterior) * (maps.sigma2[voxels] > 0)
     return LearntNoise(found, posterior, n_sampled)
+
+
+def fit_arma(
+    sums: RunSums, first: RunEstimates, model: glm.Design, kept: Kept, *, in_percent: bool
+) -> FloatArray:
+    """Fit all voxels with ARMA(1,1) noise, as in `fit_run`; give its coefficients a and b, (2, v)."""
+    maps, scaled = first.maps, _Scaled.of(sums, in_percent=in_percent)
+    has, search = maps.sigma2 > 0, arma.Search(model.factors.basis)
+    pairs = np.zeros((2, has.size))
+    for voxels, raw in kept.blocks():
+        there = has[voxels]
+        fitted = search.fit(scaled.data(raw, voxels))
+        maps.beta[:, voxels] = (model.factors.transform @ fitted.coefficients) * there
+        maps.sigma2[voxels] = fitted.sigma2 * there
+        maps.ar1[voxels] = fitted.ar1 * there
+        maps.rsquared[voxels] = fitted.rsquared * there
+        pairs[:, voxels] = np.array([fitted.a, fitted.b]) * there
+    return pairs
+
+
+def _prior(
+    weighted: mixture.Weighted, has: BoolArray, kept: Kept, scaled: _Scaled, inside: BoolArray
+) -> Float32Array:
+    """Prior from its neighbours of each voxel that the run has, (G, k)."""
+    shares = weighted.mixture.shares
+    there = np.zeros(inside.shape, dtype=bool)
+    there[inside] = has
+    known = local_prior.thinned(there)
+    places = np.flatnonzero(known[inside])
+    first = np.empty((shares.size, places.size))
+    for voxels, raw in kept.again(places):
+        at = np.searchsorted(places, voxels)
+        first[:, at] = weighted.posterior(scaled.data(raw, voxels))
+    return local_prior.local_prior(first, known, there, shares)
 
 
 def _sample(has: BoolArray, kept: Kept, scaled: _Scaled) -> FloatArray:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from firstlevel.arrays import BoolArray, FloatArray
+from firstlevel.arrays import BoolArray, Float32Array, FloatArray
 
 WIDTH = 1.5
 """Standard deviation of the Gaussian over which neighbours are averaged, in voxels."""
@@ -30,7 +30,9 @@ def thinned(inside: BoolArray) -> BoolArray:
     return quarter
 
 
-def local_prior(posterior: FloatArray, known: BoolArray, inside: BoolArray, shares: FloatArray) -> FloatArray:
+def local_prior(
+    posterior: FloatArray, known: BoolArray, inside: BoolArray, shares: FloatArray
+) -> Float32Array:
     """Prior of each voxel from the posteriors of its neighbours, its own left out, (G, v).
 
     Parameters
@@ -48,25 +50,38 @@ def local_prior(posterior: FloatArray, known: BoolArray, inside: BoolArray, shar
     own = np.zeros([2 * CUT + 1] * 3)
     own[CUT, CUT, CUT] = 1.0
     at_itself = float(_smoothed(own)[CUT, CUT, CUT])
+    box = _box(inside)
+    known, inside = known[box], inside[box]
     weights = _smoothed(known.astype(np.float64)) - at_itself * known
     everywhere = shares[:, np.newaxis]
-    likelihood, volume = posterior / everywhere, np.zeros(inside.shape)
+    likelihood, volume = posterior / everywhere, np.zeros(inside.shape, dtype=np.float32)
     for repetition in range(N_TIMES):
         wanted = inside if repetition == N_TIMES - 1 else known
         total = weights[wanted]
         alone = total < at_itself / 1000  # rounding
-        prior = np.empty((len(shares), total.size))
+        total[alone] = 1.0
+        prior = np.empty((len(shares), total.size), dtype=np.float32)
         for g, of_process in enumerate(posterior):
             volume[known] = of_process
-            near = np.maximum((_smoothed(volume) - at_itself * volume)[wanted], 0.0)
-            prior[g] = np.where(alone, shares[g], near / np.where(alone, 1.0, total))
-        prior = (1 - GLOBAL) * prior / prior.sum(axis=0) + GLOBAL * everywhere
+            near = _smoothed(volume)[wanted]
+            near -= at_itself * volume[wanted]
+            np.maximum(near, 0.0, out=near)
+            prior[g] = np.where(alone, shares[g], near / total)
+        prior /= prior.sum(axis=0)
+        prior *= 1 - GLOBAL
+        prior += (GLOBAL * everywhere).astype(np.float32)
         if repetition < N_TIMES - 1:
             posterior = prior * likelihood
             posterior /= posterior.sum(axis=0)
     return prior
 
 
-def _smoothed(volume: FloatArray) -> FloatArray:
-    smooth: FloatArray = gaussian_filter(volume, WIDTH, mode="constant", radius=CUT)
+def _box(inside: BoolArray) -> tuple[slice, ...]:
+    """Smallest box that holds the mask: beyond it, nothing is averaged."""
+    places = np.nonzero(inside)
+    return tuple(slice(int(along.min()), int(along.max()) + 1) for along in places)
+
+
+def _smoothed(volume: FloatArray | Float32Array) -> FloatArray | Float32Array:
+    smooth: FloatArray | Float32Array = gaussian_filter(volume, WIDTH, mode="constant", radius=CUT)
     return smooth

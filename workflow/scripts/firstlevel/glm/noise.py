@@ -51,6 +51,8 @@ class NoiseModel:
     learn : of the series (n, s) of a sample of voxels and the basis of the design, (n, r), the processes that
         their noise is of. The fit then keeps the series of all voxels, and saves the processes and the
         posterior of each voxel over them.
+    is_arma : whether each voxel has the two coefficients of :mod:`firstlevel.glm.arma`, searched for in its
+        series, which are kept; the fit saves them.
     whitens : whether the data are whitened, which needs scans at equal steps.
     needs_expected, is_pooled : what of :class:`Run` it needs; a pooled model reads the data twice.
     """
@@ -60,9 +62,15 @@ class NoiseModel:
     if_not_white: str = "consider glm.noise_model: ar1_corrected"
     coefficients: Callable[[Sums, Run], FloatArray] | None = None
     learn: Callable[[FloatArray, FloatArray], Mixture] | None = None
+    is_arma: bool = False
     whitens: bool = True
     needs_expected: bool = False
     is_pooled: bool = False
+
+    @property
+    def needs_series(self) -> bool:
+        """Whether a fit needs the series of each voxel, beside sums over time."""
+        return self.coefficients is None
 
     @property
     def is_learnt(self) -> bool:
@@ -211,6 +219,13 @@ MODELS = {
         coefficients=_pooled,
         needs_expected=True,
         is_pooled=True,
+    ),
+    "arma11": NoiseModel(
+        "ARMA(1,1) noise, its two coefficients chosen per voxel by restricted maximum likelihood on the grid "
+        "of AFNI's 3dREMLfit",
+        cites=("afni", "reml"),
+        if_not_white="an ARMA(1,1) model does not hold there",
+        is_arma=True,
     ),
     "mixture": NoiseModel(
         "noise that is one of a few autoregressive processes at each voxel, which with their shares were "

@@ -14,7 +14,7 @@ from typing import Any
 from firstlevel.glm import expressions
 from firstlevel.io import spelling
 from firstlevel.plan import fetched
-from firstlevel.plan.model import rows_of
+from firstlevel.plan.model import f_test, rows_of
 from firstlevel.plan.runs import plain
 from firstlevel.plan.schema import (
     REFERENCE,
@@ -151,7 +151,7 @@ def _check_fixed_effects(config: Mapping[str, Any]) -> None:
     f_contrasts = [
         label for label, expressions in config["contrasts"].items() if not isinstance(expressions, str)
     ]
-    if how["weights"] == "precision" and how["f_test"] == "approximate" and f_contrasts:
+    if how["weights"] == "precision" and f_test(config) == "approximate" and f_contrasts:
         raise InputError(
             "config key fixed_effects.f_test",
             f"is approximate, which cannot use precision weights ({', '.join(f_contrasts)})",

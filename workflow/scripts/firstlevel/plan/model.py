@@ -85,6 +85,11 @@ class RunNode:
     single_trials: Mapping[str, Any] | None = None
 
     @property
+    def has_arma_noise(self) -> bool:
+        """Whether the noise of a voxel has two coefficients, with a map of their own."""
+        return MODELS[self.noise_model].is_arma
+
+    @property
     def learns_noise(self) -> bool:
         """Whether the noise of a run is learnt, with files and a figure of its own."""
         return MODELS[self.noise_model].is_learnt
@@ -95,7 +100,7 @@ class SubjectNode:
     """The runs of a subject, combined: weights of runs, test of F contrasts, voxels that some run lacks."""
 
     weights: str
-    f_test: str  # always exact where noise is learnt, of which the approximate F takes no account
+    f_test: str
     coverage: str
 
 
@@ -131,7 +136,6 @@ class Model:
         """Model of a checked config."""
         design, resample = config["design"], config["resample"]
         strategy = resampling_strategy(config)
-        learns_noise = MODELS[config["glm"]["noise_model"]].is_learnt
         return cls(
             source=config["study"]["source"],
             space=config["study"]["bids"]["space"] if config["study"]["source"] == "bids" else None,
@@ -160,7 +164,7 @@ class Model:
             ),
             subject=SubjectNode(
                 weights=config["fixed_effects"]["weights"],
-                f_test="exact" if learns_noise else config["fixed_effects"]["f_test"],
+                f_test=f_test(config),
                 coverage=config["fixed_effects"]["coverage"],
             ),
             contrasts={
@@ -250,6 +254,12 @@ def resampling_strategy(config: Mapping[str, Any]) -> str:
         return asked
     study = config["study"]
     return "none" if study["source"] == "bids" and study["bids"]["space"] else "sequential"
+
+
+def f_test(config: Mapping[str, Any]) -> str:
+    """How F contrasts are tested: always exact where noise is learnt, which the other takes for known."""
+    learns_noise = MODELS[config["glm"]["noise_model"]].is_learnt
+    return "exact" if learns_noise else str(config["fixed_effects"]["f_test"])
 
 
 def slice_time_ref(config: Mapping[str, Any]) -> float | str:

@@ -94,6 +94,10 @@ class Plan:
         """Limits of the measures of quality."""
         return {name: limit for name, limit in self.config["quality"].items() if name != "lags"}
 
+    def of_arma(self, **files: Any) -> dict[str, Any]:
+        """Files of ARMA noise, by what a rule calls them; none with another model."""
+        return files if self.model.run.has_arma_noise else {}
+
     def of_noise(self, **files: Any) -> dict[str, Any]:
         """Files of noise that is learnt, by what a rule calls them; none with a model that does not learn."""
         return files if self.model.run.learns_noise else {}

@@ -26,7 +26,7 @@ from firstlevel.io.grids import Grid
 from firstlevel.quality import head_motion, residuals, volumes
 from firstlevel.quality.temporal import dvars_scores
 from firstlevel.quality.volumes import Volumes
-from firstlevel.quality.whitening import ByCoefficient, ByProcess, Whitening
+from firstlevel.quality.whitening import ByCoefficient, ByPair, ByProcess, Whitening
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Fitted:
         sums: RunSums,
         noise_model: str,
         learnt: LearntNoise | None,
+        pairs: FloatArray | None,
         factor: residuals.Factor,
     ) -> Fitted:
         """Take what a fit has at hand, as its files hold it: maps in single precision."""
@@ -78,6 +79,8 @@ class Fitted:
         whitening: Whitening = ByCoefficient.of(rho, sampled)
         if learnt:
             whitening = ByProcess(learnt.mixture, learnt.posterior[:, sampled].argmax(axis=0))
+        elif pairs is not None:
+            whitening = ByPair(pairs[:, sampled])
         return cls(
             sampled, series, beta, whitening, rsquared, ratio, sums.has_zero, sums.signal, sums.change,
             noise_model, factor,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
+from firstlevel.glm import arma
 from firstlevel.glm.mixture import Mixture
 
 
@@ -77,6 +78,28 @@ class ByProcess:
         return [
             (innovations(design, self.found, g), float(share)) for g, share in enumerate(self.found.shares)
         ]
+
+
+@dataclass(frozen=True)
+class ByPair:
+    """ARMA(1,1) noise: coefficients a and b of the sample, (2, v)."""
+
+    pairs: FloatArray
+
+    def of_series(self, series: FloatArray) -> FloatArray:
+        """White series of the sample, (n, v)."""
+        return arma.Whitening.of_each(self._steps(), len(series)).of_series(series)
+
+    def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
+        """Columns (n, p), white by each pair of the sample."""
+        pairs, counts = np.unique(self._steps(), axis=0, return_counts=True)
+        filters = [arma.Whitening.of((a, b), len(design)) for a, b in pairs.tolist()]
+        shares = (counts / max(counts.sum(), 1)).tolist()
+        return [(one.of_series(design), share) for one, share in zip(filters, shares, strict=True)]
+
+    def _steps(self) -> npt.NDArray[np.intp]:
+        """Pairs in steps of the grid, (v, 2)."""
+        return np.rint(self.pairs.T * arma.DIVISIONS / arma.LARGEST).astype(np.intp)
 
 
 def whitened(series: FloatArray, rho: FloatArray) -> FloatArray:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 REFERENCES = {
+    "afni": "Cox RW (1996). AFNI: software for analysis and visualization of functional magnetic resonance "
+    "neuroimages. Computers and Biomedical Research 29:162-173. https://doi.org/10.1006/cbmr.1996.0014",
     "ari": "Rosenblatt JD, Finos L, Weeda WD, Solari A, Goeman JJ (2018). All-resolutions inference "
     "for brain imaging. NeuroImage 181:786-796. "
     "https://doi.org/10.1016/j.neuroimage.2018.07.060",
