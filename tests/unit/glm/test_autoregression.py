@@ -71,6 +71,14 @@ def test_covariance_is_that_of_dense_matrices(order, n_scans):
         np.testing.assert_allclose(product[g], dense, rtol=0, atol=SAME_ARITHMETIC * np.abs(dense).max())
 
 
+def test_determinant_of_fewer_scans_than_coefficients():
+    """Scans beyond those that there are say nothing."""
+    processes = some(7)
+    for g, a in enumerate(processes.coefficients):
+        dense = np.linalg.slogdet(dense_covariance(a, 3))[1]
+        np.testing.assert_allclose(processes.log_determinant(3)[g], dense, rtol=0, atol=SAME_ARITHMETIC)
+
+
 def test_spectrum_is_the_transform_of_the_autocovariance():
     """At some frequencies, against the cosine series; its mean is the variance."""
     processes = some(3, largest=0.7)

@@ -281,3 +281,16 @@ def matrix_of_blocks(n_scans):
     events = [Event(40.0 * k, 20.0, "a") for k in range(10)]
     options = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
     return designs.design_matrix(times, events, options)[1]
+
+
+def test_residual_variance_of_each_process_follows_from_the_posterior(factors):
+    """The posterior is a power of it: from dense matrices, with the shares or a prior of each voxel."""
+    data, weighted, fitted = brain(factors, 5, 4)
+    c = np.eye(1, weighted.basis.shape[1])
+    unscaled = np.einsum("gr,gr->g", *2 * [np.linalg.solve(weighted.roots, c.T)[..., 0]])
+    _, variance = under_each_process(data, weighted, c[0])
+    prior = np.random.default_rng(0).dirichlet(np.ones(weighted.mixture.processes.n), data.shape[1]).T
+    for own, found in ((None, fitted), (prior, weighted.fit(data, prior))):
+        relative = mixture_contrasts.relative_sigma2(weighted, found.posterior, own)
+        each = relative * found.sigma2 * unscaled[:, np.newaxis]
+        np.testing.assert_allclose(each, variance, rtol=1e-8, atol=0)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
-from firstlevel.glm.mixture import residuals
+from firstlevel.glm.residual_sums import residuals
 from firstlevel.glm.sums import dot
 
 CHUNK = 1024

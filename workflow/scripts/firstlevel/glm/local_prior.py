@@ -1,9 +1,9 @@
 """Shares of noise processes near each voxel, as its prior in a second fit. Knows arrays only.
 
 With one prior for the whole brain p is right on average over all voxels, too small where noise is stronger
-than usual and too large where it is weaker. Where noise of one kind lies together, neighbours tell: in simulated
-brains of 200 scans, kinds of noise that have 3.0 to 7.9 % at .05 have 4.2 to 6.9 %, and the power of an
-effect of 4.5 standard errors rises from 81 to 84 % (88 % where the noise is known).
+than usual and too large where it is weaker. Where noise of one kind lies together, neighbours tell: in
+simulated brains of 200 scans, kinds of noise that have 3.0 to 7.9 % at .05 have 4.2 to 6.9 %, and the power
+of an effect of 4.5 standard errors rises from 81 to 84 % (88 % where the noise is known).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ GLOBAL = 0.1
 
 
 def thinned(inside: BoolArray) -> BoolArray:
-    """Mark a quarter of the voxels of a mask (x, y, z), evenly: enough neighbours, for a quarter of the time."""
+    """Mark a quarter of the voxels of a mask (x, y, z), evenly: that is neighbours enough."""
     x, y, z = np.ogrid[: inside.shape[0], : inside.shape[1], : inside.shape[2]]
     quarter: BoolArray = inside & ((x + y) % 2 == 0) & ((y + z) % 2 == 0)
     return quarter

@@ -91,7 +91,7 @@ def of_effect(
     for start in range(0, n_voxels, BLOCK):
         block = slice(start, min(start + BLOCK, n_voxels))
         w = posterior[:, block]
-        scales = _relative_sigma2(weighted, w, None if prior is None else prior[:, block])
+        scales = relative_sigma2(weighted, w, None if prior is None else prior[:, block])
         differing = _differing(between, w, scales)
         mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
         covariance[block] = sigma2[block, np.newaxis, np.newaxis] * mean
@@ -215,7 +215,7 @@ def f_of_run(
     for start in range(0, n_voxels, BLOCK):
         block = np.flatnonzero(sigma2[start : start + BLOCK] > 0) + start
         w, e = posterior[:, block], effect[:, block].T / np.sqrt(sigma2[block, np.newaxis])
-        scales = _relative_sigma2(weighted, w, None if prior is None else prior[:, block])
+        scales = relative_sigma2(weighted, w, None if prior is None else prior[:, block])
         differing = _differing(between, w, scales)
         mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
         stat[block] = _quadratic(e, mean) / n_rows
@@ -336,7 +336,7 @@ def _mean(w: FloatArray, products: FloatArray) -> FloatArray:
     return mean
 
 
-def _relative_sigma2(weighted: Weighted, w: FloatArray, prior: FloatArray | None) -> FloatArray:
+def relative_sigma2(weighted: Weighted, w: FloatArray, prior: FloatArray | None) -> FloatArray:
     """sigma2 of each process relative to its mean over the posterior `w`, (G, v); 0 where `w` is 0.
 
     Notes
