@@ -15,7 +15,7 @@ from quality_run import AFFINE, Run, make_run
 from statsmodels.regression.linear_model import GLS
 
 from compute_contrast import compute_contrast
-from firstlevel.glm import learnt, noise_table
+from firstlevel.glm import learnt, local_prior, noise_table
 from firstlevel.io import cells, image_writer, masked, sidecars, table_writer
 from firstlevel.io.series import Series
 from firstlevel.stage import SCRIPTS, InputError
@@ -105,8 +105,15 @@ class Found:
         self.processes, self.shares, self.scans = saved.processes, saved.shares, np.asarray(scans)
 
 
-def test_maps_are_means_over_the_posterior_of_dense_fits(run):
+@pytest.fixture
+def alone(monkeypatch):
+    """All voxels have the same prior, the shares of the processes."""
+    monkeypatch.setattr(local_prior, "GLOBAL", 1.0)
+
+
+def test_maps_are_means_over_the_posterior_of_dense_fits(run, alone):
     """Betas, residual variance and posterior of voxels against statsmodels with each whole covariance."""
+    run.measure()
     _, matrix = matrix_of(run)
     beta, sigma2, posterior, ar1 = maps_of(run, "beta", "sigma2", "posterior", "ar1")
     series = series_of(run)
@@ -125,7 +132,7 @@ def series_of(run):
     return masked.read_masked(run.file("bold.nii"), masked.read_mask(run.file("mask.nii.gz")))
 
 
-def test_censored_scans_are_as_if_they_were_not_there(tmp_path):
+def test_censored_scans_are_as_if_they_were_not_there(tmp_path, alone):
     """A tenth of the scans: betas, variance and posterior are those of the others with their covariance."""
     rng = np.random.default_rng(5)
     censored = np.sort(rng.choice(np.arange(1, 160), 16, replace=False)).tolist()
@@ -235,14 +242,21 @@ def of_mixture(found, matrix, y, c):
     return scipy.stats.norm.isf(weights @ scipy.stats.t.sf(t, dof))
 
 
-def test_t_from_files_is_that_of_the_whole_fit(run, tmp_path):
+def test_t_from_files_is_that_of_the_whole_fit(run, tmp_path, monkeypatch):
     """As z of the mean tail of dense fits, nearly; degrees of freedom differ by voxel and are told."""
+    priors, original = [], local_prior.local_prior
+    monkeypatch.setattr(local_prior, "local_prior", lambda *a: priors.append(original(*a)) or priors[0])
+    run.measure()
     maps, said = contrast([run], tmp_path / "c", ["a - b"])
     names, matrix = matrix_of(run)
     c = np.array([{"a": 1.0, "b": -1.0}.get(name, 0.0) for name in names])
-    series, found = series_of(run), Found(run, np.arange(len(matrix)))
+    series, found, expected = series_of(run), Found(run, np.arange(len(matrix))), []
     voxels = [voxel for voxel in range(0, 600, 6) if voxel != 5]
-    expected = [of_mixture(found, matrix, 100 * (series[:, v] / series[:, v].mean() - 1), c) for v in voxels]
+    place = np.cumsum(maps_of(run, "sigma2")[0] > 0) - 1
+    for voxel in voxels:
+        found.shares = priors[0][:, place[voxel]].astype(float)
+        y = 100 * (series[:, voxel] / series[:, voxel].mean() - 1)
+        expected.append(of_mixture(found, matrix, y, c))
     for share, difference in OF_Z.items():
         assert np.quantile(np.abs(maps["z"][voxels] - expected), share) < difference
     low, high = said["DegreesOfFreedomOfVoxels"]["Range"]
