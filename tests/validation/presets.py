@@ -32,6 +32,7 @@ CHANGES = {
     "exact sampling": {"design": {"sampling": "exact"}},
     "slice_time_ref 0.5": {"design": {"slice_time_ref": 0.5}},
     "corrected AR(1)": {"glm": {"noise_model": "ar1_corrected"}},
+    "mixture": {"glm": {"noise_model": "mixture"}},
     "precision weights, exact F": {"fixed_effects": {"weights": "precision", "f_test": "exact"}},
     "exact F": {"fixed_effects": {"f_test": "exact"}},
     "recommended": None,
@@ -53,13 +54,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=CHANGES, default=[*CHANGES], help="variants")
     parser.add_argument("--folder", type=Path, default=ROOT / ".benchmark/presets")
     parser.add_argument("--picture", type=Path, default=ROOT / ".benchmark/presets.png")
     options = parser.parse_args()
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in CHANGES}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in options.only}
     for seed in range(1, options.seeds + 1):
-        for name, changes in CHANGES.items():
-            found[name].append(measured(options.folder.resolve() / str(seed), seed, name, changes))
+        for name in options.only:
+            folder = options.folder.resolve() / str(seed)
+            found[name].append(measured(folder, seed, name, CHANGES[name]))
             print(f"  seed {seed}, {name}: {found[name][-1]}", file=sys.stderr, flush=True)
     medians = {name: {key: statistics.median(row[key] for row in rows) for key in COLUMNS}
                for name, rows in found.items()}  # fmt: skip
@@ -85,7 +88,7 @@ def measured(folder: Path, seed: int, name: str, changes: dict | None) -> dict[s
     cost_of(snakemake(config, work, Z_MAPS), work)
 
     def result(part: str) -> np.ndarray:
-        return nib.load(work / f"results/sub-01/sub-01_task-faces_{part}.nii.gz").get_fdata()
+        return nib.load(work / f"results/node-subject/sub-01/sub-01_task-faces_{part}.nii.gz").get_fdata()
 
     faces, scrambled = (
         nib.load(folder / f"data/simulated/truth_{condition}.nii.gz").get_fdata()

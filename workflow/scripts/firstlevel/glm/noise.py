@@ -59,7 +59,7 @@ class NoiseModel:
 
     sentence: str
     cites: tuple[str, ...] = ()
-    if_not_white: str = "consider glm.noise_model: ar1_corrected"
+    if_not_white: str = "consider glm.noise_model: mixture"
     coefficients: Callable[[Sums, Run], FloatArray] | None = None
     learn: Callable[[FloatArray, FloatArray], Mixture] | None = None
     is_arma: bool = False
@@ -196,7 +196,7 @@ def _lagged_sums(a: FloatArray, b: FloatArray) -> FloatArray:
     return sums
 
 
-BEYOND_AR1 = "an AR(1) model does not hold there"
+BEYOND_AR1 = "an AR(1) model does not hold there: consider glm.noise_model: mixture"
 MODELS = {
     "ols": NoiseModel("white noise (ordinary least squares)", coefficients=_white, whitens=False),
     "ar1": NoiseModel(
