@@ -1,0 +1,156 @@
+"""The tests of one draw by each model, and how often they find what is not there. Arrays only.
+
+Symbols: n scans, p regressors, r rank, v voxels.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import noises
+import numpy as np
+import other_models
+from noise_cells import Cell, Study
+from noises import Array
+from other_models import Tested
+
+from firstlevel.glm import contrasts, mixture, mixture_contrasts
+from firstlevel.glm import fit as glm
+
+LEVELS = (0.05, 0.01, 0.001)
+TAILS = 10.0 ** -np.arange(0, 6.01, 0.25)
+"""p at which the tails are counted."""
+EFFECT = 4.5
+"""Of a true effect, in standard errors of the oracle, for the power."""
+BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of one draw: t of the first condition, and p of other tests by name, (v,)."""
+
+    t: Tested
+    others: dict[str, Array]
+
+
+def ours(model: str) -> Callable[[Cell, Study], Answer]:
+    """A model of the project that whitens by AR(1), or by nothing."""
+
+    def of(cell: Cell, study: Study) -> Answer:
+        runs, t, joint = [], [], []
+        for design, data in zip(study.designs, study.data, strict=True):
+            runs.append(contrasts.RunFit(factors := glm.Design.of(design.matrix), glm.fit(data, factors, model)))
+            t.append(design.t)
+            joint.append(design.joint)
+        others = {"F": contrasts.f_over_runs(runs, joint).p}
+        if cell.runs > 1:
+            others["t, precision"] = tested(contrasts.t_over_runs(runs, t, "precision")).p()
+            others["exact F"] = contrasts.exact_f_over_runs(runs, joint).p
+        return Answer(tested(contrasts.t_over_runs(runs, t)), others)
+
+    return of
+
+
+def tested(found: contrasts.Statistic) -> Tested:
+    return Tested(found.effect[0], found.variance, found.dof)
+
+
+def by_mixture(cell: Cell, study: Study) -> Answer:
+    """The mixture, by what is saved of it: sigma2 in single precision, the posterior in 255ths."""
+    effects, uncertain = [], []
+    others = {}
+    for design, data in zip(study.designs, study.data, strict=True):
+        factors = glm.Design.of(design.matrix).factors
+        found = mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
+        weighted = mixture.Weighted.of(found, factors.basis)
+        fits = [weighted.fit(data[:, at : at + BLOCK]) for at in range(0, data.shape[1], BLOCK)]
+        coefficients = np.concatenate([fit.coefficients for fit in fits], axis=1)
+        sigma2 = np.concatenate([fit.sigma2 for fit in fits]).astype(np.float32).astype(np.float64)
+        saved = mixture.to_bytes(np.concatenate([fit.posterior for fit in fits], axis=1))
+        posterior = mixture.from_bytes(saved)
+        t, joint = design.t @ factors.transform, design.joint @ factors.transform
+        effects.append((t @ coefficients)[0])
+        uncertain.append(mixture_contrasts.of_effect(weighted, t[0], sigma2, posterior))
+        if cell.runs == 1:
+            _, others["F"], _ = mixture_contrasts.f_of_run(
+                weighted, joint, joint @ coefficients, sigma2, posterior
+            )
+    has = np.ones((cell.runs, cell.voxels), dtype=bool)
+    of_weights = {}
+    for weights in ("equal", "precision"):
+        combined = mixture_contrasts.over_runs(uncertain, has, weights)
+        effect = np.einsum("rv,rv->v", combined.shares, np.array(effects))
+        of_weights[weights] = Tested(effect, combined.variance, combined.dof)
+    if cell.runs > 1:
+        others["t, precision"] = of_weights["precision"].p()
+    return Answer(of_weights["equal"], others)
+
+
+def by_other(model: Callable[[noises.RandomDesign, Array], Tested]) -> Callable[[Cell, Study], Answer]:
+    """A model of another program; one run."""
+
+    def of(cell: Cell, study: Study) -> Answer:
+        return Answer(model(study.designs[0], study.data[0]), {})
+
+    return of
+
+
+def by_oracle(cell: Cell, study: Study) -> Answer:
+    """Generalised least squares with the true covariance of each voxel; one run."""
+    return Answer(known(cell, study)[0], {})
+
+
+def known(cell: Cell, study: Study) -> tuple[Tested, Array]:
+    """The oracle's t, and its true standard error (v,)."""
+    parts = np.empty((4, cell.voxels))
+    for index, name in enumerate(cell.brain):
+        at = study.noise == index
+        if name == noises.VARIED:
+            found, error = other_models.oracle_of_varied(
+                study.designs[0], study.data[0][:, at], study.of_voxel[:, at]
+            )
+        else:
+            lower = noises.factor(name, cell.scans, cell.repetition_time)
+            found, error = other_models.oracle(study.designs[0], study.data[0][:, at], lower)
+        parts[:, at] = [found.effect, found.variance, found.dof, np.broadcast_to(error, found.dof.shape)]
+    return Tested(*parts[:3]), parts[3]
+
+
+MODELS: dict[str, Callable[[Cell, Study], Answer]] = {
+    **{name: ours(name) for name in ("ols", "ar1", "ar1_corrected", "ar1_pooled")},
+    "spm_ar1": by_other(other_models.spm_ar1),
+    "arma11": by_other(other_models.arma11),
+    "mixture": by_mixture,
+    "oracle": by_oracle,
+}
+
+
+def judged(cell: Cell, study: Study, model: str, error: Array | None) -> dict:
+    """What one model finds in one draw: rates of each test in each noise, of voxels without a response.
+
+    `error` (v,) is the oracle's, where the power is asked for.
+    """
+    start = time.process_time()
+    answer = MODELS[model](cell, study)
+    seconds = time.process_time() - start
+    p, z = answer.t.p(), answer.t.z()
+    found = answer.t.p(EFFECT * error) < LEVELS[-1] if error is not None else None
+    rows = []
+    for index, name in enumerate(cell.brain):
+        at = (study.noise == index) & study.null
+        quartiles = np.quantile(z[at], [0.25, 0.5, 0.75])
+        row = {"noise": name, "voxels": int(at.sum()), "median": float(quartiles[1])}
+        row["iqr"] = float(quartiles[2] - quartiles[0])
+        row["hits"] = {test: counted(value[at]) for test, value in {"t": p, **answer.others}.items()}
+        row["tails"] = [int((p[at] <= level).sum()) for level in TAILS]
+        if found is not None:
+            row["found"] = int(found[at].sum())
+        rows.append(row)
+    return {"seconds": seconds, "noises": rows}
+
+
+def counted(p: Array) -> list[int]:
+    """How many p are below each of LEVELS."""
+    if not np.isfinite(p).all():
+        raise ValueError(f"{int((~np.isfinite(p)).sum())} voxels have no p")
+    return [int((p < level).sum()) for level in LEVELS]
