@@ -1,0 +1,378 @@
+"""Fit y = X b + e where the noise of each voxel is one of a few autoregressive processes, unknown which.
+
+Processes and their shares are learnt from a sample of voxels. With them as prior, each voxel has a posterior
+over the processes, and what is tested is averaged over it: not one process is chosen, so that its choice need
+not be paid for. The noise e is sigma times a process with innovations of variance 1.
+
+Arrays only. Symbols: n scans, r rank of the design, Q (n, r) its orthonormal basis, v voxels, G processes of
+order q, V (n, n) covariance of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from firstlevel.arrays import FloatArray, UInt8Array
+from firstlevel.glm.autoregression import Processes
+from firstlevel.glm.residual_autocovariance import expected_sums, noise_processes
+from firstlevel.glm.sums import NO_NOISE, dot
+
+CHUNK = 512
+"""Voxels whose data a processor's cache holds."""
+N_SAMPLED = 4096
+"""The noise is learnt from at most so many voxels."""
+MOST_PROCESSES = 16
+"""Processes that are kept."""
+LEAST_SHARE = 1e-3
+"""Processes of fewer voxels are not kept."""
+HIGHEST_ORDER, SCANS_PER_LAG = 20, 6
+"""Order of the processes: a sixth of the degrees of freedom, at most 20."""
+DECAYS, SHARES = (0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97), (0.1, 0.25, 0.4, 0.6, 0.8, 1.0)
+"""Of the processes to begin with, AR(1) and white noise added: autocorrelation share x decay^lag."""
+N_STEPS, N_ROUNDS = 20, 3
+"""Of expectation and maximisation for the shares; of new processes from residuals."""
+ENOUGH_VOXELS = 10.0
+"""Voxels that a process must hold to give a new one."""
+STRONGEST = 0.985
+"""Largest partial autocorrelation of a new process."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What the noise of a run was found to be.
+
+    Attributes
+    ----------
+    processes : G of them.
+    shares : (G,), of the voxels, the largest first; they sum to 1.
+    """
+
+    processes: Processes
+    shares: FloatArray
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Fit of a block of voxels.
+
+    Attributes
+    ----------
+    coefficients : (r, v), on the basis of the design: mean over the posterior; the betas are T times it.
+    sigma2 : (v,), variance of the innovations, mean over the posterior; 0 where the data hold no noise.
+    posterior : (G, v), probability of each process; sums to 1 (the prior where the data hold no noise).
+    ar1 : (v,), lag-1 autocorrelation of the noise, mean over the posterior; 0 where there is none.
+    rsquared : (v,), explained share of the variance of the whitened data, 0 to 1.
+    log_likelihood : (G, v), restricted, but for a constant of the voxel; None where not asked for.
+    """
+
+    coefficients: FloatArray
+    sigma2: FloatArray
+    posterior: FloatArray
+    ar1: FloatArray
+    rsquared: FloatArray
+    log_likelihood: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A design under each process of a mixture: what is computed once per run.
+
+    Attributes
+    ----------
+    mixture : G processes and their shares.
+    basis : Q, (n, r).
+    roots : L, (G, r, r), lower triangular: Q' V^-1 Q = L L'.
+    whitened : (G, r, n), L^-1 Q' V^-1.
+    level : (G, n), 1' V^-1 at the length at which its product with 1 is 1' V^-1 1 to the power of 1/2.
+    constants : (G,), -(log|V| + log|Q' V^-1 Q|) / 2.
+    squares : (G, (q + 1) (q + 2) / 2), weights of what makes e' V^-1 e: see :func:`_squared_features`.
+    """
+
+    mixture: Mixture
+    basis: FloatArray
+    roots: FloatArray
+    whitened: FloatArray
+    level: FloatArray
+    constants: FloatArray
+    squares: FloatArray
+
+    @classmethod
+    def of(cls, mixture: Mixture, basis: FloatArray) -> Weighted:
+        """Whiten a `basis` (n, r) by each process."""
+        processes, (n_scans, rank) = mixture.processes, basis.shape
+        across = processes.times_inverse(np.column_stack([basis, np.ones(n_scans)]))
+        of_basis = across[:, :, :rank]
+        roots: FloatArray = np.linalg.cholesky(basis.T @ of_basis)
+        determinants = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
+        of_one = across[:, :, rank]
+        first, second = np.triu_indices(processes.order)
+        corner = processes.corner[:, first, second] * np.where(first == second, 1, 2)
+        lags = processes.lag_weights * np.r_[1.0, np.full(processes.order, 2.0)]
+        return cls(
+            mixture=mixture,
+            basis=basis,
+            roots=roots,
+            whitened=np.linalg.solve(roots, of_basis.transpose(0, 2, 1)),
+            level=of_one / np.sqrt(of_one.sum(axis=1, keepdims=True)),
+            constants=-(processes.log_determinant(n_scans) + determinants) / 2,
+            squares=np.column_stack([lags, -corner]),
+        )
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom of the residuals, n - r."""
+        n_scans, rank = self.basis.shape
+        return n_scans - rank
+
+    def fit(
+        self, data: FloatArray, prior: FloatArray | None = None, *, with_likelihood: bool = False
+    ) -> Fitted:
+        """Fit a block of voxels.
+
+        Parameters
+        ----------
+        data : (n, v).
+        prior : (G, v), probability of each process before the data are seen; the mixture's shares where None.
+        with_likelihood : whether to keep the log likelihoods, (G, v).
+
+        Notes
+        -----
+        With e = y - Q g the residuals of least squares, g = Q'y, the fit of each process differs from g by
+        L'^-1 z, z = L^-1 Q'V^-1 e, and leaves RSS = e'V^-1 e - z'z. With sigma integrated out, a process has
+        the restricted likelihood |V|^-1/2 |Q'V^-1 Q|^-1/2 RSS^-(n - r)/2 (Harville 1974, Biometrika 61:383).
+        The explained share of a process is 1 - RSS / TSS, TSS the squares about a constant, all whitened.
+        Voxels are taken `CHUNK` at a time from the first on, so that blocks of multiples of it give the same.
+        """
+        n_processes, rank, n_voxels = self.mixture.processes.n, self.basis.shape[1], data.shape[1]
+        fitted = Fitted(
+            coefficients=np.empty((rank, n_voxels)),
+            sigma2=np.empty(n_voxels),
+            posterior=np.empty((n_processes, n_voxels)),
+            ar1=np.empty(n_voxels),
+            rsquared=np.empty(n_voxels),
+            log_likelihood=np.empty((n_processes, n_voxels)) if with_likelihood else None,
+        )
+        back = np.hstack(list(np.linalg.inv(self.roots).transpose(0, 2, 1)))
+        forth = self.roots.transpose(0, 2, 1).reshape(n_processes * rank, rank)
+        whitened = self.whitened.reshape(n_processes * rank, -1)
+        of_level = self.level @ self.basis
+        lag1 = self.mixture.processes.autocorrelations(1)[:, 1]
+        shares = self.mixture.shares[:, np.newaxis]
+        for start in range(0, n_voxels, CHUNK):
+            chunk = slice(start, min(start + CHUNK, n_voxels))
+            g, e, noisy = residuals(self.basis, data[:, chunk])
+            z = (whitened @ e).reshape(n_processes, rank, -1)
+            left, likelihood = self._left(e, z)
+            if fitted.log_likelihood is not None:
+                fitted.log_likelihood[:, chunk] = likelihood
+            weights = _posterior(likelihood, shares if prior is None else prior[:, chunk])
+            weights[:, ~noisy] = shares if prior is None else prior[:, chunk][:, ~noisy]
+            h = (forth @ g).reshape(z.shape)
+            h += z
+            explained = np.einsum("grv,grv->gv", h, h) - (self.level @ e + of_level @ g) ** 2
+            np.maximum(explained, 0.0, out=explained)
+            explained /= explained + left
+            z *= weights[:, np.newaxis]
+            fitted.coefficients[:, chunk] = g + back @ z.reshape(n_processes * rank, -1)
+            fitted.posterior[:, chunk] = weights
+            fitted.sigma2[chunk] = noisy * dot(weights, left) / self.dof
+            fitted.ar1[chunk] = noisy * (lag1 @ weights)
+            fitted.rsquared[chunk] = noisy * dot(weights, explained)
+        return fitted
+
+    def likelihood(self, e: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log likelihoods and residual sums of squares, both (G, v), of residuals `e` (n, v) of the basis."""
+        z = self.whitened.reshape(-1, len(e)) @ e
+        left, likelihood = self._left(e, z.reshape(*self.whitened.shape[:2], -1))
+        return likelihood, left
+
+    def _left(self, e: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Residual sums of squares and log likelihoods, (G, v); no square is 0."""
+        left = self.squares @ _squared_features(e, self.mixture.processes.order)
+        left -= np.einsum("grv,grv->gv", z, z)
+        np.maximum(left, np.finfo(np.float64).tiny, out=left)
+        return left, self.constants[:, np.newaxis] - self.dof / 2 * np.log(left)
+
+
+def order_for(n_scans: int, rank: int) -> int:
+    """Order of the processes for a design of that rank."""
+    order = min(HIGHEST_ORDER, (n_scans - rank) // SCANS_PER_LAG)
+    return min(max(2, order), n_scans - 1)
+
+
+def sampled(n_voxels: int) -> npt.NDArray[np.intp]:
+    """Positions of the voxels to learn from: every ceil(V / 4096)-th."""
+    return np.arange(0, n_voxels, max(1, -(-n_voxels // N_SAMPLED)))
+
+
+def learn(series: FloatArray, basis: FloatArray) -> Mixture:
+    """Find the processes and their shares.
+
+    Parameters
+    ----------
+    series : (n, s), of a sample of voxels. Those without noise do not count.
+    basis : Q, (n, r), with r < n.
+
+    Returns
+    -------
+    Mixture, white noise alone where no voxel counts. Nothing is drawn at random.
+
+    Notes
+    -----
+    Begins with 43 processes, white noise and AR(1) + white noise, whose shares are found by expectation and
+    maximisation (20 steps from equal ones). Three times, each process that holds more than 10 voxels gives a
+    new one: from the autocovariance of the residuals of its voxels, weighted by the posterior, corrected for
+    what the design takes out of it; those to begin with stay. The 16 largest shares are kept.
+    """
+    n_scans, rank = basis.shape
+    order = order_for(n_scans, rank)
+    beginning = start_processes(order)
+    sample = _Sample.of(series, basis, order)
+    if not sample.n_voxels:
+        return Mixture(Processes(np.zeros((1, order))), np.ones(1))
+    expected = expected_sums(basis, order)
+    of_beginning = sample.likelihood(beginning)
+    processes, (likelihood, left) = beginning, of_beginning
+    shares, posterior = _shares(likelihood)
+    for _ in range(N_ROUNDS):
+        holding = shares * sample.n_voxels > ENOUGH_VOXELS
+        weights = posterior[holding] / left[holding]
+        pooled = weights @ sample.lagged / posterior[holding].sum(axis=1, keepdims=True)
+        coefficients, partial = noise_processes(pooled, expected)
+        valid = (np.abs(partial) < STRONGEST).all(axis=1)  # nor NaN
+        if not valid.any():
+            break
+        new = Processes(coefficients[valid])
+        found = sample.likelihood(new)
+        processes = Processes(np.concatenate([beginning.coefficients, new.coefficients]))
+        likelihood, left = (np.concatenate(pair) for pair in zip(of_beginning, found, strict=True))
+        shares, posterior = _shares(likelihood)
+    largest = np.argsort(-shares, kind="stable")[:MOST_PROCESSES]
+    kept = largest[shares[largest] >= LEAST_SHARE]
+    shares, _ = _shares(likelihood[kept], shares[kept])
+    by_share = np.argsort(-shares, kind="stable")
+    return Mixture(Processes(processes.coefficients[kept[by_share]]), shares[by_share])
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Residuals of the voxels to learn from, at unit length.
+
+    Attributes
+    ----------
+    basis : Q, (n, r).
+    residuals : (n, s).
+    lagged : (s, q + 1), sums over time of e_t e_{t+k}.
+    """
+
+    basis: FloatArray
+    residuals: FloatArray
+    lagged: FloatArray
+
+    @classmethod
+    def of(cls, series: FloatArray, basis: FloatArray, order: int) -> _Sample:
+        parts = []
+        for part in _chunks(series):
+            _, e, noisy = residuals(basis, part)
+            e = e[:, noisy]
+            parts.append(e / np.sqrt(dot(e, e)))
+        kept = np.hstack([np.empty((len(basis), 0)), *parts])
+        lagged = np.hstack([np.empty((order + 1, 0)), *(_lagged_sums(part, order) for part in _chunks(kept))])
+        return cls(basis, kept, lagged.T)
+
+    @property
+    def n_voxels(self) -> int:
+        return int(self.residuals.shape[1])
+
+    def likelihood(self, processes: Processes) -> tuple[FloatArray, FloatArray]:
+        """Log likelihoods and residual sums of squares, (G, s)."""
+        found = []
+        for start in range(0, processes.n, MOST_PROCESSES):
+            some = Processes(processes.coefficients[start : start + MOST_PROCESSES])
+            weighted = Weighted.of(Mixture(some, np.full(some.n, 1 / some.n)), self.basis)
+            of_some = [weighted.likelihood(part) for part in _chunks(self.residuals)]
+            found.append([np.hstack(both) for both in zip(*of_some, strict=True)])
+        likelihood, left = (np.concatenate(both) for both in zip(*found, strict=True))
+        return likelihood, left
+
+
+def start_processes(order: int) -> Processes:
+    """43 processes to begin with: white noise, and AR(1) with white noise added."""
+    lags = np.arange(order + 1)
+    acf = [np.where(lags == 0, 1.0, 0.0)]
+    acf += [np.where(lags == 0, 1.0, share * decay**lags) for decay in DECAYS for share in SHARES]
+    return Processes.of_autocorrelations(np.array(acf))
+
+
+def _shares(likelihood: FloatArray, shares: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Shares (G,) and posterior (G, s), by expectation and maximisation from `shares`, or equal ones."""
+    n_processes, n_voxels = likelihood.shape
+    relative = np.exp(likelihood - likelihood.max(axis=0))
+    shares = np.full(n_processes, 1 / n_processes) if shares is None else shares / shares.sum()
+    for _ in range(N_STEPS):
+        shares = shares * (relative @ (1 / (shares @ relative))) / n_voxels
+    shares = shares / shares.sum()
+    posterior = shares[:, np.newaxis] * relative
+    return shares, posterior / posterior.sum(axis=0)
+
+
+def _posterior(likelihood: FloatArray, prior: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        joint: FloatArray = likelihood + np.log(prior)
+    joint -= joint.max(axis=0)
+    np.exp(joint, out=joint)
+    joint /= joint.sum(axis=0)
+    return joint
+
+
+def residuals(basis: FloatArray, data: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+    """Q'y (r, v), y - Q Q'y (n, v), and whether more than rounding is left, (v,)."""
+    g = basis.T @ data
+    e = data - basis @ g
+    noisy = dot(e, e) > NO_NOISE * dot(g, g)
+    return g, e, noisy
+
+
+def _chunks(series: FloatArray) -> Iterator[FloatArray]:
+    for start in range(0, series.shape[1], CHUNK):
+        yield series[:, start : start + CHUNK]
+
+
+def _lagged_sums(e: FloatArray, order: int) -> FloatArray:
+    """Sums over time of e_t e_{t+k}, (q + 1, v)."""
+    sums = np.empty((order + 1, e.shape[1]))
+    for k in range(order + 1):
+        np.einsum("tv,tv->v", e[k:], e[: len(e) - k], out=sums[k])
+    return sums
+
+
+def _squared_features(e: FloatArray, order: int) -> FloatArray:
+    """What e'V^-1 e is a weighted sum of: lagged sums, and products among the first and the last q scans.
+
+    ((q + 1) (q + 2) / 2, v): q + 1 sums of e_t e_{t+k}, and for s <= t < q, e_s e_t + e_{n-1-s} e_{n-1-t}.
+    """
+    features = np.empty(((order + 1) * (order + 2) // 2, e.shape[1]))
+    features[: order + 1] = _lagged_sums(e, order)
+    start, end, row = e[:order], e[::-1][:order], order + 1
+    for s in range(order):
+        rows = features[row : row + order - s]
+        np.multiply(start[s], start[s:], out=rows)
+        rows += end[s] * end[s:]
+        row += order - s
+    return features
+
+
+def to_bytes(posterior: FloatArray) -> UInt8Array:
+    """Posterior (G, v) in 255ths, rounded."""
+    return np.rint(255 * posterior).astype(np.uint8)
+
+
+def from_bytes(saved: UInt8Array) -> FloatArray:
+    """Posterior (G, v) from 255ths; sums to 1 at each voxel, equal where all are 0."""
+    total = saved.sum(axis=0, dtype=np.float64)
+    posterior: FloatArray = np.where(total > 0, saved, 1.0) / np.where(total > 0, total, len(saved))
+    return posterior

@@ -1,0 +1,339 @@
+"""Contrasts of fits with a mixture of noise processes, from what is saved of them; no data are needed.
+
+The noise of a voxel being process g, with the posterior probability w_g, an effect has the covariance
+V_g = sigma2_g C (Q' V^-1 Q)^-1 C' and is a t or F on n - r degrees of freedom. The residual variance sigma2_g
+of each process is not saved: it follows from the posterior, whose likelihood is a power of it.
+
+Arrays only. Symbols as in :mod:`firstlevel.glm.mixture`; R runs, k rows of a contrast. Contrasts are given on
+the basis of the design: for weights C (k, p) of the regressors these are C T, with T the transform of
+:class:`firstlevel.glm.dependence.Factorisation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import special
+from scipy.linalg import matmul_toeplitz
+
+from firstlevel.arrays import BoolArray, FloatArray
+from firstlevel.glm.mixture import Weighted
+from firstlevel.inference.tails import f_to_z
+
+BLOCK = 8192
+"""Voxels whose covariances under each process are in memory at a time."""
+FEW = 8.0
+"""Degrees of freedom up to which the fourth moment of a t, infinite below 5, is no measure of its tails."""
+
+RunWeights = Literal["equal", "precision"]
+
+
+@dataclass(frozen=True)
+class Uncertain:
+    """Covariance of an effect of one run, which depends on the process that the noise of a voxel is.
+
+    Attributes
+    ----------
+    covariance : (v, k, k), mean over the posterior; it holds what the effects of the processes differ by.
+    spread : (v,), variance over the posterior of the variance relative to its mean: 0 where the process is
+        known. Of k rows, of the mean over them in units of the covariance.
+    dof : n - r, degrees of freedom of the residuals.
+    """
+
+    covariance: FloatArray
+    spread: FloatArray
+    dof: int
+
+    @property
+    def variance(self) -> FloatArray:
+        """Of the first row, (v,)."""
+        return self.covariance[:, 0, 0]
+
+
+@dataclass(frozen=True)
+class Combined:
+    """One effect over runs.
+
+    Attributes
+    ----------
+    shares : (R, v), weight of each run in the effect, 0 where it does not count.
+    variance : (v,), of the effect: effect / sqrt(variance) is a t. 0 where no run counts.
+    dof : (v,), degrees of freedom of that t; 0 where no run counts.
+    """
+
+    shares: FloatArray
+    variance: FloatArray
+    dof: FloatArray
+
+
+def of_effect(
+    weighted: Weighted,
+    c: FloatArray,
+    sigma2: FloatArray,
+    posterior: FloatArray,
+    prior: FloatArray | None = None,
+) -> Uncertain:
+    """Covariance of C b at each voxel.
+
+    Parameters
+    ----------
+    c : C, (k, r), on the basis.
+    sigma2 : (v,), as saved.
+    posterior : (G, v), as saved.
+    prior : (G, v), with which the fit was made; the mixture's shares where None.
+    """
+    unscaled, between = _unscaled(weighted, c), _between(weighted, c)
+    n_rows, n_voxels = len(c), sigma2.size
+    covariance, spread = np.empty((n_voxels, n_rows, n_rows)), np.zeros(n_voxels)
+    for start in range(0, n_voxels, BLOCK):
+        block = slice(start, min(start + BLOCK, n_voxels))
+        w = posterior[:, block]
+        scales = _relative_sigma2(weighted, w, None if prior is None else prior[:, block])
+        differing = _differing(between, w)
+        mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
+        covariance[block] = sigma2[block, np.newaxis, np.newaxis] * mean
+        inverse = np.linalg.inv(mean)
+        # tr(mean^-1 V_g) / k of each process, less 1, its mean: what differs between processes is in both
+        own = scales * np.einsum("vij,gji->gv", inverse, unscaled) / n_rows
+        own += np.einsum("vij,vji->v", inverse, differing) / n_rows - 1
+        spread[block] = np.einsum("gv,gv->v", w, own**2)
+    return Uncertain(covariance, spread, weighted.dof)
+
+
+def over_runs(runs: Sequence[Uncertain], has: BoolArray, weights: RunWeights = "equal") -> Combined:
+    """Combine an effect of one row over runs.
+
+    Parameters
+    ----------
+    runs : R.
+    has : (R, v), runs that count at a voxel.
+    weights : of the runs: "equal", or "precision" for those of the inverse variance.
+
+    Notes
+    -----
+    The variance of sum(p_r e_r) is V = sum(p_r^2 V_r). Its degrees of freedom as an estimate are
+    Satterthwaite's, V^2 / sum(p_r^4 V_r^2 / (n_r - r_r)), the sum of those of the runs where all are alike;
+    its spread over the posteriors, which are independent, sum(p_r^4 V_r^2 spread_r) / V^2. See
+    :func:`matched` for what both are to a t.
+    """
+    variance = np.array([run.variance for run in runs])
+    counts = has & (variance > 0)
+    shares = counts.astype(np.float64)
+    if weights == "precision":
+        np.divide(1.0, variance, out=shares, where=counts)
+    total = shares.sum(axis=0)
+    np.divide(shares, total, out=shares, where=total > 0)
+    parts = shares**2 * variance
+    return Combined(shares, *_of_parts(runs, parts))
+
+
+def _of_parts(runs: Sequence[Uncertain], parts: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Variance and degrees of freedom, (v,), of a sum of independent parts of such variances, (R, v)."""
+    whole = parts.sum(axis=0)
+    tested = whole > 0
+    parts = np.divide(parts, whole, out=np.zeros_like(parts), where=tested)
+    spread = np.einsum("rv,rv->v", parts**2, np.array([run.spread for run in runs]))
+    inverse = np.einsum("rv,r->v", parts**2, np.array([1 / run.dof for run in runs]))
+    dof = np.divide(1.0, inverse, out=np.ones_like(whole), where=tested)
+    factor, dof = matched(spread, dof)
+    return whole * factor, np.where(tested, dof, 0.0)
+
+
+def matched(spread: FloatArray, dof: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Factor of the variance and degrees of freedom of the t that is nearest to a mixture of t, both (v,).
+
+    Parameters
+    ----------
+    spread : (v,), of the variance relative to its mean.
+    dof : (v,), of its estimate.
+
+    Notes
+    -----
+    x is normal of a variance S dof / chi2, S of mean 1 and variance `spread`. Its second and fourth moment
+    are those of a t: with the excess kurtosis k = 3 (dof - 2) / (dof - 4) (1 + spread) - 3, on nu = 4 + 6 / k
+    degrees of freedom. Up to `FEW`, where these moments tell little or are infinite, mean and variance of the
+    logarithm of that variance are, S taken as log-normal: then
+    trigamma(nu / 2) = trigamma(dof / 2) + log(1 + spread).
+    """
+    few = dof <= FEW
+    many = np.where(few, FEW + 1, dof)
+    kurtosis = 3 * (many - 2) / (many - 4) * (1 + spread) - 3
+    nu = 4 + 6 / kurtosis
+    factor = many / (many - 2) * (nu - 2) / nu
+    if few.any():
+        less, wide = dof[few], np.log1p(spread[few])
+        fewer = 2 * inverse_trigamma(special.polygamma(1, less / 2) + wide)
+        logarithm = -wide / 2 + np.log(less / fewer) - special.psi(less / 2) + special.psi(fewer / 2)
+        nu[few], factor[few] = fewer, np.exp(logarithm)
+    return factor, nu
+
+
+def f_of_run(
+    weighted: Weighted,
+    c: FloatArray,
+    effect: FloatArray,
+    sigma2: FloatArray,
+    posterior: FloatArray,
+    prior: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """F, p and z of C b = 0 in one run, each (v,): p is the mean over the posterior of that of each process.
+
+    Parameters
+    ----------
+    c : C, (k, r), on the basis, of rank k.
+    effect : C b, (k, v).
+    sigma2, posterior, prior : as in :func:`of_effect`.
+
+    Notes
+    -----
+    F is that of the mean covariance, for the eye: p and z are not functions of it alone. Where there is no
+    noise, F is 0, as z is.
+    """
+    unscaled, between = _unscaled(weighted, c), _between(weighted, c)
+    n_rows, n_voxels = len(c), sigma2.size
+    stat, z = np.zeros((2, n_voxels))
+    p = np.ones(n_voxels)
+    for start in range(0, n_voxels, BLOCK):
+        block = np.flatnonzero(sigma2[start : start + BLOCK] > 0) + start
+        w, e = posterior[:, block], effect[:, block].T / np.sqrt(sigma2[block, np.newaxis])
+        scales = _relative_sigma2(weighted, w, None if prior is None else prior[:, block])
+        differing = _differing(between, w)
+        mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
+        stat[block] = _quadratic(e, mean) / n_rows
+        of_each = np.full_like(w, -np.inf)
+        for g, of_process in enumerate(unscaled):
+            at = w[g] > 0
+            covariance = scales[g, at, np.newaxis, np.newaxis] * of_process + differing[at]
+            tail = special.log_ndtr(-f_to_z(_quadratic(e[at], covariance) / n_rows, n_rows, weighted.dof)[1])
+            of_each[g, at] = np.log(w[g, at]) + tail
+        largest = of_each.max(axis=0)
+        logarithm = np.minimum(largest + np.log(np.exp(of_each - largest).sum(axis=0)), 0.0)
+        p[block], z[block] = np.exp(logarithm), -special.ndtri_exp(logarithm)
+    return stat, p, z
+
+
+def f_over_runs(
+    runs: Sequence[Uncertain],
+    effects: FloatArray,
+    has: BoolArray,
+    weights: RunWeights = "equal",
+) -> tuple[FloatArray, FloatArray]:
+    """F of C b = 0 over runs and its degrees of freedom, both (v,), from whole covariances.
+
+    Parameters
+    ----------
+    runs : R, of k rows.
+    effects : (R, k, v), C b of each run.
+    has, weights : as in :func:`over_runs`.
+
+    Notes
+    -----
+    The exact F of :func:`firstlevel.glm.contrasts.exact_f_over_runs`, with mean covariances; degrees of
+    freedom and spread as in :func:`over_runs`, a run's part being its share in the trace of V^-1 V. F is
+    divided by the factor of :func:`matched`.
+    """
+    n_rows, n_voxels = effects.shape[1:]
+    stat, parts = np.zeros(n_voxels), np.zeros((len(runs), n_voxels))
+    for start in range(0, n_voxels, BLOCK):
+        block = slice(start, min(start + BLOCK, n_voxels))
+        stat[block], parts[:, block] = _f_of_block(runs, effects, has, weights, block)
+    factor, dof = _of_parts(runs, parts)
+    np.divide(stat, n_rows * factor, out=stat, where=factor > 0)
+    return stat, dof
+
+
+def _f_of_block(
+    runs: Sequence[Uncertain], effects: FloatArray, has: BoolArray, weights: RunWeights, block: slice
+) -> tuple[FloatArray, FloatArray]:
+    """The quadratic form e' V^-1 e of a block of voxels, and the part of each run in V, (R, v)."""
+    covariances = np.array([run.covariance[block] for run in runs])
+    counts: BoolArray = np.logical_and(has[:, block], covariances[..., 0, 0] > 0)
+    tested: BoolArray = counts.any(axis=0)
+    unit = np.eye(effects.shape[1])
+    precisions = np.linalg.inv(np.where(counts[..., np.newaxis, np.newaxis], covariances, unit))
+    n_runs = np.maximum(counts.sum(axis=0), 1)[:, np.newaxis, np.newaxis]
+    if weights == "precision":
+        precision = np.einsum("rv,rvij->vij", counts, precisions)
+        whole = np.linalg.inv(np.where(tested[:, np.newaxis, np.newaxis], precision, unit))
+        shares = whole @ precisions
+    else:
+        whole = np.einsum("rv,rvij->vij", counts, covariances) / n_runs**2
+        whole = np.where(tested[:, np.newaxis, np.newaxis], whole, unit)
+        precision, shares = np.linalg.inv(whole), np.broadcast_to(unit / n_runs, precisions.shape)
+    effect = np.einsum("rv,rvij,rjv->vi", counts, shares, effects[:, :, block], optimize=True)
+    owned = shares @ covariances @ shares.transpose(0, 1, 3, 2)
+    parts = np.einsum("rv,vij,rvji->rv", counts, precision, owned, optimize=True) / len(unit)
+    return np.maximum(np.einsum("vi,vij,vj->v", effect, precision, effect), 0.0) * tested, parts
+
+
+def _unscaled(weighted: Weighted, c: FloatArray) -> FloatArray:
+    """C (Q' V^-1 Q)^-1 C' of each process, (G, k, k)."""
+    half = np.linalg.solve(weighted.roots, c.T)
+    product: FloatArray = half.transpose(0, 2, 1) @ half
+    return product
+
+
+def _between(weighted: Weighted, c: FloatArray) -> FloatArray:
+    """Expected products of what the effects of the processes differ by, (G, k, G, k), where sigma is 1.
+
+    Notes
+    -----
+    C b of a process is A_g y, A_g = C (Q' V^-1 Q)^-1 Q' V^-1: with noise of the mean covariance U of the
+    mixture, A_g U A_h'. All A_g give the same of what the design explains, so their mean is taken off first.
+    """
+    mixture, n_scans = weighted.mixture, len(weighted.basis)
+    half = np.linalg.solve(weighted.roots, c.T)
+    a = half.transpose(0, 2, 1) @ weighted.whitened
+    a -= np.einsum("g,gkn->kn", mixture.shares, a)
+    acf = mixture.processes.autocorrelations(n_scans - 1) * mixture.processes.variance[:, np.newaxis]
+    flat = a.reshape(-1, n_scans)
+    product = flat @ matmul_toeplitz(mixture.shares @ acf, flat.T)
+    symmetric: FloatArray = (product + product.T).reshape(*a.shape[:2], *a.shape[:2]) / 2
+    return symmetric
+
+
+def _differing(between: FloatArray, w: FloatArray) -> FloatArray:
+    """Covariance over the posterior (G, v) of what the effects of the processes differ by, (v, k, k)."""
+    own = np.einsum("gigj->gij", between)
+    mean = np.einsum("gihj,hv->gijv", between, w)
+    differing: FloatArray = np.einsum("gv,gij->vij", w, own) - np.einsum("gv,gijv->vij", w, mean)
+    return differing
+
+
+def _relative_sigma2(weighted: Weighted, w: FloatArray, prior: FloatArray | None) -> FloatArray:
+    """sigma2 of each process relative to its mean over the posterior `w`, (G, v); 0 where `w` is 0.
+
+    Notes
+    -----
+    w_g is proportional to prior_g |V|^-1/2 |Q' V^-1 Q|^-1/2 sigma2_g^-(n - r)/2.
+    """
+    shares = weighted.mixture.shares[:, np.newaxis] if prior is None else prior
+    known = (w > 0) & (shares > 0)
+    logarithm = np.full(w.shape, -np.inf)
+    constants = np.broadcast_to(
+        weighted.constants[:, np.newaxis] + np.log(np.maximum(shares, 1e-300)), w.shape
+    )
+    logarithm[known] = (constants[known] - np.log(w[known])) * 2 / weighted.dof
+    relative: FloatArray = np.exp(logarithm - logarithm.max(axis=0))
+    relative /= np.einsum("gv,gv->v", w, relative)
+    return relative
+
+
+def _quadratic(e: FloatArray, covariance: FloatArray) -> FloatArray:
+    """Quadratic form e' V^-1 e, (v,), of e (v, k) and V (v, k, k)."""
+    solved = np.linalg.solve(covariance, e[..., np.newaxis])[..., 0]
+    product: FloatArray = np.maximum(np.einsum("vk,vk->v", e, solved), 0.0)
+    return product
+
+
+def inverse_trigamma(value: FloatArray) -> FloatArray:
+    """Where trigamma is a value: x with trigamma(x) = value > 0, by Newton's steps from below (Smyth 2004)."""
+    x = 0.5 + 1 / value
+    for _ in range(8):
+        trigamma = special.polygamma(1, x)
+        x = x + trigamma * (1 - trigamma / value) / special.polygamma(2, x)
+    found: FloatArray = x
+    return found
