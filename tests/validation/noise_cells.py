@@ -1,4 +1,4 @@
-"""What is simulated: cells of design, scans, repetition time and noises, and one draw of each. Arrays only."""
+"""What is simulated: cells of design, scans, repetition time and noises, and one draw of each."""
 
 import itertools
 import zlib
@@ -21,6 +21,7 @@ TABLE = (
 SIDE_BY_SIDE = ("ols", "ar1", "ar1_corrected", "ar1_pooled", "spm_ar1", "arma11", "mixture", "oracle")
 FAST = ("ar1", "ar1_corrected", "mixture")
 OF_ONE_TYPE = ("ar1_corrected", "spm_ar1", "mixture")
+TOGETHER = "all in one brain"
 VOXELS = 5040
 """Of one draw: 720 of each of seven noises."""
 SHAPE = (18, 20, 14)
@@ -104,7 +105,7 @@ def unseen() -> Iterator[Cell]:
     for design, noise in itertools.product(designs, noises.UNSEEN):
         yield Cell("unseen noise", *design, brain=(noise,), voxels=1440, variant=noise)
     for design in designs:
-        yield Cell("unseen noise", *design, brain=noises.UNSEEN, voxels=5400, variant="all in one brain")
+        yield Cell("unseen noise", *design, brain=noises.UNSEEN, voxels=5400, variant=TOGETHER)
     for kind, (scans, tr) in itertools.product(
         ("blocks 20", "events"), ((1000, 0.4), (300, 1.4), (140, 3.0))
     ):

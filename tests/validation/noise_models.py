@@ -4,11 +4,11 @@
     python noise_models.py --quick                   # a look at the side-by-side table, in two minutes
     python noise_models.py --cells '^table' --draws 5
     python noise_models.py --forget mixture          # drops what it found, after its code has changed
-    python noise_models.py --tables                  # tables and figure of the committed numbers, no simulation
+    python noise_models.py --tables                  # tables and figure of the committed numbers
 
-Every draw has a design and noise of its own, by a seed of its own. What is found is appended, draw by draw, to
-.benchmark/noise_models.jsonl; sums over draws go to tests/validation/noise_models.tsv, from which the tables
-of docs/validation.md and the figure are made. One thread.
+Every draw has a design and noise of its own, by a seed of its own. What is found is appended to
+.benchmark/noise_models.jsonl, draw by draw; sums over draws go to tests/validation/noise_models.tsv, from
+which the tables of docs/validation.md and the figure are made. One thread.
 """
 
 import argparse

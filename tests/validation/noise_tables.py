@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from noise_cells import OF_ONE_TYPE, SIDE_BY_SIDE, Cell
+from noise_cells import OF_ONE_TYPE, SIDE_BY_SIDE, TOGETHER, Cell
 from noise_tests import LEVELS
 
 NUMBERS = Path(__file__).with_suffix("").with_name("noise_models.tsv")
@@ -162,9 +162,7 @@ def marked(value: float, level: int, bounds: tuple[float, float]) -> str:
 
 
 def at_levels(row: Row, bounds: Sequence[tuple[float, float]] = BOUNDS) -> str:
-    return " / ".join(
-        marked(value, level, bounds[level]) for level, value in enumerate(row.rates)
-    )
+    return " / ".join(marked(value, level, bounds[level]) for level, value in enumerate(row.rates))
 
 
 def chosen(rows: Sequence[Row], **values: object) -> list[Row]:
@@ -185,7 +183,10 @@ def demands(rows: Sequence[Row]) -> str:
         ("smoothed", chosen(ours, group="smoothed", test="t")),
         ("5 % active voxels", chosen(ours, group="active", test="t")),
         ("masks of 100, 1,000, 50,000", chosen(ours, group="mask", test="t")),
-        ("unseen noises in one brain", chosen(ours, group="unseen noise", test="t", variant="all in one brain")),
+        (
+            "unseen noises in one brain",
+            chosen(ours, group="unseen noise", test="t", variant=TOGETHER),
+        ),
         ("unseen repetition times", chosen(ours, group="unseen TR", test="t")),
     ):
         for level, bounds in enumerate(BOUNDS):
@@ -194,7 +195,7 @@ def demands(rows: Sequence[Row]) -> str:
     single = chosen(ours, group="one type", test="t")
     long_enough = [(named(row), row.rates[0], row.errors[0]) for row in single if row.scans >= 128]
     lines.append(demand("one noise in a brain, n from 128, 0.05", OF_TYPE, long_enough))
-    strange = [row for row in chosen(ours, group="unseen noise", test="t") if row.variant != "all in one brain"]
+    strange = [row for row in chosen(ours, group="unseen noise", test="t") if row.variant != TOGETHER]
     found = [(named(row), row.rates[0], row.errors[0]) for row in strange]
     lines.append(demand("one unseen noise in a brain, 0.05", OF_TYPE, found))
     lines.extend(demands_of_power(rows))
@@ -260,7 +261,11 @@ def of_types(rows: Sequence[Row]) -> str:
             line.append(spanned(chosen(single, design=design, model=model)))
         of_mixed = [row for row in chosen(mixed, design=design, model="mixture") if row.noise != ALL]
         lines.append([*line, spanned(of_mixed)])
-    header = ["design, scans", *(f"{NAMES[model]}, alone" for model in OF_ONE_TYPE), "mixture, seven in a brain"]
+    header = [
+        "design, scans",
+        *(f"{NAMES[model]}, alone" for model in OF_ONE_TYPE),
+        "mixture, seven in a brain",
+    ]
     return lined(header, lines)
 
 
@@ -270,7 +275,8 @@ def spanned(rows: Sequence[Row]) -> str:
         return "not run"
     by_rate = sorted(rows, key=lambda row: row.rates[0])
     ends = [
-        f"{marked(row.rates[0], 0, OF_TYPE)} ({row.variant or row.noise})" for row in (by_rate[0], by_rate[-1])
+        f"{marked(row.rates[0], 0, OF_TYPE)} ({row.variant or row.noise})"
+        for row in (by_rate[0], by_rate[-1])
     ]
     return " to ".join(ends)
 
@@ -300,7 +306,7 @@ def by_models(rows: Sequence[Row], header: list[str], first: Callable[[Row], str
 
 
 def z_of(rows: Sequence[Row]) -> str:
-    """Spread of z in the middle, and how many times too many voxels are far out, over all cells of the table."""
+    """Spread of z in the middle, and how many times too often it is far out, over the cells of the table."""
     ours = chosen(rows, group="table", test="t", noise=ALL)
     lines = []
     for model in SIDE_BY_SIDE:
@@ -319,7 +325,10 @@ def power(rows: Sequence[Row]) -> str:
     ours = chosen(rows, group="table", test="t", noise=ALL)
     models = [model for model in SIDE_BY_SIDE if chosen(ours, model=model)]
     lines = [
-        [design, *(of_first(chosen(ours, design=design, model=m), lambda r: f"{r.power:.1f}") for m in models)]
+        [
+            design,
+            *(of_first(chosen(ours, design=design, model=m), lambda r: f"{r.power:.1f}") for m in models),
+        ]
         for design in dict.fromkeys(row.design for row in ours)
     ]
     return lined(["design, scans", *(NAMES[model] for model in models)], lines)

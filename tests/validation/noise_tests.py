@@ -16,6 +16,7 @@ from other_models import Tested
 
 from firstlevel.glm import contrasts, mixture, mixture_contrasts
 from firstlevel.glm import fit as glm
+from firstlevel.inference.tails import f_to_z
 
 LEVELS = (0.05, 0.01, 0.001)
 TAILS = 10.0 ** -np.arange(0, 6.01, 0.25)
@@ -39,7 +40,9 @@ def ours(model: str) -> Callable[[Cell, Study], Answer]:
     def of(cell: Cell, study: Study) -> Answer:
         runs, t, joint = [], [], []
         for design, data in zip(study.designs, study.data, strict=True):
-            runs.append(contrasts.RunFit(factors := glm.Design.of(design.matrix), glm.fit(data, factors, model)))
+            runs.append(
+                contrasts.RunFit(factors := glm.Design.of(design.matrix), glm.fit(data, factors, model))
+            )
             t.append(design.t)
             joint.append(design.joint)
         others = {"F": contrasts.f_over_runs(runs, joint).p}
@@ -57,33 +60,51 @@ def tested(found: contrasts.Statistic) -> Tested:
 
 def by_mixture(cell: Cell, study: Study) -> Answer:
     """The mixture, by what is saved of it: sigma2 in single precision, the posterior in 255ths."""
-    effects, uncertain = [], []
-    others = {}
-    for design, data in zip(study.designs, study.data, strict=True):
-        factors = glm.Design.of(design.matrix).factors
-        found = mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
-        weighted = mixture.Weighted.of(found, factors.basis)
-        fits = [weighted.fit(data[:, at : at + BLOCK]) for at in range(0, data.shape[1], BLOCK)]
-        coefficients = np.concatenate([fit.coefficients for fit in fits], axis=1)
-        sigma2 = np.concatenate([fit.sigma2 for fit in fits]).astype(np.float32).astype(np.float64)
-        saved = mixture.to_bytes(np.concatenate([fit.posterior for fit in fits], axis=1))
-        posterior = mixture.from_bytes(saved)
-        t, joint = design.t @ factors.transform, design.joint @ factors.transform
-        effects.append((t @ coefficients)[0])
-        uncertain.append(mixture_contrasts.of_effect(weighted, t[0], sigma2, posterior))
-        if cell.runs == 1:
-            _, others["F"], _ = mixture_contrasts.f_of_run(
-                weighted, joint, joint @ coefficients, sigma2, posterior
-            )
+    parts = [mixed(design, data) for design, data in zip(study.designs, study.data, strict=True)]
     has = np.ones((cell.runs, cell.voxels), dtype=bool)
-    of_weights = {}
-    for weights in ("equal", "precision"):
-        combined = mixture_contrasts.over_runs(uncertain, has, weights)
-        effect = np.einsum("rv,rv->v", combined.shares, np.array(effects))
-        of_weights[weights] = Tested(effect, combined.variance, combined.dof)
-    if cell.runs > 1:
-        others["t, precision"] = of_weights["precision"].p()
-    return Answer(of_weights["equal"], others)
+    t = {
+        weights: mixture_contrasts.over_runs([part.of_t for part in parts], has, weights)
+        for weights in WEIGHTS
+    }
+    effects = np.array([part.effects[0] for part in parts])
+    of_t = {
+        weights: Tested(np.einsum("rv,rv->v", found.shares, effects), found.variance, found.dof)
+        for weights, found in t.items()
+    }
+    if cell.runs == 1:
+        return Answer(of_t["equal"], {"F": parts[0].p_of_f})
+    joint = np.array([part.effects[1:] for part in parts])
+    f, dof = mixture_contrasts.f_over_runs([part.of_f for part in parts], joint, has)
+    others = {"t, precision": of_t["precision"].p(), "exact F": f_to_z(f, joint.shape[1], dof)[0]}
+    return Answer(of_t["equal"], others)
+
+
+WEIGHTS: tuple[mixture_contrasts.RunWeights, ...] = ("equal", "precision")
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """One run by the mixture: effects (3, v), of t and of the rows of F, their covariances, p of F."""
+
+    effects: Array
+    of_t: mixture_contrasts.Uncertain
+    of_f: mixture_contrasts.Uncertain
+    p_of_f: Array
+
+
+def mixed(design: noises.RandomDesign, data: Array) -> Mixed:
+    """Learn the noise of a run, fit it, and test what is kept."""
+    factors = glm.Design.of(design.matrix).factors
+    found = mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
+    weighted = mixture.Weighted.of(found, factors.basis)
+    fits = [weighted.fit(data[:, at : at + BLOCK]) for at in range(0, data.shape[1], BLOCK)]
+    coefficients = np.concatenate([fit.coefficients for fit in fits], axis=1)
+    sigma2 = np.concatenate([fit.sigma2 for fit in fits]).astype(np.float32).astype(np.float64)
+    posterior = mixture.from_bytes(mixture.to_bytes(np.concatenate([fit.posterior for fit in fits], axis=1)))
+    t, joint = design.t @ factors.transform, design.joint @ factors.transform
+    of_t, of_f = (mixture_contrasts.of_effect(weighted, c, sigma2, posterior) for c in (t, joint))
+    _, p_of_f, _ = mixture_contrasts.f_of_run(weighted, joint, joint @ coefficients, sigma2, posterior)
+    return Mixed(np.concatenate([t, joint]) @ coefficients, of_t, of_f, p_of_f)
 
 
 def by_other(model: Callable[[noises.RandomDesign, Array], Tested]) -> Callable[[Cell, Study], Answer]:

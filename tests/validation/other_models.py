@@ -64,14 +64,14 @@ def oracle_of_varied(design: RandomDesign, data: Array, of_voxel: Array) -> tupl
     covariance = -a * (1 - share)
     ratio = covariance / variance
     b = (1 - np.sqrt(1 - 4 * ratio**2)) / (2 * ratio)
-    joined = np.concatenate([np.repeat(design.matrix[:, :, np.newaxis], a.size, axis=2), data[:, np.newaxis]], 1)
+    joined = np.concatenate(
+        [np.repeat(design.matrix[:, :, np.newaxis], a.size, axis=2), data[:, np.newaxis]], 1
+    )
     white, _ = innovations(joined, a, b)
     x, y = white[:, :p], white[:, p]
     cross = np.einsum("tiv,tjv->vij", x, x)
     towards = np.einsum("tiv,tv->vi", x, y)
-    solved = np.linalg.solve(
-        cross, np.stack([towards, np.broadcast_to(design.t[0], towards.shape)], axis=2)
-    )
+    solved = np.linalg.solve(cross, np.stack([towards, np.broadcast_to(design.t[0], towards.shape)], axis=2))
     sigma2 = (np.einsum("tv,tv->v", y, y) - np.einsum("vi,vi->v", towards, solved[..., 0])) / (n - p)
     unscaled = solved[..., 1] @ design.t[0]
     # innovations are in units of their variance; the series has a variance of 1

@@ -1,0 +1,194 @@
+"""What is measured once beside the cells: equality with nilearn, saved against direct, time, real volumes."""
+
+import csv
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import noise_tests
+import noises
+import numpy as np
+import other_models
+from nilearn.glm.contrasts import compute_contrast
+from nilearn.glm.first_level import run_glm
+from noise_cells import TABLE, Cell, simulate
+from noises import Array
+from scipy import special
+
+from firstlevel.glm import fit as glm
+from firstlevel.glm import mixture
+
+FACTS = Path(__file__).with_name("noise_facts.tsv")
+REAL = "FIRSTLEVEL_REAL_DATA"
+"""Variable of the environment: a folder that holds moae, SPM's auditory study."""
+TIMED = ("events", 390, 2.0)
+TIMED_VOXELS, FEWER = 50000, 5040
+"""Voxels of the fits that are timed, and of those that take minutes."""
+TIMED_SLOW = ("arma11",)
+COMPARED_VOXELS = 700
+REAL_DESIGNS, REAL_TR, BLOCK = 40, 7.0, 42.0
+OF_BRAIN = 0.8
+"""Share of the mean over the image's bright voxels above which a voxel of the real volumes counts."""
+
+
+def measure() -> None:
+    """Measure everything, and write it down."""
+    facts = {**equal_to_nilearn(), **saved_against_direct(), **times(), **real()}
+    with FACTS.open("w", newline="") as out:
+        writer = csv.writer(out, delimiter="\t", lineterminator="\n")
+        writer.writerows(facts.items())
+
+
+def read() -> dict[str, str]:
+    """What was measured; nothing where it was not."""
+    if not FACTS.exists():
+        return {}
+    with FACTS.open(newline="") as lines:
+        return dict(csv.reader(lines, delimiter="\t"))
+
+
+def equal_to_nilearn() -> dict[str, str]:
+    """Largest difference in z from nilearn's run_glm and contrast, one draw of every cell of the table."""
+    distance = 0.0
+    for design in TABLE:
+        cell = Cell("nilearn", *design, voxels=COMPARED_VOXELS)
+        study = simulate(cell, 0)
+        labels, results = run_glm(study.data[0], study.designs[0].matrix, noise_model="ar1", n_jobs=1)
+        theirs = compute_contrast(labels, results, study.designs[0].t[0], stat_type="t")
+        ours = noise_tests.MODELS["ar1"](cell, study).t
+        dof = float(study.designs[0].matrix.shape[0] - np.linalg.matrix_rank(study.designs[0].matrix))
+        t = theirs.effect.ravel() / np.sqrt(theirs.variance.ravel())
+        same = other_models.Tested(t, np.ones_like(t), np.full(t.size, dof))
+        distance = max(distance, float(np.abs(same.z() - ours.z()).max()))
+    return {"`ar1` against nilearn's `run_glm`, largest difference in z over the cells": f"{distance:.1e}"}
+
+
+def saved_against_direct() -> dict[str, str]:
+    """Of t of the mixture from what is saved, the distance in z from the average of p over the posterior."""
+    found = []
+    for design in TABLE:
+        cell = Cell("saved", *design, voxels=COMPARED_VOXELS * 3)
+        study = simulate(cell, 0)
+        z = noise_tests.MODELS["mixture"](cell, study).t.z()
+        found.append(np.abs(np.abs(z) - direct_z(study.designs[0], study.data[0])))
+    median, most, largest = np.quantile(np.concatenate(found), [0.5, 0.99, 1.0])
+    value = f"median {median:.4f}, 99 % below {most:.3f}, largest {largest:.2f}"
+    return {"`mixture`, difference in abs(z) of t from saved maps and of the averaged p": value}
+
+
+def direct_z(design: noises.RandomDesign, data: Array) -> Array:
+    """abs(z) of the p averaged over the posterior, p = 2 min(P, 1 - P) with P = sum w_g P(t < t_g), (v,).
+
+    Each process is fitted by itself with the inverse of its covariance: nothing of the fit is used but the
+    posterior.
+    """
+    n, k = design.matrix.shape
+    factors = glm.Design.of(design.matrix).factors
+    found = mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
+    posterior = mixture.Weighted.of(found, factors.basis).fit(data).posterior
+    below = np.zeros(data.shape[1])
+    for g in range(found.processes.n):
+        one = type(found.processes)(found.processes.coefficients[g : g + 1])
+        lower = np.linalg.cholesky(covariance_of(one, n))
+        t, _ = other_models.oracle(design, data, lower)
+        below += posterior[g] * special.stdtr(n - k, t.effect / np.sqrt(t.variance))
+    z: Array = -special.ndtri(np.minimum(below, 1 - below))
+    return z
+
+
+def covariance_of(process: mixture.Processes, n: int) -> Array:
+    """Autocorrelations as a matrix, (n, n)."""
+    lag = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    matrix: Array = process.autocorrelations(n - 1)[0][lag]
+    return matrix
+
+
+def times() -> dict[str, str]:
+    """CPU seconds of learning, fit and one t of 50,000 voxels, 390 scans, one thread."""
+    cell = Cell("times", *TIMED, voxels=TIMED_VOXELS)
+    study = simulate(cell, 0)
+    few = Cell("times", *TIMED, voxels=FEWER)
+    short = simulate(few, 0)
+    columns = study.designs[0].matrix.shape[1]
+    seconds = {}
+    for model in ("ols", "ar1", "ar1_corrected", "ar1_pooled", "spm_ar1", "mixture", "arma11"):
+        used = (few, short) if model in TIMED_SLOW else (cell, study)
+        scale = TIMED_VOXELS / used[0].voxels
+        seconds[model] = scale * least(lambda m=model, u=used: noise_tests.MODELS[m](*u))
+    design = study.designs[0].matrix
+    seconds["nilearn's run_glm, ar1"] = (
+        TIMED_VOXELS / FEWER * least(lambda: run_glm(short.data[0], design, noise_model="ar1", n_jobs=1), 1)
+    )
+    title = f"CPU seconds of fit and one t, 50,000 voxels x {TIMED[1]} scans x {columns} columns, one thread"
+    said = ", ".join(f"{model} {value:.2f}" for model, value in seconds.items())
+    return {title: f"{said} (nilearn's and arma11: of {FEWER:,} voxels, scaled)"}
+
+
+def least(call: Callable[[], object], repeats: int = 3) -> float:
+    """CPU time, the least of some calls."""
+    found = []
+    for _ in range(repeats):
+        start = time.process_time()
+        call()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def real() -> dict[str, str]:
+    """False positives of random blocks in SPM's auditory study, its own blocks being modelled, too."""
+    folder = Path(os.environ.get(REAL, "/nowhere")) / "moae"
+    if not folder.is_dir():
+        return {}
+    paths = [path for run in ("run-1", "run-2") for path in sorted((folder / run).glob("*.img"))]
+    volumes = np.stack([np.asanyarray(nib.load(path).dataobj, np.float32).ravel() for path in paths])
+    mean = volumes.mean(axis=0)
+    inside = mean > OF_BRAIN * mean[mean > mean.mean() / 8].mean()
+    data = volumes[:, inside].astype(np.float64)
+    data = 100 * (data / data.mean(axis=0) - 1)
+    motion = np.loadtxt(folder / "rp_fM00223_016.txt")
+    own = np.loadtxt(folder / "run-all_events.tsv", skiprows=1, usecols=(0, 1))
+    rates: dict[str, list[list[float]]] = {}
+    for draw in range(REAL_DESIGNS):
+        design = real_design(len(paths), motion, own, np.random.default_rng(draw))
+        cell = Cell("real", "blocks 42", len(paths), REAL_TR, brain=("real",), voxels=data.shape[1])
+        study = noise_tests.Study(
+            [design], [data], np.zeros(data.shape[1], int), np.ones(data.shape[1], bool), np.empty((2, 0))
+        )
+        for model in ("ols", "ar1", "ar1_corrected", "spm_ar1", "mixture"):
+            p = noise_tests.MODELS[model](cell, study).t.p()
+            rates.setdefault(model, []).append(
+                [100 * float((p < level).mean()) for level in noise_tests.LEVELS]
+            )
+    said = []
+    for model, found in rates.items():
+        mean_rate = np.mean(found, axis=0)
+        error = np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
+        said.append(f"{model} {mean_rate[0]:.1f} ± {error[0]:.1f} / {mean_rate[1]:.2f} / {mean_rate[2]:.3f}")
+    title = (
+        f"SPM's auditory study (84 volumes, TR 7 s, {data.shape[1]:,} voxels), {REAL_DESIGNS} random designs "
+        "of blocks beside its own, % at .05 ± SE between designs / .01 / .001"
+    )
+    return {title: "; ".join(said)}
+
+
+def real_design(n: int, motion: Array, own: Array, rng: np.random.Generator) -> noises.RandomDesign:
+    """Random blocks `a`, the true blocks `listening`, motion."""
+    listening = [noises.Event(float(onset), float(length), "listening") for onset, length in own]
+    count = int(n * REAL_TR // BLOCK)
+    on = rng.permutation(np.arange(count) % 2)
+    phase = rng.uniform(-BLOCK / 2, BLOCK / 2)
+    blocks = [
+        noises.Event(float(phase + BLOCK * k), BLOCK, "a")
+        for k in range(count)
+        if on[k] and phase + BLOCK * k > -20
+    ]
+    times = noises.designs.frame_times(n, REAL_TR, 0.0)
+    events = sorted([*listening, *blocks], key=lambda event: event.onset)
+    names, matrix = noises.designs.design_matrix(
+        times, events, noises.OPTIONS, motion - motion.mean(axis=0), [f"motion_{k}" for k in range(6)]
+    )
+    joint = np.zeros((2, len(names)))
+    joint[[0, 1], [names.index("a"), names.index("a_derivative")]] = 1.0
+    return noises.RandomDesign(matrix, names, joint[:1], joint)
