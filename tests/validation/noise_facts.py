@@ -22,7 +22,7 @@ from firstlevel.glm import mixture
 
 FACTS = Path(__file__).with_name("noise_facts.tsv")
 REAL = "FIRSTLEVEL_REAL_DATA"
-"""Variable of the environment: a folder that holds moae, SPM's auditory study."""
+"""Variable of the environment that names the folder of SPM's auditory study."""
 TIMED = ("events", 390, 2.0)
 TIMED_VOXELS, FEWER = 50000, 5040
 """Voxels of the fits that are timed, and of those that take minutes."""
@@ -138,7 +138,7 @@ def least(call: Callable[[], object], repeats: int = 3) -> float:
 
 def real() -> dict[str, str]:
     """False positives of random blocks in SPM's auditory study, its own blocks being modelled, too."""
-    folder = Path(os.environ.get(REAL, "/nowhere")) / "moae"
+    folder = Path(os.environ.get(REAL, "/nowhere"))
     if not folder.is_dir():
         return {}
     paths = [path for run in ("run-1", "run-2") for path in sorted((folder / run).glob("*.img"))]

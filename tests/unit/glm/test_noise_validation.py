@@ -213,3 +213,11 @@ def test_a_program_that_was_interrupted_goes_on(program, tmp_path):
     found = tmp_path / "found.jsonl"
     found.write_text('{"cell": "a", "model": "ols", "draw": 0}\n{"cell": "a", "mod')
     assert [one["draw"] for one in program["noise_models"].read(found)] == [0]
+
+
+def test_page_shows_what_the_numbers_make(program):
+    """The tables of docs/validation.md are those of the committed numbers, to the letter."""
+    tables = program["noise_tables"]
+    text = tables.tables(tables.read(tables.NUMBERS), program["noise_facts"].read())
+    page = (ROOT / "docs/validation.md").read_text()
+    assert page.split(tables.MARKS[0])[1].split(tables.MARKS[1])[0].strip() == text
