@@ -10,7 +10,6 @@ order q, V (n, n) covariance of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +88,7 @@ class Weighted:
     whitened : (G, r, n), L^-1 Q' V^-1.
     level : (G, n), 1' V^-1 at the length at which its product with 1 is 1' V^-1 1 to the power of 1/2.
     constants : (G,), -(log|V| + log|Q' V^-1 Q|) / 2.
-    squares : (G, (q + 1) (q + 2) / 2), weights of what makes e' V^-1 e: see :func:`_squared_features`.
+    squares : (G, (q + 1) (q + 2) / 2), weights of what makes e' V^-1 e: see :func:`squared_features`.
     """
 
     mixture: Mixture
@@ -106,7 +105,7 @@ class Weighted:
         processes, (n_scans, rank) = mixture.processes, basis.shape
         across = processes.times_inverse(np.column_stack([basis, np.ones(n_scans)]))
         of_basis = across[:, :, :rank]
-        roots: FloatArray = np.linalg.cholesky(basis.T @ of_basis)
+        roots = np.asarray(np.linalg.cholesky(basis.T @ of_basis), dtype=np.float64)
         determinants = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
         of_one = across[:, :, rank]
         first, second = np.triu_indices(processes.order)
@@ -116,7 +115,7 @@ class Weighted:
             mixture=mixture,
             basis=basis,
             roots=roots,
-            whitened=np.linalg.solve(roots, of_basis.transpose(0, 2, 1)),
+            whitened=np.asarray(np.linalg.solve(roots, of_basis.transpose(0, 2, 1)), dtype=np.float64),
             level=of_one / np.sqrt(of_one.sum(axis=1, keepdims=True)),
             constants=-(processes.log_determinant(n_scans) + determinants) / 2,
             squares=np.column_stack([lags, -corner]),
@@ -126,7 +125,7 @@ class Weighted:
     def dof(self) -> int:
         """Degrees of freedom of the residuals, n - r."""
         n_scans, rank = self.basis.shape
-        return n_scans - rank
+        return int(n_scans - rank)
 
     def fit(
         self, data: FloatArray, prior: FloatArray | None = None, *, with_likelihood: bool = False
@@ -166,7 +165,7 @@ class Weighted:
             chunk = slice(start, min(start + CHUNK, n_voxels))
             g, e, noisy = residuals(self.basis, data[:, chunk])
             z = (whitened @ e).reshape(n_processes, rank, -1)
-            left, likelihood = self._left(e, z)
+            left, likelihood = self._left(squared_features(e, self.mixture.processes.order), z)
             if fitted.log_likelihood is not None:
                 fitted.log_likelihood[:, chunk] = likelihood
             weights = _posterior(likelihood, shares if prior is None else prior[:, chunk])
@@ -184,17 +183,21 @@ class Weighted:
             fitted.rsquared[chunk] = noisy * dot(weights, explained)
         return fitted
 
-    def likelihood(self, e: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Log likelihoods and residual sums of squares, both (G, v), of residuals `e` (n, v) of the basis."""
-        z = self.whitened.reshape(-1, len(e)) @ e
-        left, likelihood = self._left(e, z.reshape(*self.whitened.shape[:2], -1))
-        return likelihood, left
+    def left(self, e: FloatArray, features: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Residual sums of squares and log likelihoods, both (G, v).
 
-    def _left(self, e: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Residual sums of squares and log likelihoods, (G, v); no square is 0."""
-        left = self.squares @ _squared_features(e, self.mixture.processes.order)
+        Parameters
+        ----------
+        e : (n, v), residuals of least squares.
+        features : of them, by :func:`squared_features`.
+        """
+        z = self.whitened.reshape(-1, len(e)) @ e
+        return self._left(features, z.reshape(*self.whitened.shape[:2], -1))
+
+    def _left(self, features: FloatArray, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        left = self.squares @ features
         left -= np.einsum("grv,grv->gv", z, z)
-        np.maximum(left, np.finfo(np.float64).tiny, out=left)
+        np.maximum(left, np.finfo(np.float64).tiny, out=left)  # of a voxel without noise
         return left, self.constants[:, np.newaxis] - self.dof / 2 * np.log(left)
 
 
@@ -232,24 +235,25 @@ def learn(series: FloatArray, basis: FloatArray) -> Mixture:
     order = order_for(n_scans, rank)
     beginning = start_processes(order)
     sample = _Sample.of(series, basis, order)
-    if not sample.n_voxels:
+    if not sample.chunks:
         return Mixture(Processes(np.zeros((1, order))), np.ones(1))
     expected = expected_sums(basis, order)
-    of_beginning = sample.likelihood(beginning)
-    processes, (likelihood, left) = beginning, of_beginning
+    lagged = np.hstack([features[: order + 1] for _, features in sample.chunks]).T
+    of_beginning = sample.left(beginning)
+    processes, (left, likelihood) = beginning, of_beginning
     shares, posterior = _shares(likelihood)
     for _ in range(N_ROUNDS):
-        holding = shares * sample.n_voxels > ENOUGH_VOXELS
+        holding = shares * len(lagged) > ENOUGH_VOXELS
         weights = posterior[holding] / left[holding]
-        pooled = weights @ sample.lagged / posterior[holding].sum(axis=1, keepdims=True)
+        pooled = weights @ lagged / posterior[holding].sum(axis=1, keepdims=True)
         coefficients, partial = noise_processes(pooled, expected)
         valid = (np.abs(partial) < STRONGEST).all(axis=1)  # nor NaN
         if not valid.any():
             break
         new = Processes(coefficients[valid])
-        found = sample.likelihood(new)
+        found = sample.left(new)
         processes = Processes(np.concatenate([beginning.coefficients, new.coefficients]))
-        likelihood, left = (np.concatenate(pair) for pair in zip(of_beginning, found, strict=True))
+        left, likelihood = (np.concatenate(pair) for pair in zip(of_beginning, found, strict=True))
         shares, posterior = _shares(likelihood)
     largest = np.argsort(-shares, kind="stable")[:MOST_PROCESSES]
     kept = largest[shares[largest] >= LEAST_SHARE]
@@ -260,44 +264,32 @@ def learn(series: FloatArray, basis: FloatArray) -> Mixture:
 
 @dataclass(frozen=True)
 class _Sample:
-    """Residuals of the voxels to learn from, at unit length.
-
-    Attributes
-    ----------
-    basis : Q, (n, r).
-    residuals : (n, s).
-    lagged : (s, q + 1), sums over time of e_t e_{t+k}.
-    """
+    """Residuals of the voxels to learn from, at unit length, in chunks; see :func:`squared_features`."""
 
     basis: FloatArray
-    residuals: FloatArray
-    lagged: FloatArray
+    chunks: list[tuple[FloatArray, FloatArray]]
 
     @classmethod
     def of(cls, series: FloatArray, basis: FloatArray, order: int) -> _Sample:
-        parts = []
-        for part in _chunks(series):
-            _, e, noisy = residuals(basis, part)
-            e = e[:, noisy]
-            parts.append(e / np.sqrt(dot(e, e)))
-        kept = np.hstack([np.empty((len(basis), 0)), *parts])
-        lagged = np.hstack([np.empty((order + 1, 0)), *(_lagged_sums(part, order) for part in _chunks(kept))])
-        return cls(basis, kept, lagged.T)
+        chunks = []
+        for start in range(0, series.shape[1], CHUNK):
+            _, e, noisy = residuals(basis, series[:, start : start + CHUNK].astype(np.float64))
+            if noisy.any():
+                e = e[:, noisy]
+                e /= np.sqrt(dot(e, e))
+                chunks.append((e, squared_features(e, order)))
+        return cls(basis, chunks)
 
-    @property
-    def n_voxels(self) -> int:
-        return int(self.residuals.shape[1])
-
-    def likelihood(self, processes: Processes) -> tuple[FloatArray, FloatArray]:
-        """Log likelihoods and residual sums of squares, (G, s)."""
+    def left(self, processes: Processes) -> tuple[FloatArray, FloatArray]:
+        """Residual sums of squares and log likelihoods, (G, s), a few processes at a time."""
         found = []
         for start in range(0, processes.n, MOST_PROCESSES):
             some = Processes(processes.coefficients[start : start + MOST_PROCESSES])
             weighted = Weighted.of(Mixture(some, np.full(some.n, 1 / some.n)), self.basis)
-            of_some = [weighted.likelihood(part) for part in _chunks(self.residuals)]
-            found.append([np.hstack(both) for both in zip(*of_some, strict=True)])
-        likelihood, left = (np.concatenate(both) for both in zip(*found, strict=True))
-        return likelihood, left
+            of_chunks = [weighted.left(*chunk) for chunk in self.chunks]
+            found.append([np.hstack(parts) for parts in zip(*of_chunks, strict=True)])
+        left, likelihood = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return left, likelihood
 
 
 def start_processes(order: int) -> Processes:
@@ -337,26 +329,14 @@ def residuals(basis: FloatArray, data: FloatArray) -> tuple[FloatArray, FloatArr
     return g, e, noisy
 
 
-def _chunks(series: FloatArray) -> Iterator[FloatArray]:
-    for start in range(0, series.shape[1], CHUNK):
-        yield series[:, start : start + CHUNK]
-
-
-def _lagged_sums(e: FloatArray, order: int) -> FloatArray:
-    """Sums over time of e_t e_{t+k}, (q + 1, v)."""
-    sums = np.empty((order + 1, e.shape[1]))
-    for k in range(order + 1):
-        np.einsum("tv,tv->v", e[k:], e[: len(e) - k], out=sums[k])
-    return sums
-
-
-def _squared_features(e: FloatArray, order: int) -> FloatArray:
+def squared_features(e: FloatArray, order: int) -> FloatArray:
     """What e'V^-1 e is a weighted sum of: lagged sums, and products among the first and the last q scans.
 
     ((q + 1) (q + 2) / 2, v): q + 1 sums of e_t e_{t+k}, and for s <= t < q, e_s e_t + e_{n-1-s} e_{n-1-t}.
     """
     features = np.empty(((order + 1) * (order + 2) // 2, e.shape[1]))
-    features[: order + 1] = _lagged_sums(e, order)
+    for k in range(order + 1):
+        np.einsum("tv,tv->v", e[k:], e[: len(e) - k], out=features[k])
     start, end, row = e[:order], e[::-1][:order], order + 1
     for s in range(order):
         rows = features[row : row + order - s]

@@ -25,8 +25,8 @@ from firstlevel.inference.tails import f_to_z
 
 BLOCK = 8192
 """Voxels whose covariances under each process are in memory at a time."""
-FEW = 8.0
-"""Degrees of freedom up to which the fourth moment of a t, infinite below 5, is no measure of its tails."""
+FEW = 4.5
+"""Degrees of freedom up to which the fourth moment of a t, infinite up to 4, is not matched."""
 
 RunWeights = Literal["equal", "precision"]
 
@@ -154,9 +154,8 @@ def matched(spread: FloatArray, dof: FloatArray) -> tuple[FloatArray, FloatArray
     -----
     x is normal of a variance S dof / chi2, S of mean 1 and variance `spread`. Its second and fourth moment
     are those of a t: with the excess kurtosis k = 3 (dof - 2) / (dof - 4) (1 + spread) - 3, on nu = 4 + 6 / k
-    degrees of freedom. Up to `FEW`, where these moments tell little or are infinite, mean and variance of the
-    logarithm of that variance are, S taken as log-normal: then
-    trigamma(nu / 2) = trigamma(dof / 2) + log(1 + spread).
+    degrees of freedom. Up to `FEW` the mean and variance of the logarithm of that variance are matched, S taken
+    as log-normal: trigamma(nu / 2) = trigamma(dof / 2) + log(1 + spread), which makes small p too large.
     """
     few = dof <= FEW
     many = np.where(few, FEW + 1, dof)
@@ -251,7 +250,7 @@ def _f_of_block(
     """The quadratic form e' V^-1 e of a block of voxels, and the part of each run in V, (R, v)."""
     covariances = np.array([run.covariance[block] for run in runs])
     counts: BoolArray = np.logical_and(has[:, block], covariances[..., 0, 0] > 0)
-    tested: BoolArray = counts.any(axis=0)
+    tested = np.asarray(counts.any(axis=0))
     unit = np.eye(effects.shape[1])
     precisions = np.linalg.inv(np.where(counts[..., np.newaxis, np.newaxis], covariances, unit))
     n_runs = np.maximum(counts.sum(axis=0), 1)[:, np.newaxis, np.newaxis]
@@ -330,7 +329,7 @@ def _quadratic(e: FloatArray, covariance: FloatArray) -> FloatArray:
 
 
 def inverse_trigamma(value: FloatArray) -> FloatArray:
-    """Where trigamma is a value: x with trigamma(x) = value > 0, by Newton's steps from below (Smyth 2004)."""
+    """The x with trigamma(x) = value > 0, by Newton's steps from below (Smyth 2004)."""
     x = 0.5 + 1 / value
     for _ in range(8):
         trigamma = special.polygamma(1, x)
