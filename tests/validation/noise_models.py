@@ -81,9 +81,9 @@ def run(wanted: list[Cell], options: argparse.Namespace) -> None:
     start = time.perf_counter()
     with options.found.open("a") as out:
         for cell in wanted:
-            draws = options.draws or cell.draws
-            for draw in range(draws):
-                missing = [m for m in cell.models if m in models and (cell.name, m, draw) not in there]
+            for draw in range(options.draws or cell.draws):
+                asked = [model for model in cell.models if model in models and draw < cell.draws_of(model)]
+                missing = [model for model in asked if (cell.name, model, draw) not in there]
                 for found in drawn(cell, draw, missing):
                     out.write(json.dumps(found) + "\n")
                 out.flush()
