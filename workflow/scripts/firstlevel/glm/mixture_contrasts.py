@@ -23,7 +23,7 @@ from firstlevel.arrays import BoolArray, FloatArray
 from firstlevel.glm.mixture import Weighted
 from firstlevel.inference.tails import f_to_z
 
-BLOCK = 8192
+BLOCK = 1024
 """Voxels whose covariances under each process are in memory at a time."""
 FEW = 4.5
 """Degrees of freedom up to which the fourth moment of a t, infinite up to 4, is not matched."""
@@ -92,7 +92,7 @@ def of_effect(
         block = slice(start, min(start + BLOCK, n_voxels))
         w = posterior[:, block]
         scales = _relative_sigma2(weighted, w, None if prior is None else prior[:, block])
-        differing = _differing(between, w)
+        differing = _differing(between, w, scales)
         mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
         covariance[block] = sigma2[block, np.newaxis, np.newaxis] * mean
         inverse = np.linalg.inv(mean)
@@ -154,8 +154,8 @@ def matched(spread: FloatArray, dof: FloatArray) -> tuple[FloatArray, FloatArray
     -----
     x is normal of a variance S dof / chi2, S of mean 1 and variance `spread`. Its second and fourth moment
     are those of a t: with the excess kurtosis k = 3 (dof - 2) / (dof - 4) (1 + spread) - 3, on nu = 4 + 6 / k
-    degrees of freedom. Up to `FEW` the mean and variance of the logarithm of that variance are matched, S taken
-    as log-normal: trigamma(nu / 2) = trigamma(dof / 2) + log(1 + spread), which makes small p too large.
+    degrees of freedom. Up to `FEW` the mean and variance of the logarithm of that variance are matched, S
+    taken as log-normal: trigamma(nu / 2) = trigamma(dof / 2) + log(1 + spread). That makes small p larger.
     """
     few = dof <= FEW
     many = np.where(few, FEW + 1, dof)
@@ -199,7 +199,7 @@ def f_of_run(
         block = np.flatnonzero(sigma2[start : start + BLOCK] > 0) + start
         w, e = posterior[:, block], effect[:, block].T / np.sqrt(sigma2[block, np.newaxis])
         scales = _relative_sigma2(weighted, w, None if prior is None else prior[:, block])
-        differing = _differing(between, w)
+        differing = _differing(between, w, scales)
         mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
         stat[block] = _quadratic(e, mean) / n_rows
         of_each = np.full_like(w, -np.inf)
@@ -276,30 +276,47 @@ def _unscaled(weighted: Weighted, c: FloatArray) -> FloatArray:
 
 
 def _between(weighted: Weighted, c: FloatArray) -> FloatArray:
-    """Expected products of what the effects of the processes differ by, (G, k, G, k), where sigma is 1.
+    """Expected products of what the effects of the processes differ by, (k, k, G, G, G).
+
+    Of rows i, j and processes g, h, with noise of each process (the last index) whose innovations have the
+    variance 1.
 
     Notes
     -----
-    C b of a process is A_g y, A_g = C (Q' V^-1 Q)^-1 Q' V^-1: with noise of the mean covariance U of the
-    mixture, A_g U A_h'. All A_g give the same of what the design explains, so their mean is taken off first.
+    C b of a process is A_g y, A_g = C (Q' V_g^-1 Q)^-1 Q' V_g^-1: with noise of the covariance U, A_g U A_h'.
+    All A_g give the same of what the design explains, so their mean is taken off first.
     """
     mixture, n_scans = weighted.mixture, len(weighted.basis)
     half = np.linalg.solve(weighted.roots, c.T)
-    a = half.transpose(0, 2, 1) @ weighted.whitened
-    a -= np.einsum("g,gkn->kn", mixture.shares, a)
-    acf = mixture.processes.autocorrelations(n_scans - 1) * mixture.processes.variance[:, np.newaxis]
+    a = half.transpose(2, 0, 1)[:, :, np.newaxis, :] @ weighted.whitened
+    a = a[:, :, 0] - np.einsum("g,kgn->kn", mixture.shares, a[:, :, 0])[:, np.newaxis]
+    covariances = mixture.processes.autocorrelations(n_scans - 1) * mixture.processes.variance[:, np.newaxis]
     flat = a.reshape(-1, n_scans)
-    product = flat @ matmul_toeplitz(mixture.shares @ acf, flat.T)
-    symmetric: FloatArray = (product + product.T).reshape(*a.shape[:2], *a.shape[:2]) / 2
-    return symmetric
+    products = np.array([flat @ matmul_toeplitz(of_process, flat.T) for of_process in covariances])
+    return products.reshape(-1, *a.shape[:2], *a.shape[:2]).transpose(1, 3, 2, 4, 0).copy()
 
 
-def _differing(between: FloatArray, w: FloatArray) -> FloatArray:
-    """Covariance over the posterior (G, v) of what the effects of the processes differ by, (v, k, k)."""
-    own = np.einsum("gigj->gij", between)
-    mean = np.einsum("gihj,hv->gijv", between, w)
-    differing: FloatArray = np.einsum("gv,gij->vij", w, own) - np.einsum("gv,gijv->vij", w, mean)
-    return differing
+def _differing(between: FloatArray, w: FloatArray, scales: FloatArray) -> FloatArray:
+    """Covariance over the posterior of what the effects of the processes differ by, (v, k, k).
+
+    Parameters
+    ----------
+    between : by :func:`_between`.
+    w : posterior, (G, v).
+    scales : sigma2 of each process, (G, v): the noise is that of the posterior.
+    """
+    n_rows, noise = len(between), w * scales
+    differing = np.empty((w.shape[1], n_rows, n_rows))
+    for i, j in np.ndindex(n_rows, n_rows):
+        products = (between[i, j].reshape(-1, len(w)) @ noise).reshape(len(w), len(w), -1)
+        own = np.einsum("ggv->gv", products)
+        differing[:, i, j] = np.einsum("gv,gv->v", w, own) - np.einsum("gv,gv->v", w, _mean(w, products))
+    return (differing + differing.transpose(0, 2, 1)) / 2
+
+
+def _mean(w: FloatArray, products: FloatArray) -> FloatArray:
+    mean: FloatArray = np.einsum("ghv,hv->gv", products, w)
+    return mean
 
 
 def _relative_sigma2(weighted: Weighted, w: FloatArray, prior: FloatArray | None) -> FloatArray:
