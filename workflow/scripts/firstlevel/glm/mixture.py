@@ -20,7 +20,7 @@ from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.residual_autocovariance import expected_sums, noise_processes
 from firstlevel.glm.sums import NO_NOISE, dot
 
-CHUNK = 512
+CHUNK = 256
 """Voxels whose data a processor's cache holds."""
 N_SAMPLED = 4096
 """The noise is learnt from at most so many voxels."""
@@ -32,8 +32,8 @@ HIGHEST_ORDER, SCANS_PER_LAG = 20, 6
 """Order of the processes: a sixth of the degrees of freedom, at most 20."""
 DECAYS, SHARES = (0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97), (0.1, 0.25, 0.4, 0.6, 0.8, 1.0)
 """Of the processes to begin with, AR(1) and white noise added: autocorrelation share x decay^lag."""
-N_STEPS, N_ROUNDS = 20, 3
-"""Of expectation and maximisation for the shares; of new processes from residuals."""
+N_ROUNDS, N_STEPS, N_LAST = 3, 20, 100
+"""Of new processes from residuals; of steps for the shares in a round, and after the last one."""
 ENOUGH_VOXELS = 10.0
 """Voxels that a process must hold to give a new one."""
 STRONGEST = 0.985
@@ -229,7 +229,8 @@ def learn(series: FloatArray, basis: FloatArray) -> Mixture:
     Begins with 43 processes, white noise and AR(1) + white noise, whose shares are found by expectation and
     maximisation (20 steps from equal ones). Three times, each process that holds more than 10 voxels gives a
     new one: from the autocovariance of the residuals of its voxels, weighted by the posterior, corrected for
-    what the design takes out of it; those to begin with stay. The 16 largest shares are kept.
+    what the design takes out of it; those to begin with stay. After 100 more steps the 16 largest shares are
+    kept: sooner, many processes that are alike share what they hold, and the wrong ones go.
     """
     n_scans, rank = basis.shape
     order = order_for(n_scans, rank)
@@ -255,9 +256,10 @@ def learn(series: FloatArray, basis: FloatArray) -> Mixture:
         processes = Processes(np.concatenate([beginning.coefficients, new.coefficients]))
         left, likelihood = (np.concatenate(pair) for pair in zip(of_beginning, found, strict=True))
         shares, posterior = _shares(likelihood)
+    shares, _ = _shares(likelihood, shares, N_LAST)
     largest = np.argsort(-shares, kind="stable")[:MOST_PROCESSES]
     kept = largest[shares[largest] >= LEAST_SHARE]
-    shares, _ = _shares(likelihood[kept], shares[kept])
+    shares, _ = _shares(likelihood[kept], shares[kept], N_LAST)
     by_share = np.argsort(-shares, kind="stable")
     return Mixture(Processes(processes.coefficients[kept[by_share]]), shares[by_share])
 
@@ -300,12 +302,14 @@ def start_processes(order: int) -> Processes:
     return Processes.of_autocorrelations(np.array(acf))
 
 
-def _shares(likelihood: FloatArray, shares: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+def _shares(
+    likelihood: FloatArray, shares: FloatArray | None = None, n_steps: int | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Shares (G,) and posterior (G, s), by expectation and maximisation from `shares`, or equal ones."""
     n_processes, n_voxels = likelihood.shape
     relative = np.exp(likelihood - likelihood.max(axis=0))
     shares = np.full(n_processes, 1 / n_processes) if shares is None else shares / shares.sum()
-    for _ in range(N_STEPS):
+    for _ in range(n_steps or N_STEPS):
         shares = shares * (relative @ (1 / (shares @ relative))) / n_voxels
     shares = shares / shares.sum()
     posterior = shares[:, np.newaxis] * relative
