@@ -24,7 +24,7 @@ CHUNK = 256
 """Voxels whose data a processor's cache holds."""
 N_SAMPLED = 4096
 """The noise is learnt from at most so many voxels."""
-MOST_PROCESSES = 16
+MOST_PROCESSES = 12
 """Processes that are kept."""
 LEAST_SHARE = 1e-3
 """Processes of fewer voxels are not kept."""
@@ -34,6 +34,8 @@ DECAYS, SHARES = (0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97), (0.1, 0.25, 0.4, 0.6, 
 """Of the processes to begin with, AR(1) and white noise added: autocorrelation share x decay^lag."""
 N_ROUNDS, N_STEPS, N_LAST = 3, 20, 100
 """Of new processes from residuals; of steps for the shares in a round, and after the last one."""
+EVENLY_SHARED = 10.0
+"""Voxels, beside those of the sample, that belong to all processes evenly: a few voxels rule none out."""
 ENOUGH_VOXELS = 10.0
 """Voxels that a process must hold to give a new one."""
 STRONGEST = 0.985
@@ -229,7 +231,7 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
     Begins with 43 processes, white noise and AR(1) + white noise, whose shares are found by expectation and
     maximisation (20 steps from equal ones). Three times, each process that holds more than 10 voxels gives a
     new one: from the autocovariance of the residuals of its voxels, weighted by the posterior, corrected for
-    what the design takes out of it; those to begin with stay. After 100 more steps the 16 largest shares are
+    what the design takes out of it; those to begin with stay. After 100 more steps the 12 largest shares are
     kept: sooner, many processes that are alike share what they hold, and the wrong ones go.
     """
     n_scans, rank = basis.shape
@@ -308,12 +310,16 @@ def start_processes(order: int) -> Processes:
 def _shares(
     likelihood: FloatArray, shares: FloatArray | None = None, n_steps: int | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Shares (G,) and posterior (G, s), by expectation and maximisation from `shares`, or equal ones."""
+    """Shares (G,) and posterior (G, s), by expectation and maximisation from `shares`, or equal ones.
+
+    `EVENLY_SHARED` voxels stand for a Dirichlet prior of the shares.
+    """
     n_processes, n_voxels = likelihood.shape
     relative = np.exp(likelihood - likelihood.max(axis=0))
     shares = np.full(n_processes, 1 / n_processes) if shares is None else shares / shares.sum()
     for _ in range(n_steps or N_STEPS):
-        shares = shares * (relative @ (1 / (shares @ relative))) / n_voxels
+        shares = shares * (relative @ (1 / (shares @ relative)))
+        shares = (shares + EVENLY_SHARED / n_processes) / (n_voxels + EVENLY_SHARED)
     shares = shares / shares.sum()
     posterior = shares[:, np.newaxis] * relative
     return shares, posterior / posterior.sum(axis=0)

@@ -117,7 +117,8 @@ def over_runs(runs: Sequence[Uncertain], has: BoolArray, weights: RunWeights = "
     The variance of sum(p_r e_r) is V = sum(p_r^2 V_r). Its degrees of freedom as an estimate are
     Satterthwaite's, V^2 / sum(p_r^4 V_r^2 / (n_r - r_r)), the sum of those of the runs where all are alike;
     its spread over the posteriors, which are independent, sum(p_r^4 V_r^2 spread_r) / V^2. See
-    :func:`matched` for what both are to a t.
+    :func:`matched` for what both are to a t. Weights of precision come from the estimates themselves: runs
+    that seem less noisy than they are weigh more. V is larger for it, by :func:`_chosen`.
     """
     variance = np.array([run.variance for run in runs])
     counts = has & (variance > 0)
@@ -126,20 +127,36 @@ def over_runs(runs: Sequence[Uncertain], has: BoolArray, weights: RunWeights = "
         np.divide(1.0, variance, out=shares, where=counts)
     total = shares.sum(axis=0)
     np.divide(shares, total, out=shares, where=total > 0)
-    parts = shares**2 * variance
-    return Combined(shares, *_of_parts(runs, parts))
+    return Combined(shares, *_of_parts(runs, shares**2 * variance, weights))
 
 
-def _of_parts(runs: Sequence[Uncertain], parts: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _of_parts(
+    runs: Sequence[Uncertain], parts: FloatArray, weights: RunWeights
+) -> tuple[FloatArray, FloatArray]:
     """Variance and degrees of freedom, (v,), of a sum of independent parts of such variances, (R, v)."""
     whole = parts.sum(axis=0)
     tested = whole > 0
     parts = np.divide(parts, whole, out=np.zeros_like(parts), where=tested)
+    if weights == "precision":
+        whole = whole * _chosen(runs, parts)
     spread = np.einsum("rv,rv->v", parts**2, np.array([run.spread for run in runs]))
     inverse = np.einsum("rv,r->v", parts**2, np.array([1 / run.dof for run in runs]))
     dof = np.divide(1.0, inverse, out=np.ones_like(whole), where=tested)
     factor, dof = matched(spread, dof)
     return whole * factor, np.where(tested, dof, 0.0)
+
+
+def _chosen(runs: Sequence[Uncertain], parts: FloatArray) -> FloatArray:
+    """Factor of the variance of a mean with estimated weights, of which each run has such a part, (v,).
+
+    1 + 4 sum(part (1 - part) / nu), nu the degrees of freedom of each run's own t (Meier 1953, Biometrics
+    9:59-73).
+    """
+    factor = np.ones(parts.shape[1])
+    for run, part in zip(runs, parts, strict=True):
+        _, dof = matched(run.spread, np.full(part.size, float(run.dof)))
+        factor += 4 * part * (1 - part) / dof
+    return factor
 
 
 def matched(spread: FloatArray, dof: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -239,7 +256,7 @@ def f_over_runs(
     for start in range(0, n_voxels, BLOCK):
         block = slice(start, min(start + BLOCK, n_voxels))
         stat[block], parts[:, block] = _f_of_block(runs, effects, has, weights, block)
-    factor, dof = _of_parts(runs, parts)
+    factor, dof = _of_parts(runs, parts, weights)
     np.divide(stat, n_rows * factor, out=stat, where=factor > 0)
     return stat, dof
 
