@@ -1,4 +1,4 @@
-"""The two kernels against the libraries that they stand in for, one thread, ratios within this run.
+"""The two kernels against the libraries that they stand in for, and the noise models, one thread each.
 
 make benchmark-kernels
 """
@@ -24,6 +24,7 @@ from scipy.spatial.transform import Rotation
 
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
+from firstlevel.glm import mixture
 from firstlevel.image import resampling
 from firstlevel.io import masked
 from firstlevel.io.event_table import Event
@@ -73,18 +74,7 @@ def resampling_kernel() -> None:
 
 
 def fit_kernel() -> None:
-    rng = np.random.default_rng(0)
-    events = [Event(5.1 * k, 1.0, "ab"[k % 2]) for k in range(150)]
-    options = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
-    _, matrix = designs.design_matrix(designs.frame_times(N_SCANS, 2.0, 0.0), events, options)
-    noise = rng.standard_normal((N_SCANS, N_VOXELS))
-    for scan in range(1, N_SCANS):
-        noise[scan] += np.linspace(0, 0.6, N_VOXELS) * noise[scan - 1]
-    data = noise + matrix[:, :4] @ rng.standard_normal((4, N_VOXELS))
-
-    blocks = [
-        data[:, start : start + BLOCK].copy() for start in range(0, N_VOXELS, BLOCK)
-    ]  # as they are read
+    matrix, data, blocks = fitted_data()
 
     def ours() -> list[glm.Estimates]:
         design = glm.Design.of(matrix)
@@ -103,6 +93,40 @@ def fit_kernel() -> None:
     ratio(f"fit of {N_SCANS} scans x {N_VOXELS} voxels, against nilearn's run_glm", ours, theirs, repeats=5)
 
 
+def mixture_kernel() -> None:
+    """AR(1) noise against a mixture of processes, with the learning of it."""
+    matrix, data, blocks = fitted_data()
+    sample = data[:, mixture.sampled(N_VOXELS)].astype(np.float32)
+
+    def with_ar1() -> list[glm.Estimates]:
+        design = glm.Design.of(matrix)
+        return [glm.fit(block, design, "ar1") for block in blocks]
+
+    def with_mixture() -> list[mixture.Fitted]:
+        basis = glm.Design.of(matrix).factors.basis
+        weighted = mixture.Weighted.of(mixture.learn(sample, basis), basis)
+        return [weighted.fit(block) for block in blocks]
+
+    name = f"AR(1) fit of {N_SCANS} scans x {N_VOXELS} voxels x {matrix.shape[1]} columns"
+    ratio(f"{name}, against a mixture that is learnt and fitted", with_ar1, with_mixture, repeats=5)
+
+
+def fitted_data() -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """A design, data with AR(1) noise, and the data in blocks as they are read."""
+    rng = np.random.default_rng(0)
+    events = [Event(5.1 * k, 1.0, "ab"[k % 2]) for k in range(150)]
+    options = designs.DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)
+    _, matrix = designs.design_matrix(designs.frame_times(N_SCANS, 2.0, 0.0), events, options)
+    noise = rng.standard_normal((N_SCANS, N_VOXELS))
+    for scan in range(1, N_SCANS):
+        noise[scan] += np.linspace(0, 0.6, N_VOXELS) * noise[scan - 1]
+    data = noise + matrix[:, :4] @ rng.standard_normal((4, N_VOXELS))
+
+    blocks = [data[:, start : start + BLOCK].copy() for start in range(0, N_VOXELS, BLOCK)]
+    return matrix, data, blocks
+
+
 if __name__ == "__main__":
     resampling_kernel()
     fit_kernel()
+    mixture_kernel()

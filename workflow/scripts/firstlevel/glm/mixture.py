@@ -26,6 +26,8 @@ N_SAMPLED = 4096
 """The noise is learnt from at most so many voxels."""
 MOST_PROCESSES = 12
 """Processes that are kept."""
+TOGETHER = 22
+"""Processes whose whitened designs are in memory at a time; half of those to begin with."""
 LEAST_SHARE = 1e-3
 """Processes of fewer voxels are not kept."""
 HIGHEST_ORDER, SCANS_PER_LAG = 20, 6
@@ -290,8 +292,8 @@ class _Sample:
     def left(self, processes: Processes) -> tuple[FloatArray, FloatArray]:
         """Residual sums of squares and log likelihoods, (G, s), a few processes at a time."""
         found = []
-        for start in range(0, processes.n, MOST_PROCESSES):
-            some = Processes(processes.coefficients[start : start + MOST_PROCESSES])
+        for start in range(0, processes.n, TOGETHER):
+            some = Processes(processes.coefficients[start : start + TOGETHER])
             weighted = Weighted.of(Mixture(some, np.full(some.n, 1 / some.n)), self.basis)
             of_chunks = [weighted.left(*chunk) for chunk in self.chunks]
             found.append([np.hstack(parts) for parts in zip(*of_chunks, strict=True)])
@@ -348,8 +350,9 @@ def squared_features(e: FloatArray, order: int) -> FloatArray:
     ((q + 1) (q + 2) / 2, v): q + 1 sums of e_t e_{t+k}, and for s <= t < q, e_s e_t + e_{n-1-s} e_{n-1-t}.
     """
     features = np.empty(((order + 1) * (order + 2) // 2, e.shape[1]))
+    series = np.ascontiguousarray(e.T)
     for k in range(order + 1):
-        np.einsum("tv,tv->v", e[k:], e[: len(e) - k], out=features[k])
+        np.vecdot(series[:, k:], series[:, : len(e) - k], out=features[k])
     start, end, row = e[:order], e[::-1][:order], order + 1
     for s in range(order):
         rows = features[row : row + order - s]
