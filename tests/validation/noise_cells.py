@@ -20,13 +20,17 @@ TABLE = (
 """Design, scans and repetition time (s) of the cells in which all models stand side by side."""
 SIDE_BY_SIDE = ("ols", "ar1", "ar1_corrected", "ar1_pooled", "spm_ar1", "arma11", "mixture", "oracle")
 FAST = ("ar1", "ar1_corrected", "mixture")
-SLOW, FEWER_DRAWS = ("spm_ar1", "arma11"), 10
+SLOW, FEWER_DRAWS = ("spm_ar1", "arma11"), 5
 """Models whose fits take seconds, and how many draws are enough for rates far from the level."""
 TABLE_DRAWS = 20
 """Of 5,040 voxels: rates at .001 have a standard error of .01 %."""
 OF_ONE_TYPE = ("ar1_corrected", "mixture")
 FROM_SCANS = 128
 """Fewer do not tell one noise from another; brains of one noise have as many or more."""
+NEAR = (200, 390)
+"""Scans of the cells in which neighbours are the prior, too."""
+POWERED = ("table", "neighbours")
+"""Groups whose power is measured."""
 TOGETHER = "all in one brain"
 VOXELS = 5040
 """Of one draw: 720 of each of seven noises."""
@@ -91,6 +95,9 @@ def cells() -> Iterator[Cell]:
     long_enough = [design for design in TABLE if design[1] >= FROM_SCANS]
     for design, noise in itertools.product(long_enough, noises.SEVEN):
         yield Cell("one type", *design, brain=(noise,), voxels=1440, models=OF_ONE_TYPE, variant=noise)
+    for design in TABLE:
+        if design[1] in NEAR:
+            yield Cell("neighbours", *design, models=("mixture", "neighbours", "oracle"))
     yield from conditions()
     yield from unseen()
 

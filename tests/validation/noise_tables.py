@@ -134,6 +134,7 @@ def tables(rows: Sequence[Row], facts: dict[str, str]) -> str:
         ("### What was asked for, and what was found", demands(rows)),
         ("### False positives, side by side", side_by_side(rows)),
         ("### One noise in a brain", of_types(rows)),
+        ("### Neighbours as prior", with_neighbours(rows)),
         ("### Runs, censored scans, smoothing, activation, masks", conditions(rows)),
         ("### Noises and repetition times that nobody had seen", unseen(rows)),
         ("### z of null data", z_of(rows)),
@@ -279,6 +280,25 @@ def spanned(rows: Sequence[Row]) -> str:
         for row in (by_rate[0], by_rate[-1])
     ]
     return " to ".join(ends)
+
+
+def with_neighbours(rows: Sequence[Row]) -> str:
+    """Mean over seven noises, range over them, and power, with one prior and with that of neighbours."""
+    ours = chosen(rows, group="neighbours", test="t")
+    lines = []
+    for design in dict.fromkeys(row.design for row in ours):
+        line = [design]
+        for model in ("mixture", "neighbours", "oracle"):
+            of = chosen(ours, design=design, model=model)
+            types = [row for row in of if row.noise != ALL]
+            mean = of_first(chosen(of, noise=ALL), at_levels)
+            line += [mean, spanned(types)] if model != "oracle" else []
+            line.append(of_first(chosen(of, noise=ALL), lambda row: f"{row.power:.1f}"))
+        lines.append(line)
+    header = ["design, scans"]
+    for model in ("mixture", "with neighbours"):
+        header += [f"{model}: .05 / .01 / .001", f"{model}: one noise, .05", f"{model}: power"]
+    return lined([*header, "oracle: power"], lines)
 
 
 def conditions(rows: Sequence[Row]) -> str:

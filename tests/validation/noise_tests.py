@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import noises
 import numpy as np
 import other_models
-from noise_cells import Cell, Study
+from noise_cells import SHAPE, Cell, Study
 from noises import Array
 from other_models import Tested
 
-from firstlevel.glm import contrasts, mixture, mixture_contrasts
+from firstlevel.arrays import BoolArray
+from firstlevel.glm import contrasts, local_prior, mixture, mixture_contrasts
 from firstlevel.glm import fit as glm
 from firstlevel.inference.tails import f_to_z
 
@@ -58,6 +59,13 @@ def tested(found: contrasts.Statistic) -> Tested:
     return Tested(found.effect[0], found.variance, found.dof)
 
 
+def by_neighbours(cell: Cell, study: Study) -> Answer:
+    """The mixture with the posteriors of neighbours as prior; one run, voxels that fill the volume."""
+    part = mixed(study.designs[0], study.data[0], np.ones(SHAPE, dtype=bool))
+    found = mixture_contrasts.over_runs([part.of_t], np.ones((1, cell.voxels), dtype=bool))
+    return Answer(Tested(part.effects[0], found.variance, found.dof), {"F": part.p_of_f})
+
+
 def by_mixture(cell: Cell, study: Study) -> Answer:
     """The mixture, by what is saved of it: sigma2 in single precision, the posterior in 255ths."""
     parts = [mixed(design, data) for design, data in zip(study.designs, study.data, strict=True)]
@@ -92,18 +100,25 @@ class Mixed:
     p_of_f: Array
 
 
-def mixed(design: noises.RandomDesign, data: Array) -> Mixed:
-    """Learn the noise of a run, fit it, and test what is kept."""
+def mixed(design: noises.RandomDesign, data: Array, inside: BoolArray | None = None) -> Mixed:
+    """Learn the noise of a run, fit it, and test what is kept; `inside` a mask, neighbours are the prior."""
     factors = glm.Design.of(design.matrix).factors
     found = mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
     weighted = mixture.Weighted.of(found, factors.basis)
-    fits = [weighted.fit(data[:, at : at + BLOCK]) for at in range(0, data.shape[1], BLOCK)]
+    prior = None
+    if inside is not None:
+        first = weighted.fit(data).posterior
+        prior = local_prior.local_prior(first, inside, found.shares)
+    fits = [
+        weighted.fit(data[:, at : at + BLOCK], None if prior is None else prior[:, at : at + BLOCK])
+        for at in range(0, data.shape[1], BLOCK)
+    ]
     coefficients = np.concatenate([fit.coefficients for fit in fits], axis=1)
     sigma2 = np.concatenate([fit.sigma2 for fit in fits]).astype(np.float32).astype(np.float64)
     posterior = mixture.from_bytes(mixture.to_bytes(np.concatenate([fit.posterior for fit in fits], axis=1)))
     t, joint = design.t @ factors.transform, design.joint @ factors.transform
-    of_t, of_f = (mixture_contrasts.of_effect(weighted, c, sigma2, posterior) for c in (t, joint))
-    _, p_of_f, _ = mixture_contrasts.f_of_run(weighted, joint, joint @ coefficients, sigma2, posterior)
+    of_t, of_f = (mixture_contrasts.of_effect(weighted, c, sigma2, posterior, prior) for c in (t, joint))
+    _, p_of_f, _ = mixture_contrasts.f_of_run(weighted, joint, joint @ coefficients, sigma2, posterior, prior)
     return Mixed(np.concatenate([t, joint]) @ coefficients, of_t, of_f, p_of_f)
 
 
@@ -142,6 +157,7 @@ MODELS: dict[str, Callable[[Cell, Study], Answer]] = {
     "spm_ar1": by_other(other_models.spm_ar1),
     "arma11": by_other(other_models.arma11),
     "mixture": by_mixture,
+    "neighbours": by_neighbours,
     "oracle": by_oracle,
 }
 
