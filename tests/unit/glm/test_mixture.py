@@ -6,7 +6,7 @@ import scipy
 from statsmodels.regression.linear_model import GLS
 from two_conditions import matrix_of
 
-from firstlevel.glm import mixture
+from firstlevel.glm import mixture, mixture_contrasts
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.dependence import factorise
 
@@ -221,3 +221,41 @@ def test_sample_is_evenly_spaced(n_voxels, n_sampled):
     assert len(positions) == n_sampled
     assert len(set(np.diff(positions))) <= 1
     assert (positions < n_voxels).all()
+
+
+def hostile():
+    """Series that are not what the model is of, by name."""
+    rng, scans = np.random.default_rng(0), np.arange(N_SCANS)
+    white = rng.standard_normal((N_SCANS, 40))
+    return {
+        "random walk": np.cumsum(white, axis=0),
+        "alternating": 0.01 * white + np.outer((-1.0) ** scans, white[0]),
+        "waves": np.sin(np.outer(scans, rng.uniform(0.1, 3, 40))) + 1e-6 * white,
+        "single precision": (850 + white).astype(np.float32),
+        "tiny": 1e-30 * white,
+        "huge": 1e60 * white,
+        "one scan": np.eye(N_SCANS)[:, :40],
+        "whole numbers": rng.integers(0, 2, (N_SCANS, 40)).astype(np.float64),
+        "all voxels alike": np.repeat(white[:, :1], 40, axis=1),
+    }
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", hostile())
+def test_no_series_gives_what_is_not_finite(basis, name):
+    """Nor a warning, neither in the learning, nor in the fit, nor in contrasts from what is saved."""
+    data = hostile()[name]
+    weighted = mixture.Weighted.of(mixture.learn(data, basis), basis)
+    fitted = weighted.fit(data.astype(np.float64))
+    saved = mixture.from_bytes(mixture.to_bytes(fitted.posterior))
+    c = np.eye(2, basis.shape[1])
+    found = mixture_contrasts.of_effect(weighted, c, fitted.sigma2, saved)
+    combined = mixture_contrasts.over_runs([found, found], np.array([fitted.sigma2 > 0] * 2), "precision")
+    tested = mixture_contrasts.f_of_run(weighted, c, c @ fitted.coefficients, fitted.sigma2, saved)
+    for values in (
+        *(fitted.coefficients, fitted.sigma2, fitted.posterior, fitted.ar1, fitted.rsquared),
+        *(found.covariance, found.spread, combined.variance, combined.dof, *tested),
+    ):
+        assert np.isfinite(values).all()
+    np.testing.assert_allclose(fitted.posterior.sum(axis=0), 1.0, rtol=1e-12, atol=0)
+    assert (combined.dof <= 2 * weighted.dof * (1 + 1e-9)).all()

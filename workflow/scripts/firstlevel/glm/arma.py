@@ -12,19 +12,22 @@ x_t = a x_{t-1} + innovation_t + b innovation_{t-1}, with autocorrelation lambda
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_banded
 
 from firstlevel.arrays import FloatArray
 from firstlevel.glm.mixture import residuals
 from firstlevel.glm.sums import dot
 
-CHUNK = 512
+CHUNK = 1024
 """Voxels that are whitened together."""
 LARGEST, DIVISIONS = 0.8, 8
 """Of a and b, and steps from 0 to it."""
+
+STEPS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+"""From a pair to its neighbours."""
 
 Pair = tuple[int, int]
 """a and b, in steps."""
@@ -49,6 +52,68 @@ class Fitted:
     sigma2: FloatArray
     ar1: FloatArray
     rsquared: FloatArray
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """W with W'W = V^-1, for innovations of variance 1: of all series (k = 1), or of each of k.
+
+    Attributes
+    ----------
+    a : (k,).
+    carried : (n, k), what goes over from the scan before: b / s_{t-1}.
+    scales : (n, k), sqrt(s_t).
+
+    Notes
+    -----
+    The innovations algorithm (Brockwell and Davis 1991, Time Series, section 5.3): what is new in a scan is
+    u_t = x_t - a x_{t-1} - (b / s_{t-1}) u_{t-1}, of variance s_t = 1 + b^2 - b^2 / s_{t-1}, and s_0 is that
+    of the process; u_t / sqrt(s_t) are white.
+    """
+
+    a: FloatArray
+    carried: FloatArray
+    scales: FloatArray
+
+    @classmethod
+    @cache
+    def of(cls, pair: Pair, n_scans: int) -> Whitening:
+        """By one pair."""
+        a, b = value(pair)
+        variances = [(1 + 2 * a * b + b * b) / (1 - a * a)]
+        for _ in range(n_scans - 1):
+            variances.append(1 + b * b - b * b / variances[-1])
+        s = np.array(variances)[:, np.newaxis]
+        return cls(np.array([a]), np.vstack([[0.0], b / s[:-1]]), np.sqrt(s))
+
+    @classmethod
+    def of_each(cls, pairs: npt.NDArray[np.intp], n_scans: int) -> Whitening:
+        """By the pair of each series, (k, 2)."""
+        values, which = np.unique(pairs, axis=0, return_inverse=True)
+        some = [cls.of((int(a), int(b)), n_scans) for a, b in values]
+        a, carried, scales = (
+            np.hstack([getattr(one, name) for one in some])[..., which.ravel()]
+            for name in ("a", "carried", "scales")
+        )
+        return cls(a, carried, scales)
+
+    @property
+    def log_determinant(self) -> float:
+        """Logarithm of |V|, of the first pair."""
+        return float(2 * np.log(self.scales[:, 0]).sum())
+
+    def of_series(self, series: FloatArray) -> FloatArray:
+        """W times `series`, (n, k)."""
+        new, carried = np.empty_like(series), np.empty(series.shape[1])
+        new[0] = series[0]
+        np.multiply(series[:-1], -self.a, out=new[1:])
+        new[1:] += series[1:]
+        if self.carried.any():
+            for t in range(1, len(series)):
+                np.multiply(new[t - 1], self.carried[t], out=carried)
+                new[t] -= carried
+        new /= self.scales
+        return new
 
 
 @dataclass(frozen=True)
@@ -86,14 +151,15 @@ class Search:
         """The design whitened by a pair."""
         if pair not in self._whitened:
             rank = self.basis.shape[1]
-            white, determinant = whiten(np.column_stack([self.basis, np.ones(len(self.basis))]), *value(pair))
+            whitening = Whitening.of(pair, len(self.basis))
+            white = whitening.of_series(np.column_stack([self.basis, np.ones(len(self.basis))]))
             basis, one = white[:, :rank], white[:, rank]
             information = basis.T @ basis
             self._whitened[pair] = Whitened(
                 basis=basis,
                 level=one / np.linalg.norm(one),
                 inverse=np.asarray(np.linalg.inv(information), dtype=np.float64),
-                constant=-(determinant + float(np.linalg.slogdet(information)[1])) / 2,
+                constant=-float(whitening.log_determinant + np.linalg.slogdet(information)[1]) / 2,
             )
         return self._whitened[pair]
 
@@ -102,8 +168,8 @@ class Search:
 
         Notes
         -----
-        Of pairs as likely the first one looked at counts, white noise before all. The fit differs from that of
-        least squares, with the residuals e, by (Q' V^-1 Q)^-1 (WQ)' We.
+        Of pairs as likely the first one looked at counts, white noise before all. The fit differs from that
+        of least squares, with the residuals e, by (Q' V^-1 Q)^-1 (WQ)' We.
         """
         n_voxels, rank = data.shape[1], self.basis.shape[1]
         a, b, sigma2, ar1, rsquared = np.zeros((5, n_voxels))
@@ -119,39 +185,36 @@ class Search:
 
     def _chosen(self, e: FloatArray) -> dict[Pair, npt.NDArray[np.intp]]:
         """The voxels of each pair that is best for some."""
-        best = np.full(e.shape[1], -np.inf)
-        found = np.zeros((e.shape[1], 2), dtype=np.intp)
-        everyone = np.arange(e.shape[1])
+        best, found = np.full(e.shape[1], -np.inf), np.zeros((e.shape[1], 2), dtype=np.intp)
         for pair in coarse_pairs():
-            self._improve(best, found, pair, e, everyone)
-        for pair, voxels in _alike(found).items():
-            for neighbour in neighbours(pair):
-                self._improve(best, found, neighbour, e, voxels)
+            self._improve(
+                best, found, np.broadcast_to(pair, found.shape), Whitening.of(pair, len(e)).of_series(e)
+            )
+        coarse = found.copy()
+        for step in STEPS:
+            pairs = coarse + step
+            pairs = np.where([[is_allowed((a, b))] for a, b in pairs.tolist()], pairs, coarse)
+            self._improve(best, found, pairs, Whitening.of_each(pairs, len(e)).of_series(e))
         return _alike(found)
 
     def _improve(
-        self,
-        best: FloatArray,
-        found: npt.NDArray[np.intp],
-        pair: Pair,
-        e: FloatArray,
-        voxels: npt.NDArray[np.intp],
+        self, best: FloatArray, found: npt.NDArray[np.intp], pairs: npt.NDArray[np.intp], white: FloatArray
     ) -> None:
-        if not voxels.size:
-            return
-        design = self.whitened(pair)
-        white, _ = whiten(e[:, voxels], *value(pair))
-        towards = design.basis.T @ white
-        left = dot(white, white) - dot(towards, design.inverse @ towards)
-        likelihood = design.constant - self.dof / 2 * np.log(np.maximum(left, np.finfo(np.float64).tiny))
-        better = likelihood > best[voxels]
-        best[voxels[better]], found[voxels[better]] = likelihood[better], pair
+        """Take the pair of each voxel, by which the residuals are `white`, where it is better."""
+        squares = dot(white, white)
+        for pair, voxels in _alike(pairs).items():
+            design = self.whitened(pair)
+            towards = design.basis.T @ white[:, voxels]
+            left = squares[voxels] - dot(towards, design.inverse @ towards)
+            likelihood = design.constant - self.dof / 2 * np.log(np.maximum(left, np.finfo(np.float64).tiny))
+            is_better = likelihood > best[voxels]
+            best[voxels[is_better]], found[voxels[is_better]] = likelihood[is_better], pair
 
     def _store(
         self, fitted: Fitted, at: npt.NDArray[np.intp], pair: Pair, g: FloatArray, e: FloatArray
     ) -> None:
         (a, b), design = value(pair), self.whitened(pair)
-        white, _ = whiten(e, a, b)
+        white = Whitening.of(pair, len(e)).of_series(e)
         change = design.inverse @ (design.basis.T @ white)
         left = white - design.basis @ change
         squares, fit = dot(left, left), design.basis @ (g + change)
@@ -182,36 +245,6 @@ def coarse_pairs() -> list[Pair]:
     """White noise, and every second value of a and b."""
     even = [(a, b) for a in range(0, DIVISIONS + 1, 2) for b in range(-DIVISIONS, DIVISIONS + 1, 2)]
     return [(0, 0), *(pair for pair in even if is_allowed(pair) and pair != (0, 0))]
-
-
-def neighbours(pair: Pair) -> list[Pair]:
-    """Pairs one step away, in a, in b or in both."""
-    around = [(pair[0] + i, pair[1] + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-    return [other for other in around if is_allowed(other) and other != pair]
-
-
-def whiten(series: FloatArray, a: float, b: float) -> tuple[FloatArray, float]:
-    """W times `series` (n, k), and log|V|, where W'W = V^-1 for innovations of variance 1.
-
-    Notes
-    -----
-    The innovations algorithm (Brockwell and Davis 1991, Time Series, section 5.3): what is new in a scan is
-    u_t = x_t - a x_{t-1} - (b / s_{t-1}) u_{t-1}, of variance s_t = 1 + b^2 - b^2 / s_{t-1}, and s_0 is that
-    of the process; u_t / sqrt(s_t) are white.
-    """
-    n_scans = len(series)
-    variances = np.empty(n_scans)
-    variances[0] = (1 + 2 * a * b + b * b) / (1 - a * a)
-    for t in range(1, n_scans):
-        variances[t] = 1 + b * b - b * b / variances[t - 1]
-    new = series.copy()
-    new[1:] -= a * series[:-1]
-    if b:
-        bands = np.ones((2, n_scans))
-        bands[1] = b / variances
-        new = solve_banded((1, 0), bands, new, overwrite_b=True, check_finite=False)
-    new /= np.sqrt(variances)[:, np.newaxis]
-    return new, float(np.log(variances).sum())
 
 
 def _alike(pairs: npt.NDArray[np.intp]) -> dict[Pair, npt.NDArray[np.intp]]:

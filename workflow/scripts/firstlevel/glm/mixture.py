@@ -28,8 +28,10 @@ MOST_PROCESSES = 12
 """Processes that are kept."""
 TOGETHER = 22
 """Processes whose whitened designs are in memory at a time; half of those to begin with."""
-LEAST_SHARE = 1e-3
-"""Processes of fewer voxels are not kept."""
+AT_A_TIME = 0.15
+"""Share of the processes that are dropped together, until so many are left."""
+NEARLY_SURE = 1 - 1e-12
+"""Largest probability that the need for a process is measured by: what it loses stays finite."""
 HIGHEST_ORDER, SCANS_PER_LAG = 20, 6
 """Order of the processes: a sixth of the degrees of freedom, at most 20."""
 DECAYS, SHARES = (0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97), (0.1, 0.25, 0.4, 0.6, 0.8, 1.0)
@@ -233,8 +235,8 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
     Begins with 43 processes, white noise and AR(1) + white noise, whose shares are found by expectation and
     maximisation (20 steps from equal ones). Three times, each process that holds more than 10 voxels gives a
     new one: from the autocovariance of the residuals of its voxels, weighted by the posterior, corrected for
-    what the design takes out of it; those to begin with stay. After 100 more steps the 12 largest shares are
-    kept: sooner, many processes that are alike share what they hold, and the wrong ones go.
+    what the design takes out of it; those to begin with stay. Then those go that others can stand in for, by
+    :func:`_needed`, until 12 are left, and 100 more steps find their shares.
     """
     n_scans, rank = basis.shape
     order = order_for(n_scans, rank)
@@ -258,12 +260,13 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
         new = Processes(coefficients[valid])
         found = sample.left(new)
         processes = Processes(np.concatenate([beginning.coefficients, new.coefficients]))
-        left, likelihood = (np.concatenate(pair) for pair in zip(of_beginning, found, strict=True))
+        left = np.concatenate([of_beginning[0], found[0]])
+        likelihood = np.concatenate([of_beginning[1], found[1]])
+        del found, posterior, weights
         shares, posterior = _shares(likelihood)
-    shares, _ = _shares(likelihood, shares, N_LAST)
-    largest = np.argsort(-shares, kind="stable")[:MOST_PROCESSES]
-    kept = largest[shares[largest] >= LEAST_SHARE]
-    shares, _ = _shares(likelihood[kept], shares[kept], N_LAST)
+    del left, posterior
+    kept, shares = _needed(likelihood, shares)
+    shares, _ = _shares(likelihood[kept], shares, N_LAST)
     by_share = np.argsort(-shares, kind="stable")
     return Mixture(Processes(processes.coefficients[kept[by_share]]), shares[by_share])
 
@@ -289,16 +292,17 @@ class _Sample:
                 chunks.append((e.astype(np.float32), squared_features(e, order)))
         return cls(basis, chunks)
 
-    def left(self, processes: Processes) -> tuple[FloatArray, FloatArray]:
+    def left(self, processes: Processes) -> tuple[Float32Array, FloatArray]:
         """Residual sums of squares and log likelihoods, (G, s), a few processes at a time."""
-        found = []
+        squares, likelihoods = [], []
         for start in range(0, processes.n, TOGETHER):
             some = Processes(processes.coefficients[start : start + TOGETHER])
             weighted = Weighted.of(Mixture(some, np.full(some.n, 1 / some.n)), self.basis)
             of_chunks = [weighted.left(*chunk) for chunk in self.chunks]
-            found.append([np.hstack(parts) for parts in zip(*of_chunks, strict=True)])
-        left, likelihood = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return left, likelihood
+            left = np.hstack([left for left, _ in of_chunks])
+            squares.append(np.maximum(left, np.finfo(np.float32).tiny).astype(np.float32))
+            likelihoods.append(np.hstack([likelihood for _, likelihood in of_chunks]))
+        return np.concatenate(squares), np.concatenate(likelihoods)
 
 
 def start_processes(order: int) -> Processes:
@@ -317,14 +321,34 @@ def _shares(
     `EVENLY_SHARED` voxels stand for a Dirichlet prior of the shares.
     """
     n_processes, n_voxels = likelihood.shape
-    relative = np.exp(likelihood - likelihood.max(axis=0))
+    relative = likelihood - likelihood.max(axis=0)
+    np.exp(relative, out=relative)
     shares = np.full(n_processes, 1 / n_processes) if shares is None else shares / shares.sum()
     for _ in range(n_steps or N_STEPS):
         shares = shares * (relative @ (1 / (shares @ relative)))
         shares = (shares + EVENLY_SHARED / n_processes) / (n_voxels + EVENLY_SHARED)
     shares = shares / shares.sum()
-    posterior = shares[:, np.newaxis] * relative
-    return shares, posterior / posterior.sum(axis=0)
+    relative *= shares[:, np.newaxis]
+    relative /= relative.sum(axis=0)
+    return shares, relative
+
+
+def _needed(likelihood: FloatArray, shares: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """Positions of the processes that are kept, at most `MOST_PROCESSES`, and their shares.
+
+    Without a process the log likelihood of a voxel loses -log(1 - w), w its posterior there: much in voxels
+    that nothing else fits, little where others are alike, however large the share. The least needed go, some
+    at a time, with steps for the shares in between.
+    """
+    kept = np.arange(len(shares))
+    shares, posterior = _shares(likelihood, shares)
+    while len(kept) > MOST_PROCESSES:
+        loss = -np.log1p(-np.minimum(posterior, NEARLY_SURE)).sum(axis=1)
+        n_left = max(MOST_PROCESSES, int((1 - AT_A_TIME) * len(kept)))
+        staying = np.sort(np.argsort(-loss, kind="stable")[:n_left])
+        kept = kept[staying]
+        shares, posterior = _shares(likelihood[kept], shares[staying])
+    return kept, shares
 
 
 def _posterior(likelihood: FloatArray, prior: FloatArray) -> FloatArray:
