@@ -131,9 +131,9 @@ def unseen() -> Iterator[Cell]:
         yield Cell("unseen TR", kind, scans, tr)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
-    """One draw of a cell.
+    """One draw of a cell; equal to itself alone.
 
     Attributes
     ----------

@@ -28,7 +28,8 @@ TIMED_VOXELS, FEWER = 50000, 5040
 """Voxels of the fits that are timed, and of those that take minutes."""
 TIMED_SLOW = ("arma11",)
 COMPARED_VOXELS = 700
-REAL_DESIGNS, REAL_TR, BLOCK = 40, 7.0, 42.0
+REAL_DESIGNS, REAL_STEP, REAL_TR, BLOCK = 20, 8, 7.0, 42.0
+"""Random designs; every how many voxels are taken; seconds between scans and of a block."""
 OF_BRAIN = 0.8
 """Share of the mean over the image's bright voxels above which a voxel of the real volumes counts."""
 
@@ -164,7 +165,7 @@ def real() -> dict[str, str]:
     volumes = np.stack([np.asanyarray(nib.load(path).dataobj, np.float32).ravel() for path in paths])
     mean = volumes.mean(axis=0)
     inside = mean > OF_BRAIN * mean[mean > mean.mean() / 8].mean()
-    data = volumes[:, inside].astype(np.float64)
+    data = volumes[:, inside][:, ::REAL_STEP].astype(np.float64)
     data = 100 * (data / data.mean(axis=0) - 1)
     motion = np.loadtxt(folder / "rp_fM00223_016.txt")
     own = np.loadtxt(folder / "run-all_events.tsv", skiprows=1, usecols=(0, 1))

@@ -6,6 +6,7 @@ Symbols: n scans, p regressors, r rank, v voxels.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import noises
 import numpy as np
@@ -136,6 +137,7 @@ def by_oracle(cell: Cell, study: Study) -> Answer:
     return Answer(known(cell, study)[0], {})
 
 
+@lru_cache(maxsize=1)
 def known(cell: Cell, study: Study) -> tuple[Tested, Array]:
     """The oracle's t, and its true standard error (v,)."""
     parts = np.empty((4, cell.voxels))
