@@ -6,7 +6,7 @@ import scipy
 from statsmodels.regression.linear_model import GLS
 from two_conditions import matrix_of
 
-from firstlevel.glm import mixture, mixture_contrasts
+from firstlevel.glm import mixture, mixture_contrasts, process_shares
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.dependence import factorise
 
@@ -173,7 +173,7 @@ def test_learning_and_fit_need_few_scans_and_voxels(n_scans, rank, order, n_voxe
     data = noise_of([0.5], n_scans, n_voxels, rng)
     found = mixture.learn(data, basis)
     assert found.processes.order == order == mixture.order_for(n_scans, rank)
-    assert 1 <= found.processes.n <= mixture.MOST_PROCESSES
+    assert 1 <= found.processes.n <= process_shares.MOST_PROCESSES
     assert (np.diff(found.shares) <= 0).all()
     np.testing.assert_allclose(found.shares.sum(), 1.0, rtol=1e-12, atol=0)
     fitted = mixture.Weighted.of(found, basis).fit(data)

@@ -3,7 +3,8 @@
 The definitions are those of the help of AFNI's 3dREMLfit with its defaults: a from 0 to 0.8 and b from -0.8
 to 0.8 in steps of 0.1 (-MAXa, -MAXb, -Grid 3), positive correlations only (no -NEGcor), no median filter.
 Where AFNI sets correlations below a cutoff to zero (-CORcut), the covariance is exact here. The help says
-that the grid is scanned, not how; here every second value of a and b is, then the neighbours of the best.
+that the grid is scanned, not how; here every second value of a and b is, then the neighbours of the three
+best of them: of the best alone, a tenth of the voxels of simulated noise end elsewhere than at the maximum.
 
 Arrays only. Symbols: n scans, r rank of the design, Q (n, r) its orthonormal basis, v voxels, V covariance.
 x_t = a x_{t-1} + innovation_t + b innovation_{t-1}, with autocorrelation lambda a^(k-1) at lag k.
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
-from firstlevel.glm.mixture import residuals
+from firstlevel.glm.residual_sums import residuals
 from firstlevel.glm.sums import dot
 
 CHUNK = 1024
@@ -29,6 +30,8 @@ LARGEST, DIVISIONS = 0.8, 8
 STEPS = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
 """From a pair to its neighbours."""
 
+N_REFINED = 3
+"""Best pairs of the coarse scan whose neighbours are looked at."""
 Pair = tuple[int, int]
 """a and b, in steps."""
 
@@ -185,30 +188,37 @@ class Search:
 
     def _chosen(self, e: FloatArray) -> dict[Pair, npt.NDArray[np.intp]]:
         """The voxels of each pair that is best for some."""
-        best, found = np.full(e.shape[1], -np.inf), np.zeros((e.shape[1], 2), dtype=np.intp)
-        for pair in coarse_pairs():
-            self._improve(
-                best, found, np.broadcast_to(pair, found.shape), Whitening.of(pair, len(e)).of_series(e)
-            )
-        coarse = found.copy()
-        for step in STEPS:
-            pairs = coarse + step
-            pairs = np.where([[is_allowed((a, b))] for a, b in pairs.tolist()], pairs, coarse)
-            self._improve(best, found, pairs, Whitening.of_each(pairs, len(e)).of_series(e))
+        coarse = np.array(coarse_pairs())
+        likelihood = np.array(
+            [
+                self._likelihood(
+                    np.broadcast_to(pair, (e.shape[1], 2)), Whitening.of((pair[0], pair[1]), len(e)), e
+                )
+                for pair in coarse.tolist()
+            ]
+        )
+        order = np.argsort(-likelihood, axis=0, kind="stable")[:N_REFINED]
+        found, best = coarse[order[0]], likelihood[order[0], np.arange(e.shape[1])]
+        for ranked in order:
+            for step in STEPS:
+                pairs = coarse[ranked] + step
+                allowed = [[is_allowed((a, b))] for a, b in pairs.tolist()]
+                pairs = np.where(allowed, pairs, coarse[ranked])
+                of_pairs = self._likelihood(pairs, Whitening.of_each(pairs, len(e)), e)
+                better = of_pairs > best
+                best[better], found[better] = of_pairs[better], pairs[better]
         return _alike(found)
 
-    def _improve(
-        self, best: FloatArray, found: npt.NDArray[np.intp], pairs: npt.NDArray[np.intp], white: FloatArray
-    ) -> None:
-        """Take the pair of each voxel, by which the residuals are `white`, where it is better."""
-        squares = dot(white, white)
+    def _likelihood(self, pairs: npt.NDArray[np.intp], whitening: Whitening, e: FloatArray) -> FloatArray:
+        """Restricted log likelihood of the residuals of each voxel with its pair, (v,)."""
+        white = whitening.of_series(e)
+        left, constants = dot(white, white), np.empty(e.shape[1])
         for pair, voxels in _alike(pairs).items():
             design = self.whitened(pair)
-            towards = design.basis.T @ white[:, voxels]
-            left = squares[voxels] - dot(towards, design.inverse @ towards)
-            likelihood = design.constant - self.dof / 2 * np.log(np.maximum(left, np.finfo(np.float64).tiny))
-            is_better = likelihood > best[voxels]
-            best[voxels[is_better]], found[voxels[is_better]] = likelihood[is_better], pair
+            towards = design.basis.T @ (white if voxels.size == left.size else white[:, voxels])
+            left[voxels] -= dot(towards, design.inverse @ towards)
+            constants[voxels] = design.constant
+        return constants - self.dof / 2 * np.log(np.maximum(left, np.finfo(np.float64).tiny))
 
     def _store(
         self, fitted: Fitted, at: npt.NDArray[np.intp], pair: Pair, g: FloatArray, e: FloatArray

@@ -17,29 +17,21 @@ import numpy.typing as npt
 
 from firstlevel.arrays import Float32Array, FloatArray, UInt8Array
 from firstlevel.glm.autoregression import Processes
+from firstlevel.glm.process_shares import needed, shares_of, start_processes
 from firstlevel.glm.residual_autocovariance import expected_sums, noise_processes
-from firstlevel.glm.sums import NO_NOISE, dot
+from firstlevel.glm.residual_sums import residuals, squared_features
+from firstlevel.glm.sums import dot
 
 CHUNK = 256
 """Voxels whose data a processor's cache holds."""
 N_SAMPLED = 4096
 """The noise is learnt from at most so many voxels."""
-MOST_PROCESSES = 12
-"""Processes that are kept."""
 TOGETHER = 22
 """Processes whose whitened designs are in memory at a time; half of those to begin with."""
-AT_A_TIME = 0.15
-"""Share of the processes that are dropped together, until so many are left."""
-NEARLY_SURE = 1 - 1e-12
-"""Largest probability that the need for a process is measured by: what it loses stays finite."""
 HIGHEST_ORDER, SCANS_PER_LAG = 20, 6
 """Order of the processes: a sixth of the degrees of freedom, at most 20."""
-DECAYS, SHARES = (0.2, 0.4, 0.6, 0.75, 0.85, 0.92, 0.97), (0.1, 0.25, 0.4, 0.6, 0.8, 1.0)
-"""Of the processes to begin with, AR(1) and white noise added: autocorrelation share x decay^lag."""
-N_ROUNDS, N_STEPS, N_LAST = 3, 20, 100
-"""Of new processes from residuals; of steps for the shares in a round, and after the last one."""
-EVENLY_SHARED = 10.0
-"""Voxels, beside those of the sample, that belong to all processes evenly: a few voxels rule none out."""
+N_ROUNDS, N_LAST = 3, 100
+"""Of new processes from residuals; of steps for the shares at the end."""
 ENOUGH_VOXELS = 10.0
 """Voxels that a process must hold to give a new one."""
 STRONGEST = 0.985
@@ -94,7 +86,7 @@ class Weighted:
     whitened : (G, r, n), L^-1 Q' V^-1.
     level : (G, n), 1' V^-1 at the length at which its product with 1 is 1' V^-1 1 to the power of 1/2.
     constants : (G,), -(log|V| + log|Q' V^-1 Q|) / 2.
-    squares : (G, (q + 1) (q + 2) / 2), weights of what makes e' V^-1 e: see :func:`squared_features`.
+    squares : (G, (q + 1) (q + 2) / 2), weights of the features of e in e' V^-1 e.
     """
 
     mixture: Mixture
@@ -189,13 +181,24 @@ class Weighted:
             fitted.rsquared[chunk] = noisy * dot(weights, explained)
         return fitted
 
+    def posterior(self, data: FloatArray) -> FloatArray:
+        """Posterior (G, v) of a block of voxels (n, v), as :meth:`fit` gives it, without the fit."""
+        shares = self.mixture.shares[:, np.newaxis]
+        found = np.empty((self.mixture.processes.n, data.shape[1]))
+        for start in range(0, data.shape[1], CHUNK):
+            chunk = slice(start, start + CHUNK)
+            _, e, noisy = residuals(self.basis, data[:, chunk])
+            _, likelihood = self.left(e, squared_features(e, self.mixture.processes.order))
+            found[:, chunk] = np.where(noisy, _posterior(likelihood, shares), shares)
+        return found
+
     def left(self, e: FloatArray | Float32Array, features: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Residual sums of squares and log likelihoods, both (G, v).
 
         Parameters
         ----------
         e : (n, v), residuals of least squares, in the precision in which they are whitened.
-        features : of them, by :func:`squared_features`.
+        features : of them, by :func:`firstlevel.glm.residual_sums.squared_features`.
         """
         z = np.matmul(self.whitened.reshape(-1, len(e)), e, dtype=e.dtype, casting="same_kind")
         return self._left(features, z.reshape(*self.whitened.shape[:2], -1))
@@ -236,7 +239,7 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
     maximisation (20 steps from equal ones). Three times, each process that holds more than 10 voxels gives a
     new one: from the autocovariance of the residuals of its voxels, weighted by the posterior, corrected for
     what the design takes out of it; those to begin with stay. Then those go that others can stand in for, by
-    :func:`_needed`, until 12 are left, and 100 more steps find their shares.
+    :func:`firstlevel.glm.process_shares.needed`, until 12 are left, and 100 more steps find their shares.
     """
     n_scans, rank = basis.shape
     order = order_for(n_scans, rank)
@@ -248,7 +251,7 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
     lagged = np.hstack([features[: order + 1] for _, features in sample.chunks]).T
     of_beginning = sample.left(beginning)
     processes, (left, likelihood) = beginning, of_beginning
-    shares, posterior = _shares(likelihood)
+    shares, posterior = shares_of(likelihood)
     for _ in range(N_ROUNDS):
         holding = shares * len(lagged) > ENOUGH_VOXELS
         weights = posterior[holding] / left[holding]
@@ -263,17 +266,17 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
         left = np.concatenate([of_beginning[0], found[0]])
         likelihood = np.concatenate([of_beginning[1], found[1]])
         del found, posterior, weights
-        shares, posterior = _shares(likelihood)
+        shares, posterior = shares_of(likelihood)
     del left, posterior
-    kept, shares = _needed(likelihood, shares)
-    shares, _ = _shares(likelihood[kept], shares, N_LAST)
+    kept, shares = needed(likelihood, shares)
+    shares, _ = shares_of(likelihood[kept], shares, N_LAST)
     by_share = np.argsort(-shares, kind="stable")
     return Mixture(Processes(processes.coefficients[kept[by_share]]), shares[by_share])
 
 
 @dataclass(frozen=True)
 class _Sample:
-    """Residuals of the voxels to learn from, at unit length, in chunks; see :func:`squared_features`.
+    """Residuals of the voxels to learn from, at unit length, in chunks, with their features.
 
     The residuals are in single precision: likelihoods are then right to 1e-3, at half the time.
     """
@@ -305,52 +308,6 @@ class _Sample:
         return np.concatenate(squares), np.concatenate(likelihoods)
 
 
-def start_processes(order: int) -> Processes:
-    """43 processes to begin with: white noise, and AR(1) with white noise added."""
-    lags = np.arange(order + 1)
-    acf = [np.where(lags == 0, 1.0, 0.0)]
-    acf += [np.where(lags == 0, 1.0, share * decay**lags) for decay in DECAYS for share in SHARES]
-    return Processes.of_autocorrelations(np.array(acf))
-
-
-def _shares(
-    likelihood: FloatArray, shares: FloatArray | None = None, n_steps: int | None = None
-) -> tuple[FloatArray, FloatArray]:
-    """Shares (G,) and posterior (G, s), by expectation and maximisation from `shares`, or equal ones.
-
-    `EVENLY_SHARED` voxels stand for a Dirichlet prior of the shares.
-    """
-    n_processes, n_voxels = likelihood.shape
-    relative = likelihood - likelihood.max(axis=0)
-    np.exp(relative, out=relative)
-    shares = np.full(n_processes, 1 / n_processes) if shares is None else shares / shares.sum()
-    for _ in range(n_steps or N_STEPS):
-        shares = shares * (relative @ (1 / (shares @ relative)))
-        shares = (shares + EVENLY_SHARED / n_processes) / (n_voxels + EVENLY_SHARED)
-    shares = shares / shares.sum()
-    relative *= shares[:, np.newaxis]
-    relative /= relative.sum(axis=0)
-    return shares, relative
-
-
-def _needed(likelihood: FloatArray, shares: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
-    """Positions of the processes that are kept, at most `MOST_PROCESSES`, and their shares.
-
-    Without a process the log likelihood of a voxel loses -log(1 - w), w its posterior there: much in voxels
-    that nothing else fits, little where others are alike, however large the share. The least needed go, some
-    at a time, with steps for the shares in between.
-    """
-    kept = np.arange(len(shares))
-    shares, posterior = _shares(likelihood, shares)
-    while len(kept) > MOST_PROCESSES:
-        loss = -np.log1p(-np.minimum(posterior, NEARLY_SURE)).sum(axis=1)
-        n_left = max(MOST_PROCESSES, int((1 - AT_A_TIME) * len(kept)))
-        staying = np.sort(np.argsort(-loss, kind="stable")[:n_left])
-        kept = kept[staying]
-        shares, posterior = _shares(likelihood[kept], shares[staying])
-    return kept, shares
-
-
 def _posterior(likelihood: FloatArray, prior: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore"):
         joint: FloatArray = likelihood + np.log(prior)
@@ -358,32 +315,6 @@ def _posterior(likelihood: FloatArray, prior: FloatArray) -> FloatArray:
     np.exp(joint, out=joint)
     joint /= joint.sum(axis=0)
     return joint
-
-
-def residuals(basis: FloatArray, data: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
-    """Q'y (r, v), y - Q Q'y (n, v), and whether more than rounding is left, (v,)."""
-    g = basis.T @ data
-    e = data - basis @ g
-    noisy = dot(e, e) > NO_NOISE * dot(g, g)
-    return g, e, noisy
-
-
-def squared_features(e: FloatArray, order: int) -> FloatArray:
-    """What e'V^-1 e is a weighted sum of: lagged sums, and products among the first and the last q scans.
-
-    ((q + 1) (q + 2) / 2, v): q + 1 sums of e_t e_{t+k}, and for s <= t < q, e_s e_t + e_{n-1-s} e_{n-1-t}.
-    """
-    features = np.empty(((order + 1) * (order + 2) // 2, e.shape[1]))
-    series = np.ascontiguousarray(e.T)
-    for k in range(order + 1):
-        np.vecdot(series[:, k:], series[:, : len(e) - k], out=features[k])
-    start, end, row = e[:order], e[::-1][:order], order + 1
-    for s in range(order):
-        rows = features[row : row + order - s]
-        np.multiply(start[s], start[s:], out=rows)
-        rows += end[s] * end[s:]
-        row += order - s
-    return features
 
 
 def to_bytes(posterior: FloatArray) -> UInt8Array:
