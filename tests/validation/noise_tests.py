@@ -108,8 +108,9 @@ def mixed(design: noises.RandomDesign, data: Array, inside: BoolArray | None = N
     weighted = mixture.Weighted.of(found, factors.basis)
     prior = None
     if inside is not None:
-        first = weighted.fit(data).posterior
-        prior = local_prior.local_prior(first, inside, found.shares)
+        known = local_prior.thinned(inside)
+        first = weighted.posterior(data[:, known[inside]])
+        prior = local_prior.local_prior(first, known, inside, found.shares)
     fits = [
         weighted.fit(data[:, at : at + BLOCK], None if prior is None else prior[:, at : at + BLOCK])
         for at in range(0, data.shape[1], BLOCK)
