@@ -24,7 +24,7 @@ SLOW, FEWER_DRAWS = ("spm_ar1", "arma11"), 5
 """Models whose fits take seconds, and how many draws are enough for rates far from the level."""
 TABLE_DRAWS = 20
 """Of 5,040 voxels: rates at .001 have a standard error of .01 %."""
-OF_ONE_TYPE = ("ar1_corrected", "mixture")
+OF_ONE_TYPE = ("mixture",)
 FROM_SCANS = 128
 """Fewer do not tell one noise from another; brains of one noise have as many or more."""
 NEAR = (200, 390)

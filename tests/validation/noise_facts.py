@@ -1,6 +1,7 @@
 """What is measured once beside the cells: equality with nilearn, saved against direct, time, real volumes."""
 
 import csv
+import itertools
 import os
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from noise_cells import TABLE, Cell, simulate
 from noises import Array
 from scipy import special
 
-from firstlevel.glm import arma, mixture
+from firstlevel.glm import arma, mixture, mixture_contrasts
 from firstlevel.glm import fit as glm
 
 FACTS = Path(__file__).with_name("noise_facts.tsv")
@@ -27,6 +28,9 @@ TIMED = ("events", 390, 2.0)
 TIMED_VOXELS, FEWER = 50000, 5040
 """Voxels of the fits that are timed, and of those that take long."""
 COMPARED_VOXELS = 700
+POWER_CELL, POWER_DRAWS = ("blocks 30", 200, 2.0), 8
+ORDER, STEPS = 20, 5
+"""Of the true processes; values of coefficient and share that stand for the varied noise."""
 REAL_DESIGNS, REAL_STEP, REAL_TR, BLOCK = 20, 8, 7.0, 42.0
 """Random designs; every how many voxels are taken; seconds between scans and of a block."""
 OF_BRAIN = 0.8
@@ -35,7 +39,9 @@ OF_BRAIN = 0.8
 
 def measure() -> None:
     """Measure everything, and write it down."""
-    facts = {**equal_to_nilearn(), **same_grid(), **saved_against_direct(), **times(), **real()}
+    facts = {}
+    for measured in (equal_to_nilearn, same_grid, saved_against_direct, without_learning, times, real):
+        facts.update(measured())
     with FACTS.open("w", newline="") as out:
         writer = csv.writer(out, delimiter="\t", lineterminator="\n")
         writer.writerows(facts.items())
@@ -124,6 +130,35 @@ def covariance_of(process: mixture.Processes, n: int) -> Array:
     return matrix
 
 
+def without_learning() -> dict[str, str]:
+    """Power of the mixture where it is told the true processes and their shares, against learning them."""
+    cell = Cell("table", *POWER_CELL)
+    acf = [
+        noises.NOISES[name].autocorrelations(ORDER + 1, cell.repetition_time) for name in noises.SEVEN[:-1]
+    ]
+    shares = [1.0] * len(acf)
+    middle = (np.arange(STEPS) + 0.5) / STEPS
+    ranges = [low + (high - low) * middle for low, high in (noises.COEFFICIENTS, noises.SHARES)]
+    for a, share in itertools.product(*ranges):
+        acf.append(noises.ar1(a, share)(ORDER + 1, cell.repetition_time))
+        shares.append(1 / STEPS**2)
+    processes = mixture.Processes.of_autocorrelations(np.array(acf))
+    told = mixture.Mixture(processes, np.array(shares) / sum(shares))
+    found: dict[str, list[float]] = {"learnt": [], "told": [], "oracle": []}
+    for draw in range(POWER_DRAWS):
+        study = simulate(cell, draw)
+        oracle, error = noise_tests.known(cell, study)
+        of_told = noise_tests.mixed(study.designs[0], study.data[0], told=told)
+        combined = mixture_contrasts.over_runs([of_told.of_t], np.ones((1, cell.voxels), dtype=bool))
+        t = {"learnt": noise_tests.MODELS["mixture"](cell, study).t, "oracle": oracle}
+        t["told"] = other_models.Tested(of_told.effects[0], combined.variance, combined.dof)
+        for name, powers in found.items():
+            p = t[name].p(noise_tests.EFFECT * error)
+            powers.append(100 * float((p < noise_tests.LEVELS[-1]).mean()))
+    said = ", ".join(f"{name} {np.mean(powers):.1f}" for name, powers in found.items())
+    return {f"`mixture`, power (%), processes learnt or told, {cell.design}, {POWER_DRAWS} draws": said}
+
+
 def times() -> dict[str, str]:
     """CPU seconds of learning and fit of 50,000 voxels, 390 scans, one thread."""
     cell = Cell("times", *TIMED, voxels=TIMED_VOXELS)
@@ -136,7 +171,7 @@ def times() -> dict[str, str]:
         seconds[model] = least(lambda m=model: glm.fit(study.data[0], glm.Design.of(design), m))
     seconds["mixture"] = least(lambda: learnt_and_fitted(design, study.data[0]))
     search = arma.Search(glm.Design.of(design).factors.basis)
-    seconds["arma11"] = TIMED_VOXELS / FEWER * least(lambda: search.fit(short.data[0]), 1)
+    seconds["arma11"] = least(lambda: search.fit(study.data[0]), 1)
     for model, used, data in (("spm_ar1", cell, study), ("arma11", few, short)):
         scale = TIMED_VOXELS / used.voxels
         reference = scale * least(lambda m=model, u=used, d=data: noise_tests.MODELS[m](u, d), 1)
@@ -146,7 +181,7 @@ def times() -> dict[str, str]:
     )
     title = f"CPU seconds of a fit, 50,000 voxels x {TIMED[1]} scans x {design.shape[1]} columns, one thread"
     said = ", ".join(f"{model} {value:.2f}" for model, value in seconds.items())
-    return {title: f"{said} (nilearn's and arma11: of {FEWER:,} voxels, scaled)"}
+    return {title: f"{said} (nilearn's and the reference of arma11: of {FEWER:,} voxels, scaled)"}
 
 
 def learnt_and_fitted(design: Array, data: Array) -> None:

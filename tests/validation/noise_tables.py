@@ -96,7 +96,7 @@ def summed(cell: Cell, model: str, draws: Sequence[dict]) -> Iterator[list[str]]
                 *(cell.group, cell.design, cell.variant, str(cell.scans), model, test, name),
                 *(str(len(draws)), str(voxels.sum()), *both, f"{median:.4f}", f"{iqr / IQR_OF_NORMAL:.4f}"),
                 *(f"{100 * power:.2f}", f"{np.mean([draw['seconds'] for draw in draws]):.3f}"),
-                " ".join(map(str, tails)) if (name, test) == (ALL, "t") else "",
+                " ".join(map(str, tails)) if (cell.group, name, test) == ("table", ALL, "t") else "",
             ]
 
 
@@ -213,13 +213,16 @@ def demand(title: str, bounds: tuple[float, float], found: Sequence[tuple[str, f
     if not found:
         return []
     values = [value for _, value, _ in found]
-    misses = [f"{name}: {value:.3g} ± {error:.2g}" for name, value, error in found
-              if not bounds[0] <= value <= bounds[1]]  # fmt: skip
+    misses = [
+        f"{name}: {value:.3g}" + (f" ± {error:.2g}" if error else "")
+        for name, value, error in found
+        if not bounds[0] <= value <= bounds[1]
+    ]
     told = f"**{len(misses)}**: {'; '.join(misses)}" if misses else "none"
-    return [
-        title, f"{bounds[0]:g} to {bounds[1]:g}", str(len(found)), f"{min(values):.3g} to {max(values):.3g}",
-        f"{max(error for _, _, error in found):.2g}", told,
-    ]  # fmt: skip
+    asked = f"{bounds[0]:g} to {bounds[1]:g}" if np.isfinite(bounds[0]) else f"at most {bounds[1]:g}"
+    largest = max(error for _, _, error in found)
+    ends = f"{min(values):.3g} to {max(values):.3g}"
+    return [title, asked, str(len(found)), ends, f"{largest:.2g}" if largest else "", told]
 
 
 def demands_of_power(rows: Sequence[Row]) -> Iterator[list[str]]:

@@ -101,10 +101,18 @@ class Mixed:
     p_of_f: Array
 
 
-def mixed(design: noises.RandomDesign, data: Array, inside: BoolArray | None = None) -> Mixed:
-    """Learn the noise of a run, fit it, and test what is kept; `inside` a mask, neighbours are the prior."""
+def mixed(
+    design: noises.RandomDesign,
+    data: Array,
+    inside: BoolArray | None = None,
+    told: mixture.Mixture | None = None,
+) -> Mixed:
+    """Learn the noise of a run, fit it, and test what is kept.
+
+    With a mask `inside` neighbours are the prior; noise that is `told` is not learnt.
+    """
     factors = glm.Design.of(design.matrix).factors
-    found = mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
+    found = told or mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
     weighted = mixture.Weighted.of(found, factors.basis)
     prior = None
     if inside is not None:
