@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from noise_cells import OF_ONE_TYPE, SIDE_BY_SIDE, TOGETHER, Cell
+from noise_cells import OF_ONE_TYPE, POWERED, SIDE_BY_SIDE, TOGETHER, Cell
 from noise_tests import LEVELS
 
 NUMBERS = Path(__file__).with_suffix("").with_name("noise_models.tsv")
@@ -79,8 +79,8 @@ def summarise(cells: Sequence[Cell], found: Sequence[dict], path: Path) -> None:
 
 
 def summed(cell: Cell, model: str, draws: Sequence[dict]) -> Iterator[list[str]]:
-    """A row for each test and noise, and for all noises together."""
-    names = [ALL, *cell.brain] if len(cell.brain) > 1 else [ALL]
+    """A row for each test of all noises together, and for t of each noise where that is shown."""
+    names = [ALL, *cell.brain] if cell.group in POWERED else [ALL]
     for name in names:
         of_name = [[n for n in draw["noises"] if name in (ALL, n["noise"])] for draw in draws]
         voxels = np.array([sum(n["voxels"] for n in of) for of in of_name])
@@ -88,7 +88,7 @@ def summed(cell: Cell, model: str, draws: Sequence[dict]) -> Iterator[list[str]]
         is_powered = "found" in of_name[0][0]
         power = sum(n["found"] for of in of_name for n in of) / voxels.sum() if is_powered else np.nan
         tails = np.sum([n["tails"] for of in of_name for n in of], axis=0)
-        for test in of_name[0][0]["hits"]:
+        for test in of_name[0][0]["hits"] if name == ALL else ("t",):
             hits = np.array([np.sum([n["hits"][test] for n in of], axis=0) for of in of_name])
             rates, errors = rate(hits, voxels)
             both = [f"{100 * x:.4g}" for pair in zip(rates, errors, strict=True) for x in pair]
