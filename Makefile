@@ -61,6 +61,9 @@ faults: .venv/test.lock  ## kill 52 runs at random, fill the disk, turn the cloc
 validate: .venv/test.lock  ## the statistics on known truth: 9 minutes of CPU time
 	$(BIN)/python tests/validation/validate.py
 
+validate-noise: .venv/test.lock  ## noise models side by side on known noise: hours; goes on where it stopped
+	$(BIN)/python tests/validation/noise_models.py --facts --page docs/validation.md
+
 screenshots: run  ## pictures of the default study's report for the README (needs Chromium)
 	$(BIN)/python tests/browser/screenshots.py
 
