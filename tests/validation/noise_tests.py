@@ -16,7 +16,7 @@ from noises import Array
 from other_models import Tested
 
 from firstlevel.arrays import BoolArray
-from firstlevel.glm import contrasts, local_prior, mixture, mixture_contrasts
+from firstlevel.glm import contrasts, local_prior, mixture, mixture_contrasts, mixture_effects
 from firstlevel.glm import fit as glm
 from firstlevel.inference.tails import f_to_z
 
@@ -96,8 +96,8 @@ class Mixed:
     """One run by the mixture: effects (3, v), of t and of the rows of F, their covariances, p of F."""
 
     effects: Array
-    of_t: mixture_contrasts.Uncertain
-    of_f: mixture_contrasts.Uncertain
+    of_t: mixture_effects.Uncertain
+    of_f: mixture_effects.Uncertain
     p_of_f: Array
 
 
@@ -127,7 +127,7 @@ def mixed(
     sigma2 = np.concatenate([fit.sigma2 for fit in fits]).astype(np.float32).astype(np.float64)
     posterior = mixture.from_bytes(mixture.to_bytes(np.concatenate([fit.posterior for fit in fits], axis=1)))
     t, joint = design.t @ factors.transform, design.joint @ factors.transform
-    of_t, of_f = (mixture_contrasts.of_effect(weighted, c, sigma2, posterior, prior) for c in (t, joint))
+    of_t, of_f = (mixture_effects.of_effect(weighted, c, sigma2, posterior, prior) for c in (t, joint))
     _, p_of_f, _ = mixture_contrasts.f_of_run(weighted, joint, joint @ coefficients, sigma2, posterior, prior)
     return Mixed(np.concatenate([t, joint]) @ coefficients, of_t, of_f, p_of_f)
 

@@ -6,7 +6,7 @@ import scipy
 from statsmodels.regression.linear_model import GLS
 from two_conditions import matrix_of
 
-from firstlevel.glm import mixture, mixture_contrasts, process_shares
+from firstlevel.glm import mixture, mixture_contrasts, mixture_effects, process_shares
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.dependence import factorise
 
@@ -249,7 +249,7 @@ def test_no_series_gives_what_is_not_finite(basis, name):
     fitted = weighted.fit(data.astype(np.float64))
     saved = mixture.from_bytes(mixture.to_bytes(fitted.posterior))
     c = np.eye(2, basis.shape[1])
-    found = mixture_contrasts.of_effect(weighted, c, fitted.sigma2, saved)
+    found = mixture_effects.of_effect(weighted, c, fitted.sigma2, saved)
     combined = mixture_contrasts.over_runs([found, found], np.array([fitted.sigma2 > 0] * 2), "precision")
     tested = mixture_contrasts.f_of_run(weighted, c, c @ fitted.coefficients, fitted.sigma2, saved)
     for values in (

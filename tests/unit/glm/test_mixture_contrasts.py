@@ -6,7 +6,7 @@ import scipy
 from statsmodels.regression.linear_model import GLS
 from two_conditions import matrix_of
 
-from firstlevel.glm import contrasts, mixture, mixture_contrasts
+from firstlevel.glm import contrasts, mixture, mixture_contrasts, mixture_effects
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
 from firstlevel.glm.autoregression import Processes
@@ -49,7 +49,7 @@ def test_t_and_f_of_one_process_are_those_of_statsmodels(factors):
     c[0, 0], c[1, 2] = 1.0, -1.0
     on_basis = c @ factors.transform
     effect = on_basis @ fitted.coefficients
-    of_t = mixture_contrasts.of_effect(weighted, on_basis[:1], fitted.sigma2, of_files(fitted))
+    of_t = mixture_effects.of_effect(weighted, on_basis[:1], fitted.sigma2, of_files(fitted))
     found = mixture_contrasts.over_runs([of_t], np.ones((1, 4), dtype=bool))
     stat, p, z = mixture_contrasts.f_of_run(weighted, on_basis, effect, fitted.sigma2, of_files(fitted))
     np.testing.assert_allclose(found.dof, weighted.dof, rtol=1e-12, atol=0)
@@ -103,7 +103,7 @@ def test_t_from_files_is_near_that_of_the_fit(factors):
     mean = np.sum(w * effect, axis=0)
     np.testing.assert_allclose(mean, on_basis @ fitted.coefficients, rtol=0, atol=1e-9)
     saved = fitted.sigma2.astype(np.float32).astype(np.float64)
-    of_t = mixture_contrasts.of_effect(weighted, on_basis[np.newaxis], saved, of_files(fitted))
+    of_t = mixture_effects.of_effect(weighted, on_basis[np.newaxis], saved, of_files(fitted))
     found = mixture_contrasts.over_runs([of_t], np.ones((1, mean.size), dtype=bool))
     z = t_to_z(mean / np.sqrt(found.variance), found.dof)[1]
     # moments of the mixture, with the effects of each process
@@ -128,7 +128,7 @@ def test_f_of_one_row_is_the_square_of_t_and_near_the_mixture(factors):
     c[0, 2] = 1.0
     on_basis = c @ factors.transform
     effect = on_basis @ fitted.coefficients
-    of_t = mixture_contrasts.of_effect(weighted, on_basis, fitted.sigma2, of_files(fitted))
+    of_t = mixture_effects.of_effect(weighted, on_basis, fitted.sigma2, of_files(fitted))
     found = mixture_contrasts.over_runs([of_t], np.ones((1, effect.size), dtype=bool))
     two_sided = 2 * t_to_z(np.abs(effect[0]) / np.sqrt(found.variance), found.dof)[0]
     stat, p, _ = mixture_contrasts.f_of_run(weighted, on_basis, effect, fitted.sigma2, of_files(fitted))
@@ -173,8 +173,8 @@ def test_runs_of_white_noise_combine_as_those_of_least_squares(weights):
     for (run, weighted, fitted), of_run in zip(runs, c, strict=True):
         on_basis = of_run @ run.design.factors.transform
         args = run.estimates.sigma2, of_files(fitted)
-        of_t.append(mixture_contrasts.of_effect(weighted, on_basis[:1], *args))
-        of_f.append(mixture_contrasts.of_effect(weighted, on_basis, *args))
+        of_t.append(mixture_effects.of_effect(weighted, on_basis[:1], *args))
+        of_f.append(mixture_effects.of_effect(weighted, on_basis, *args))
         effects.append(on_basis @ fitted.coefficients)
     fits = [run for run, _, _ in runs]
     theirs = contrasts.t_over_runs(fits, [of_run[:1] for of_run in c], weights)
@@ -209,7 +209,7 @@ def test_voxels_that_no_run_has_are_zero(factors):
     on_basis = c @ factors.transform
     sigma2 = fitted.sigma2.copy()
     sigma2[:3] = 0.0
-    of_f = mixture_contrasts.of_effect(weighted, on_basis, sigma2, of_files(fitted))
+    of_f = mixture_effects.of_effect(weighted, on_basis, sigma2, of_files(fitted))
     has = np.ones((1, sigma2.size), dtype=bool)
     found = mixture_contrasts.over_runs([of_f], has)
     effect = on_basis @ fitted.coefficients
@@ -261,7 +261,7 @@ def test_p_keeps_its_level_where_noise_is_of_several_kinds():
     c = np.eye(1, matrix.shape[1]) @ factors.transform
     for seed in range(5):
         data, weighted, fitted = brain(factors, seed, 1000)
-        of_t = mixture_contrasts.of_effect(weighted, c, fitted.sigma2, of_files(fitted))
+        of_t = mixture_effects.of_effect(weighted, c, fitted.sigma2, of_files(fitted))
         found = mixture_contrasts.over_runs([of_t], np.ones((1, fitted.sigma2.size), dtype=bool))
         t = (c @ fitted.coefficients)[0] / np.sqrt(found.variance)
         hits.append(2 * t_to_z(np.abs(t), found.dof)[0])

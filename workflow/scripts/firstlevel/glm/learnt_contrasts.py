@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from firstlevel.arrays import BoolArray, FloatArray, UInt8Array
-from firstlevel.glm import mixture_contrasts
+from firstlevel.glm import mixture_contrasts, mixture_effects
 from firstlevel.glm.contrasts import Coverage, RunFit, RunWeights, Statistic, Test, combined, runs_of_voxels
 from firstlevel.glm.fit import Estimates
 from firstlevel.glm.mixture import Weighted, from_bytes
@@ -43,9 +43,9 @@ class LearntFit(RunFit):
         on_basis: FloatArray = c @ self.design.factors.transform
         return on_basis
 
-    def uncertain(self, c: FloatArray) -> mixture_contrasts.Uncertain:
+    def uncertain(self, c: FloatArray) -> mixture_effects.Uncertain:
         """Covariance of C b, of weights C (q, p), at each voxel."""
-        return mixture_contrasts.of_effect(
+        return mixture_effects.of_effect(
             self.weighted, self.on_basis(c), self.estimates.sigma2, from_bytes(self.posterior)
         )
 

@@ -17,40 +17,22 @@ from typing import Literal
 
 import numpy as np
 from scipy import special
-from scipy.linalg import matmul_toeplitz
 
 from firstlevel.arrays import BoolArray, FloatArray
 from firstlevel.glm.mixture import Weighted
+from firstlevel.glm.mixture_effects import (
+    BLOCK,
+    Uncertain,
+    covariance_of_differences,
+    products_of_differences,
+    relative_sigma2,
+    unscaled_covariances,
+)
 from firstlevel.inference.tails import f_to_z
 
-BLOCK = 1024
-"""Voxels whose covariances under each process are in memory at a time."""
 FEW = 4.5
 """Degrees of freedom up to which the fourth moment of a t, infinite up to 4, is not matched."""
-
 RunWeights = Literal["equal", "precision"]
-
-
-@dataclass(frozen=True)
-class Uncertain:
-    """Covariance of an effect of one run, which depends on the process that the noise of a voxel is.
-
-    Attributes
-    ----------
-    covariance : (v, k, k), mean over the posterior; it holds what the effects of the processes differ by.
-    spread : (v,), variance over the posterior of the variance relative to its mean: 0 where the process is
-        known. Of k rows, of the mean over them in units of the covariance.
-    dof : n - r, degrees of freedom of the residuals.
-    """
-
-    covariance: FloatArray
-    spread: FloatArray
-    dof: int
-
-    @property
-    def variance(self) -> FloatArray:
-        """Of the first row, (v,)."""
-        return self.covariance[:, 0, 0]
 
 
 @dataclass(frozen=True)
@@ -67,40 +49,6 @@ class Combined:
     shares: FloatArray
     variance: FloatArray
     dof: FloatArray
-
-
-def of_effect(
-    weighted: Weighted,
-    c: FloatArray,
-    sigma2: FloatArray,
-    posterior: FloatArray,
-    prior: FloatArray | None = None,
-) -> Uncertain:
-    """Covariance of C b at each voxel.
-
-    Parameters
-    ----------
-    c : C, (k, r), on the basis.
-    sigma2 : (v,), as saved.
-    posterior : (G, v), as saved.
-    prior : (G, v), with which the fit was made; the mixture's shares where None.
-    """
-    unscaled, between = _unscaled(weighted, c), _between(weighted, c)
-    n_rows, n_voxels = len(c), sigma2.size
-    covariance, spread = np.empty((n_voxels, n_rows, n_rows)), np.zeros(n_voxels)
-    for start in range(0, n_voxels, BLOCK):
-        block = slice(start, min(start + BLOCK, n_voxels))
-        w = posterior[:, block]
-        scales = relative_sigma2(weighted, w, None if prior is None else prior[:, block])
-        differing = _differing(between, w, scales)
-        mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
-        covariance[block] = sigma2[block, np.newaxis, np.newaxis] * mean
-        inverse = np.linalg.inv(mean)
-        # tr(mean^-1 V_g) / k of each process, less 1, its mean: what differs between processes is in both
-        own = scales * np.einsum("vij,gji->gv", inverse, unscaled) / n_rows
-        own += np.einsum("vij,vji->v", inverse, differing) / n_rows - 1
-        spread[block] = np.einsum("gv,gv->v", w, own**2)
-    return Uncertain(covariance, spread, weighted.dof)
 
 
 def over_runs(runs: Sequence[Uncertain], has: BoolArray, weights: RunWeights = "equal") -> Combined:
@@ -208,7 +156,7 @@ def f_of_run(
     F is that of the mean covariance, for the eye: p and z are not functions of it alone. Where there is no
     noise, F is 0, as z is.
     """
-    unscaled, between = _unscaled(weighted, c), _between(weighted, c)
+    unscaled, between = unscaled_covariances(weighted, c), products_of_differences(weighted, c)
     n_rows, n_voxels = len(c), sigma2.size
     stat, z = np.zeros((2, n_voxels))
     p = np.ones(n_voxels)
@@ -216,7 +164,7 @@ def f_of_run(
         block = np.flatnonzero(sigma2[start : start + BLOCK] > 0) + start
         w, e = posterior[:, block], effect[:, block].T / np.sqrt(sigma2[block, np.newaxis])
         scales = relative_sigma2(weighted, w, None if prior is None else prior[:, block])
-        differing = _differing(between, w, scales)
+        differing = covariance_of_differences(between, w, scales)
         mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
         stat[block] = _quadratic(e, mean) / n_rows
         of_each = np.full_like(w, -np.inf)
@@ -283,76 +231,6 @@ def _f_of_block(
     owned = shares @ covariances @ shares.transpose(0, 1, 3, 2)
     parts = np.einsum("rv,vij,rvji->rv", counts, precision, owned, optimize=True) / len(unit)
     return np.maximum(np.einsum("vi,vij,vj->v", effect, precision, effect), 0.0) * tested, parts
-
-
-def _unscaled(weighted: Weighted, c: FloatArray) -> FloatArray:
-    """C (Q' V^-1 Q)^-1 C' of each process, (G, k, k)."""
-    half = np.linalg.solve(weighted.roots, c.T)
-    product: FloatArray = half.transpose(0, 2, 1) @ half
-    return product
-
-
-def _between(weighted: Weighted, c: FloatArray) -> FloatArray:
-    """Expected products of what the effects of the processes differ by, (k, k, G, G, G).
-
-    Of rows i, j and processes g, h, with noise of each process (the last index) whose innovations have the
-    variance 1.
-
-    Notes
-    -----
-    C b of a process is A_g y, A_g = C (Q' V_g^-1 Q)^-1 Q' V_g^-1: with noise of the covariance U, A_g U A_h'.
-    All A_g give the same of what the design explains, so their mean is taken off first.
-    """
-    mixture, n_scans = weighted.mixture, len(weighted.basis)
-    half = np.linalg.solve(weighted.roots, c.T)
-    a = half.transpose(2, 0, 1)[:, :, np.newaxis, :] @ weighted.whitened
-    a = a[:, :, 0] - np.einsum("g,kgn->kn", mixture.shares, a[:, :, 0])[:, np.newaxis]
-    covariances = mixture.processes.autocorrelations(n_scans - 1) * mixture.processes.variance[:, np.newaxis]
-    flat = a.reshape(-1, n_scans)
-    products = np.array([flat @ matmul_toeplitz(of_process, flat.T) for of_process in covariances])
-    return products.reshape(-1, *a.shape[:2], *a.shape[:2]).transpose(1, 3, 2, 4, 0).copy()
-
-
-def _differing(between: FloatArray, w: FloatArray, scales: FloatArray) -> FloatArray:
-    """Covariance over the posterior of what the effects of the processes differ by, (v, k, k).
-
-    Parameters
-    ----------
-    between : by :func:`_between`.
-    w : posterior, (G, v).
-    scales : sigma2 of each process, (G, v): the noise is that of the posterior.
-    """
-    n_rows, noise = len(between), w * scales
-    differing = np.empty((w.shape[1], n_rows, n_rows))
-    for i, j in np.ndindex(n_rows, n_rows):
-        products = (between[i, j].reshape(-1, len(w)) @ noise).reshape(len(w), len(w), -1)
-        own = np.einsum("ggv->gv", products)
-        differing[:, i, j] = np.einsum("gv,gv->v", w, own) - np.einsum("gv,gv->v", w, _mean(w, products))
-    return (differing + differing.transpose(0, 2, 1)) / 2
-
-
-def _mean(w: FloatArray, products: FloatArray) -> FloatArray:
-    mean: FloatArray = np.einsum("ghv,hv->gv", products, w)
-    return mean
-
-
-def relative_sigma2(weighted: Weighted, w: FloatArray, prior: FloatArray | None) -> FloatArray:
-    """sigma2 of each process relative to its mean over the posterior `w`, (G, v); 0 where `w` is 0.
-
-    Notes
-    -----
-    w_g is proportional to prior_g |V|^-1/2 |Q' V^-1 Q|^-1/2 sigma2_g^-(n - r)/2.
-    """
-    shares = weighted.mixture.shares[:, np.newaxis] if prior is None else prior
-    known = (w > 0) & (shares > 0)
-    logarithm = np.full(w.shape, -np.inf)
-    constants = np.broadcast_to(
-        weighted.constants[:, np.newaxis] + np.log(np.maximum(shares, 1e-300)), w.shape
-    )
-    logarithm[known] = (constants[known] - np.log(w[known])) * 2 / weighted.dof
-    relative: FloatArray = np.exp(logarithm - logarithm.max(axis=0))
-    relative /= np.einsum("gv,gv->v", w, relative)
-    return relative
 
 
 def _quadratic(e: FloatArray, covariance: FloatArray) -> FloatArray:
