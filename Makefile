@@ -62,7 +62,7 @@ validate: .venv/test.lock  ## the statistics on known truth: 9 minutes of CPU ti
 	$(BIN)/python tests/validation/validate.py
 
 validate-noise: .venv/test.lock  ## noise models side by side on known noise: hours; goes on where it stopped
-	$(BIN)/python tests/validation/noise_models.py --facts --page docs/validation.md
+	$(BIN)/python tests/validation/noise_models.py --facts --page docs/validation.md --picture resources/noise_models.png
 
 screenshots: run  ## pictures of the default study's report for the README (needs Chromium)
 	$(BIN)/python tests/browser/screenshots.py

@@ -7,8 +7,8 @@
     python noise_models.py --tables                  # tables and figure of the committed numbers
 
 Every draw has a design and noise of its own, by a seed of its own. What is found is appended to
-.benchmark/noise_models.jsonl, draw by draw; sums over draws go to tests/validation/noise_models.tsv, from
-which the tables of docs/validation.md and the figure are made. One thread.
+.benchmark/noise_models.jsonl, draw by draw. With --page, sums over draws go to
+tests/validation/noise_models.tsv, from which the tables of docs/validation.md are made. One thread.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--facts", action="store_true", help="measure run times and real data, too")
     parser.add_argument("--tables", action="store_true", help="compute nothing")
     parser.add_argument("--found", type=Path, default=ROOT / ".benchmark/noise_models.jsonl")
-    parser.add_argument("--numbers", type=Path, default=noise_tables.NUMBERS)
+    parser.add_argument("--numbers", type=Path, help="sums over draws; with --page those of the repository")
     parser.add_argument("--picture", type=Path, default=ROOT / ".benchmark/noise_models.png")
     parser.add_argument("--page", type=Path, help="write the tables into this page, between its marks")
     options = parser.parse_args()
@@ -56,6 +56,9 @@ def main() -> None:
         options.found, options.numbers = (
             ROOT / ".benchmark" / name for name in ("noise_quick.jsonl", "noise_quick.tsv")
         )
+    if options.numbers is None:
+        is_of_page = options.page or options.tables
+        options.numbers = noise_tables.NUMBERS if is_of_page else ROOT / ".benchmark/noise_models.tsv"
     options.picture.parent.mkdir(parents=True, exist_ok=True)
     if not options.tables:
         options.found.parent.mkdir(parents=True, exist_ok=True)
