@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
-from firstlevel.glm import mixture
+from firstlevel.glm import mixture, mixture_learning
 from firstlevel.image import resampling
 from firstlevel.io import masked
 from firstlevel.io.event_table import Event
@@ -96,7 +96,7 @@ def fit_kernel() -> None:
 def mixture_kernel() -> None:
     """AR(1) noise against a mixture of processes, with the learning of it."""
     matrix, data, blocks = fitted_data()
-    sample = data[:, mixture.sampled(N_VOXELS)].astype(np.float32)
+    sample = data[:, mixture_learning.sampled(N_VOXELS)].astype(np.float32)
 
     def with_ar1() -> list[glm.Estimates]:
         design = glm.Design.of(matrix)
@@ -104,7 +104,7 @@ def mixture_kernel() -> None:
 
     def with_mixture() -> list[mixture.Fitted]:
         basis = glm.Design.of(matrix).factors.basis
-        weighted = mixture.Weighted.of(mixture.learn(sample, basis), basis)
+        weighted = mixture.Weighted.of(mixture_learning.learn(sample, basis), basis)
         return [weighted.fit(block) for block in blocks]
 
     name = f"AR(1) fit of {N_SCANS} scans x {N_VOXELS} voxels x {matrix.shape[1]} columns"

@@ -18,7 +18,7 @@ from noise_cells import TABLE, Cell, simulate
 from noises import Array
 from scipy import special
 
-from firstlevel.glm import arma, mixture, mixture_contrasts
+from firstlevel.glm import arma, mixture, mixture_contrasts, mixture_learning
 from firstlevel.glm import fit as glm
 
 FACTS = Path(__file__).with_name("noise_facts.tsv")
@@ -111,7 +111,7 @@ def direct_z(design: noises.RandomDesign, data: Array) -> Array:
     """
     n, k = design.matrix.shape
     factors = glm.Design.of(design.matrix).factors
-    found = mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
+    found = mixture_learning.learn(data[:, mixture_learning.sampled(data.shape[1])], factors.basis)
     posterior = mixture.Weighted.of(found, factors.basis).fit(data).posterior
     below = np.zeros(data.shape[1])
     for g in range(found.processes.n):
@@ -187,7 +187,7 @@ def times() -> dict[str, str]:
 def learnt_and_fitted(design: Array, data: Array) -> None:
     """The mixture as a stage has it: voxels to learn from, then blocks."""
     factors = glm.Design.of(design).factors
-    found = mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
+    found = mixture_learning.learn(data[:, mixture_learning.sampled(data.shape[1])], factors.basis)
     weighted = mixture.Weighted.of(found, factors.basis)
     for start in range(0, data.shape[1], noise_tests.BLOCK):
         weighted.fit(data[:, start : start + noise_tests.BLOCK])

@@ -16,7 +16,14 @@ from noises import Array
 from other_models import Tested
 
 from firstlevel.arrays import BoolArray
-from firstlevel.glm import contrasts, local_prior, mixture, mixture_contrasts, mixture_effects
+from firstlevel.glm import (
+    contrasts,
+    local_prior,
+    mixture,
+    mixture_contrasts,
+    mixture_effects,
+    mixture_learning,
+)
 from firstlevel.glm import fit as glm
 from firstlevel.inference.tails import f_to_z
 
@@ -112,7 +119,7 @@ def mixed(
     With a mask `inside` neighbours are the prior; noise that is `told` is not learnt.
     """
     factors = glm.Design.of(design.matrix).factors
-    found = told or mixture.learn(data[:, mixture.sampled(data.shape[1])], factors.basis)
+    found = told or mixture_learning.learn(data[:, mixture_learning.sampled(data.shape[1])], factors.basis)
     weighted = mixture.Weighted.of(found, factors.basis)
     prior = None
     if inside is not None:

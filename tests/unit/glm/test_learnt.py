@@ -5,7 +5,7 @@ import pytest
 from two_conditions import matrix_of
 
 from firstlevel.glm import fit as glm
-from firstlevel.glm import learnt, local_prior, mixture, run_sums, stream
+from firstlevel.glm import learnt, local_prior, mixture, mixture_learning, run_sums, stream
 from firstlevel.io import scratch
 from firstlevel.io.scratch import Scratch
 
@@ -62,7 +62,7 @@ def test_kept_series_are_fitted_as_series_in_memory(tmp_path, series, matrix, in
     data, model = series.astype(float), glm.Design.of(matrix)
     data = glm.percent_signal_change(data) if in_percent else data
     has = covered & (np.ptp(series, axis=0) > 0)
-    noise = mixture.learn(data[:, has], model.factors.basis)
+    noise = mixture_learning.learn(data[:, has], model.factors.basis)
     assert found.n_sampled == has.sum()  # few enough that each is taken
     np.testing.assert_allclose(found.mixture.shares, noise.shares, rtol=1e-6, atol=0)
     np.testing.assert_allclose(
@@ -105,13 +105,13 @@ def test_blocks_make_no_difference(tmp_path, series, matrix, monkeypatch):
 
 def test_the_noise_is_learnt_from_voxels_that_vary(tmp_path, series, matrix, monkeypatch):
     """Every so many of those that the run has; a brain with air around it teaches the same as the brain."""
-    monkeypatch.setattr(mixture, "N_SAMPLED", 100)
+    monkeypatch.setattr(mixture_learning, "N_SAMPLED", 100)
     brain = series[:, 5:600]
     air = np.zeros((N_SCANS, 3000), dtype=np.float32)
     alone = fit(tmp_path, brain, matrix, np.ones(brain.shape[1], bool), in_percent=True)[1]
     both = np.hstack([air[:, :1000], brain, air[:, 1000:]])
     found = fit(tmp_path, both, matrix, np.ones(both.shape[1], bool), in_percent=True)[1]
-    assert found.n_sampled == alone.n_sampled == len(mixture.sampled(brain.shape[1]))
+    assert found.n_sampled == alone.n_sampled == len(mixture_learning.sampled(brain.shape[1]))
     np.testing.assert_allclose(found.mixture.shares, alone.mixture.shares, rtol=1e-9, atol=0)
     np.testing.assert_array_equal(found.posterior[:, 1000:1595], alone.posterior)
     assert not found.posterior[:, :1000].any()

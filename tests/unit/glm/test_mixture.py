@@ -6,7 +6,7 @@ import scipy
 from statsmodels.regression.linear_model import GLS
 from two_conditions import matrix_of
 
-from firstlevel.glm import mixture, mixture_contrasts, mixture_effects, process_shares
+from firstlevel.glm import mixture, mixture_contrasts, mixture_effects, mixture_learning, process_shares
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.dependence import factorise
 
@@ -155,9 +155,9 @@ def test_voxels_without_noise_have_the_prior_and_no_variance(basis, matrix):
         assert np.isfinite(values).all()
     np.testing.assert_array_equal(fitted.posterior[:, :3], np.repeat(mixed.shares[:, np.newaxis], 3, axis=1))
     np.testing.assert_allclose(fitted.coefficients[:, :3], basis.T @ silent, rtol=0, atol=1e-9)
-    alone, with_them = mixture.learn(data[:, 3:], basis), mixture.learn(data, basis)
+    alone, with_them = mixture_learning.learn(data[:, 3:], basis), mixture_learning.learn(data, basis)
     np.testing.assert_allclose(with_them.shares, alone.shares, rtol=1e-9, atol=0)
-    only = mixture.learn(silent, basis)
+    only = mixture_learning.learn(silent, basis)
     assert only.processes.n == 1
     np.testing.assert_array_equal(only.processes.coefficients, 0.0)
 
@@ -171,8 +171,8 @@ def test_learning_and_fit_need_few_scans_and_voxels(n_scans, rank, order, n_voxe
     rng = np.random.default_rng(n_scans)
     basis = factorise(np.column_stack([rng.standard_normal((n_scans, rank - 1)), np.ones(n_scans)])).basis
     data = noise_of([0.5], n_scans, n_voxels, rng)
-    found = mixture.learn(data, basis)
-    assert found.processes.order == order == mixture.order_for(n_scans, rank)
+    found = mixture_learning.learn(data, basis)
+    assert found.processes.order == order == mixture_learning.order_for(n_scans, rank)
     assert 1 <= found.processes.n <= process_shares.MOST_PROCESSES
     assert (np.diff(found.shares) <= 0).all()
     np.testing.assert_allclose(found.shares.sum(), 1.0, rtol=1e-12, atol=0)
@@ -190,13 +190,13 @@ def test_learning_finds_spectra_that_it_did_not_begin_with():
     n_scans, coefficients = 300, [0.0, -0.8]
     basis = factorise(matrix_of(n_scans)).basis
     data = noise_of(coefficients, n_scans, 2000, np.random.default_rng(0))
-    found = mixture.learn(data, basis)
+    found = mixture_learning.learn(data, basis)
     frequencies = np.array([0.05, 0.25, 0.45])
     of_each = found.processes.spectra(frequencies) / found.processes.variance[:, np.newaxis]
     truth = Processes(np.array([coefficients]))
     expected = truth.spectra(frequencies)[0] / truth.variance[0]
     np.testing.assert_allclose(found.shares @ of_each, expected, rtol=0.1, atol=0)
-    again = mixture.learn(data, basis)
+    again = mixture_learning.learn(data, basis)
     np.testing.assert_array_equal(again.shares, found.shares)
     np.testing.assert_array_equal(again.processes.coefficients, found.processes.coefficients)
 
@@ -217,7 +217,7 @@ def test_posterior_in_bytes():
 )
 def test_sample_is_evenly_spaced(n_voxels, n_sampled):
     """Every ceil(V / 4096)-th voxel."""
-    positions = mixture.sampled(n_voxels)
+    positions = mixture_learning.sampled(n_voxels)
     assert len(positions) == n_sampled
     assert len(set(np.diff(positions))) <= 1
     assert (positions < n_voxels).all()
@@ -245,7 +245,7 @@ def hostile():
 def test_no_series_gives_what_is_not_finite(basis, name):
     """Nor a warning, neither in the learning, nor in the fit, nor in contrasts from what is saved."""
     data = hostile()[name]
-    weighted = mixture.Weighted.of(mixture.learn(data, basis), basis)
+    weighted = mixture.Weighted.of(mixture_learning.learn(data, basis), basis)
     fitted = weighted.fit(data.astype(np.float64))
     saved = mixture.from_bytes(mixture.to_bytes(fitted.posterior))
     c = np.eye(2, basis.shape[1])

@@ -6,7 +6,7 @@ import scipy
 from statsmodels.regression.linear_model import GLS
 from two_conditions import matrix_of
 
-from firstlevel.glm import contrasts, mixture, mixture_contrasts, mixture_effects
+from firstlevel.glm import contrasts, mixture, mixture_contrasts, mixture_effects, mixture_learning
 from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
 from firstlevel.glm.autoregression import Processes
@@ -69,7 +69,7 @@ def brain(factors, seed, n_voxels=500):
     rng = np.random.default_rng(seed)
     kinds = ([0.0], [0.3], [0.6], [0.4, 0.3], [0.7, 0.1, 0.1])
     data = np.hstack([noise_of(a, len(factors.basis), n_voxels, rng) for a in kinds])
-    weighted = mixture.Weighted.of(mixture.learn(data, factors.basis), factors.basis)
+    weighted = mixture.Weighted.of(mixture_learning.learn(data, factors.basis), factors.basis)
     return data, weighted, weighted.fit(data)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray, Float32Array, FloatArray, UInt8Array
-from firstlevel.glm import arma, local_prior, mixture, noise
+from firstlevel.glm import arma, local_prior, mixture, mixture_learning, noise
 from firstlevel.glm import fit as glm
 from firstlevel.glm.mixture import Mixture
 from firstlevel.glm.run_sums import RunSums
@@ -152,5 +152,5 @@ def _prior(
 def _sample(has: BoolArray, kept: Kept, scaled: _Scaled) -> FloatArray:
     """Series of the voxels to learn from, (n, s), evenly spaced among those that the run has."""
     voxels = np.flatnonzero(has)
-    chosen = voxels[mixture.sampled(voxels.size)]
+    chosen = voxels[mixture_learning.sampled(voxels.size)]
     return np.hstack([scaled.data(raw, part) for part, raw in kept.again(chosen)])

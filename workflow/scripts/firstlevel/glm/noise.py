@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstlevel.arrays import BoolArray, FloatArray
-from firstlevel.glm.mixture import Mixture, learn
+from firstlevel.glm.mixture import Mixture
+from firstlevel.glm.mixture_learning import learn
 from firstlevel.glm.sums import Sums
 
 AR1_STEP = 0.01
