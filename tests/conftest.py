@@ -23,6 +23,16 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """One thread of BLAS for each process of tests: they share the cores."""
+    import scipy.linalg  # noqa: F401 - loads its BLAS beside numpy's
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_study(tmp_path_factory):
     """The small study, finished, with its pages. Tests leave its files as they are, or copy the folder.
