@@ -17,7 +17,7 @@ from firstlevel.glm import fit as glm
 from firstlevel.glm import noise
 from firstlevel.glm.dependence import factorise
 from firstlevel.image import rigid
-from firstlevel.quality import collinearity, head_motion, temporal, whiteness, z_spread
+from firstlevel.quality import collinearity, head_motion, temporal, whiteness, whitening, z_spread
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-12}
 LAGS = 10
@@ -149,7 +149,7 @@ def test_constant_voxels_are_not_known_and_are_silent():
 def test_whitening_is_that_of_statsmodels(series):
     """GLSAR's whitening drops the first sample and is the same elsewhere, for each column's coefficient."""
     rho = np.linspace(-0.4, 0.6, 40)
-    found = whiteness.whitened(series, rho)
+    found = whitening.whitened(series, rho)
     for voxel in range(40):
         model = sm.GLSAR(series[:, voxel], np.ones(100), rho=[rho[voxel]])
         np.testing.assert_allclose(found[1:, voxel], model.whiten(series[:, voxel]), rtol=1e-9)
@@ -160,13 +160,13 @@ def test_clean_level_is_what_the_design_leaves_of_white_noise(design):
     """Mean lag-1 autocorrelation as the traces say; without a design 5 % are rejected, with drift more."""
     everything = np.ones(100, dtype=bool)
     matrix = design.to_numpy()
-    found = whiteness.white_noise_through(matrix, 0.0, everything, LAGS)
+    found = whiteness.white_noise_through([(matrix, 1.0)], everything, LAGS)
     expected = noise.expected_autocorrelation(factorise(matrix).basis)[len(noise.RHOS) // 2]
     # a ratio of sums against the ratio of their expectations, over 2000 series: 0.01
     print(f"lag-1 of white noise after the design {found.lag1.mean():.4f}, by traces {expected:.4f}")
     assert abs(found.lag1.mean() - expected) < 0.01
     assert expected < -0.03
-    bare = whiteness.white_noise_through(np.ones((100, 1)), 0.0, everything, LAGS)
+    bare = whiteness.white_noise_through([(np.ones((100, 1)), 1.0)], everything, LAGS)
     shares = [whiteness.summary(each)["Rejected"] for each in (bare, found)]
     print(f"rejected at 5 %: {shares[0]:.3f} of white noise, {shares[1]:.3f} after the design")
     assert 0.035 < shares[0] < 0.07 < shares[1]
