@@ -1,16 +1,8 @@
 # In: maps, tables and series of a run or a contrast. Out: all its pictures, drawn by one job.
-from firstlevel.reporting import labels
+from firstlevel.reporting.labels import called
 from firstlevel.stage import sha256
 
 VIEWER = [sha256(ROOT / "workflow/report" / name) for name in ("viewer.js", "viewer.css")]
-
-
-def of_each_run(made):
-    """What is made of each run that has maps of its own of the contrast of a job."""
-    return lambda wildcards: [
-        made(run, wildcards.contrast)
-        for run in PLAN.targets.runs_of(STUDY.units[wildcards.unit], wildcards.contrast)
-    ]
 
 
 rule plot_run:
@@ -67,9 +59,7 @@ rule plot_contrast:
         bonferroni=names.BONFERRONI,
         tdp=names.TRUE_DISCOVERIES,
         table=names.THRESHOLDS,
-        of_runs=of_each_run(
-            lambda run, contrast: names.of_run(names.map_of("z")).format(**run.wildcards, contrast=contrast)
-        ),
+        of_runs=lambda wildcards: PLAN.targets.z_of_runs(STUDY.units[wildcards.unit], wildcards.contrast),
     output:
         **({"runs_figure": shown(names.EACH_RUN, "each run")} if MODEL.run.has_maps else {}),
         zmap_figure=shown(names.contrast_figure("zmap"), "z map"),
@@ -93,7 +83,10 @@ rule plot_contrast:
         **PLAN.figures,
         key="{unit}_contrast-{contrast}",
         title=PLAN.title,
-        runs=of_each_run(lambda run, contrast: labels.called(run.label)),
+        runs=lambda wildcards: [
+            called(run.label)
+            for run in PLAN.targets.runs_of(STUDY.units[wildcards.unit], wildcards.contrast)
+        ],
         signed=of_contrast("is_signed"),
         code=[code_digest("plot_contrast"), *VIEWER],
     script:

@@ -65,6 +65,11 @@ class Targets:
         runs = unit.runs if self._model.run.has_maps else []
         return [run for run in runs if contrast in self._testable(run)]
 
+    def z_of_runs(self, unit: Unit, contrast: str) -> list[str]:
+        """Z map of a contrast in each of :meth:`runs_of` a unit."""
+        pattern = names.of_run(names.map_of("z"))
+        return [pattern.format(**run.wildcards, contrast=contrast) for run in self.runs_of(unit, contrast)]
+
     def _of_all(self, *patterns: str) -> list[str]:
         return self.of(self._study.units.values(), *patterns)
 
