@@ -10,6 +10,8 @@ import pytest
 import yaml
 from studies import ROOT, SMALL, Study, merged
 
+pytestmark = pytest.mark.slow
+
 DEPLOYMENT = (ROOT / "docs/deployment.md").read_text()
 README_MODULE = re.search(
     r"^```python\n(module firstlevel:.*?)^```", DEPLOYMENT, re.MULTILINE | re.DOTALL

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from studies import Study, merged
 
+pytestmark = pytest.mark.slow
+
 MIXTURE = {"glm": {"noise_model": "mixture"}, "fixed_effects": {"per_run": True}}
 UNTIL = (
     "--until",

@@ -144,6 +144,7 @@ def same(ours, theirs, tolerance=AS_NILEARN):
     np.testing.assert_allclose(ours[1], theirs[1], rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise_model", ["ols", "ar1"])
 @pytest.mark.parametrize("kind", ["lsa", "lss"])
 def test_sixty_trials_are_those_of_a_loop_of_nilearns_fits(events, data, kind, noise_model):
