@@ -41,7 +41,7 @@ class Targets:
         has_trials: Callable[[Run], bool] = lambda run: False,
     ) -> None:
         self._study, self._model = study, model
-        self._testable, self._has_trials = testable, functools.cache(has_trials)
+        self._testable, self._has_trials = functools.cache(testable), functools.cache(has_trials)
 
     def of(self, units: Iterable[Unit], *patterns: str) -> list[str]:
         """Files of some units, one per run or contrast where the pattern names one."""
