@@ -10,7 +10,7 @@ from firstlevel import names
 from firstlevel.reporting import pages, peaks
 from firstlevel.reporting.subject_files import SubjectFiles
 
-THRESHOLDS = {"uncorrected": "uncorrected", "fdr": "FDR", "bonferroni": "Bonferroni"}
+THRESHOLDS = {"uncorrected": "uncorrected"} | peaks.SURVIVED
 """What a page calls the methods of the table of thresholds."""
 METHODS = THRESHOLDS | {"tdp": "true discoveries"}
 """What a page calls the methods that have a map of what passes."""
