@@ -17,7 +17,7 @@ from firstlevel.glm import fit as glm
 from firstlevel.glm import noise
 from firstlevel.glm.dependence import factorise
 from firstlevel.image import rigid
-from firstlevel.quality import collinearity, head_motion, temporal, whiteness, whitening, z_spread
+from firstlevel.quality import collinearity, head_motion, temporal, whiteness, z_spread
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-12}
 LAGS = 10
@@ -149,7 +149,7 @@ def test_constant_voxels_are_not_known_and_are_silent():
 def test_whitening_is_that_of_statsmodels(series):
     """GLSAR's whitening drops the first sample and is the same elsewhere, for each column's coefficient."""
     rho = np.linspace(-0.4, 0.6, 40)
-    found = whitening.whitened(series, rho)
+    found = glm.whiten(series, rho)
     for voxel in range(40):
         model = sm.GLSAR(series[:, voxel], np.ones(100), rho=[rho[voxel]])
         np.testing.assert_allclose(found[1:, voxel], model.whiten(series[:, voxel]), rtol=1e-9)

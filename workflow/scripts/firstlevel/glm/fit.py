@@ -90,8 +90,11 @@ def percent_signal_change(data: FloatArray) -> FloatArray:
     return 100.0 * (data / mean - 1.0)
 
 
-def whiten(series: FloatArray, rho: float) -> FloatArray:
-    """AR(1) whitening along the first axis, y_t - rho y_{t-1}; the first sample stays as it is."""
+def whiten(series: FloatArray, rho: float | FloatArray) -> FloatArray:
+    """AR(1) whitening along the first axis, y_t - rho y_{t-1}; the first sample stays as it is.
+
+    `rho` is one coefficient, or (v,), one for each column.
+    """
     white = series.copy()
     white[1:] -= rho * series[:-1]
     return white

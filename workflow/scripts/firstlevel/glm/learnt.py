@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray, Float32Array, FloatArray, UInt8Array
-from firstlevel.glm import arma, local_prior, mixture, mixture_learning, noise
+from firstlevel.glm import arma, local_prior, mixture, mixture_learning, noise, stream
 from firstlevel.glm import fit as glm
 from firstlevel.glm.mixture import Mixture
 from firstlevel.glm.run_sums import RunSums
@@ -57,9 +57,7 @@ class _Scaled:
 
     @classmethod
     def of(cls, sums: RunSums, *, in_percent: bool) -> _Scaled:
-        mean = sums.mean()
-        base = np.maximum(mean, 1.0) if in_percent else np.zeros_like(mean)
-        return cls(base, 100.0 / base if in_percent else np.ones_like(base))
+        return cls(*stream.scaling_of(sums.mean(), in_percent=in_percent))
 
     def data(self, raw: Float32Array, voxels: slice | npt.NDArray[np.intp]) -> FloatArray:
         data = raw.astype(np.float64)
@@ -107,10 +105,7 @@ def fit_run(
         there = has[voxels]
         of_voxels = prior[:, place[voxels]].astype(np.float64)
         fitted = weighted.fit(scaled.data(raw, voxels), of_voxels)
-        maps.beta[:, voxels] = (model.factors.transform @ fitted.coefficients) * there
-        maps.sigma2[voxels] = fitted.sigma2 * there
-        maps.ar1[voxels] = fitted.ar1 * there
-        maps.rsquared[voxels] = fitted.rsquared * there
+        stream.store(maps, voxels, _estimates(fitted, model), there)
         posterior[:, voxels] = mixture.to_bytes(fitted.posterior) * (maps.sigma2[voxels] > 0)
     return LearntNoise(found, posterior, n_sampled)
 
@@ -125,12 +120,14 @@ def fit_arma(
     for voxels, raw in kept.blocks():
         there = has[voxels]
         fitted = search.fit(scaled.data(raw, voxels))
-        maps.beta[:, voxels] = (model.factors.transform @ fitted.coefficients) * there
-        maps.sigma2[voxels] = fitted.sigma2 * there
-        maps.ar1[voxels] = fitted.ar1 * there
-        maps.rsquared[voxels] = fitted.rsquared * there
+        stream.store(maps, voxels, _estimates(fitted, model), there)
         pairs[:, voxels] = np.array([fitted.a, fitted.b]) * there
     return pairs
+
+
+def _estimates(fitted: mixture.Fitted | arma.Fitted, model: glm.Design) -> glm.Estimates:
+    beta = model.factors.transform @ fitted.coefficients
+    return glm.Estimates(beta, fitted.sigma2, fitted.ar1, fitted.rsquared)
 
 
 def _prior(

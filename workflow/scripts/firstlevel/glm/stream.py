@@ -77,19 +77,18 @@ def fit_run(
     tsnr, pending = np.zeros(n_voxels), np.zeros(n_voxels, dtype=bool)
     for low in range(0, n_voxels, SOLVED):
         part = slice(low, min(low + SOLVED, n_voxels))
-        base = np.maximum(mean[part], 1.0) if in_percent else np.zeros_like(mean[part])
-        factor = 100.0 / base if in_percent else np.ones_like(base)
+        base, factor = scaling_of(mean[part], in_percent=in_percent)
         scaled, inexact = sums.of_scaled(part, factor, sums.reference[part] - base)
         pending[part] = inexact & ~constant[part]
         tsnr[part] = signal_to_noise(sums.mean_of_kept(part), mean[part], scaled, factor, model)
-        _store(maps, part, glm.estimates(scaled, model, noise_model, run), has[part])
+        store(maps, part, glm.estimates(scaled, model, noise_model, run), has[part])
     if pending.any():
         logging.info("%d voxels with residuals near 0 are read again", int(pending.sum()))
         for voxels, raw in again(np.flatnonzero(pending)):
             block = raw.astype(np.float64)
             data = glm.percent_signal_change(block) if in_percent else block
             found, own = sums_over_time(basis, data), block.mean(axis=0)
-            _store(maps, voxels, glm.estimates(found, model, noise_model, run), has[voxels])
+            store(maps, voxels, glm.estimates(found, model, noise_model, run), has[voxels])
             factor = 100.0 / np.maximum(own, 1.0) if in_percent else np.ones_like(own)
             tsnr[voxels] = signal_to_noise(block[sums.kept].mean(axis=0), own, found, factor, model)
     deviation = np.sqrt(np.maximum(sums.squares / sums.n_scans - (mean - sums.reference) ** 2, 0.0))
@@ -104,9 +103,16 @@ def fit_run(
     )
 
 
-def _store(
+def scaling_of(mean: FloatArray, *, in_percent: bool) -> tuple[FloatArray, FloatArray]:
+    """Base and factor of voxels with this mean, all (v,): data are fitted as factor (y - base)."""
+    base = np.maximum(mean, 1.0) if in_percent else np.zeros_like(mean)
+    return base, 100.0 / base if in_percent else np.ones_like(base)
+
+
+def store(
     maps: glm.Estimates, at: slice | npt.NDArray[np.intp], fitted: glm.Estimates, has: BoolArray
 ) -> None:
+    """Put the fit of some voxels into the maps of the run; 0 at those that it has not."""
     maps.beta[:, at] = fitted.beta * has
     maps.sigma2[at] = fitted.sigma2 * has
     maps.ar1[at] = fitted.ar1 * has

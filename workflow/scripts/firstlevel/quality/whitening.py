@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
 from firstlevel.glm import arma
+from firstlevel.glm import fit as glm
 from firstlevel.glm.mixture import Mixture
 
 
@@ -45,11 +46,11 @@ class ByCoefficient:
 
     def of_series(self, series: FloatArray) -> FloatArray:
         """White series of the sample, (n, v)."""
-        return whitened(series, self.rho)
+        return glm.whiten(series, self.rho)
 
     def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
         """Columns (n, p), white by the typical coefficient."""
-        return [(whitened(design, np.full(design.shape[1], self.typical)), 1.0)]
+        return [(glm.whiten(design, self.typical), 1.0)]
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,6 @@ class ByPair:
     def _steps(self) -> npt.NDArray[np.intp]:
         """Pairs in steps of the grid, (v, 2)."""
         return np.rint(self.pairs.T * arma.DIVISIONS / arma.LARGEST).astype(np.intp)
-
-
-def whitened(series: FloatArray, rho: FloatArray) -> FloatArray:
-    """AR(1) whitening with one coefficient per column, y_t - rho y_{t-1}; the first sample as it is."""
-    white = series.copy()
-    white[1:] -= rho * series[:-1]
-    return white
 
 
 def innovations(series: FloatArray, found: Mixture, g: int) -> FloatArray:
