@@ -141,6 +141,14 @@ class Processes:
         product: FloatArray = hankel @ hankel.transpose(0, 2, 1)
         return product
 
+    @cached_property
+    def square_weights(self) -> FloatArray:
+        """Weights of :func:`firstlevel.glm.residual_sums.squared_features` in e' V^-1 e, (G, features)."""
+        first, second = np.triu_indices(self.order)
+        corner = self.corner[:, first, second] * np.where(first == second, 1, 2)
+        lags = self.lag_weights * np.r_[1.0, np.full(self.order, 2.0)]
+        return np.column_stack([lags, -corner])
+
     def times_inverse(self, columns: FloatArray) -> FloatArray:
         """V^-1 times `columns` (n, k), (G, n, k).
 

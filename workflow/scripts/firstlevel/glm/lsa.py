@@ -25,13 +25,16 @@ class Lsa:
 
     Attributes
     ----------
-    basis : of the whole design.
-    weights : (m, r), of the coefficients on the basis in each trial's beta.
+    base : basis of the whole design.
+    on_base : (m, r), weights of the coefficients on the basis in each trial's beta.
+    added, on_added : nothing is added to it for a trial, (0, n, m) and (0, m).
     facts : of the trials.
     """
 
-    basis: WhitenedBasis
-    weights: FloatArray
+    base: WhitenedBasis
+    on_base: FloatArray
+    added: FloatArray
+    on_added: FloatArray
     facts: Facts
     n_models: int = 1
 
@@ -56,15 +59,16 @@ class Lsa:
             if not (is_full or place in reasons or factors.is_estimable(kept[[place]])):
                 reasons[place] = _follows_from(columns, factors, place)
         inflation = np.sum(weights**2, axis=1) / own_variance(columns)
-        return cls(basis, weights, Facts(np.full(n_trials, factors.dof), inflation, reasons))
+        added, on_added = np.empty((0, n_scans, n_trials)), np.empty((0, n_trials))
+        return cls(basis, weights, added, on_added, Facts(np.full(n_trials, factors.dof), inflation, reasons))
 
     def basis_of(self, place: int) -> FloatArray:
         """Orthonormal basis of the model."""
-        return self.basis.basis
+        return self.base.basis
 
     def sums(self, data: FloatArray, *, is_white: bool = False) -> Sums:
         """Sums over time of a block of voxels, (n, v), whatever the noise."""
-        return sums_over_time(self.basis.basis, data)
+        return sums_over_time(self.base.basis, data)
 
     def moments(self, sums: Sums) -> Moments:
         """Moments of the residuals, (v, 1)."""
@@ -73,15 +77,17 @@ class Lsa:
     def estimates(self, sums: Sums, rho: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Beta and t, (m, v) each, with coefficients `rho` (v, 1)."""
         rho = rho[:, 0]
-        towards = self.basis.towards(sums.lagged, sums.last, rho)
-        change = self.basis.solve(towards, rho)
+        towards = self.base.towards(sums.lagged, sums.last, rho)
+        change = self.base.solve(towards, rho)
         left = sums.squares - 2 * rho * sums.products + rho**2 * (sums.squares - sums.last**2)
         left -= dot(change, towards)
-        beta = self.weights @ (sums.coefficients + change)
+        beta = self.on_base @ (sums.coefficients + change)
         variance = np.empty_like(beta)
         for value, voxels in groups(rho):
-            variance[:, voxels] = self.basis.quadratic(self.weights, value)[:, np.newaxis]
-        return beta, t_values(beta, left, variance, self.facts.dof[:, np.newaxis])
+            variance[:, voxels] = self.base.quadratic(self.on_base, value)[:, np.newaxis]
+        variance /= self.facts.dof[:, np.newaxis]
+        variance *= left
+        return beta, t_values(beta, variance)
 
 
 def _follows_from(columns: TrialColumns, factors: dependence.Factorisation, place: int) -> str:

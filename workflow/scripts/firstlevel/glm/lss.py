@@ -223,7 +223,8 @@ class Lss:
             beta += weights * h
             h *= h
             rest -= h
-        return beta, t_values(beta, rest, models.variance, self.facts.dof)
+        rest *= models.variance / self.facts.dof
+        return beta, t_values(beta, rest)
 
     def _models(self, rho: float) -> Whitened:
         """Blocks of M of all trials at one rho, kept for the next voxels."""

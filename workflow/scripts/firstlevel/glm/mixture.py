@@ -71,7 +71,6 @@ class Weighted:
     whitened : (G, r, n), L^-1 Q' V^-1.
     level : (G, n), 1' V^-1 at the length at which its product with 1 is 1' V^-1 1 to the power of 1/2.
     constants : (G,), -(log|V| + log|Q' V^-1 Q|) / 2.
-    squares : (G, (q + 1) (q + 2) / 2), weights of the features of e in e' V^-1 e.
     """
 
     mixture: Mixture
@@ -80,7 +79,6 @@ class Weighted:
     whitened: FloatArray
     level: FloatArray
     constants: FloatArray
-    squares: FloatArray
 
     @classmethod
     def of(cls, mixture: Mixture, basis: FloatArray) -> Weighted:
@@ -91,9 +89,6 @@ class Weighted:
         roots = np.asarray(np.linalg.cholesky(basis.T @ of_basis), dtype=np.float64)
         determinants = 2 * np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
         of_one = across[:, :, rank]
-        first, second = np.triu_indices(processes.order)
-        corner = processes.corner[:, first, second] * np.where(first == second, 1, 2)
-        lags = processes.lag_weights * np.r_[1.0, np.full(processes.order, 2.0)]
         return cls(
             mixture=mixture,
             basis=basis,
@@ -101,7 +96,6 @@ class Weighted:
             whitened=np.asarray(np.linalg.solve(roots, of_basis.transpose(0, 2, 1)), dtype=np.float64),
             level=of_one / np.sqrt(of_one.sum(axis=1, keepdims=True)),
             constants=-(processes.log_determinant(n_scans) + determinants) / 2,
-            squares=np.column_stack([lags, -corner]),
         )
 
     @property
@@ -189,7 +183,7 @@ class Weighted:
         return self._left(features, z.reshape(*self.whitened.shape[:2], -1))
 
     def _left(self, features: FloatArray, z: FloatArray | Float32Array) -> tuple[FloatArray, FloatArray]:
-        left = self.squares @ features
+        left = self.mixture.processes.square_weights @ features
         left -= np.einsum("grv,grv->gv", z, z)
         np.maximum(left, np.finfo(np.float64).tiny, out=left)  # of a voxel without noise
         return left, self.constants[:, np.newaxis] - self.dof / 2 * np.log(left)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from firstlevel.arrays import FloatArray
 from firstlevel.glm.dependence import SMALLEST
 from firstlevel.glm.trial_columns import TrialColumns
+from firstlevel.glm.whitened import WhitenedBasis
 
 NOTHING = 1e-12
 """Share of a regressor's length that is rounding once its constant part is taken off."""
@@ -45,11 +46,30 @@ class Moments(NamedTuple):
 
 
 class TrialModel(Protocol):
-    """One model of all trials, or one of each; data come in blocks of voxels."""
+    """One model of all trials, or one of each; data come in blocks of voxels.
+
+    All models share a base, to which that of a trial may add k regressors, orthonormal and orthogonal to it.
+    """
 
     @property
     def facts(self) -> Facts:
         """What is known of the trials."""
+
+    @property
+    def base(self) -> WhitenedBasis:
+        """Basis of the base, (n, r)."""
+
+    @property
+    def added(self) -> FloatArray:
+        """Regressors that are added, (k, n, m); 0 where a trial adds fewer."""
+
+    @property
+    def on_base(self) -> FloatArray:
+        """Weights of the coefficients on the base in each trial's beta, (m, r)."""
+
+    @property
+    def on_added(self) -> FloatArray:
+        """And of those on what is added, (k, m)."""
 
     @property
     def n_models(self) -> int:
@@ -68,12 +88,9 @@ class TrialModel(Protocol):
         """Beta and t of each trial, (m, v) each, with AR(1) coefficients `rho` (v, models)."""
 
 
-def t_values(
-    beta: FloatArray, left: FloatArray, variance: FloatArray, dof: npt.NDArray[np.intp]
-) -> FloatArray:
-    """Beta over its standard error, of a residual sum of squares that is `left`; 0 where nothing is."""
-    deviation = left * (variance / dof)
-    np.sqrt(np.maximum(deviation, 0.0, out=deviation), out=deviation)
+def t_values(beta: FloatArray, variance: FloatArray) -> FloatArray:
+    """Beta over the root of its `variance`, which is overwritten; 0 where there is none."""
+    deviation = np.sqrt(np.maximum(variance, 0.0, out=variance), out=variance)
     t = np.zeros_like(beta)
     np.divide(beta, deviation, out=t, where=deviation > 0)
     return t
