@@ -811,6 +811,12 @@ MODEL_REFUSED = [
         "config",
         "design.confounds is now confounds.columns",
     ),
+    Refused(
+        "single trials with noise that the fit does not learn",
+        config("design.single_trials", {"model": "lss", "noise_model": "mixture"}),
+        "config",
+        "mixture is the noise that the fit of the run finds, but glm.noise_model is ols",
+    ),
 ]
 
 DESIGNS_REFUSED = [

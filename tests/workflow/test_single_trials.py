@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +19,8 @@ WELL_ABOVE, AT_CHANCE = 0.8, 0.06
 """Of accuracies: chance is 0.5, with a standard error of 0.055 of one run over 80 trials, 0.013 of 20."""
 AS_TOLD = 0.03
 """The classifier's solver draws at random where to begin."""
+ALIKE = 0.95
+"""Of t values with one noise model and another."""
 BETA = "run-{}_stat-beta_desc-trials_statmap.nii.gz"
 
 
@@ -67,6 +70,29 @@ def test_what_reruns_what(study):
     assert fresh.planned()["fit_trials"] == 2
     none = {"design": {"single_trials": None}}
     assert "fit_trials" not in fresh.planned(changes=none)
+
+
+@pytest.mark.parametrize("noise_model", ["mixture", "arma11"])
+def test_noise_of_the_fit_is_that_of_the_trials(study, tmp_path, noise_model):
+    """From its files, which are made first; maps are finite, t near those of AR(1) noise, all told."""
+    folder = shutil.copytree(study.folder, tmp_path / "study", symlinks=True)
+    own = Study(folder, merged(study.config, {"glm": {"noise_model": noise_model}}))
+    own.snakemake("trials")
+    inside = nib.load(next((own.folder / "results").rglob("*_desc-brain_mask.nii.gz"))).get_fdata() > 0
+    for run in (1, 2):
+        said = json.loads(of_run(own, f"run-{run}_desc-trials_statmap.json").read_text())
+        assert said["NoiseModel"] == noise_model
+        assert said["NoiseIsOf"].startswith("the fit of the run")
+        name = {"mixture": "stat-posterior", "arma11": "stat-arma"}[noise_model]
+        assert any(name in one["Name"] for one in said["Inputs"])
+        t, plain = (
+            nib.load(of_run(each, BETA.format(run).replace("beta", "t"))).get_fdata()[inside]
+            for each in (own, study)
+        )
+        assert np.isfinite(t).all()
+        assert np.corrcoef(t.ravel(), plain.ravel())[0, 1] > ALIKE
+    other = {"design": {"single_trials": {"noise_model": "ar1"}}}
+    assert own.planned("trials", changes=other) == {"fit_trials": 2, "trials": 1}
 
 
 def test_target_without_the_key_says_what_to_set(study):

@@ -47,6 +47,8 @@ rule fit_glm:
 rule fit_trials:
     """Fit each trial of one run, where the config asks for single trials: a beta and a t map per trial."""
     input:
+        **PLAN.of_trials(PLAN.of_noise(posterior=names.POSTERIOR, processes=names.PROCESSES)),
+        **PLAN.of_trials(PLAN.of_arma(arma=names.ARMA)),
         bold=of_run(INPUTS.bold),
         events=names.EVENTS,
         events_json=names.EVENTS_JSON,

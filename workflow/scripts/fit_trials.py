@@ -1,7 +1,8 @@
 """Estimate the response to each trial of one run: a beta and a t map per trial, in one reading of the run.
 
 ``lsa`` has all trials in one model. ``lss`` has a model per trial: its regressor, one for the other trials of
-its condition, one per other condition. Noise, scaling and the rest of the design are those of the run's fit.
+its condition, one per other condition. Scaling and the rest of the design are those of the run's fit, and so
+is noise that the fit learnt or searched for: its files are read. AR(1) coefficients are found for each model.
 Maps are 0 at voxels that the run does not have, and NaN for a trial that is not estimable. The arithmetic is
 that of a loop of fits; see ``firstlevel.glm.lss``.
 """
@@ -14,10 +15,18 @@ import numpy as np
 
 from firstlevel import stage
 from firstlevel.arrays import FloatArray
-from firstlevel.glm import baseline, fit_checks, run_events, single_trials, trial_columns, trial_sidecar
+from firstlevel.glm import (
+    baseline,
+    fit_checks,
+    run_events,
+    saved_noise,
+    single_trials,
+    trial_columns,
+    trial_sidecar,
+)
 from firstlevel.glm.design import DesignOptions
 from firstlevel.glm.fit import percent_signal_change
-from firstlevel.image import background
+from firstlevel.glm.masked_scans import MaskedScans
 from firstlevel.io import designs, digests, image_writer, masked, sidecars, table_writer
 from firstlevel.io.grids import Grid
 from firstlevel.io.scratch import Scratch
@@ -44,11 +53,15 @@ def fit_trials(
     of_responses: DesignOptions,
     noise_model: str,
     signal_scaling: baseline.Scaling,
+    posterior: Path | None = None,
+    processes: Path | None = None,
+    arma: Path | None = None,
 ) -> None:
     """Write one volume per trial of `beta` and `t`, and the table `trials` that says which trial it is.
 
     `events`, `design`, `fit` and `sigma2` are those of the run's fit, with their sidecars. `conditions` are
-    those whose trials are told apart, None for all; others keep their regressors.
+    those whose trials are told apart, None for all; others keep their regressors. `posterior` and `processes`
+    are of the fit where its noise is learnt, `arma` where it is ARMA noise, of the same `noise_model`.
     """
     saved = designs.read(design, design_json)
     fit_checks.check_steps(saved, design_json, noise_model)
@@ -58,18 +71,22 @@ def fit_trials(
     columns = trial_columns.collect(events, saved, rows, modulators, of_responses, conditions)
     of_trials = single_trials.model_of(model, columns, design)
     facts, n_trials = of_trials.facts, len(columns.events)
-    trial_sidecar.tell(events, model, columns, facts)
+    trial_sidecar.tell(events, model, columns, facts, noise_model)
 
     analysed = np.flatnonzero(masked.read_masked(sigma2, inside) > 0)
-    taken = np.flatnonzero(inside.T)[analysed]
+    noise = saved_noise.read(noise_model, inside, posterior, processes, arma)
+    if noise:
+        analysed = analysed[noise.part(analysed).alike()]
+        noise = noise.part(analysed)
     grand_mean = sidecars.read_json(fit).get("GrandMean")
+    scans = MaskedScans.of(run, inside, has_spm_global=False)
     factor = 1.0 if grand_mean is None else 100.0 / grand_mean
     with (
-        Scratch.beside(beta, run.n_scans, taken.size) as scratch,
-        ScratchMaps.beside(beta, taken.size) as betas,
-        ScratchMaps.beside(beta, taken.size) as ts,
+        Scratch.beside(beta, run.n_scans, analysed.size) as scratch,
+        ScratchMaps.beside(beta, analysed.size) as betas,
+        ScratchMaps.beside(beta, analysed.size) as ts,
     ):
-        for _ in scratch.kept(volume.ravel().take(taken) for volume in background.filled(run)):
+        for _ in scratch.kept(values[analysed] for values in scans.read()):
             pass
 
         def blocks() -> Iterator[tuple[slice, FloatArray]]:
@@ -77,10 +94,10 @@ def fit_trials(
                 data = raw.astype(np.float64)
                 yield part, percent_signal_change(data) if signal_scaling == "voxel" else data
 
-        for part, of_beta, of_t in single_trials.fit(of_trials, blocks, noise_model):
+        for part, of_beta, of_t in single_trials.fit(of_trials, blocks, noise_model, noise):
             betas.write(part.start, factor * of_beta)
             ts.write(part.start, of_t)
-        logging.info("%d trials, %d voxels", n_trials, taken.size)
+        logging.info("%d trials, %d voxels", n_trials, analysed.size)
 
         def maps(found: ScratchMaps) -> Iterator[FloatArray]:
             for place in range(n_trials):
@@ -94,7 +111,9 @@ def fit_trials(
     content = trial_sidecar.content(
         model, columns, facts, of_responses, noise_model, signal_scaling, grand_mean
     )
-    content["Inputs"] = digests.of_files([events, design, fit, mask])
+    content["Inputs"] = digests.of_files(
+        [path for path in (events, design, fit, mask, posterior, processes, arma) if path]
+    )
     content["Software"] = stage.versions("numpy", "nibabel")
     sidecars.write_json(sidecar, content)
 

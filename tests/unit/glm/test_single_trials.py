@@ -3,20 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from nilearn.glm.first_level import make_first_level_design_matrix
 from nilearn.glm.first_level.first_level import run_glm
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.outliers_influence import variance_inflation_factor
+from trial_runs import N_SCANS, N_TRIALS, columns_of, nilearn_design, options, table, trials
 
-from firstlevel.glm import assembly, noise, single_trials, trial_columns
-from firstlevel.glm.censoring import spikes
-from firstlevel.glm.design import DesignOptions
+from firstlevel.glm import noise, single_trials, trial_columns
 from firstlevel.glm.fit import whiten
-from firstlevel.glm.nuisance import Nuisance
 from firstlevel.glm.sampling import Events
-from firstlevel.io.designs import Design
 from firstlevel.io.event_table import Event
 from firstlevel.io.modulators import Modulator
 from firstlevel.stage import InputError
@@ -24,45 +19,7 @@ from firstlevel.stage import InputError
 AS_NILEARN = 1e-6
 """Relative to the standard error: rounding of other arithmetic, and of nilearn's own sampling."""
 SAME_ARITHMETIC = 1e-9
-N_SCANS, N_VOXELS, N_TRIALS = 210, 40, 60
-HRF = "spm + derivative"
-
-
-def trials(n=N_TRIALS, seed=3):
-    """Events of two conditions, n in all, and of a third one, in order of onset."""
-    rng = np.random.default_rng(seed)
-    onsets = np.round(4 + 6.4 * np.arange(n) + rng.uniform(0, 2.5, n), 3)
-    kinds = np.where(rng.random(n) < 0.5, "faces", "scrambled")
-    events = [
-        Event(float(t), float(rng.choice([0.5, 2.0])), str(kind))
-        for t, kind in zip(onsets, kinds, strict=True)
-    ]
-    events += [Event(float(t), 1.0, "answers") for t in np.arange(20.0, 380.0, 55.5)]
-    return sorted(events, key=lambda event: event.onset)
-
-
-def options(hrf_model=HRF, **more):
-    drift = {"drift_model": "cosine", "high_pass": 0.01, "min_onset": -24, "oversampling": 50}
-    return DesignOptions(hrf_model, **(drift | more))
-
-
-def saved_design(events, how, censored=(), modulators=None):
-    """Design of a run as it is written."""
-    times = 2.0 * np.arange(N_SCANS)
-    names, values = spikes(list(censored), N_SCANS)
-    roles = dict.fromkeys(names, "censor")
-    nuisance = Nuisance(names, values if censored else None, roles, list(censored), True)
-    made = assembly.assemble(Path("design.tsv"), times, events, modulators or {}, how, nuisance)
-    roles = [{"Name": name, "Role": nuisance.roles.get(name, "other")} for name in made.names]
-    content = {"Columns": roles, "FrameTimes": times.tolist()}
-    return Design(Path("design.tsv"), made.names, made.values, content)
-
-
-def columns_of(events, how=None, conditions=("faces", "scrambled"), **nuisance):
-    how = how or options()
-    saved = saved_design(events, how, **nuisance)
-    modulators = nuisance.get("modulators") or {}
-    return trial_columns.collect(Path("events.tsv"), saved, events, modulators, how, conditions)
+N_VOXELS = 40
 
 
 def fitted(kind, columns, data, noise_model, step=17):
@@ -79,15 +36,6 @@ def fitted(kind, columns, data, noise_model, step=17):
     return beta, t, model
 
 
-def table(events, **types):
-    """Events as nilearn takes them, some under another name."""
-    rows = [{"onset": e.onset, "duration": e.duration, "trial_type": e.trial_type} for e in events]
-    found = pd.DataFrame(rows)
-    for place, name in types.items():
-        found.loc[int(place[1:]), "trial_type"] = name
-    return found
-
-
 def nilearn_contrast(data, design, weights, noise_model):
     """Effect and t of a contrast, by column name."""
     vector = np.array([weights.get(name, 0.0) for name in design.columns])
@@ -97,15 +45,6 @@ def nilearn_contrast(data, design, weights, noise_model):
         tested = result.Tcontrast(vector)
         effect[labels == label], t[labels == label] = np.squeeze(tested.effect), np.squeeze(tested.t)
     return effect, t
-
-
-def nilearn_design(events, hrf_model=HRF, censored=(), **more):
-    drift = {"drift_model": "cosine", "high_pass": 0.01}
-    names, values = spikes(list(censored), N_SCANS)
-    added = {"add_regs": values, "add_reg_names": names} if censored else {}
-    return make_first_level_design_matrix(
-        2.0 * np.arange(N_SCANS), events, hrf_model=hrf_model, **drift, **added, **more
-    )
 
 
 def by_nilearn(kind, events, places, data, noise_model, **how):

@@ -116,12 +116,35 @@ def test_noise_of_single_trials_is_that_of_the_fit_unless_it_is_set(study):
     assert (node.single_trials["noise_model"], node.noise_model) == ("ar1", "ols")
 
 
-def test_noise_that_is_learnt_is_refused_with_a_way_out(study):
-    """The fit keeps it; single trials get another."""
-    config = copy.deepcopy(CONFIG) | {"glm": {"noise_model": "mixture"}}
-    config["design"] = {**config["design"], "single_trials": {"model": "lss"}}
-    with pytest.raises(InputError, match=r"(?s)is that of glm.noise_model, mixture.*ar1_corrected"):
-        start.plan(copy.deepcopy(config), FOLDERS)
-    config["design"]["single_trials"]["noise_model"] = "ar1_corrected"
-    node = start.plan(config, FOLDERS).model.run
-    assert (node.noise_model, node.single_trials["noise_model"]) == ("mixture", "ar1_corrected")
+def with_noise(of_fit, of_trials=None):
+    """Plan of a study with noise models of its fit and of its single trials."""
+    config = copy.deepcopy(CONFIG) | {"glm": {"noise_model": of_fit}}
+    asked = {"model": "lss"} | ({"noise_model": of_trials} if of_trials else {})
+    config["design"] = {**config["design"], "single_trials": asked}
+    return start.plan(config, FOLDERS)
+
+
+@pytest.mark.parametrize("of_fit", ["mixture", "arma11"])
+def test_files_of_the_noise_are_read_where_it_is_that_of_the_fit(study, of_fit):
+    """Named or not; single trials with another noise model have nothing to do with them."""
+    files = {"noise": "file"}
+    for of_trials in (None, of_fit):
+        plan = with_noise(of_fit, of_trials)
+        assert plan.model.run.single_trials["noise_model"] == of_fit
+        assert plan.of_trials(files) == files
+    plan = with_noise(of_fit, "ar1_corrected")
+    assert plan.of_trials(files) == {}
+    assert plan.model.run.noise_model == of_fit
+
+
+@pytest.mark.parametrize("of_trials", ["mixture", "arma11"])
+@pytest.mark.parametrize("of_fit", ["ar1", "mixture", "arma11"])
+def test_noise_that_the_fit_does_not_find_is_refused_with_a_way_out(study, of_fit, of_trials):
+    """Of either kind of fit; nothing else is refused."""
+    if of_fit == of_trials:
+        assert with_noise(of_fit, of_trials).targets.trials
+        return
+    message = f"(?s){of_trials} is the noise .* but glm.noise_model is {of_fit}"
+    remedy = f"or one of: ols, ar1, ar1_corrected, ar1_pooled.*set glm.noise_model: {of_trials}"
+    with pytest.raises(InputError, match=f"{message}.*{remedy}"):
+        with_noise(of_fit, of_trials)

@@ -361,6 +361,23 @@ def test_every_reference_ends_with_its_address():
 
 
 @pytest.mark.parametrize(
+    ("noise_model", "said"),
+    [
+        ("mixture", "with the noise that the fit of the run found."),
+        ("arma11", "with the noise that the fit of the run found."),
+        ("ar1", "with AR(1) noise, its coefficient estimated per voxel"),
+    ],
+)
+def test_methods_say_whose_noise_that_of_single_trials_is(noise_model, said):
+    """Their own where their model estimates it, else that of the run's fit."""
+    asked = {"glm": {"noise_model": noise_model}, "design": {"single_trials": {"model": "lss"}}}
+    config = merged(SMALL, asked)
+    configs.check_config(config, SCHEMA)
+    told = " ".join(sentence.text for sentence in methods.sentences(Model.of(config).content(), RUNS, {}))
+    assert said in told.partition("single trial")[2]
+
+
+@pytest.mark.parametrize(
     ("asked", "said", "cited"),
     [
         (

@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from nilearn.glm.first_level import FirstLevelModel, make_first_level_design_matrix
+from scipy.linalg import toeplitz
 from stage_calls import BASE, DESIGN_OPTIONS, refit
+from statsmodels.regression.linear_model import GLS
+from statsmodels.tsa.arima_process import arma_acovf
 from with_headers import make_design_matrix
 
 from firstlevel.glm import single_trials
@@ -144,6 +147,92 @@ def test_maps_do_not_depend_on_the_size_of_blocks(tmp_path, fitted, monkeypatch)
     for k in (0, 1):
         np.testing.assert_allclose(first[k], second[k], rtol=1e-6, atol=1e-6)
     assert set(tmp_path.iterdir()) == before
+
+
+@pytest.fixture
+def several_kinds(tmp_path, fitted):
+    """The run with noise of another AR(1) coefficient from voxel to voxel, and one that never changes."""
+    rng, rho = np.random.default_rng(2), np.resize([0.0, 0.4, 0.8], (4, 4, 4, 1))
+    made = rng.standard_normal((4, 4, 4, 140))
+    for scan in range(1, 140):
+        made[..., scan] += rho[..., 0] * made[..., scan - 1]
+    made = 800 + 8 * made[..., 100:]
+    made[2, 1, 3] = 700
+    nib.Nifti1Image(made.astype(np.float32), BASE).to_filename(tmp_path / "b.nii")
+    return fitted
+
+
+def refit_noise(tmp_path, fitted, noise_model):
+    """Fit the run with noise that is saved; give its files, by what fit_trials calls them."""
+    files = {"arma": tmp_path / "arma.nii.gz"} if noise_model == "arma11" else {
+        "posterior": tmp_path / "posterior.nii.gz", "processes": tmp_path / "processes.tsv",
+    }  # fmt: skip
+    refit(tmp_path, fitted, noise_model=noise_model, signal_scaling="voxel", **files)
+    return files | {"fit": tmp_path / "re.json", "sigma2": tmp_path / "re_sigma2.nii.gz"}
+
+
+def saved_covariances(files):
+    """Dense covariances of the noise, and their weights at each voxel (x, y, z, G)."""
+    if "arma" in files:
+        pairs = nib.load(files["arma"]).get_fdata()
+        known = np.unique(pairs.reshape(-1, 2), axis=0)
+        acvs = [arma_acovf([1.0, -a], [1.0, b], 40) for a, b in known]
+        weights = (pairs[..., np.newaxis, :] == known).all(axis=-1).astype(float)
+    else:
+        coefficients = pd.read_csv(files["processes"], sep="\t").filter(like="ar_").to_numpy()
+        acvs = [arma_acovf(np.r_[1.0, -a], [1.0], 40) for a in coefficients]
+        weights = np.asarray(nib.load(files["posterior"]).get_fdata())
+        weights = weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1)
+    return [toeplitz(acv) for acv in acvs], weights
+
+
+@pytest.mark.parametrize("noise_model", ["mixture", "arma11"])
+@pytest.mark.parametrize("model", ["lsa", "lss"])
+def test_noise_that_the_fit_has_saved_is_that_of_the_trials(tmp_path, several_kinds, model, noise_model):
+    """At each voxel its own, against dense GLS fits of the files; a voxel without data stays 0."""
+    files = refit_noise(tmp_path, several_kinds, noise_model)
+    beta, t, rows, said = run_stage(tmp_path, model=model, noise_model=noise_model, **files)
+    covariances, weights = saved_covariances(files)
+    assert (weights > 0.05).sum(axis=(0, 1, 2)).astype(bool).sum() > 1
+    assert not beta[2, 1, 3].any()
+    assert not t[2, 1, 3].any()
+    data = nib.load(tmp_path / "b.nii").get_fdata()
+    events = pd.read_csv(tmp_path / "of_run.tsv", sep="\t")
+    place = int(rows[7]["row"]) - 2
+    if model == "lsa":
+        events["trial_type"] = [f"other{k}" for k in range(len(events))]
+    events.loc[place, "trial_type"] = "trial"
+    design = make_first_level_design_matrix(
+        2.0 * np.arange(40) + 1.0, events, hrf_model="glover", drift_model=None, oversampling=16,
+        add_regs=pd.read_csv(tmp_path / "confounds.tsv", sep="\t")[["rot_x"]].to_numpy(),
+    )  # fmt: skip
+    contrast = (design.columns == "trial").astype(float)
+    for voxel in [(0, 0, 0), (3, 0, 1), (1, 2, 3), (2, 1, 2), (3, 3, 3), (0, 2, 1)]:
+        y = 100 * (data[voxel] / data[voxel].mean() - 1)
+        tests = [GLS(y, design.to_numpy(), sigma=v).fit().t_test(contrast) for v in covariances]
+        effects = np.array([np.squeeze(one.effect) for one in tests])
+        mean = weights[voxel] @ effects
+        variances = np.array([np.squeeze(one.sd) ** 2 for one in tests]) + (effects - mean) ** 2
+        np.testing.assert_allclose(beta[(*voxel, 7)], mean, **SINGLE)
+        np.testing.assert_allclose(t[(*voxel, 7)], mean / np.sqrt(weights[voxel] @ variances), **SINGLE)
+    assert said["NoiseModel"] == noise_model
+    assert said["NoiseIsOf"].startswith("the fit of the run")
+
+
+def test_blocks_do_not_matter_to_noise_that_is_saved(tmp_path, several_kinds, monkeypatch):
+    """Voxels are taken in the order of their noise, whatever the blocks."""
+    files = refit_noise(tmp_path, several_kinds, "arma11") | {"noise_model": "arma11"}
+    first = run_stage(tmp_path, **files)
+    monkeypatch.setattr(scratch, "BLOCK", 7)
+    second = run_stage(tmp_path, **files)
+    for k in (0, 1):
+        np.testing.assert_allclose(first[k], second[k], rtol=1e-6, atol=1e-6)
+
+
+def test_noise_of_the_fit_without_its_files_stops(tmp_path, fitted):
+    """Called by hand, say; not fitted as if the noise were white."""
+    with pytest.raises(ValueError, match="mixture needs the noise that the fit of the run has saved"):
+        run_stage(tmp_path, noise_model="mixture")
 
 
 def test_too_many_trials_name_the_other_model(tmp_path, fitted):

@@ -19,9 +19,10 @@ from typing import Literal
 import numpy as np
 
 from firstlevel.arrays import Float32Array, FloatArray
-from firstlevel.glm import noise
+from firstlevel.glm import noise, trial_gls
 from firstlevel.glm.lsa import Lsa
 from firstlevel.glm.lss import Lss
+from firstlevel.glm.saved_noise import SavedNoise
 from firstlevel.glm.sums import Sums
 from firstlevel.glm.trial_columns import TrialColumns
 from firstlevel.glm.trial_models import Moments, TooManyError, TrialModel
@@ -60,13 +61,17 @@ def model_of(kind: Kind, columns: TrialColumns, design: Path) -> TrialModel:
 
 
 def fit(
-    model: TrialModel, blocks: Blocks, noise_model: str
+    model: TrialModel, blocks: Blocks, noise_model: str, saved: SavedNoise | None = None
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Yield beta and t of each block of voxels, (m, v) each.
 
-    Those of a trial that is not estimable mean nothing. The noise model is none that is learnt; one that
-    pools over voxels goes twice through the blocks.
+    Those of a trial that is not estimable mean nothing. A noise model of AR(1) coefficients finds them anew
+    for each model; one that pools over voxels goes twice through the blocks. Any other noise is what the fit
+    of the run has `saved`.
     """
+    if saved is not None:
+        yield from trial_gls.fit(model, blocks(), saved)
+        return
     how = noise.MODELS[noise_model]
     is_white = not how.whitens
     pooled = [0.0] * model.n_models

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from firstlevel.glm import effects
+from firstlevel.glm import effects, noise
 from firstlevel.glm.baseline import Scaling
 from firstlevel.glm.design import DesignOptions
 from firstlevel.glm.single_trials import Kind
@@ -70,6 +70,7 @@ def content(
         "OtherRegressors": columns.names,
         "DegreesOfFreedom": _span(facts.dof.tolist()),
         "NoiseModel": noise_model,
+        "NoiseIsOf": noise_is_of(kind, noise_model),
         "SignalScaling": scaling,
         "NotEstimable": "NaN at every voxel of the mask",
     }
@@ -99,8 +100,19 @@ def _span(values: Sequence[int]) -> int | list[int]:
     return low if low == high else [low, high]
 
 
-def tell(path: Path, kind: Kind, columns: TrialColumns, facts: Facts) -> None:
+def noise_is_of(kind: Kind, noise_model: str) -> str:
+    """What the noise of a voxel is estimated from."""
+    how = noise.MODELS[noise_model]
+    if how.needs_series:
+        return "the fit of the run, whose design has a regressor per condition"
+    if not how.whitens:
+        return "no estimate: white noise"
+    return "the residuals of the model" if kind == "lsa" else "the residuals of each trial's model"
+
+
+def tell(path: Path, kind: Kind, columns: TrialColumns, facts: Facts, noise_model: str) -> None:
     """Log what was modelled, and each trial that has no estimate."""
+    logging.info("noise %s, of %s", noise_model, noise_is_of(kind, noise_model))
     for place, name in enumerate(columns.conditions):
         count = int((columns.condition_of == place).sum())
         logging.info("%s: %d trials", name, count)

@@ -102,6 +102,11 @@ class Plan:
         """Files of noise that is learnt, by what a rule calls them; none with a model that does not learn."""
         return files if self.model.run.learns_noise else {}
 
+    def of_trials(self, files: dict[str, Any]) -> dict[str, Any]:
+        """These files of the noise of the fit where single trials have the same; else none."""
+        run = self.model.run
+        return files if run.single_trials and run.single_trials["noise_model"] == run.noise_model else {}
+
     def title(self, wildcards: Any) -> str:
         """Title of a figure, from the wildcards of its name."""
         if hasattr(wildcards, "run"):

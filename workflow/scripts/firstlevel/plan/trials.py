@@ -35,7 +35,7 @@ def check(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
     Raises
     ------
     InputError : an unknown condition, with the nearest known one; ready-made designs, which have no events;
-        noise that is learnt.
+        noise that the fit of the run should find, and does not.
     """
     asked = config["design"]["single_trials"]
     if asked is None:
@@ -48,13 +48,14 @@ def check(config: Mapping[str, Any], runs: Sequence[Run]) -> None:
             expected="runs with events",
             remedy="leave it out, or leave the designs (study.design) out",
         )
-    noise_model = asked["noise_model"] or config["glm"]["noise_model"]
-    if MODELS[noise_model].is_learnt:
+    noise_model, of_fit = asked["noise_model"] or config["glm"]["noise_model"], config["glm"]["noise_model"]
+    if MODELS[noise_model].needs_series and noise_model != of_fit:
+        others = [name for name, model in MODELS.items() if not model.needs_series]
         raise InputError(
             "config key design.single_trials.noise_model",
-            f"is that of glm.noise_model, {noise_model}, which is learnt for the design of the run alone",
-            expected="a noise model of white or AR(1) noise",
-            remedy="set design.single_trials.noise_model: ar1_corrected; glm.noise_model stays",
+            f"{noise_model} is the noise that the fit of the run finds, but glm.noise_model is {of_fit}",
+            expected=f"the noise model of the fit, or one of: {', '.join(others)}",
+            remedy=f"set glm.noise_model: {noise_model}, or leave design.single_trials.noise_model out",
         )
     missing = dict.fromkeys(map(texts.composed, asked["conditions"] or ()))
     present: dict[str, None] = {}

@@ -149,8 +149,9 @@ def _single_trials(of_run: Mapping[str, Any]) -> list[Sentence]:
             ("lss", "turner"),
         ),
     }[asked["Model"]]
-    noise_of_trials = noise.MODELS[asked["NoiseModel"]].sentence
-    text = f"The response to each single trial{whose} was estimated {how}, with {noise_of_trials}"
+    model = noise.MODELS[asked["NoiseModel"]]
+    whose_noise = "the noise that the fit of the run found" if model.needs_series else model.sentence
+    text = f"The response to each single trial{whose} was estimated {how}, with {whose_noise}"
     return [Sentence(f"{text}.", cites)]
 
 

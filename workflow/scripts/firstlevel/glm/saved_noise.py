@@ -1,0 +1,152 @@
+"""The noise of each voxel of a run, as its fit has found and saved it, for other models of the same data.
+
+Of noise that is learnt this is a posterior over the processes of the run, of ARMA(1,1) noise a pair of
+coefficients. Either way a voxel has probabilities of a few covariances V, for innovations of variance 1.
+
+Symbols: n scans, v voxels, G processes; e (n, k) residuals of a block of k voxels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from firstlevel.arrays import BoolArray, FloatArray, UInt8Array
+from firstlevel.glm import arma, mixture, noise, noise_table
+from firstlevel.glm.autoregression import Processes
+from firstlevel.glm.residual_sums import squared_features
+from firstlevel.glm.sums import dot
+from firstlevel.io import masked
+
+Voxels = npt.NDArray[np.intp]
+
+
+class Part(NamedTuple):
+    """The voxels of a block that may have one noise.
+
+    Attributes
+    ----------
+    place : number of the noise.
+    voxels : (k,), places in the block.
+    weights : (k,), its probability at each.
+    series : (k, n), their residuals as the products of :meth:`SavedNoise.products` take them.
+    squares : (k,), e'V^-1 e.
+    """
+
+    place: int
+    voxels: Voxels
+    weights: FloatArray
+    series: FloatArray
+    squares: FloatArray
+
+
+class SavedNoise(Protocol):
+    """The noise of v voxels."""
+
+    def part(self, voxels: Voxels) -> SavedNoise:
+        """Noise of some voxels, in their order."""
+
+    def alike(self) -> Voxels:
+        """Order in which a block of voxels meets few kinds of noise, if there is one, (v,)."""
+
+    def products(self, place: int, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What gives x'V^-1 y as left(x)'right(y): both of `columns` (n, c), of the noise of this number."""
+
+    def parts(self, voxels: slice, e: FloatArray) -> Iterator[Part]:
+        """Split a block of voxels and their residuals by noise; a voxel may be in several parts."""
+
+
+@dataclass(frozen=True)
+class LearntNoise:
+    """Noise of one of the processes of a run, with a posterior (G, v) in 255ths."""
+
+    processes: Processes
+    posterior: UInt8Array
+
+    def part(self, voxels: Voxels) -> LearntNoise:
+        """Noise of some voxels."""
+        return LearntNoise(self.processes, self.posterior[:, voxels])
+
+    def alike(self) -> Voxels:
+        """As they are: any block meets most processes."""
+        return np.arange(self.posterior.shape[1])
+
+    def products(self, place: int, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """V^-1 x, and y as it is."""
+        of_one = Processes(self.processes.coefficients[[place]])
+        return of_one.times_inverse(columns)[0], columns
+
+    def parts(self, voxels: slice, e: FloatArray) -> Iterator[Part]:
+        """One for each process that is possible at some voxel."""
+        posterior = mixture.from_bytes(self.posterior[:, voxels])
+        squares = self.processes.square_weights @ squared_features(e, self.processes.order)
+        series = np.ascontiguousarray(e.T)
+        for place, weights in enumerate(posterior):
+            at = np.flatnonzero(weights)
+            if at.size:
+                there = series if at.size == len(series) else series[at]
+                yield Part(place, at, weights[at], there, squares[place, at])
+
+
+@dataclass(frozen=True)
+class ArmaNoise:
+    """ARMA(1,1) noise: each voxel has one of the `pairs` (G, 2) of a and b, in steps; `which`, (v,)."""
+
+    pairs: npt.NDArray[np.intp]
+    which: Voxels
+
+    @classmethod
+    def of(cls, coefficients: FloatArray) -> ArmaNoise:
+        """From a and b of each voxel, (2, v)."""
+        steps = np.rint(coefficients.T * arma.DIVISIONS / arma.LARGEST).astype(np.intp)
+        pairs, which = np.unique(steps, axis=0, return_inverse=True)
+        return cls(pairs, which.ravel())
+
+    def part(self, voxels: Voxels) -> ArmaNoise:
+        """Noise of some voxels."""
+        return ArmaNoise(self.pairs, self.which[voxels])
+
+    def alike(self) -> Voxels:
+        """By the pair."""
+        return np.argsort(self.which, kind="stable")
+
+    def products(self, place: int, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Both whitened."""
+        white = self._whitening(place, len(columns)).of_series(columns)
+        return white, white
+
+    def parts(self, voxels: slice, e: FloatArray) -> Iterator[Part]:
+        """One for each pair."""
+        which = self.which[voxels]
+        for place in np.unique(which).tolist():
+            at = np.flatnonzero(which == place)
+            white = self._whitening(place, len(e)).of_series(e[:, at])
+            yield Part(place, at, np.ones(at.size), np.ascontiguousarray(white.T), dot(white, white))
+
+    def _whitening(self, place: int, n_scans: int) -> arma.Whitening:
+        a, b = self.pairs[place].tolist()
+        return arma.Whitening.of((a, b), n_scans)
+
+
+def read(
+    noise_model: str, inside: BoolArray, posterior: Path | None, processes: Path | None, pairs: Path | None
+) -> SavedNoise | None:
+    """Noise of the voxels `inside` the mask, from the files of the fit; None where a model saves none.
+
+    Raises
+    ------
+    ValueError : without the files of a model that saves some.
+    """
+    if not noise.MODELS[noise_model].needs_series:
+        return None
+    if posterior and processes:
+        saved = np.atleast_2d(masked.read_masked(posterior, inside)).astype(np.uint8)
+        return LearntNoise(noise_table.read(processes).processes, saved)
+    if pairs:
+        return ArmaNoise.of(masked.read_masked(pairs, inside))
+    raise ValueError(f"{noise_model} needs the noise that the fit of the run has saved")
