@@ -7,15 +7,22 @@ import pytest
 import scipy
 from statsmodels.regression.linear_model import GLS
 from statsmodels.tsa.arima_process import arma_acovf
-from trial_runs import N_SCANS, columns_of, nilearn_design, options, table, trials
+from trial_runs import N_SCANS, columns_of, nilearn_design, options, saved_design, table, trials
 
-from firstlevel.glm import arma, mixture, saved_noise, single_trials
+from firstlevel.glm import arma, mixture, mixture_contrasts, mixture_effects, saved_noise, single_trials
 from firstlevel.glm.autoregression import Processes
+from firstlevel.glm.dependence import factorise
+from firstlevel.inference.tails import t_to_z
 from firstlevel.io.event_table import Event
 
 AS_DENSE = 1e-6
 """In standard errors: what nilearn's own sampling of events differs by; the dense matrices agree to 1e-12."""
 SAME_ARITHMETIC = 1e-10
+OFF_LEVEL = {0.05: 0.1, 0.01: 0.2}
+"""Of a rate, relative: four standard errors of 60,000 tests, and a few percent, as the posterior has seen the
+deviation of the trial, too, which makes t of null data a little small."""
+OF_Z = {0.5: 0.005, 0.99: 0.06}
+"""Of contrasts from files against fits, by quantiles over voxels, as in tests of the contrasts."""
 N_VOXELS = 12
 CENSORED = (50, 51, 120)
 PROCESSES = Processes(
@@ -207,3 +214,56 @@ def test_trials_without_an_estimate_leave_the_others_as_they_are(data):
     for trial in np.setdiff1d(np.arange(len(columns.events)), list(reasons))[[0, 5]]:
         design = design_of("lss", events, columns.rows[trial] - 2, "spm + derivative", ())
         same((beta[trial], t[trial]), by_dense_gls(design, data, noise))
+
+
+SHARES = np.array([0.2, 0.3, 0.2, 0.1, 0.2])
+
+
+def of_known_mixture(n_voxels, seed=0):
+    """Noise of the processes by their shares, (n, v)."""
+    rng = np.random.default_rng(seed)
+    which = rng.choice(SHARES.size, n_voxels, p=SHARES)
+    noise = rng.standard_normal((N_SCANS + 300, n_voxels))
+    for process, a in enumerate(PROCESSES.coefficients):
+        at = which == process
+        noise[:, at] = scipy.signal.lfilter([1.0], np.r_[1.0, -a], noise[:, at], axis=0)
+    return noise[300:]
+
+
+def with_posterior(basis, data):
+    """Noise as the fit of a design saves it."""
+    weighted = mixture.Weighted.of(mixture.Mixture(PROCESSES, SHARES), basis)
+    return weighted, saved_noise.LearntNoise(PROCESSES, mixture.to_bytes(weighted.posterior(data)))
+
+
+@pytest.mark.parametrize("kind", ["lsa", "lss"])
+def test_t_of_null_data_keeps_its_level(kind):
+    """Noise of a known mixture, its posterior from the design of the conditions."""
+    events, how, data = trials(20), options("spm"), of_known_mixture(3000)
+    basis = factorise(saved_design(events, how).matrix).basis
+    columns = columns_of(events, how)
+    _, t = fitted(kind, columns, data, with_posterior(basis, data)[1], step=1000)
+    dof = single_trials.model_of(kind, columns, Path("design.tsv")).facts.dof
+    p = 2 * scipy.stats.t.sf(np.abs(t), dof[:, None])
+    for level, off in OFF_LEVEL.items():
+        print(f"{kind}: {np.mean(p < level):.4f} at {level}")
+        assert abs(np.mean(p < level) / level - 1) < off
+
+
+def test_t_of_lsa_is_that_of_a_contrast_of_its_design():
+    """With its posterior. A contrast has what betas are expected to differ by, and other dof."""
+    columns, data = columns_of(trials(20), options("spm")), of_known_mixture(2000)
+    model = single_trials.model_of("lsa", columns, Path("design.tsv"))
+    weighted, noise = with_posterior(model.base.basis, data)
+    _, t = fitted("lsa", columns, data, noise, step=1000)
+    saved = mixture.from_bytes(noise.posterior)
+    fit = weighted.fit(data)
+    for trial in (0, 13):
+        c = model.on_base[[trial]]
+        uncertain = mixture_effects.of_effect(weighted, c, fit.sigma2, saved)
+        combined = mixture_contrasts.over_runs([uncertain], np.ones((1, t.shape[1]), dtype=bool))
+        effect = (c @ fit.coefficients)[0]
+        z = t_to_z(effect / np.sqrt(combined.variance), combined.dof)[1]
+        difference = np.abs(z - t_to_z(t[trial], np.full(t.shape[1], float(model.facts.dof[trial])))[1])
+        for share, largest in OF_Z.items():
+            assert np.quantile(difference, share) < largest
