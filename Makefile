@@ -55,6 +55,9 @@ compare-presets: .venv/run.lock  ## what each difference between the presets doe
 compare-regressors: .venv/run.lock  ## regressors of each sampling against the exact response
 	$(BIN)/python tests/validation/regressors.py
 
+compare-trial-noise: .venv/run.lock  ## single trials with each noise model, on known noise: a minute of CPU time
+	$(BIN)/python tests/validation/trial_noise.py
+
 faults: .venv/test.lock  ## kill 52 runs at random, fill the disk, turn the clock back, compare bytes
 	$(BIN)/pytest tests/faults --draws 52 -rs
 
