@@ -4,7 +4,7 @@
 its condition, one per other condition. Scaling and the rest of the design are those of the run's fit, and so
 is noise that the fit learnt or searched for: its files are read. AR(1) coefficients are found for each model.
 Maps are 0 at voxels that the run does not have, and NaN for a trial that is not estimable. The arithmetic is
-that of a loop of fits; see ``firstlevel.glm.lss``.
+that of a loop of fits; see ``firstlevel.glm.lss`` and ``firstlevel.glm.trial_gls``.
 """
 
 import logging

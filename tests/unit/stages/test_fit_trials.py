@@ -235,6 +235,14 @@ def test_noise_of_the_fit_without_its_files_stops(tmp_path, fitted):
         run_stage(tmp_path, noise_model="mixture")
 
 
+def test_processes_of_another_fit_stop(tmp_path, several_kinds):
+    files = refit_noise(tmp_path, several_kinds, "mixture")
+    lines = files["processes"].read_text().splitlines(keepends=True)
+    files["processes"].write_text("".join(lines[:-1]))
+    with pytest.raises(ValueError, match=r"posterior.nii.gz has \d+ volumes for \d+ noise processes"):
+        run_stage(tmp_path, noise_model="mixture", **files)
+
+
 def test_too_many_trials_name_the_other_model(tmp_path, fitted):
     rows = [(1.9 * k, 0.5, "ab"[k % 2]) for k in range(41)]
     table_writer.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)

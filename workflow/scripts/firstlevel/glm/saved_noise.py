@@ -140,13 +140,16 @@ def read(
 
     Raises
     ------
-    ValueError : without the files of a model that saves some.
+    ValueError : without the files of a model that saves some, or with those of two fits.
     """
     if not noise.MODELS[noise_model].needs_series:
         return None
     if posterior and processes:
         saved = np.atleast_2d(masked.read_masked(posterior, inside)).astype(np.uint8)
-        return LearntNoise(noise_table.read(processes).processes, saved)
+        known = noise_table.read(processes).processes
+        if known.n != len(saved):
+            raise ValueError(f"{posterior} has {len(saved)} volumes for {known.n} noise processes")
+        return LearntNoise(known, saved)
     if pairs:
         return ArmaNoise.of(masked.read_masked(pairs, inside))
     raise ValueError(f"{noise_model} needs the noise that the fit of the run has saved")
