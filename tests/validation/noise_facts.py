@@ -40,7 +40,7 @@ OF_BRAIN = 0.8
 def measure() -> None:
     """Measure everything, and write it down."""
     facts = {}
-    for measured in (equal_to_nilearn, same_grid, saved_against_direct, without_learning, times, real):
+    for measured in (equal_to_nilearn, saved_against_direct, without_learning, times, real):
         facts.update(measured())
     with FACTS.open("w", newline="") as out:
         writer = csv.writer(out, delimiter="\t", lineterminator="\n")
@@ -69,25 +69,6 @@ def equal_to_nilearn() -> dict[str, str]:
         same = other_models.Tested(t, np.ones_like(t), np.full(t.size, dof))
         distance = max(distance, float(np.abs(same.z() - ours.z()).max()))
     return {"`ar1` against nilearn's `run_glm`, largest difference in z over the cells": f"{distance:.1e}"}
-
-
-def same_grid() -> dict[str, str]:
-    """How often the project's ARMA(1,1), which scans every second pair first, has the t of the whole grid."""
-    same = []
-    for kind, scans, tr in TABLE[:8]:
-        cell = Cell("grid", kind, scans, tr, voxels=COMPARED_VOXELS)
-        study = simulate(cell, 0)
-        whole = noise_tests.MODELS["arma11"](cell, study).t
-        factors = glm.Design.of(study.designs[0].matrix).factors
-        search = arma.Search(factors.basis)
-        fit = search.fit(study.data[0])
-        c = study.designs[0].t[0] @ factors.transform
-        pairs = np.rint(np.stack([fit.a, fit.b]) * arma.DIVISIONS / arma.LARGEST).astype(int).T
-        unscaled = np.array([c @ search.whitened((int(a), int(b))).inverse @ c for a, b in pairs])
-        t = c @ fit.coefficients / np.sqrt(unscaled * fit.sigma2)
-        same.append(np.abs(t - whole.effect / np.sqrt(whole.variance)) < 1e-6)
-    value = f"{100 * np.mean(np.concatenate(same)):.1f} % of the voxels"
-    return {"`arma11` of the project has the t of the reference's whole grid": value}
 
 
 def saved_against_direct() -> dict[str, str]:

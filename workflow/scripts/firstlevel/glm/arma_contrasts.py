@@ -8,11 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from firstlevel.arrays import FloatArray
-from firstlevel.glm import arma
+from firstlevel.glm import arma, arma_process
 from firstlevel.glm.contrasts import RunFit
-
-STEPS = 100
-"""More than values of b, in whole steps of the grid."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,7 @@ class ArmaFit(RunFit):
 
     @cached_property
     def _kinds(self) -> FloatArray:
-        a, b = np.rint(self.pairs * arma.DIVISIONS / arma.LARGEST)
-        return np.asarray(STEPS * a + (b + arma.DIVISIONS), dtype=np.float64)
+        return arma_process.numbers(self.pairs).astype(np.float64)
 
     @property
     def kinds(self) -> FloatArray:
@@ -37,9 +33,6 @@ class ArmaFit(RunFit):
 
     def covariance(self, kind: float) -> FloatArray:
         """Covariance of the betas, (p, p), with the noise of this pair, where sigma is 1."""
-        a, b = divmod(round(kind), STEPS)
         transform = self.design.factors.transform
-        unscaled: FloatArray = (
-            transform @ self._search.whitened((a, b - arma.DIVISIONS)).inverse @ transform.T
-        )
+        unscaled: FloatArray = transform @ self._search.whitened(round(kind)).inverse @ transform.T
         return unscaled

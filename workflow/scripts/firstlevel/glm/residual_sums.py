@@ -19,6 +19,14 @@ def residuals(basis: FloatArray, data: FloatArray) -> tuple[FloatArray, FloatArr
     return g, e, noisy
 
 
+def lagged_sums(e: FloatArray) -> FloatArray:
+    """Sums over time of e_t e_{t+k} at all lags k from 0, (n, v), by FFT."""
+    n_scans = len(e)
+    length = 1 << (2 * n_scans - 1).bit_length()
+    spectrum = np.fft.rfft(np.ascontiguousarray(e.T), length)
+    return np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)[:, :n_scans].T
+
+
 def squared_features(e: FloatArray, order: int) -> FloatArray:
     """What e'V^-1 e is a weighted sum of: lagged sums, and products among the first and the last q scans.
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
-from firstlevel.glm import arma
+from firstlevel.glm import arma_process
 from firstlevel.glm import fit as glm
 from firstlevel.glm.mixture import Mixture
 
@@ -83,24 +83,27 @@ class ByProcess:
 
 @dataclass(frozen=True)
 class ByPair:
-    """ARMA(1,1) noise: coefficients a and b of the sample, (2, v)."""
+    """ARMA(1,1) noise: number of the pair of coefficients of each voxel of the sample, (v,)."""
 
-    pairs: FloatArray
+    numbers: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, pairs: FloatArray) -> ByPair:
+        """Take the coefficients a and b of the sample, (2, v)."""
+        return cls(arma_process.numbers(pairs))
 
     def of_series(self, series: FloatArray) -> FloatArray:
         """White series of the sample, (n, v)."""
-        return arma.Whitening.of_each(self._steps(), len(series)).of_series(series)
+        return arma_process.Whitening.of_each(self.numbers, len(series)).of_series(series)
 
     def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
         """Columns (n, p), white by each pair of the sample."""
-        pairs, counts = np.unique(self._steps(), axis=0, return_counts=True)
-        filters = [arma.Whitening.of((a, b), len(design)) for a, b in pairs.tolist()]
-        shares = (counts / max(counts.sum(), 1)).tolist()
-        return [(one.of_series(design), share) for one, share in zip(filters, shares, strict=True)]
-
-    def _steps(self) -> npt.NDArray[np.intp]:
-        """Pairs in steps of the grid, (v, 2)."""
-        return np.rint(self.pairs.T * arma.DIVISIONS / arma.LARGEST).astype(np.intp)
+        numbers, counts = np.unique(self.numbers, return_counts=True)
+        shares = counts / max(counts.sum(), 1)
+        return [
+            (arma_process.Whitening.of(number, len(design)).of_series(design), share)
+            for number, share in zip(numbers.tolist(), shares.tolist(), strict=True)
+        ]
 
 
 def innovations(series: FloatArray, found: Mixture, g: int) -> FloatArray:
