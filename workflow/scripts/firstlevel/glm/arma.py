@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
 from firstlevel.glm.arma_process import GRID, Precision, Whitening, lag1
-from firstlevel.glm.residual_sums import lagged_sums, residuals
+from firstlevel.glm.residual_sums import of_lagged_sums, residuals, squared_spectrum
 from firstlevel.glm.sums import dot
 
-CHUNK = 1024
+CHUNK = 512
 """Voxels that are fitted together."""
 
 
@@ -68,17 +68,14 @@ class PairsOfB:
     Attributes
     ----------
     across : Q'T, and U, (r + 2, n).
-    lagged : weights of the lagged sums of e in e'Te, (n,).
-    own, beside : weights of e'e and of e'Te in e'V^-1 e, (k, 1).
-    less : (k, r + 2, r + 2), times `across` e: numbers whose squares are taken off, which are what the
+    toeplitz : weights of the squared spectrum of e in e'(own I + beside T) e, (k, f).
+    less : (k, r + 2, r + 2), times `across` e: numbers whose squares are taken off that, which are what the
         design explains of We, and (ends U) e.
     determinants : log|V| + log|Q' V^-1 Q|, (k, 1).
     """
 
     across: FloatArray
-    lagged: FloatArray
-    own: FloatArray
-    beside: FloatArray
+    toeplitz: FloatArray
     less: FloatArray
     determinants: FloatArray
 
@@ -86,8 +83,10 @@ class PairsOfB:
     def of(cls, forms: list[Precision], inverses: list[FloatArray], b: float, basis: FloatArray) -> PairsOfB:
         """Of k pairs, with (Q' V^-1 Q)^-1 of each."""
         rank, powers = basis.shape[1], (-b) ** np.arange(len(basis))
-        u, less, determinants = np.array([powers, powers[::-1]]), [], []
+        u, toeplitz, less, determinants = np.array([powers, powers[::-1]]), [], [], []
         for form, inverse in zip(forms, inverses, strict=True):
+            lagged = np.concatenate([[form.own], 2 * form.beside * powers[:-1]])
+            toeplitz.append(of_lagged_sums(lagged))
             # as Q'e = 0, Q'V^-1 e = beside Q'Te - (ends U Q)'(ends U) e
             towards = np.hstack([form.beside * np.eye(rank), -(form.ends @ u @ basis).T @ form.ends])
             ends = np.hstack([np.zeros((2, rank)), form.ends])
@@ -95,18 +94,15 @@ class PairsOfB:
             determinants.append([form.log_determinant - np.linalg.slogdet(inverse)[1]])
         return cls(
             across=np.vstack([(_faded(basis, -b) + _faded(basis[::-1], -b)[::-1]).T, u]),
-            lagged=np.concatenate([[0.0], 2 * powers[:-1]]),
-            own=np.array([[form.own] for form in forms]),
-            beside=np.array([[form.beside] for form in forms]),
+            toeplitz=np.array(toeplitz),
             less=np.array(less),
             determinants=np.array(determinants),
         )
 
-    def likelihoods(self, e: FloatArray, sums: FloatArray) -> FloatArray:
-        """Restricted log likelihoods up to a constant, (k, v), from e and its lagged sums, both (n, v)."""
+    def likelihoods(self, e: FloatArray, spectrum: FloatArray) -> FloatArray:
+        """Restricted log likelihoods up to a constant, (k, v), from e and its squared spectrum (f, v)."""
         (n_scans, rank), less = (len(e), len(self.across) - 2), self.less @ (self.across @ e)
-        squares = self.own * sums[0] + self.beside * (self.lagged @ sums)
-        squares -= np.einsum("kpv,kpv->kv", less, less)
+        squares = self.toeplitz @ spectrum - np.einsum("kpv,kpv->kv", less, less)
         logs: FloatArray = np.log(np.maximum(squares, np.finfo(np.float64).tiny))
         return -(self.determinants + (n_scans - rank) * logs) / 2
 
@@ -150,9 +146,9 @@ class Search:
 
     def likelihoods(self, e: FloatArray) -> FloatArray:
         """Restricted log likelihoods up to a constant of residuals of least squares, all pairs: (109, v)."""
-        found, sums = np.empty((len(GRID), e.shape[1])), lagged_sums(e)
+        found, spectrum = np.empty((len(GRID), e.shape[1])), squared_spectrum(e)
         for numbers, pairs in self._by_b:
-            found[numbers] = pairs.likelihoods(e, sums)
+            found[numbers] = pairs.likelihoods(e, spectrum)
         return found
 
     def fit(self, data: FloatArray) -> Fitted:

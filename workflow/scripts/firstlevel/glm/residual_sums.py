@@ -19,12 +19,24 @@ def residuals(basis: FloatArray, data: FloatArray) -> tuple[FloatArray, FloatArr
     return g, e, noisy
 
 
-def lagged_sums(e: FloatArray) -> FloatArray:
-    """Sums over time of e_t e_{t+k} at all lags k from 0, (n, v), by FFT."""
-    n_scans = len(e)
-    length = 1 << (2 * n_scans - 1).bit_length()
-    spectrum = np.fft.rfft(np.ascontiguousarray(e.T), length)
-    return np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)[:, :n_scans].T
+def squared_spectrum(e: FloatArray) -> FloatArray:
+    """Squares of the spectrum (f, v) of series that go on as zeros, so that no lag comes round the end."""
+    spectrum = np.fft.rfft(np.ascontiguousarray(e.T), _length(len(e)))
+    squares: FloatArray = np.square(spectrum.real)
+    squares += np.square(spectrum.imag)
+    return squares.T
+
+
+def of_lagged_sums(weights: FloatArray) -> FloatArray:
+    """Weights of the squared spectrum, (f,), for the sums over time of e_t e_{t+k} by `weights` (n,)."""
+    length = _length(len(weights))
+    found: FloatArray = np.fft.rfft(weights, length).real / length
+    found[1:-1] *= 2  # frequencies that stand for their negatives, too
+    return found
+
+
+def _length(n_scans: int) -> int:
+    return 1 << (2 * n_scans - 1).bit_length()
 
 
 def squared_features(e: FloatArray, order: int) -> FloatArray:
