@@ -4,19 +4,18 @@ All pairs of the grid (:mod:`firstlevel.glm.arma_process`) are looked at, as in 
 median filter.
 
 Arrays only. Symbols: n scans, r rank of the design, Q (n, r) its orthonormal basis, v voxels; V covariance
-for innovations of variance 1, W'W = V^-1; e (n, v) residuals of least squares.
+for innovations of variance 1, W'W = V^-1; e (n, v) residuals of least squares, y data.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
-from firstlevel.glm.arma_process import GRID, Precision, Whitening, lag1
+from firstlevel.glm.arma_process import GRID, Precision, lag1
 from firstlevel.glm.residual_sums import of_lagged_sums, residuals, squared_spectrum
 from firstlevel.glm.sums import dot
 
@@ -46,73 +45,77 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class Whitened:
-    """A design whitened by one pair.
-
-    Attributes
-    ----------
-    basis : W Q, (n, r).
-    level : (n,), a constant, whitened and at unit length.
-    inverse : (Q' V^-1 Q)^-1, (r, r).
-    """
-
-    basis: FloatArray
-    level: FloatArray
-    inverse: FloatArray
-
-
-@dataclass(frozen=True)
 class PairsOfB:
-    """Restricted likelihoods with pairs of one b: they share T and U of V^-1, so that each costs little.
+    """Fits with k pairs of one b: they share T and U of V^-1, so that each costs little.
 
     Attributes
     ----------
+    numbers : of the pairs in the grid, (k,).
     across : Q'T, and U, (r + 2, n).
-    toeplitz : weights of the squared spectrum of e in e'(own I + beside T) e, (k, f).
+    toeplitz : weights of the squared spectrum of x in x'(own I + beside T) x, (k, f).
     less : (k, r + 2, r + 2), times `across` e: numbers whose squares are taken off that, which are what the
         design explains of We, and (ends U) e.
-    determinants : log|V| + log|Q' V^-1 Q|, (k, 1).
+    roots : C with C C' = (Q' V^-1 Q)^-1, (k, r, r).
+    levels : V^-1 1 / sqrt(1'V^-1 1), (k, n), for a constant.
+    determinants : log|V| + log|Q' V^-1 Q|, (k,).
     """
 
+    numbers: npt.NDArray[np.intp]
     across: FloatArray
     toeplitz: FloatArray
     less: FloatArray
+    roots: FloatArray
+    levels: FloatArray
     determinants: FloatArray
 
     @classmethod
-    def of(cls, forms: list[Precision], inverses: list[FloatArray], b: float, basis: FloatArray) -> PairsOfB:
-        """Of k pairs, with (Q' V^-1 Q)^-1 of each."""
-        rank, powers = basis.shape[1], (-b) ** np.arange(len(basis))
-        u, toeplitz, less, determinants = np.array([powers, powers[::-1]]), [], [], []
-        for form, inverse in zip(forms, inverses, strict=True):
-            lagged = np.concatenate([[form.own], 2 * form.beside * powers[:-1]])
-            toeplitz.append(of_lagged_sums(lagged))
+    def of(cls, b: float, basis: FloatArray) -> PairsOfB:
+        """All pairs of this b."""
+        (n_scans, rank), numbers = basis.shape, np.flatnonzero(GRID[:, 1] == b)
+        powers = (-b) ** np.arange(n_scans)
+        u, x = np.array([powers, powers[::-1]]), np.column_stack([basis, np.ones(n_scans)])
+        beside_x = (_faded(x, -b) + _faded(x[::-1], -b)[::-1]).T
+        found: list[tuple[FloatArray, ...]] = []
+        for form in (Precision.of(number, n_scans) for number in numbers.tolist()):
+            toeplitz = of_lagged_sums(np.concatenate([[form.own], 2 * form.beside * powers[:-1]]))
+            at_ends = form.ends @ u @ x
+            weighted = form.own * x.T + form.beside * beside_x - at_ends.T @ form.ends @ u
+            information, one = weighted[:rank] @ basis, weighted[rank]
+            root = np.linalg.cholesky(np.linalg.inv(information))
             # as Q'e = 0, Q'V^-1 e = beside Q'Te - (ends U Q)'(ends U) e
-            towards = np.hstack([form.beside * np.eye(rank), -(form.ends @ u @ basis).T @ form.ends])
-            ends = np.hstack([np.zeros((2, rank)), form.ends])
-            less.append(np.vstack([np.linalg.cholesky(inverse).T @ towards, ends]))
-            determinants.append([form.log_determinant - np.linalg.slogdet(inverse)[1]])
-        return cls(
-            across=np.vstack([(_faded(basis, -b) + _faded(basis[::-1], -b)[::-1]).T, u]),
-            toeplitz=np.array(toeplitz),
-            less=np.array(less),
-            determinants=np.array(determinants),
-        )
+            towards = np.hstack([form.beside * np.eye(rank), -at_ends[:, :rank].T @ form.ends])
+            less = np.vstack([root.T @ towards, np.hstack([np.zeros((2, rank)), form.ends])])
+            determinants = form.log_determinant + np.linalg.slogdet(information)[1]
+            found.append((toeplitz, less, root, one / np.sqrt(one.sum()), determinants))
+        across = np.vstack([beside_x[:rank], u])
+        return cls(numbers, across, *(np.array(of_pairs) for of_pairs in zip(*found, strict=True)))
 
     def likelihoods(self, e: FloatArray, spectrum: FloatArray) -> FloatArray:
         """Restricted log likelihoods up to a constant, (k, v), from e and its squared spectrum (f, v)."""
         (n_scans, rank), less = (len(e), len(self.across) - 2), self.less @ (self.across @ e)
         squares = self.toeplitz @ spectrum - np.einsum("kpv,kpv->kv", less, less)
         logs: FloatArray = np.log(np.maximum(squares, np.finfo(np.float64).tiny))
-        return -(self.determinants + (n_scans - rank) * logs) / 2
+        return -(self.determinants[:, np.newaxis] + (n_scans - rank) * logs) / 2
+
+    def fit(self, k: int, e: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """What the k-th pair adds to the coefficients of least squares, (r, v), and squares of whitened data.
+
+        Those of the residuals and those of the data about a constant, (v,); of the data `y` (n, v), any
+        constant may be taken off.
+        """
+        rank, less = len(self.across) - 2, self.less[k] @ (self.across @ e)
+        left = self.toeplitz[k] @ squared_spectrum(e) - dot(less, less)
+        at_ends = self.less[k, rank:, rank:] @ (self.across[rank:] @ y)
+        about = self.toeplitz[k] @ squared_spectrum(y) - dot(at_ends, at_ends) - (self.levels[k] @ y) ** 2
+        return self.roots[k] @ less[:rank], left, about
 
 
 @dataclass(frozen=True)
 class Search:
-    """Choice of a pair for each voxel of a run: one object for all blocks, which keeps whitened designs."""
+    """Choice of a pair for each voxel of a run: one object for all blocks, which keeps long products."""
 
     basis: FloatArray
-    _whitened: dict[int, Whitened] = field(default_factory=dict, repr=False, compare=False)
+    _by_b: dict[float, PairsOfB] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def dof(self) -> int:
@@ -120,71 +123,59 @@ class Search:
         n_scans, rank = self.basis.shape
         return int(n_scans - rank)
 
-    def whitened(self, number: int) -> Whitened:
-        """The design whitened by a pair of the grid."""
-        if number not in self._whitened:
-            n_scans, rank = self.basis.shape
-            white = Whitening.of(number, n_scans).of_series(np.column_stack([self.basis, np.ones(n_scans)]))
-            basis, one = white[:, :rank], white[:, rank]
-            self._whitened[number] = Whitened(
-                basis=basis,
-                level=one / np.linalg.norm(one),
-                inverse=np.asarray(np.linalg.inv(basis.T @ basis), dtype=np.float64),
-            )
-        return self._whitened[number]
-
-    @cached_property
-    def _by_b(self) -> list[tuple[npt.NDArray[np.intp], PairsOfB]]:
-        """The grid by b: numbers of the pairs of each."""
-        found = []
-        for b in np.unique(GRID[:, 1]).tolist():
-            numbers = np.flatnonzero(GRID[:, 1] == b)
-            forms = [Precision.of(number, len(self.basis)) for number in numbers.tolist()]
-            inverses = [self.whitened(number).inverse for number in numbers.tolist()]
-            found.append((numbers, PairsOfB.of(forms, inverses, b, self.basis)))
-        return found
+    def inverse(self, number: int) -> FloatArray:
+        """(Q' V^-1 Q)^-1 of a pair, (r, r)."""
+        pairs, k = self._pair(number)
+        inverse: FloatArray = pairs.roots[k] @ pairs.roots[k].T
+        return inverse
 
     def likelihoods(self, e: FloatArray) -> FloatArray:
         """Restricted log likelihoods up to a constant of residuals of least squares, all pairs: (109, v)."""
         found, spectrum = np.empty((len(GRID), e.shape[1])), squared_spectrum(e)
-        for numbers, pairs in self._by_b:
-            found[numbers] = pairs.likelihoods(e, spectrum)
+        for b in np.unique(GRID[:, 1]).tolist():
+            pairs = self._pairs(b)
+            found[pairs.numbers] = pairs.likelihoods(e, spectrum)
         return found
 
     def fit(self, data: FloatArray) -> Fitted:
         """Fit a block of voxels (n, v) at the pair of largest restricted likelihood.
 
-        Notes
-        -----
-        Of pairs as likely the first one in the grid counts, white noise before all. The fit differs from that
-        of least squares by (Q' V^-1 Q)^-1 (WQ)' We.
+        Of pairs as likely the first one in the grid counts, white noise before all.
         """
         n_voxels, rank = data.shape[1], self.basis.shape[1]
         a, b, sigma2, ar1, rsquared = np.zeros((5, n_voxels))
         fitted = Fitted(a, b, np.empty((rank, n_voxels)), sigma2, ar1, rsquared)
         for start in range(0, n_voxels, CHUNK):
-            chunk = slice(start, min(start + CHUNK, n_voxels))
-            g, e, noisy = residuals(self.basis, data[:, chunk])
-            fitted.coefficients[:, chunk] = g
+            y = data[:, start : start + CHUNK]
+            g, e, noisy = residuals(self.basis, y)
+            fitted.coefficients[:, start : start + CHUNK] = g
+            y = y - y.mean(axis=0)
             best = self.likelihoods(e).argmax(axis=0)
-            white = Whitening.of_each(best, len(e)).of_series(e)
             for number in np.unique(best[noisy]).tolist():
                 at = np.flatnonzero(noisy & (best == number))
-                self._store(fitted, start + at, number, g[:, at], white[:, at])
+                self._store(fitted, start + at, number, e[:, at], y[:, at])
         return fitted
 
     def _store(
-        self, fitted: Fitted, at: npt.NDArray[np.intp], number: int, g: FloatArray, white: FloatArray
+        self, fitted: Fitted, at: npt.NDArray[np.intp], number: int, e: FloatArray, y: FloatArray
     ) -> None:
-        (a, b), design = GRID[number], self.whitened(number)
-        change = design.inverse @ (design.basis.T @ white)
-        left = white - design.basis @ change
-        squares, fit = dot(left, left), design.basis @ (g + change)
-        explained = np.maximum(dot(fit, fit) - (design.level @ (fit + left)) ** 2, 0.0)
-        fitted.a[at], fitted.b[at], fitted.ar1[at] = a, b, lag1(a, b)
-        fitted.coefficients[:, at] = g + change
-        fitted.sigma2[at] = squares / self.dof
-        fitted.rsquared[at] = explained / (explained + squares)
+        pairs, k = self._pair(number)
+        change, left, about = pairs.fit(k, e, y)
+        explained = np.maximum(about - left, 0.0)
+        fitted.a[at], fitted.b[at] = GRID[number]
+        fitted.ar1[at] = lag1(*GRID[number])
+        fitted.coefficients[:, at] += change
+        fitted.sigma2[at] = left / self.dof
+        fitted.rsquared[at] = explained / (explained + left)
+
+    def _pair(self, number: int) -> tuple[PairsOfB, int]:
+        pairs = self._pairs(float(GRID[number, 1]))
+        return pairs, int(np.searchsorted(pairs.numbers, number))
+
+    def _pairs(self, b: float) -> PairsOfB:
+        if b not in self._by_b:
+            self._by_b[b] = PairsOfB.of(b, self.basis)
+        return self._by_b[b]
 
 
 def _faded(x: FloatArray, c: float) -> FloatArray:

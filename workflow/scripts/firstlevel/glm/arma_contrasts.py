@@ -34,5 +34,5 @@ class ArmaFit(RunFit):
     def covariance(self, kind: float) -> FloatArray:
         """Covariance of the betas, (p, p), with the noise of this pair, where sigma is 1."""
         transform = self.design.factors.transform
-        unscaled: FloatArray = transform @ self._search.whitened(round(kind)).inverse @ transform.T
+        unscaled: FloatArray = transform @ self._search.inverse(round(kind)) @ transform.T
         return unscaled

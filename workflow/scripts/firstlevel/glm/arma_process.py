@@ -11,7 +11,6 @@ the grid. x_t = a x_{t-1} + innovation_t + b innovation_{t-1}, of autocorrelatio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -80,59 +79,3 @@ class Precision:
             ends=np.array([first, [0.0, (c - a) / np.sqrt(rest)]]),
             log_determinant=float(np.log(determinant)),
         )
-
-
-@dataclass(frozen=True)
-class Whitening:
-    """W with W'W = V^-1: of all series (k = 1), or of each of k.
-
-    Attributes
-    ----------
-    a : (k,).
-    carried : (n, k), what goes over from the scan before: b / s_{t-1}.
-    scales : (n, k), sqrt(s_t).
-
-    Notes
-    -----
-    The innovations algorithm (Brockwell and Davis 1991, Time Series, section 5.3): what is new in a scan is
-    u_t = x_t - a x_{t-1} - (b / s_{t-1}) u_{t-1}, of variance s_t = 1 + b^2 - b^2 / s_{t-1}, and s_0 is that
-    of the process; u_t / sqrt(s_t) are white.
-    """
-
-    a: FloatArray
-    carried: FloatArray
-    scales: FloatArray
-
-    @classmethod
-    @cache
-    def of(cls, number: int, n_scans: int) -> Whitening:
-        """By one pair."""
-        a, b = GRID[number].tolist()
-        variances = [(1 + 2 * a * b + b * b) / (1 - a * a)]
-        for _ in range(n_scans - 1):
-            variances.append(1 + b * b - b * b / variances[-1])
-        s = np.array(variances)[:, np.newaxis]
-        return cls(np.array([a]), np.vstack([[0.0], b / s[:-1]]), np.sqrt(s))
-
-    @classmethod
-    def of_each(cls, pairs: npt.NDArray[np.intp], n_scans: int) -> Whitening:
-        """By the pair of each series, (k,)."""
-        values, which = np.unique(pairs, return_inverse=True)
-        some = [cls.of(number, n_scans) for number in values.tolist()]
-        a, carried, scales = (
-            np.hstack([getattr(one, name) for one in some])[..., which] for name in ("a", "carried", "scales")
-        )
-        return cls(a, carried, scales)
-
-    def of_series(self, series: FloatArray) -> FloatArray:
-        """W times `series`, (n, k)."""
-        new, carried = np.empty_like(series), np.empty(series.shape[1])
-        new[0] = series[0]
-        np.multiply(series[:-1], -self.a, out=new[1:])
-        new[1:] += series[1:]
-        if self.carried.any():
-            for t in range(1, len(series)):
-                np.multiply(new[t - 1], self.carried[t], out=carried)
-                new[t] -= carried
-        new /= self.scales
-        return new

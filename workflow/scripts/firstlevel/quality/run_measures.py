@@ -80,7 +80,7 @@ class Fitted:
         if learnt:
             whitening = ByProcess(learnt.mixture, learnt.posterior[:, sampled].argmax(axis=0))
         elif pairs is not None:
-            whitening = ByPair.of(pairs[:, sampled])
+            whitening = ByPair(pairs[:, sampled])
         return cls(
             sampled, series, beta, whitening, rsquared, ratio, sums.has_zero, sums.signal, sums.change,
             noise_model, factor,

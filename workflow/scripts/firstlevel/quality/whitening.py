@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
-from firstlevel.glm import arma_process
 from firstlevel.glm import fit as glm
 from firstlevel.glm.mixture import Mixture
 
@@ -83,27 +82,45 @@ class ByProcess:
 
 @dataclass(frozen=True)
 class ByPair:
-    """ARMA(1,1) noise: number of the pair of coefficients of each voxel of the sample, (v,)."""
+    """ARMA(1,1) noise: coefficients a and b of the sample, (2, v)."""
 
-    numbers: npt.NDArray[np.intp]
-
-    @classmethod
-    def of(cls, pairs: FloatArray) -> ByPair:
-        """Take the coefficients a and b of the sample, (2, v)."""
-        return cls(arma_process.numbers(pairs))
+    pairs: FloatArray
 
     def of_series(self, series: FloatArray) -> FloatArray:
         """White series of the sample, (n, v)."""
-        return arma_process.Whitening.of_each(self.numbers, len(series)).of_series(series)
+        return arma_innovations(series, self.pairs)
 
     def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
         """Columns (n, p), white by each pair of the sample."""
-        numbers, counts = np.unique(self.numbers, return_counts=True)
+        pairs, counts = np.unique(self.pairs, axis=1, return_counts=True)
         shares = counts / max(counts.sum(), 1)
         return [
-            (arma_process.Whitening.of(number, len(design)).of_series(design), share)
-            for number, share in zip(numbers.tolist(), shares.tolist(), strict=True)
+            (arma_innovations(design, pair), float(share))
+            for pair, share in zip(pairs.T, shares, strict=True)
         ]
+
+
+def arma_innovations(series: FloatArray, pairs: FloatArray) -> FloatArray:
+    """Innovations of series (n, v) of ARMA(1,1) noise, of variance 1 and independent.
+
+    Parameters
+    ----------
+    pairs : coefficients a and b of all series, (2,), or of each, (2, v).
+
+    Notes
+    -----
+    The innovations algorithm (Brockwell and Davis 1991, Time Series, section 5.3): what is new in a scan is
+    u_t = x_t - a x_{t-1} - (b / s_{t-1}) u_{t-1}, of variance s_t = 1 + b^2 - b^2 / s_{t-1}, and s_0 is that
+    of the process.
+    """
+    a, b = pairs
+    white, new, variance = np.empty_like(series), series[0], (1 + 2 * a * b + b * b) / (1 - a * a)
+    white[0] = new / np.sqrt(variance)
+    for t in range(1, len(series)):
+        new = series[t] - a * series[t - 1] - b / variance * new
+        variance = 1 + b * b - b * b / variance
+        white[t] = new / np.sqrt(variance)
+    return white
 
 
 def innovations(series: FloatArray, found: Mixture, g: int) -> FloatArray:
