@@ -16,6 +16,8 @@ SAME_ARITHMETIC = 1e-10
 """Relative: the same quantity from dense matrices, in double precision."""
 SAME_LIKELIHOOD = 1e-9
 """Of hundreds: half of some hundred scans times a logarithm that is as exact as that."""
+AS_ROUNDED = 1e-8
+"""In units of the noise: data that are rounded to 1.5e-11."""
 N_SCANS = 150
 
 
@@ -100,6 +102,18 @@ def test_fit_is_statsmodels_gls_with_the_chosen_pair(fitted):
         number = numbers(np.array([found.a, found.b])[:, voxel : voxel + 1])[0]
         inverse = search.inverse(int(number))
         np.testing.assert_allclose(inverse * found.sigma2[voxel], theirs.cov_params(), rtol=1e-7, atol=1e-10)
+
+
+def test_data_far_from_zero_are_fitted_as_well(fitted):
+    """A mean of 1e5 with noise of 2, as of data that are not scaled: it is the constant's, and no more."""
+    data, search, _ = fitted
+    smooth = scipy.ndimage.gaussian_filter1d(data, 2.0, axis=0)
+    near, far = search.fit(smooth), search.fit(smooth + 1e5)
+    of_mean = 1e5 * search.basis.sum(axis=0)[:, np.newaxis]
+    difference = (far.coefficients - of_mean - near.coefficients) / np.sqrt(near.sigma2)
+    np.testing.assert_allclose(difference, 0, rtol=0, atol=AS_ROUNDED)
+    for name in ("a", "b", "sigma2", "rsquared"):
+        np.testing.assert_allclose(getattr(far, name), getattr(near, name), rtol=AS_ROUNDED, atol=0)
 
 
 def test_voxels_without_noise_have_no_variance():

@@ -148,7 +148,10 @@ class Search:
         for start in range(0, n_voxels, CHUNK):
             y = data[:, start : start + CHUNK]
             g, e, noisy = residuals(self.basis, y)
-            fitted.coefficients[:, start : start + CHUNK] = g
+            # of data far from 0, rounding leaves some of the design in e
+            rest = self.basis.T @ e
+            e -= self.basis @ rest
+            fitted.coefficients[:, start : start + CHUNK] = g + rest
             y = y - y.mean(axis=0)
             best = self.likelihoods(e).argmax(axis=0)
             for number in np.unique(best[noisy]).tolist():
