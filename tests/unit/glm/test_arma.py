@@ -116,6 +116,14 @@ def test_data_far_from_zero_are_fitted_as_well(fitted):
         np.testing.assert_allclose(getattr(far, name), getattr(near, name), rtol=AS_ROUNDED, atol=0)
 
 
+def test_design_that_is_worse_than_a_constant_explains_nothing():
+    """A design without one, and data with a mean: a share of 0."""
+    rng = np.random.default_rng(0)
+    found = arma.Search(factorise(rng.standard_normal((60, 2))).basis).fit(9 + rng.standard_normal((60, 20)))
+    np.testing.assert_array_equal(found.rsquared, 0.0)
+    assert (found.sigma2 > 0).all()
+
+
 def test_voxels_without_noise_have_no_variance():
     """Constant and empty voxels, and thousands in a row: zeros, nothing NaN; blocks change nothing."""
     basis = factorise(matrix_of(60)).basis

@@ -149,9 +149,8 @@ class Search:
             y = data[:, start : start + CHUNK]
             g, e, noisy = residuals(self.basis, y)
             # of data far from 0, rounding leaves some of the design in e
-            rest = self.basis.T @ e
-            e -= self.basis @ rest
-            fitted.coefficients[:, start : start + CHUNK] = g + rest
+            e -= self.basis @ (self.basis.T @ e)
+            fitted.coefficients[:, start : start + CHUNK] = g
             y = y - y.mean(axis=0)
             best = self.likelihoods(e).argmax(axis=0)
             for number in np.unique(best[noisy]).tolist():
