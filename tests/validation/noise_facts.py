@@ -152,7 +152,7 @@ def times() -> dict[str, str]:
         seconds[model] = least(lambda m=model: glm.fit(study.data[0], glm.Design.of(design), m))
     seconds["mixture"] = least(lambda: learnt_and_fitted(design, study.data[0]))
     search = arma.Search(glm.Design.of(design).factors.basis)
-    seconds["arma11"] = least(lambda: search.fit(study.data[0]), 1)
+    seconds["arma11"] = least(lambda: search.fit(study.data[0]))
     for model, used, data in (("spm_ar1", cell, study), ("arma11", few, short)):
         scale = TIMED_VOXELS / used.voxels
         reference = scale * least(lambda m=model, u=used, d=data: noise_tests.MODELS[m](u, d), 1)
