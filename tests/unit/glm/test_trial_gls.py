@@ -9,7 +9,14 @@ from statsmodels.regression.linear_model import GLS
 from statsmodels.tsa.arima_process import arma_acovf
 from trial_runs import N_SCANS, columns_of, nilearn_design, options, saved_design, table, trials
 
-from firstlevel.glm import arma, mixture, mixture_contrasts, mixture_effects, saved_noise, single_trials
+from firstlevel.glm import (
+    arma_process,
+    mixture,
+    mixture_contrasts,
+    mixture_effects,
+    saved_noise,
+    single_trials,
+)
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.dependence import factorise
 from firstlevel.inference.tails import t_to_z
@@ -54,8 +61,8 @@ def covariances(noise):
     """Dense V of each process, for innovations of variance 1."""
     if isinstance(noise, saved_noise.ArmaNoise):
         return [
-            scipy.linalg.toeplitz(arma_acovf([1.0, -0.1 * a], [1.0, 0.1 * b], N_SCANS))
-            for a, b in noise.pairs
+            scipy.linalg.toeplitz(arma_acovf([1.0, -a], [1.0, b], N_SCANS))
+            for a, b in arma_process.GRID[np.unique(noise.numbers)]
         ]
     acf = noise.processes.autocorrelations(N_SCANS - 1) * noise.processes.variance[:, None]
     return [scipy.linalg.toeplitz(row) for row in acf]
@@ -64,7 +71,7 @@ def covariances(noise):
 def weights_of(noise):
     """Probability of each covariance at each voxel, (G, v)."""
     if isinstance(noise, saved_noise.ArmaNoise):
-        return (np.arange(len(noise.pairs))[:, None] == noise.which).astype(float)
+        return (np.unique(noise.numbers)[:, None] == noise.numbers).astype(float)
     return noise.posterior / noise.posterior.sum(axis=0)
 
 
@@ -116,7 +123,7 @@ def same(ours, theirs):
 def of_pairs():
     """ARMA noise: a pair at several voxels, white noise, large and negative coefficients."""
     pairs = np.array([(0, 0), (5, -3), (8, 8), (8, -7), (2, 4), (5, -3)] * 2)
-    return saved_noise.ArmaNoise.of(pairs.T * arma.LARGEST / arma.DIVISIONS)
+    return saved_noise.ArmaNoise.of(0.1 * pairs.T)
 
 
 @pytest.mark.parametrize("noise", [learnt(2), learnt(5), of_pairs()], ids=["two", "five", "arma"])
@@ -186,8 +193,8 @@ def test_voxels_may_come_in_any_order_and_in_blocks_of_any_size(data, noise):
 def test_voxels_of_one_pair_of_coefficients_follow_each_other():
     """So that what is solved for a pair is solved once."""
     noise = of_pairs()
-    which = noise.part(noise.alike()).which
-    assert np.count_nonzero(np.diff(which)) == len(noise.pairs) - 1 == 4
+    numbers = noise.part(noise.alike()).numbers
+    assert np.count_nonzero(np.diff(numbers)) == len(np.unique(noise.numbers)) - 1 == 4
 
 
 @pytest.mark.parametrize("noise", [learnt(2), of_pairs()], ids=["learnt", "arma"])

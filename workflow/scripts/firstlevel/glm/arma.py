@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
-from firstlevel.glm.arma_process import GRID, Precision, lag1
+from firstlevel.glm.arma_process import GRID, Precision, beside, lag1
 from firstlevel.glm.residual_sums import of_lagged_sums, residuals, squared_spectrum
 from firstlevel.glm.sums import dot
 
@@ -74,7 +74,7 @@ class PairsOfB:
         (n_scans, rank), numbers = basis.shape, np.flatnonzero(GRID[:, 1] == b)
         powers = (-b) ** np.arange(n_scans)
         u, x = np.array([powers, powers[::-1]]), np.column_stack([basis, np.ones(n_scans)])
-        beside_x = (_faded(x, -b) + _faded(x[::-1], -b)[::-1]).T
+        beside_x = beside(x, -b).T
         found: list[tuple[FloatArray, ...]] = []
         for form in (Precision.of(number, n_scans) for number in numbers.tolist()):
             toeplitz = of_lagged_sums(np.concatenate([[form.own], 2 * form.beside * powers[:-1]]))
@@ -178,11 +178,3 @@ class Search:
         if b not in self._by_b:
             self._by_b[b] = PairsOfB.of(b, self.basis)
         return self._by_b[b]
-
-
-def _faded(x: FloatArray, c: float) -> FloatArray:
-    """Sum over s < t of c^(t-s-1) x_s at each t, (n, r)."""
-    faded = np.zeros_like(x)
-    for t in range(1, len(x)):
-        faded[t] = x[t - 1] + c * faded[t - 1]
-    return faded

@@ -49,6 +49,7 @@ class Precision:
 
     Attributes
     ----------
+    c : -b.
     ends : (2, 2).
     log_determinant : log|V|.
 
@@ -61,6 +62,7 @@ class Precision:
     after the last scan: (c - a)^2 / (1 - c^2) times the square of the sum of c^(n-1-t) x_t.
     """
 
+    c: float
     own: float
     beside: float
     ends: FloatArray
@@ -74,8 +76,29 @@ class Precision:
         determinant = 1 + past * (1 - c ** (2 * n_scans)) / rest
         first = np.array([1 - a * c, (a - c) * c**n_scans]) * np.sqrt(past / determinant) / rest
         return cls(
+            c=c,
             own=(1 - 2 * a * c + a * a) / rest,
             beside=(c - a) * (1 - a * c) / rest,
             ends=np.array([first, [0.0, (c - a) / np.sqrt(rest)]]),
             log_determinant=float(np.log(determinant)),
         )
+
+    def times(self, x: FloatArray) -> FloatArray:
+        """V^-1 x of columns (n, k)."""
+        powers = self.c ** np.arange(len(x))
+        at_ends = self.ends @ np.array([powers, powers[::-1]])
+        product: FloatArray = self.own * x + self.beside * beside(x, self.c) - at_ends.T @ (at_ends @ x)
+        return product
+
+
+def beside(x: FloatArray, c: float) -> FloatArray:
+    """T x of columns (n, k)."""
+    return _faded(x, c) + _faded(x[::-1], c)[::-1]
+
+
+def _faded(x: FloatArray, c: float) -> FloatArray:
+    """Sum over s < t of c^(t-s-1) x_s at each t, (n, k)."""
+    faded = np.zeros_like(x)
+    for t in range(1, len(x)):
+        faded[t] = x[t - 1] + c * faded[t - 1]
+    return faded

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray, FloatArray, UInt8Array
-from firstlevel.glm import arma, mixture, noise, noise_table
+from firstlevel.glm import arma_process, mixture, noise, noise_table
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.residual_sums import squared_features
 from firstlevel.glm.sums import dot
@@ -34,7 +34,7 @@ class Part(NamedTuple):
     place : number of the noise.
     voxels : (k,), places in the block.
     weights : (k,), its probability at each.
-    series : (k, n), their residuals as the products of :meth:`SavedNoise.products` take them.
+    series : (k, n), their residuals.
     squares : (k,), e'V^-1 e.
     """
 
@@ -54,8 +54,8 @@ class SavedNoise(Protocol):
     def alike(self) -> Voxels:
         """Order in which a block of voxels meets few kinds of noise, if there is one, (v,)."""
 
-    def products(self, place: int, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """What gives x'V^-1 y as left(x)'right(y): both of `columns` (n, c), of the noise of this number."""
+    def times_inverse(self, place: int, columns: FloatArray) -> FloatArray:
+        """V^-1 x of columns (n, c), of the noise of this number."""
 
     def parts(self, voxels: slice, e: FloatArray) -> Iterator[Part]:
         """Split a block of voxels and their residuals by noise; a voxel may be in several parts."""
@@ -76,10 +76,10 @@ class LearntNoise:
         """As they are: any block meets most processes."""
         return np.arange(self.posterior.shape[1])
 
-    def products(self, place: int, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """V^-1 x, and y as it is."""
-        of_one = Processes(self.processes.coefficients[[place]])
-        return of_one.times_inverse(columns)[0], columns
+    def times_inverse(self, place: int, columns: FloatArray) -> FloatArray:
+        """V^-1 x of the process of this number."""
+        product: FloatArray = Processes(self.processes.coefficients[[place]]).times_inverse(columns)[0]
+        return product
 
     def parts(self, voxels: slice, e: FloatArray) -> Iterator[Part]:
         """One for each process that is possible at some voxel."""
@@ -95,42 +95,35 @@ class LearntNoise:
 
 @dataclass(frozen=True)
 class ArmaNoise:
-    """ARMA(1,1) noise: each voxel has one of the `pairs` (G, 2) of a and b, in steps; `which`, (v,)."""
+    """ARMA(1,1) noise: the `numbers` in the grid of the pair of each voxel, (v,)."""
 
-    pairs: npt.NDArray[np.intp]
-    which: Voxels
+    numbers: Voxels
 
     @classmethod
     def of(cls, coefficients: FloatArray) -> ArmaNoise:
         """From a and b of each voxel, (2, v)."""
-        steps = np.rint(coefficients.T * arma.DIVISIONS / arma.LARGEST).astype(np.intp)
-        pairs, which = np.unique(steps, axis=0, return_inverse=True)
-        return cls(pairs, which.ravel())
+        return cls(arma_process.numbers(coefficients))
 
     def part(self, voxels: Voxels) -> ArmaNoise:
         """Noise of some voxels."""
-        return ArmaNoise(self.pairs, self.which[voxels])
+        return ArmaNoise(self.numbers[voxels])
 
     def alike(self) -> Voxels:
         """By the pair."""
-        return np.argsort(self.which, kind="stable")
+        return np.argsort(self.numbers, kind="stable")
 
-    def products(self, place: int, columns: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Both whitened."""
-        white = self._whitening(place, len(columns)).of_series(columns)
-        return white, white
+    def times_inverse(self, place: int, columns: FloatArray) -> FloatArray:
+        """V^-1 x of the pair of this number."""
+        return arma_process.Precision.of(place, len(columns)).times(columns)
 
     def parts(self, voxels: slice, e: FloatArray) -> Iterator[Part]:
         """One for each pair."""
-        which = self.which[voxels]
-        for place in np.unique(which).tolist():
-            at = np.flatnonzero(which == place)
-            white = self._whitening(place, len(e)).of_series(e[:, at])
-            yield Part(place, at, np.ones(at.size), np.ascontiguousarray(white.T), dot(white, white))
-
-    def _whitening(self, place: int, n_scans: int) -> arma.Whitening:
-        a, b = self.pairs[place].tolist()
-        return arma.Whitening.of((a, b), n_scans)
+        numbers = self.numbers[voxels]
+        for place in np.unique(numbers).tolist():
+            at = np.flatnonzero(numbers == place)
+            series = e[:, at]
+            squares = dot(series, self.times_inverse(place, series))
+            yield Part(place, at, np.ones(at.size), np.ascontiguousarray(series.T), squares)
 
 
 def read(

@@ -61,17 +61,17 @@ class Solved:
         q, added = model.base.basis, model.added
         n_own, n_scans, n_trials = added.shape
         rank = q.shape[1]
-        left, right = noise.products(place, np.hstack([q, *added]))
-        left_added = left[:, rank:].reshape(n_scans, n_own, n_trials)
-        right_added = right[:, rank:].reshape(n_scans, n_own, n_trials)
-        root = np.linalg.cholesky(left[:, :rank].T @ right[:, :rank])
-        of_base = np.linalg.solve(root, left[:, :rank].T)
-        across = (of_base @ right[:, rank:]).reshape(rank, n_own, n_trials)
-        schur = np.einsum("nkm,nlm->mkl", left_added, right_added)
+        both = np.hstack([q, *added])
+        weighted = noise.times_inverse(place, both)
+        of_added = weighted[:, rank:].reshape(n_scans, n_own, n_trials)
+        root = np.linalg.cholesky(weighted[:, :rank].T @ q)
+        of_base = np.linalg.solve(root, weighted[:, :rank].T)
+        across = (of_base @ both[:, rank:]).reshape(rank, n_own, n_trials)
+        schur = np.einsum("nkm,lnm->mkl", of_added, added)
         schur -= np.einsum("rkm,rlm->mkl", across, across)
         schur += np.einsum("km,kl->mkl", ~added.any(axis=1), np.eye(n_own))  # of none added: H is 0
         roots = np.linalg.inv(np.linalg.cholesky(schur))
-        beyond = left_added - np.einsum("rn,rkm->nkm", of_base, across, optimize=True)
+        beyond = of_added - np.einsum("rn,rkm->nkm", of_base, across, optimize=True)
         rows = np.einsum("mkl,nlm->nkm", roots, beyond).reshape(n_scans, -1)
         on_base = np.linalg.solve(root, model.on_base.T).T
         rest = model.on_added - np.einsum("mr,rkm->km", on_base, across)
