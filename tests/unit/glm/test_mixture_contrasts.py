@@ -88,6 +88,10 @@ def under_each_process(data, weighted, c):
     return np.array(effects), np.array(variances)
 
 
+N_NEAR = 25
+"""Neighbours of a voxel, of as many as the kernel of the local prior weighs."""
+NEAR = 0.01
+"""In z, what the docstring of relative_sigma2 claims."""
 CLOSE, AT_LEAST = 0.03, 0.99
 """In z, at so many voxels: bytes, and what the effects of the processes differ by at a voxel, on average."""
 
@@ -284,13 +288,32 @@ def matrix_of_blocks(n_scans):
 
 
 def test_residual_variance_of_each_process_follows_from_the_posterior(factors):
-    """The posterior is a power of it: from dense matrices, with the shares or a prior of each voxel."""
+    """The posterior is a power of it: from dense matrices."""
     data, weighted, fitted = brain(factors, 5, 4)
     c = np.eye(1, weighted.basis.shape[1])
     unscaled = np.einsum("gr,gr->g", *2 * [np.linalg.solve(weighted.roots, c.T)[..., 0]])
     _, variance = under_each_process(data, weighted, c[0])
-    prior = np.random.default_rng(0).dirichlet(np.ones(weighted.mixture.processes.n), data.shape[1]).T
-    for own, found in ((None, fitted), (prior, weighted.fit(data, prior))):
-        relative = mixture_contrasts.relative_sigma2(weighted, found.posterior, own)
-        each = relative * found.sigma2 * unscaled[:, np.newaxis]
-        np.testing.assert_allclose(each, variance, rtol=1e-8, atol=0)
+    relative = mixture_contrasts.relative_sigma2(weighted, fitted.posterior)
+    each = relative * fitted.sigma2 * unscaled[:, np.newaxis]
+    np.testing.assert_allclose(each, variance, rtol=1e-8, atol=0)
+
+
+def test_a_prior_of_the_voxel_hardly_changes_z(factors):
+    """That of its neighbours is not known where contrasts are made: z with the shares, against z with it."""
+    data, weighted, first = brain(factors, 6, 400)
+    shares = weighted.mixture.shares[:, np.newaxis]
+    near = first.posterior.reshape(len(shares), -1, N_NEAR).mean(axis=2)  # of voxels of one kind of noise
+    prior = 0.1 * shares + 0.9 * np.repeat(near, N_NEAR, axis=1)
+    fitted, c = weighted.fit(data, prior), np.eye(1, weighted.basis.shape[1])
+    effect, variance = under_each_process(data, weighted, c[0])
+    w, nu = fitted.posterior, weighted.dof
+    of_t = mixture_effects.of_effect(weighted, c, fitted.sigma2, w)
+    unscaled = mixture_effects.unscaled_covariances(weighted, c)[:, 0, 0]
+    sigma2 = variance / unscaled[:, np.newaxis]
+    differing = mixture_effects.covariance_of_differences(
+        mixture_effects.products_of_differences(weighted, c), w, sigma2 / fitted.sigma2
+    )[:, 0, 0]
+    known = np.sum(w * variance, axis=0) + fitted.sigma2 * differing
+    t = np.sum(w * effect, axis=0)
+    z = [t_to_z(t / np.sqrt(v), np.full(t.size, float(nu)))[1] for v in (of_t.variance, known)]
+    assert np.quantile(np.abs(z[0] - z[1]), 0.99) < NEAR

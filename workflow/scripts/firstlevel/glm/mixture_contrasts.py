@@ -141,7 +141,6 @@ def f_of_run(
     effect: FloatArray,
     sigma2: FloatArray,
     posterior: FloatArray,
-    prior: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """F, p and z of C b = 0 in one run, each (v,): p is the mean over the posterior of that of each process.
 
@@ -149,7 +148,7 @@ def f_of_run(
     ----------
     c : C, (k, r), on the basis, of rank k.
     effect : C b, (k, v).
-    sigma2, posterior, prior : as in :func:`of_effect`.
+    sigma2, posterior : as in :func:`of_effect`.
 
     Notes
     -----
@@ -163,7 +162,7 @@ def f_of_run(
     for start in range(0, n_voxels, BLOCK):
         block = np.flatnonzero(sigma2[start : start + BLOCK] > 0) + start
         w, e = posterior[:, block], effect[:, block].T / np.sqrt(sigma2[block, np.newaxis])
-        scales = relative_sigma2(weighted, w, None if prior is None else prior[:, block])
+        scales = relative_sigma2(weighted, w)
         differing = covariance_of_differences(between, w, scales)
         mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
         stat[block] = _quadratic(e, mean) / n_rows
