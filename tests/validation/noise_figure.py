@@ -15,9 +15,10 @@ from matplotlib import pyplot as plt
 STYLES = {
     "ols": ("0.65", "x"), "ar1": ("#d95f02", "o"), "ar1_corrected": ("#e6ab02", "s"),
     "ar1_pooled": ("#a6761d", "D"), "spm_ar1": ("#7570b3", "v"), "arma11": ("#1b9e77", "^"),
-    "mixture": ("#08519c", "o"), "oracle": ("0.2", "|"),
+    "mixture": ("#6baed6", "o"), "neighbours": ("#08519c", "o"), "oracle": ("0.2", "|"),
 }  # fmt: skip
 TICKS = ((4, 5, 6, 8, 10, 15, 20, 25), (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10))
+OURS = ("mixture", "neighbours")
 FEWEST = 20
 """Voxels expected below a p from which a tail is drawn."""
 
@@ -60,9 +61,9 @@ def draw_rates(ax: plt.Axes, rows: Sequence[Row], designs: list[str], level: int
             marker,
             color=colour,
             label=NAMES[model],
-            markersize=8 if model in ("mixture", "oracle") else 6,
+            markersize=8 if model in (*OURS, "oracle") else 6,
             markerfacecolor="none" if model in ("ar1", "ar1_corrected", "ar1_pooled") else colour,
-            zorder=4 if model == "mixture" else 3,
+            zorder=4 if model in OURS else 3,
         )
     ax.axvspan(*BOUNDS[level], color="0.9", zorder=0)
     ax.axvline(100 * LEVELS[level], color="0.6", linewidth=0.8, zorder=1)
@@ -80,7 +81,7 @@ def draw_tails(ax: plt.Axes, rows: Sequence[Row]) -> None:
             tails = np.sum([row.tails for row in of], axis=0) / n
             drawn = (n * TAILS >= FEWEST) & (tails > 0)
             colour, _ = STYLES[model]
-            width = 2.5 if model == "mixture" else 1.3
+            width = 2.5 if model in OURS else 1.3
             style = ":" if model == "oracle" else "-"
             ax.plot(TAILS[drawn], (tails / TAILS)[drawn], style, color=colour, linewidth=width)
     ax.axhline(1, color="0.6", linewidth=0.8, zorder=0)

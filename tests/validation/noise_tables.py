@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from noise_cells import OF_ONE_TYPE, POWERED, SIDE_BY_SIDE, TOGETHER, Cell
+from noise_cells import OF_ONE_TYPE, SIDE_BY_SIDE, TOGETHER, Cell
 from noise_tests import LEVELS
 
 NUMBERS = Path(__file__).with_suffix("").with_name("noise_models.tsv")
@@ -16,6 +16,8 @@ ALL = "all"
 """In place of a noise: the mean over those of a brain."""
 BOUNDS = ((4.5, 5.5), (0.85, 1.15), (0.08, 0.12))
 """Percent at LEVELS between which the mean over noises has to be."""
+OF_MIXED = ("mixture", "neighbours")
+"""Models whose single noises are shown in a mixed brain."""
 OF_TYPE = (4.3, 5.7)
 """Percent at .05 of one noise that has a brain of its own."""
 LONG, POWER_LOST = 390, (3.0, 6.0)
@@ -24,7 +26,8 @@ IQR_OF_NORMAL = 1.3489795
 MARKS = ("<!-- noise models: from here by `make validate-noise` -->", "<!-- noise models: to here -->")
 NAMES = {
     "ols": "ols", "ar1": "ar1 (nilearn's)", "ar1_corrected": "ar1_corrected", "ar1_pooled": "ar1_pooled",
-    "spm_ar1": "SPM-like AR(1)", "arma11": "AFNI-like ARMA(1,1)", "mixture": "mixture", "oracle": "oracle",
+    "spm_ar1": "SPM-like AR(1)", "arma11": "AFNI-like ARMA(1,1)", "mixture": "mixture, one prior",
+    "neighbours": "mixture, neighbours as prior", "oracle": "oracle",
 }  # fmt: skip
 
 
@@ -80,7 +83,7 @@ def summarise(cells: Sequence[Cell], found: Sequence[dict], path: Path) -> None:
 
 def summed(cell: Cell, model: str, draws: Sequence[dict]) -> Iterator[list[str]]:
     """A row for each test of all noises together, and for t of each noise where that is shown."""
-    names = [ALL, *cell.brain] if cell.group in POWERED else [ALL]
+    names = [ALL, *cell.brain] if cell.group == "table" else [ALL]
     for name in names:
         of_name = [[n for n in draw["noises"] if name in (ALL, n["noise"])] for draw in draws]
         voxels = np.array([sum(n["voxels"] for n in of) for of in of_name])
@@ -134,7 +137,6 @@ def tables(rows: Sequence[Row], facts: dict[str, str]) -> str:
         ("### What was asked for, and what was found", demands(rows)),
         ("### False positives, side by side", side_by_side(rows)),
         ("### One noise in a brain", of_types(rows)),
-        ("### Neighbours as prior", with_neighbours(rows)),
         ("### Runs, censored scans, smoothing, activation, masks", conditions(rows)),
         ("### Noises and repetition times that nobody had seen", unseen(rows)),
         ("### z of null data", z_of(rows)),
@@ -172,12 +174,15 @@ def chosen(rows: Sequence[Row], **values: object) -> list[Row]:
 
 
 def demands(rows: Sequence[Row]) -> str:
-    """Each tolerance for the mixture, the range over its cells, and which cells miss."""
+    """Each tolerance for the mixture, with one prior if not said: range over its cells, what misses it."""
     ours = chosen(rows, model="mixture", noise=ALL)
+    near = chosen(rows, model="neighbours", noise=ALL)
     lines = []
     for title, of in (
         ("side by side, t", chosen(ours, group="table", test="t")),
         ("side by side, F", chosen(ours, group="table", test="F")),
+        ("neighbours as prior, t", chosen(near, group="table", test="t")),
+        ("neighbours as prior, F", chosen(near, group="table", test="F")),
         ("two and six runs, t", chosen(ours, group="runs", test="t")),
         ("two and six runs, precision weights", chosen(ours, group="runs", test="t, precision")),
         ("10 % censored scans", chosen(ours, group="censored", test="t")),
@@ -226,18 +231,20 @@ def demand(title: str, bounds: tuple[float, float], found: Sequence[tuple[str, f
 
 
 def demands_of_power(rows: Sequence[Row]) -> Iterator[list[str]]:
-    """Points lost against the oracle."""
-    lost = {
-        row.design: (row.scans, oracle.power - row.power)
-        for row in chosen(rows, group="table", test="t", noise=ALL, model="mixture")
-        for oracle in chosen(rows, group="table", test="t", noise=ALL, model="oracle", design=row.design)
-    }
-    for title, allowed, counts in (
-        (f"power lost against the oracle, n from {LONG}", POWER_LOST[0], lambda scans: scans >= LONG),
-        ("power lost against the oracle, n = 200", POWER_LOST[1], lambda scans: scans == 200),
-    ):
-        found = [(design, points, 0.0) for design, (scans, points) in lost.items() if counts(scans)]
-        yield demand(title, (-np.inf, allowed), found)
+    """Points lost against the oracle, with one prior and with that of neighbours."""
+    ours = chosen(rows, group="table", test="t", noise=ALL)
+    for model, how in (("mixture", "one prior"), ("neighbours", "neighbours as prior")):
+        lost = {
+            row.design: (row.scans, oracle.power - row.power)
+            for row in chosen(ours, model=model)
+            for oracle in chosen(ours, model="oracle", design=row.design)
+        }
+        for title, allowed, counts in (
+            (f"n from {LONG}", POWER_LOST[0], lambda scans: scans >= LONG),
+            ("n = 200", POWER_LOST[1], lambda scans: scans == 200),
+        ):
+            found = [(design, points, 0.0) for design, (scans, points) in lost.items() if counts(scans)]
+            yield demand(f"power lost against the oracle, {how}, {title}", (-np.inf, allowed), found)
 
 
 def side_by_side(rows: Sequence[Row]) -> str:
@@ -256,19 +263,21 @@ def of_first(rows: Sequence[Row], text: Callable[[Row], str]) -> str:
 
 
 def of_types(rows: Sequence[Row]) -> str:
-    """Smallest and largest percent at .05 over noises, in brains of one noise and in a mixed brain."""
+    """Smallest and largest percent at .05 over noises, in brains of one noise and in mixed brains."""
     lines = []
     single, mixed = (chosen(rows, group=group, test="t") for group in ("one type", "table"))
     for design in dict.fromkeys(row.design for row in single):
         line = [design]
         for model in OF_ONE_TYPE:
             line.append(spanned(chosen(single, design=design, model=model)))
-        of_mixed = [row for row in chosen(mixed, design=design, model="mixture") if row.noise != ALL]
-        lines.append([*line, spanned(of_mixed)])
+        for model in OF_MIXED:
+            of_mixed = chosen(mixed, design=design, model=model)
+            line.append(spanned([row for row in of_mixed if row.noise != ALL]))
+        lines.append(line)
     header = [
         "design, scans",
         *(f"{NAMES[model]}, alone" for model in OF_ONE_TYPE),
-        "mixture, seven in a brain",
+        *(f"{NAMES[model]}, seven in a brain" for model in OF_MIXED),
     ]
     return lined(header, lines)
 
@@ -283,25 +292,6 @@ def spanned(rows: Sequence[Row]) -> str:
         for row in (by_rate[0], by_rate[-1])
     ]
     return " to ".join(ends)
-
-
-def with_neighbours(rows: Sequence[Row]) -> str:
-    """Mean over seven noises, range over them, and power, with one prior and with that of neighbours."""
-    ours = chosen(rows, group="neighbours", test="t")
-    lines = []
-    for design in dict.fromkeys(row.design for row in ours):
-        line = [design]
-        for model in ("mixture", "neighbours", "oracle"):
-            of = chosen(ours, design=design, model=model)
-            types = [row for row in of if row.noise != ALL]
-            mean = of_first(chosen(of, noise=ALL), at_levels)
-            line += [mean, spanned(types)] if model != "oracle" else []
-            line.append(of_first(chosen(of, noise=ALL), lambda row: f"{row.power:.1f}"))
-        lines.append(line)
-    header = ["design, scans"]
-    for model in ("mixture", "with neighbours"):
-        header += [f"{model}: .05 / .01 / .001", f"{model}: one noise, .05", f"{model}: power"]
-    return lined([*header, "oracle: power"], lines)
 
 
 def conditions(rows: Sequence[Row]) -> str:

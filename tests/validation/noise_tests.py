@@ -68,7 +68,7 @@ def tested(found: contrasts.Statistic) -> Tested:
 
 
 def by_neighbours(cell: Cell, study: Study) -> Answer:
-    """The mixture with the posteriors of neighbours as prior; one run, voxels that fill the volume."""
+    """The mixture as the workflow fits it, neighbours as prior; one run, voxels that fill the volume."""
     part = mixed(study.designs[0], study.data[0], np.ones(SHAPE, dtype=bool))
     found = mixture_contrasts.over_runs([part.of_t], np.ones((1, cell.voxels), dtype=bool))
     return Answer(Tested(part.effects[0], found.variance, found.dof), {"F": part.p_of_f})
@@ -134,8 +134,8 @@ def mixed(
     sigma2 = np.concatenate([fit.sigma2 for fit in fits]).astype(np.float32).astype(np.float64)
     posterior = mixture.from_bytes(mixture.to_bytes(np.concatenate([fit.posterior for fit in fits], axis=1)))
     t, joint = design.t @ factors.transform, design.joint @ factors.transform
-    of_t, of_f = (mixture_effects.of_effect(weighted, c, sigma2, posterior, prior) for c in (t, joint))
-    _, p_of_f, _ = mixture_contrasts.f_of_run(weighted, joint, joint @ coefficients, sigma2, posterior, prior)
+    of_t, of_f = (mixture_effects.of_effect(weighted, c, sigma2, posterior) for c in (t, joint))
+    _, p_of_f, _ = mixture_contrasts.f_of_run(weighted, joint, joint @ coefficients, sigma2, posterior)
     return Mixed(np.concatenate([t, joint]) @ coefficients, of_t, of_f, p_of_f)
 
 
