@@ -44,7 +44,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(labelsize=9, which="both")
     figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False, fontsize=9
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=9
     )
     figure.savefig(path, dpi=130)
     plt.close(figure)
