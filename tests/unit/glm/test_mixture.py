@@ -6,7 +6,7 @@ import scipy
 from statsmodels.regression.linear_model import GLS
 from two_conditions import matrix_of
 
-from firstlevel.glm import mixture, mixture_contrasts, mixture_effects, mixture_learning, process_shares
+from firstlevel.glm import mixture, mixture_contrasts, mixture_effects, mixture_learning
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.dependence import factorise
 
@@ -162,6 +162,12 @@ def test_voxels_without_noise_have_the_prior_and_no_variance(basis, matrix):
     np.testing.assert_array_equal(only.processes.coefficients, 0.0)
 
 
+@pytest.mark.parametrize(("n_scans", "kept"), [(42, 12), (415, 12), (416, 13), (512, 16), (2000, 16)])
+def test_longer_runs_keep_more_processes(n_scans, kept):
+    """As many as a posterior of so many scans can tell apart, and files can hold."""
+    assert mixture_learning.most_for(n_scans) == kept
+
+
 @pytest.mark.parametrize(
     ("n_scans", "rank", "order"), [(42, 12, 5), (10, 7, 2), (3, 2, 2), (2, 1, 1), (390, 20, 20)]
 )
@@ -173,7 +179,7 @@ def test_learning_and_fit_need_few_scans_and_voxels(n_scans, rank, order, n_voxe
     data = noise_of([0.5], n_scans, n_voxels, rng)
     found = mixture_learning.learn(data, basis)
     assert found.processes.order == order == mixture_learning.order_for(n_scans, rank)
-    assert 1 <= found.processes.n <= process_shares.MOST_PROCESSES
+    assert 1 <= found.processes.n <= mixture_learning.most_for(n_scans)
     assert (np.diff(found.shares) <= 0).all()
     np.testing.assert_allclose(found.shares.sum(), 1.0, rtol=1e-12, atol=0)
     fitted = mixture.Weighted.of(found, basis).fit(data)

@@ -21,6 +21,8 @@ TOGETHER = 22
 """Processes whose whitened designs are in memory at a time; half of those to begin with."""
 HIGHEST_ORDER, SCANS_PER_LAG = 20, 6
 """Order of the processes: a sixth of the degrees of freedom, at most 20."""
+FEWEST_KEPT, MOST_KEPT, SCANS_PER_KEPT = 12, 16, 32
+"""Processes that are kept: 12, and one per 32 scans from 416 on, up to 16. Longer runs tell more apart."""
 N_ROUNDS, N_LAST = 3, 100
 """Of new processes from residuals; of steps for the shares at the end."""
 ENOUGH_VOXELS = 10.0
@@ -33,6 +35,11 @@ def order_for(n_scans: int, rank: int) -> int:
     """Order of the processes for a design of that rank."""
     order = min(HIGHEST_ORDER, (n_scans - rank) // SCANS_PER_LAG)
     return min(max(2, order), n_scans - 1)
+
+
+def most_for(n_scans: int) -> int:
+    """How many processes are kept."""
+    return min(MOST_KEPT, max(FEWEST_KEPT, n_scans // SCANS_PER_KEPT))
 
 
 def sampled(n_voxels: int) -> npt.NDArray[np.intp]:
@@ -58,7 +65,8 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
     maximisation (20 steps from equal ones). Three times, each process that holds more than 10 voxels gives a
     new one: from the autocovariance of the residuals of its voxels, weighted by the posterior, corrected for
     what the design takes out of it; those to begin with stay. Then those go that others can stand in for, by
-    :func:`firstlevel.glm.process_shares.needed`, until 12 are left, and 100 more steps find their shares.
+    :func:`firstlevel.glm.process_shares.needed`, until :func:`most_for` are left, and 100 more steps find the
+    shares of these.
     """
     n_scans, rank = basis.shape
     order = order_for(n_scans, rank)
@@ -87,7 +95,7 @@ def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
         del found, posterior, weights
         shares, posterior = shares_of(likelihood)
     del left, posterior
-    kept, shares = needed(likelihood, shares)
+    kept, shares = needed(likelihood, shares, most_for(n_scans))
     shares, _ = shares_of(likelihood[kept], shares, N_LAST)
     by_share = np.argsort(-shares, kind="stable")
     return Mixture(Processes(processes.coefficients[kept[by_share]]), shares[by_share])

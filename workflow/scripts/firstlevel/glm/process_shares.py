@@ -11,8 +11,6 @@ import numpy.typing as npt
 from firstlevel.arrays import FloatArray
 from firstlevel.glm.autoregression import Processes
 
-MOST_PROCESSES = 12
-"""Processes that are kept."""
 AT_A_TIME = 0.15
 """Share of the processes that are dropped together, until so many are left."""
 NEARLY_SURE = 1 - 1e-12
@@ -53,8 +51,10 @@ def shares_of(
     return shares, relative
 
 
-def needed(likelihood: FloatArray, shares: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
-    """Positions of the processes that are kept, at most `MOST_PROCESSES`, and their shares.
+def needed(
+    likelihood: FloatArray, shares: FloatArray, n_kept: int
+) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """Positions of the processes that are kept, at most so many, and their shares.
 
     Without a process the log likelihood of a voxel loses -log(1 - w), w its posterior there: much in voxels
     that nothing else fits, little where others are alike, however large the share. The least needed go, some
@@ -62,9 +62,9 @@ def needed(likelihood: FloatArray, shares: FloatArray) -> tuple[npt.NDArray[np.i
     """
     kept = np.arange(len(shares))
     shares, posterior = shares_of(likelihood, shares)
-    while len(kept) > MOST_PROCESSES:
+    while len(kept) > n_kept:
         loss = -np.log1p(-np.minimum(posterior, NEARLY_SURE)).sum(axis=1)
-        n_left = max(MOST_PROCESSES, int((1 - AT_A_TIME) * len(kept)))
+        n_left = max(n_kept, int((1 - AT_A_TIME) * len(kept)))
         staying = np.sort(np.argsort(-loss, kind="stable")[:n_left])
         kept = kept[staying]
         shares, posterior = shares_of(likelihood[kept], shares[staying])

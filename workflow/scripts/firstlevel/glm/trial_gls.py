@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
-from firstlevel.glm.process_shares import MOST_PROCESSES
+from firstlevel.glm.mixture_learning import MOST_KEPT
 from firstlevel.glm.residual_sums import residuals
 from firstlevel.glm.saved_noise import Part, SavedNoise
 from firstlevel.glm.trial_models import TrialModel, t_values
@@ -109,7 +109,7 @@ def fit(
     `noise` is that of all voxels of the blocks, in their order, which is best one of `SavedNoise.alike`.
     """
     # as many as noise that is learnt has; pairs of ARMA noise follow each other
-    solved = lru_cache(maxsize=MOST_PROCESSES)(lambda place: Solved.of(model, noise, place))
+    solved = lru_cache(maxsize=MOST_KEPT)(lambda place: Solved.of(model, noise, place))
     n_trials = len(model.on_base)
     for voxels, data in blocks:
         g, e, noisy = residuals(model.base.basis, data)
