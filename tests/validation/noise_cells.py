@@ -111,7 +111,7 @@ def conditions() -> Iterator[Cell]:
     for design in (short, events, long):
         yield Cell("smoothed", *design, fwhm=2.0, variant="FWHM of 2 voxels")
     for design in (short, events, long):
-        yield Cell("active", *design, active=0.05, variant="5 % of the voxels")
+        yield Cell("active", *design, draws=TABLE_DRAWS, active=0.05, variant="5 % of the voxels")
     for design, (voxels, draws) in itertools.product(
         (short, events), ((100, 1000), (1000, 100), (50000, 20))
     ):
@@ -128,7 +128,7 @@ def unseen() -> Iterator[Cell]:
     for kind, (scans, tr) in itertools.product(
         ("blocks 20", "events"), ((1000, 0.4), (300, 1.4), (140, 3.0))
     ):
-        yield Cell("unseen TR", kind, scans, tr)
+        yield Cell("unseen TR", kind, scans, tr, draws=TABLE_DRAWS)
 
 
 @dataclass(frozen=True, eq=False)
