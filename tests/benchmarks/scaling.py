@@ -34,7 +34,9 @@ POINTS = {
     "runs": [(200, 3.0, runs) for runs in (1, 2, 4, 8, 12)],
 }
 """Scans per run, voxel size and runs of each measured study, by what varies."""
-STAGES = ("resample_run", "compute_mask", "make_design_matrix", "fit_glm", "compute_contrast")
+STAGES = (
+    "read_headers", "resample_run", "compute_mask", "make_design_matrix", "fit_glm", "compute_contrast",
+)  # fmt: skip
 
 
 @dataclass
@@ -105,7 +107,7 @@ def measure(point: Point, folder: Path, volumes: Path, n_scans: int, _size: floa
 def seconds_of(folder: Path) -> float:
     """Sum over the jobs of a stage, from their benchmark files."""
     total = 0.0
-    for file in folder.glob("*.tsv"):
+    for file in folder.glob("*/*.tsv"):
         with file.open() as lines:
             total += sum(float(row["s"]) for row in csv.DictReader(lines, delimiter="\t"))
     return total
