@@ -88,6 +88,18 @@ def test_margin_is_that_of_the_interval_of_statsmodels():
         np.testing.assert_allclose(tested.margin(0.95)[voxel], (high - low) / 2, rtol=SAME_ARITHMETIC)
 
 
+def test_margin_is_that_of_few_degrees_of_freedom_too():
+    """Below 1, as learnt noise may have; 0 where nothing was tested."""
+    dof, variance = np.array([0.8, 0.97, 3.2, 0.0]), np.array([4.0, 1.0, 2.0, 0.0])
+    nothing = np.zeros(4)
+    tested = contrasts.Statistic(
+        np.zeros((1, 4)), variance, nothing, nothing, nothing, dof, (dof > 0).astype(int)
+    )
+    expected = scipy.stats.t.isf(0.025, dof[:3]) * np.sqrt(variance[:3])
+    np.testing.assert_allclose(tested.margin(0.95)[:3], expected, rtol=SAME_ARITHMETIC)
+    assert tested.margin(0.95)[3] == 0
+
+
 def test_z_is_odd_and_finite_at_any_strength(runs):
     """The opposite contrast has the opposite z, to the ends of the range."""
     strong = [(y + 1e6 * x[:, :1], x) for y, x in runs]

@@ -145,6 +145,35 @@ def test_f_of_one_row_is_the_square_of_t_and_near_the_mixture(factors):
     np.testing.assert_allclose(dof, found.dof, rtol=1e-9, atol=0)
 
 
+TAILS = 1e-6
+"""Relative, in z: two processes of the test below, by F distributions of scipy."""
+
+
+def test_f_of_next_to_no_effect_has_the_z_of_its_lower_tail(factors):
+    """As many rows as the design allows, down to an effect of 0, where p is 1 and the upper tail says nothing; and far above."""
+    two = mixture.Mixture(Processes(np.array([[0.5, 0.0], [0.1, 0.1]])), np.array([0.6, 0.4]))
+    weighted = mixture.Weighted.of(two, factors.basis)
+    rng = np.random.default_rng(8)
+    n_rows, sizes = factors.rank, np.array([0.0, 1e-6, 1e-3, 0.01, 1.0, 1e3, 1e30])
+    on_basis = rng.standard_normal((n_rows, n_rows))
+    effect = rng.standard_normal((n_rows, 1)) * sizes
+    one, w = np.ones(sizes.size), np.tile([[0.6], [0.4]], sizes.size)
+    stat, p, z = mixture_contrasts.f_of_run(weighted, on_basis, effect, one, w)
+    assert np.isfinite(z).all()
+    assert (np.diff(z) > 0).all()
+    assert (p >= 1e-300).all()
+    assert (p < 1).all()
+    assert stat[0] == 0
+    # where both processes fit alike, the mean covariance is that of each, and F of both the same
+    same = mixture.Weighted.of(
+        mixture.Mixture(Processes(np.array([[0.5], [0.5]])), np.array([0.6, 0.4])), factors.basis
+    )
+    stat, _, z = mixture_contrasts.f_of_run(same, on_basis, effect, one, w)
+    lower = scipy.stats.f.logcdf(stat[1:4], n_rows, same.dof)
+    np.testing.assert_allclose(z[1:4], scipy.special.ndtri_exp(lower), rtol=TAILS, atol=0)
+    np.testing.assert_allclose(z[4], scipy.stats.norm.isf(scipy.stats.f.sf(stat[4], n_rows, same.dof)))
+
+
 def ar1_run(rho, matrix, n_voxels, rng):
     """One run in both forms: fitted with AR(1) of one coefficient, and with a mixture of that one process."""
     data = noise_of([rho], len(matrix), n_voxels, rng)
@@ -231,6 +260,8 @@ def test_t_matched_to_a_mixture(dof):
     factor, nu = mixture_contrasts.matched(np.zeros(2), np.full(2, dof))
     np.testing.assert_allclose(factor, 1.0, rtol=1e-8, atol=0)
     np.testing.assert_allclose(nu, dof, rtol=1e-6, atol=0)
+    if dof > mixture_contrasts.FEW:
+        np.testing.assert_array_equal(nu, dof)  # whole numbers stay whole
     ratio = np.array([0.8, 1.4])  # times the mean, with shares of 2/3 and 1/3
     spread = np.array([2, 1]) / 3 @ (ratio - 1) ** 2
     factor, nu = mixture_contrasts.matched(np.array([spread]), np.array([dof]))

@@ -75,7 +75,8 @@ class Statistic:
 
     def margin(self, confidence: float) -> FloatArray:
         """Half of the width of the interval about the effect, (v,), by t; 0 where nothing was tested."""
-        quantile = special.stdtrit(np.maximum(self.dof, 1.0), (1 + confidence) / 2)
+        known = np.where(self.dof > 0, self.dof, 1.0)  # below 1 where little is known of learnt noise
+        quantile = special.stdtrit(known, (1 + confidence) / 2)
         width: FloatArray = quantile * np.sqrt(self.variance)
         return width
 

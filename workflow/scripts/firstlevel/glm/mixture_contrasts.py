@@ -28,7 +28,7 @@ from firstlevel.glm.mixture_effects import (
     relative_sigma2,
     unscaled_covariances,
 )
-from firstlevel.inference.tails import f_to_z
+from firstlevel.inference.tails import LARGEST_P, SMALLEST_P, f_to_z
 
 FEW = 4.5
 """Degrees of freedom up to which the fourth moment of a t, infinite up to 4, is not matched."""
@@ -124,8 +124,7 @@ def matched(spread: FloatArray, dof: FloatArray) -> tuple[FloatArray, FloatArray
     """
     few = dof <= FEW
     many = np.where(few, FEW + 1, dof)
-    kurtosis = 3 * (many - 2) / (many - 4) * (1 + spread) - 3
-    nu = 4 + 6 / kurtosis
+    nu = 4 + 2 * (many - 4) / (2 + (many - 2) * spread)  # 4 + 6 / k, without the difference
     factor = many / (many - 2) * (nu - 2) / nu
     if few.any():
         less, wide = dof[few], np.log1p(spread[few])
@@ -153,7 +152,8 @@ def f_of_run(
     Notes
     -----
     F is that of the mean covariance, for the eye: p and z are not functions of it alone. Where there is no
-    noise, F is 0, as z is.
+    noise, F is 0, as z is. Both tails are averaged: p near 1 says nothing of where z is. p has the limits of
+    :func:`firstlevel.inference.tails.f_to_z`, and z is finite.
     """
     unscaled, between = unscaled_covariances(weighted, c), products_of_differences(weighted, c)
     n_rows, n_voxels = len(c), sigma2.size
@@ -166,16 +166,24 @@ def f_of_run(
         differing = covariance_of_differences(between, w, scales)
         mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
         stat[block] = _quadratic(e, mean) / n_rows
-        of_each = np.full_like(w, -np.inf)
+        upper, lower = np.full((2, *w.shape), -np.inf)
         for g, of_process in enumerate(unscaled):
             at = w[g] > 0
             covariance = scales[g, at, np.newaxis, np.newaxis] * of_process + differing[at]
-            tail = special.log_ndtr(-f_to_z(_quadratic(e[at], covariance) / n_rows, n_rows, weighted.dof)[1])
-            of_each[g, at] = np.log(w[g, at]) + tail
-        largest = of_each.max(axis=0)
-        logarithm = np.minimum(largest + np.log(np.exp(of_each - largest).sum(axis=0)), 0.0)
-        p[block], z[block] = np.exp(logarithm), -special.ndtri_exp(logarithm)
+            _, of_each = f_to_z(_quadratic(e[at], covariance) / n_rows, n_rows, weighted.dof)
+            upper[g, at] = np.log(w[g, at]) + special.log_ndtr(-of_each)
+            lower[g, at] = np.log(w[g, at]) + special.log_ndtr(of_each)
+        above, below = _log_of_sum(upper), _log_of_sum(lower)
+        p[block] = np.clip(np.exp(above), SMALLEST_P, LARGEST_P)
+        z[block] = np.where(above < below, -special.ndtri_exp(above), special.ndtri_exp(below))
     return stat, p, z
+
+
+def _log_of_sum(logarithms: FloatArray) -> FloatArray:
+    """Logarithm of the sum of the probabilities (G, v) with these logarithms, (v,), at most 0."""
+    largest = logarithms.max(axis=0)
+    found: FloatArray = np.minimum(largest + np.log(np.exp(logarithms - largest).sum(axis=0)), 0.0)
+    return found
 
 
 def f_over_runs(
