@@ -134,9 +134,10 @@ def mixed(
     sigma2 = np.concatenate([fit.sigma2 for fit in fits]).astype(np.float32).astype(np.float64)
     posterior = mixture.from_bytes(mixture.to_bytes(np.concatenate([fit.posterior for fit in fits], axis=1)))
     t, joint = design.t @ factors.transform, design.joint @ factors.transform
-    of_t, of_f = (mixture_effects.of_effect(weighted, c, sigma2, posterior) for c in (t, joint))
-    _, p_of_f, _ = mixture_contrasts.f_of_run(weighted, joint, joint @ coefficients, sigma2, posterior)
-    return Mixed(np.concatenate([t, joint]) @ coefficients, of_t, of_f, p_of_f)
+    of_t, of_joint = (mixture_effects.Rows.of(weighted, c) for c in (t, joint))
+    uncertain = [mixture_effects.of_effect(rows, sigma2, posterior) for rows in (of_t, of_joint)]
+    _, p_of_f, _ = mixture_contrasts.f_of_run(of_joint, joint @ coefficients, sigma2, posterior)
+    return Mixed(np.concatenate([t, joint]) @ coefficients, *uncertain, p_of_f)
 
 
 def by_other(model: Callable[[noises.RandomDesign, Array], Tested]) -> Callable[[Cell, Study], Answer]:

@@ -9,6 +9,7 @@ from two_conditions import matrix_of
 from firstlevel.glm import mixture, mixture_contrasts, mixture_effects, mixture_learning
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.dependence import factorise
+from firstlevel.glm.mixture_effects import Rows
 
 SAME_ARITHMETIC = 1e-10
 """Relative to the noise: the same formula by dense matrices, in double precision."""
@@ -255,9 +256,9 @@ def test_no_series_gives_what_is_not_finite(basis, name):
     fitted = weighted.fit(data.astype(np.float64))
     saved = mixture.from_bytes(mixture.to_bytes(fitted.posterior))
     c = np.eye(2, basis.shape[1])
-    found = mixture_effects.of_effect(weighted, c, fitted.sigma2, saved)
+    found = mixture_effects.of_effect(Rows.of(weighted, c), fitted.sigma2, saved)
     combined = mixture_contrasts.over_runs([found, found], np.array([fitted.sigma2 > 0] * 2), "precision")
-    tested = mixture_contrasts.f_of_run(weighted, c, c @ fitted.coefficients, fitted.sigma2, saved)
+    tested = mixture_contrasts.f_of_run(Rows.of(weighted, c), c @ fitted.coefficients, fitted.sigma2, saved)
     for values in (
         *(fitted.coefficients, fitted.sigma2, fitted.posterior, fitted.ar1, fitted.rsquared),
         *(found.covariance, found.spread, combined.variance, combined.dof, *tested),

@@ -11,6 +11,7 @@ from firstlevel.glm import design as designs
 from firstlevel.glm import fit as glm
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.dependence import factorise
+from firstlevel.glm.mixture_effects import Rows
 from firstlevel.inference.tails import t_to_z
 from firstlevel.io.event_table import Event
 
@@ -49,9 +50,11 @@ def test_t_and_f_of_one_process_are_those_of_statsmodels(factors):
     c[0, 0], c[1, 2] = 1.0, -1.0
     on_basis = c @ factors.transform
     effect = on_basis @ fitted.coefficients
-    of_t = mixture_effects.of_effect(weighted, on_basis[:1], fitted.sigma2, of_files(fitted))
+    of_t = mixture_effects.of_effect(Rows.of(weighted, on_basis[:1]), fitted.sigma2, of_files(fitted))
     found = mixture_contrasts.over_runs([of_t], np.ones((1, 4), dtype=bool))
-    stat, p, z = mixture_contrasts.f_of_run(weighted, on_basis, effect, fitted.sigma2, of_files(fitted))
+    stat, p, z = mixture_contrasts.f_of_run(
+        Rows.of(weighted, on_basis), effect, fitted.sigma2, of_files(fitted)
+    )
     np.testing.assert_allclose(found.dof, weighted.dof, rtol=1e-12, atol=0)
     for voxel in range(4):
         theirs = GLS(data[:, voxel], matrix, sigma=scipy.linalg.toeplitz(acf)).fit()
@@ -107,7 +110,7 @@ def test_t_from_files_is_near_that_of_the_fit(factors):
     mean = np.sum(w * effect, axis=0)
     np.testing.assert_allclose(mean, on_basis @ fitted.coefficients, rtol=0, atol=1e-9)
     saved = fitted.sigma2.astype(np.float32).astype(np.float64)
-    of_t = mixture_effects.of_effect(weighted, on_basis[np.newaxis], saved, of_files(fitted))
+    of_t = mixture_effects.of_effect(Rows.of(weighted, on_basis[np.newaxis]), saved, of_files(fitted))
     found = mixture_contrasts.over_runs([of_t], np.ones((1, mean.size), dtype=bool))
     z = t_to_z(mean / np.sqrt(found.variance), found.dof)[1]
     # moments of the mixture, with the effects of each process
@@ -132,10 +135,12 @@ def test_f_of_one_row_is_the_square_of_t_and_near_the_mixture(factors):
     c[0, 2] = 1.0
     on_basis = c @ factors.transform
     effect = on_basis @ fitted.coefficients
-    of_t = mixture_effects.of_effect(weighted, on_basis, fitted.sigma2, of_files(fitted))
+    of_t = mixture_effects.of_effect(Rows.of(weighted, on_basis), fitted.sigma2, of_files(fitted))
     found = mixture_contrasts.over_runs([of_t], np.ones((1, effect.size), dtype=bool))
     two_sided = 2 * t_to_z(np.abs(effect[0]) / np.sqrt(found.variance), found.dof)[0]
-    stat, p, _ = mixture_contrasts.f_of_run(weighted, on_basis, effect, fitted.sigma2, of_files(fitted))
+    stat, p, _ = mixture_contrasts.f_of_run(
+        Rows.of(weighted, on_basis), effect, fitted.sigma2, of_files(fitted)
+    )
     np.testing.assert_allclose(stat, effect[0] ** 2 / of_t.variance, rtol=1e-9, atol=0)
     assert np.quantile(np.abs(p - two_sided), 0.99) < 0.005
     matched, dof = mixture_contrasts.f_over_runs(
@@ -150,7 +155,7 @@ TAILS = 1e-6
 
 
 def test_f_of_next_to_no_effect_has_the_z_of_its_lower_tail(factors):
-    """As many rows as the design allows, down to an effect of 0, where p is 1 and the upper tail says nothing; and far above."""
+    """As many rows as the design allows, from no effect, where the upper tail is 1, to a large one."""
     two = mixture.Mixture(Processes(np.array([[0.5, 0.0], [0.1, 0.1]])), np.array([0.6, 0.4]))
     weighted = mixture.Weighted.of(two, factors.basis)
     rng = np.random.default_rng(8)
@@ -158,7 +163,7 @@ def test_f_of_next_to_no_effect_has_the_z_of_its_lower_tail(factors):
     on_basis = rng.standard_normal((n_rows, n_rows))
     effect = rng.standard_normal((n_rows, 1)) * sizes
     one, w = np.ones(sizes.size), np.tile([[0.6], [0.4]], sizes.size)
-    stat, p, z = mixture_contrasts.f_of_run(weighted, on_basis, effect, one, w)
+    stat, p, z = mixture_contrasts.f_of_run(Rows.of(weighted, on_basis), effect, one, w)
     assert np.isfinite(z).all()
     assert (np.diff(z) > 0).all()
     assert (p >= 1e-300).all()
@@ -168,7 +173,7 @@ def test_f_of_next_to_no_effect_has_the_z_of_its_lower_tail(factors):
     same = mixture.Weighted.of(
         mixture.Mixture(Processes(np.array([[0.5], [0.5]])), np.array([0.6, 0.4])), factors.basis
     )
-    stat, _, z = mixture_contrasts.f_of_run(same, on_basis, effect, one, w)
+    stat, _, z = mixture_contrasts.f_of_run(Rows.of(same, on_basis), effect, one, w)
     lower = scipy.stats.f.logcdf(stat[1:4], n_rows, same.dof)
     np.testing.assert_allclose(z[1:4], scipy.special.ndtri_exp(lower), rtol=TAILS, atol=0)
     np.testing.assert_allclose(z[4], scipy.stats.norm.isf(scipy.stats.f.sf(stat[4], n_rows, same.dof)))
@@ -206,8 +211,8 @@ def test_runs_of_white_noise_combine_as_those_of_least_squares(weights):
     for (run, weighted, fitted), of_run in zip(runs, c, strict=True):
         on_basis = of_run @ run.design.factors.transform
         args = run.estimates.sigma2, of_files(fitted)
-        of_t.append(mixture_effects.of_effect(weighted, on_basis[:1], *args))
-        of_f.append(mixture_effects.of_effect(weighted, on_basis, *args))
+        of_t.append(mixture_effects.of_effect(Rows.of(weighted, on_basis[:1]), *args))
+        of_f.append(mixture_effects.of_effect(Rows.of(weighted, on_basis), *args))
         effects.append(on_basis @ fitted.coefficients)
     fits = [run for run, _, _ in runs]
     theirs = contrasts.t_over_runs(fits, [of_run[:1] for of_run in c], weights)
@@ -242,11 +247,11 @@ def test_voxels_that_no_run_has_are_zero(factors):
     on_basis = c @ factors.transform
     sigma2 = fitted.sigma2.copy()
     sigma2[:3] = 0.0
-    of_f = mixture_effects.of_effect(weighted, on_basis, sigma2, of_files(fitted))
+    of_f = mixture_effects.of_effect(Rows.of(weighted, on_basis), sigma2, of_files(fitted))
     has = np.ones((1, sigma2.size), dtype=bool)
     found = mixture_contrasts.over_runs([of_f], has)
     effect = on_basis @ fitted.coefficients
-    one = mixture_contrasts.f_of_run(weighted, on_basis, effect, sigma2, of_files(fitted))
+    one = mixture_contrasts.f_of_run(Rows.of(weighted, on_basis), effect, sigma2, of_files(fitted))
     several = mixture_contrasts.f_over_runs([of_f], effect[np.newaxis], has)
     for values in (found.variance, found.dof, one[0], one[2], *several):
         np.testing.assert_array_equal(values[:3], 0.0)
@@ -296,7 +301,7 @@ def test_p_keeps_its_level_where_noise_is_of_several_kinds():
     c = np.eye(1, matrix.shape[1]) @ factors.transform
     for seed in range(5):
         data, weighted, fitted = brain(factors, seed, 1000)
-        of_t = mixture_effects.of_effect(weighted, c, fitted.sigma2, of_files(fitted))
+        of_t = mixture_effects.of_effect(Rows.of(weighted, c), fitted.sigma2, of_files(fitted))
         found = mixture_contrasts.over_runs([of_t], np.ones((1, fitted.sigma2.size), dtype=bool))
         t = (c @ fitted.coefficients)[0] / np.sqrt(found.variance)
         hits.append(2 * t_to_z(np.abs(t), found.dof)[0])
@@ -338,7 +343,7 @@ def test_a_prior_of_the_voxel_hardly_changes_z(factors):
     fitted, c = weighted.fit(data, prior), np.eye(1, weighted.basis.shape[1])
     effect, variance = under_each_process(data, weighted, c[0])
     w, nu = fitted.posterior, weighted.dof
-    of_t = mixture_effects.of_effect(weighted, c, fitted.sigma2, w)
+    of_t = mixture_effects.of_effect(Rows.of(weighted, c), fitted.sigma2, w)
     unscaled = mixture_effects.unscaled_covariances(weighted, c)[:, 0, 0]
     sigma2 = variance / unscaled[:, np.newaxis]
     differing = mixture_effects.covariance_of_differences(

@@ -307,15 +307,20 @@ def test_f_of_one_row_is_the_square_of_t(run, tmp_path):
 
 
 def test_parts_of_a_volume_are_tested_as_the_whole(run, tmp_path, monkeypatch):
-    """Voxels in blocks, the last one not full."""
-    from firstlevel.glm import learnt_contrasts
+    """Voxels in blocks, the last one not full; what is the same for all blocks is computed once per run."""
+    from firstlevel.glm import learnt_contrasts, mixture_effects
 
     rows = ["a", "b"]
     whole, _ = contrast([run, run], tmp_path / "whole", rows, "F", f_test="exact")
     monkeypatch.setattr(learnt_contrasts, "BLOCK", 4 * 128)
+    made, original = [], mixture_effects.products_of_differences
+    monkeypatch.setattr(
+        mixture_effects, "products_of_differences", lambda *a: made.append(original(*a)) or made[-1]
+    )
     parts, _ = contrast([run, run], tmp_path / "parts", rows, "F", f_test="exact")
     for name, values in whole.items():
         np.testing.assert_allclose(parts[name], values, rtol=1e-6, atol=1e-7, err_msg=name)
+    assert len(made) == 2
 
 
 def test_the_approximate_f_is_refused(run, tmp_path):

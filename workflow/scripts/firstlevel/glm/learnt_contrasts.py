@@ -17,6 +17,7 @@ from firstlevel.glm import mixture_contrasts, mixture_effects
 from firstlevel.glm.contrasts import Coverage, RunFit, RunWeights, Statistic, Test, combined, runs_of_voxels
 from firstlevel.glm.fit import Estimates
 from firstlevel.glm.mixture import Weighted, from_bytes
+from firstlevel.glm.mixture_effects import Rows
 from firstlevel.inference.tails import f_to_z, t_to_z
 
 BLOCK = 8192
@@ -38,16 +39,13 @@ class LearntFit(RunFit):
         )
         return LearntFit(self.design, some, self.weighted, self.posterior[:, voxels])
 
-    def on_basis(self, c: FloatArray) -> FloatArray:
-        """Weights C (q, p) of the regressors on the basis of the design, (q, r)."""
-        on_basis: FloatArray = c @ self.design.factors.transform
-        return on_basis
+    def rows(self, c: FloatArray) -> Rows:
+        """Rows of a contrast of weights C (q, p) of the regressors."""
+        return Rows.of(self.weighted, c @ self.design.factors.transform)
 
-    def uncertain(self, c: FloatArray) -> mixture_effects.Uncertain:
-        """Covariance of C b, of weights C (q, p), at each voxel."""
-        return mixture_effects.of_effect(
-            self.weighted, self.on_basis(c), self.estimates.sigma2, from_bytes(self.posterior)
-        )
+    def uncertain(self, rows: Rows) -> mixture_effects.Uncertain:
+        """Covariance of C b at each voxel."""
+        return mixture_effects.of_effect(rows, self.estimates.sigma2, from_bytes(self.posterior))
 
 
 def over_runs(
@@ -73,8 +71,11 @@ def over_runs(
         raise ValueError("noise that is learnt has no approximate F")
     n_voxels = runs[0].estimates.sigma2.size
     step = max(1, BLOCK // len(vectors[0]) ** 2)
+    rows = [run.rows(c) for run, c in zip(runs, vectors, strict=True)]
     parts = [
-        _of_block([run.part(slice(start, start + step)) for run in runs], vectors, test, weights, coverage)
+        _of_block(
+            [run.part(slice(start, start + step)) for run in runs], vectors, rows, test, weights, coverage
+        )
         for start in range(0, n_voxels, step)
     ]
     return Statistic(
@@ -89,6 +90,7 @@ def _fields(statistic: Statistic) -> list[FloatArray]:
 def _of_block(
     runs: Sequence[LearntFit],
     vectors: Sequence[FloatArray],
+    rows: Sequence[Rows],
     test: Test,
     weights: RunWeights,
     coverage: Coverage,
@@ -96,7 +98,7 @@ def _of_block(
     n_runs, _ = runs_of_voxels(runs, coverage)
     has: BoolArray = np.array([run.has & (n_runs > 0) for run in runs])
     effects = np.array([c @ run.estimates.beta for run, c in zip(runs, vectors, strict=True)])
-    uncertain = [run.uncertain(c) for run, c in zip(runs, vectors, strict=True)]
+    uncertain = [run.uncertain(of_run) for run, of_run in zip(runs, rows, strict=True)]
     if test == "t":
         found = mixture_contrasts.over_runs(uncertain, has, weights)
         effect = np.einsum("rv,rkv->kv", found.shares, effects)
@@ -111,9 +113,9 @@ def _of_block(
     effect, covariance = combined(of_runs, n_runs, weights)
     variance = np.einsum("vii->iv", covariance)
     if len(runs) == 1:
-        [run], [c] = runs, vectors
+        [run] = runs
         stat, p, z = mixture_contrasts.f_of_run(
-            run.weighted, run.on_basis(c), effects[0], run.estimates.sigma2, from_bytes(run.posterior)
+            rows[0], effects[0], run.estimates.sigma2, from_bytes(run.posterior)
         )
         return Statistic(effect.T, variance, stat, p, z, np.where(n_runs > 0, run.design.dof, 0.0), n_runs)
     stat, dof = mixture_contrasts.f_over_runs(uncertain, effects, has, weights)

@@ -19,14 +19,12 @@ import numpy as np
 from scipy import special
 
 from firstlevel.arrays import BoolArray, FloatArray
-from firstlevel.glm.mixture import Weighted
 from firstlevel.glm.mixture_effects import (
     BLOCK,
+    Rows,
     Uncertain,
     covariance_of_differences,
-    products_of_differences,
     relative_sigma2,
-    unscaled_covariances,
 )
 from firstlevel.inference.tails import LARGEST_P, SMALLEST_P, f_to_z
 
@@ -135,17 +133,13 @@ def matched(spread: FloatArray, dof: FloatArray) -> tuple[FloatArray, FloatArray
 
 
 def f_of_run(
-    weighted: Weighted,
-    c: FloatArray,
-    effect: FloatArray,
-    sigma2: FloatArray,
-    posterior: FloatArray,
+    rows: Rows, effect: FloatArray, sigma2: FloatArray, posterior: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """F, p and z of C b = 0 in one run, each (v,): p is the mean over the posterior of that of each process.
 
     Parameters
     ----------
-    c : C, (k, r), on the basis, of rank k.
+    rows : C, of rank k.
     effect : C b, (k, v).
     sigma2, posterior : as in :func:`of_effect`.
 
@@ -155,15 +149,14 @@ def f_of_run(
     noise, F is 0, as z is. Both tails are averaged: p near 1 says nothing of where z is. p has the limits of
     :func:`firstlevel.inference.tails.f_to_z`, and z is finite.
     """
-    unscaled, between = unscaled_covariances(weighted, c), products_of_differences(weighted, c)
-    n_rows, n_voxels = len(c), sigma2.size
+    weighted, unscaled, n_rows, n_voxels = rows.weighted, rows.unscaled, rows.n, sigma2.size
     stat, z = np.zeros((2, n_voxels))
     p = np.ones(n_voxels)
     for start in range(0, n_voxels, BLOCK):
         block = np.flatnonzero(sigma2[start : start + BLOCK] > 0) + start
         w, e = posterior[:, block], effect[:, block].T / np.sqrt(sigma2[block, np.newaxis])
         scales = relative_sigma2(weighted, w)
-        differing = covariance_of_differences(between, w, scales)
+        differing = covariance_of_differences(rows.between, w, scales)
         mean = np.einsum("gv,gij->vij", w * scales, unscaled) + differing
         stat[block] = _quadratic(e, mean) / n_rows
         upper, lower = np.full((2, *w.shape), -np.inf)

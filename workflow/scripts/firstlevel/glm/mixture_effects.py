@@ -36,22 +36,42 @@ class Uncertain:
         return self.covariance[:, 0, 0]
 
 
-def of_effect(
-    weighted: Weighted,
-    c: FloatArray,
-    sigma2: FloatArray,
-    posterior: FloatArray,
-) -> Uncertain:
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a contrast, C b, in one run: what does not depend on the voxel, and so is computed once.
+
+    Attributes
+    ----------
+    weighted : the design under each process.
+    unscaled : by :func:`unscaled_covariances`.
+    between : by :func:`products_of_differences`.
+    """
+
+    weighted: Weighted
+    unscaled: FloatArray
+    between: FloatArray
+
+    @classmethod
+    def of(cls, weighted: Weighted, c: FloatArray) -> Rows:
+        """Take the rows `c`, C (k, r), on the basis."""
+        return cls(weighted, unscaled_covariances(weighted, c), products_of_differences(weighted, c))
+
+    @property
+    def n(self) -> int:
+        """Number of rows, k."""
+        return len(self.between)
+
+
+def of_effect(rows: Rows, sigma2: FloatArray, posterior: FloatArray) -> Uncertain:
     """Covariance of C b at each voxel.
 
     Parameters
     ----------
-    c : C, (k, r), on the basis.
     sigma2 : (v,), as saved.
     posterior : (G, v), as saved.
     """
-    unscaled, between = unscaled_covariances(weighted, c), products_of_differences(weighted, c)
-    n_rows, n_voxels = len(c), sigma2.size
+    weighted, unscaled, between = rows.weighted, rows.unscaled, rows.between
+    n_rows, n_voxels = rows.n, sigma2.size
     covariance, spread = np.empty((n_voxels, n_rows, n_rows)), np.zeros(n_voxels)
     for start in range(0, n_voxels, BLOCK):
         block = slice(start, min(start + BLOCK, n_voxels))
