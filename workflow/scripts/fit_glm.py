@@ -87,7 +87,7 @@ def fit_glm(
         if path:
             image_writer.write_masked(path, values, inside, grid.affine)
     if task_rsquared:
-        share = partial_rsquared(model, maps, saved.columns(*designs.NO_INTEREST))
+        share = partial_rsquared(model, maps, saved.columns(*designs.NO_INTEREST), found, fitted.pairs)
         image_writer.write_masked(task_rsquared, share, inside, grid.affine)
     if found and posterior and processes:
         image_writer.write_masked(posterior, found.posterior, inside, grid.affine, np.uint8)

@@ -38,14 +38,19 @@ class LearntNoise:
 
     Attributes
     ----------
-    mixture : the processes and their shares.
+    weighted : the design under each of its processes.
     posterior : (G, v), of each voxel, in 255ths; 0 at voxels that the run has not.
     n_sampled : voxels that the processes were learnt from.
     """
 
-    mixture: Mixture
+    weighted: mixture.Weighted
     posterior: UInt8Array
     n_sampled: int
+
+    @property
+    def mixture(self) -> Mixture:
+        """The processes and their shares."""
+        return self.weighted.mixture
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def fit_run(
         fitted = weighted.fit(scaled.data(raw, voxels), of_voxels)
         stream.store(maps, voxels, _estimates(fitted, model), there)
         posterior[:, voxels] = mixture.to_bytes(fitted.posterior) * (maps.sigma2[voxels] > 0)
-    return LearntNoise(found, posterior, n_sampled)
+    return LearntNoise(weighted, posterior, n_sampled)
 
 
 def fit_arma(
