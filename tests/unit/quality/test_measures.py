@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from nilearn.glm.first_level import make_first_level_design_matrix
+from quality_run import N, make_run, write_design
 from scipy.spatial import ConvexHull
 from scipy.spatial.transform import Rotation
 from scipy.stats import chi2, median_abs_deviation
@@ -17,6 +18,7 @@ from firstlevel.glm import fit as glm
 from firstlevel.glm import noise
 from firstlevel.glm.dependence import factorise
 from firstlevel.image import rigid
+from firstlevel.plotting import residuals
 from firstlevel.quality import collinearity, head_motion, temporal, whiteness, z_spread
 
 ROUNDING = {"rtol": 1e-9, "atol": 1e-12}
@@ -135,13 +137,53 @@ def test_whiteness_of_censored_series_counts_pairs_that_are_there(series):
     assert 0.035 < share < 0.065
 
 
+@pytest.mark.parametrize("step", [2, 3])
+def test_whiteness_without_successive_scans_is_that_of_the_lags_that_are_there(step):
+    """Every second or third scan kept: the test is that of the kept ones alone, over fewer lags."""
+    kept, rng = np.arange(100 * step) % step == 0, np.random.default_rng(8)
+    noise = rng.normal(size=(100 * step, 6))
+    found = whiteness.measure_whiteness(noise, kept, LAGS)
+    assert np.isnan(found.lag1).all()
+    for voxel in range(6):
+        expected = acorr_ljungbox(noise[kept, voxel], lags=[LAGS // step])["lb_pvalue"].item()
+        np.testing.assert_allclose(found.p[voxel], expected, rtol=1e-9)
+    told = whiteness.summary(found)
+    assert told["MedianAutocorrelation"] is told["MeanAutocorrelation"] is None
+    assert told["Rejected"] == (found.p < 0.05).mean()
+    far = np.arange(100 * step) % (LAGS + 1) == 0
+    assert whiteness.summary(whiteness.measure_whiteness(noise, far, LAGS))["Rejected"] is None
+
+
+@pytest.mark.parametrize(("step", "known"), [(2, {"ljung_box"}), (11, set())])
+@pytest.mark.parametrize("model", ["ar1", "mixture"])
+def test_run_without_successive_scans_is_judged_and_drawn(tmp_path, model, step, known):
+    """What is not known is not a matter to check, nor that nothing varies; the figure has no line for it."""
+    censored = np.flatnonzero(np.arange(N) % step != 0).tolist()
+    times, ones = np.arange(N), np.ones(N)
+    regressors = {"a": times % 44 < 22, "b": times % 60 < 20, "constant": ones}
+    regressors |= {f"censor_{scan}": times == scan for scan in censored}
+    run = make_run(tmp_path / "run", model=model)
+    write_design(run, pd.DataFrame(regressors).astype(float))
+    measured = run.measure(lags=LAGS)["Residuals"]
+    table = run.judge().set_index("measure")
+    for measure in ("autocorrelation", "ljung_box"):
+        verdict, sentence = table.loc[measure, ["verdict", "sentence"]]
+        assert (verdict == "n/a") == (measure not in known)
+        assert ("are both kept" in sentence) == (measure not in known)
+    picture = residuals.draw(measured, "residuals")
+    assert [text.get_text() for text in picture.legends[0].get_texts()] == [
+        "ordinary least squares: not known", "whitened by the fit: not known",
+    ]  # fmt: skip
+
+
 def test_constant_voxels_are_not_known_and_are_silent():
     """Neither a series of one value, nor one that is rounding of a large mean, has an autocorrelation."""
     data = np.full((50, 2), 850.0)
     rest = np.zeros((50, 2))
     rest[:, 1] = 1e-6 * np.random.default_rng(0).normal(size=50)
     found = whiteness.measure_whiteness(rest, np.ones(50, dtype=bool), LAGS, (data**2).sum(axis=0))
-    assert not found.varies.any()
+    assert np.isnan(found.lag1).all()
+    assert np.isnan(found.p).all()
     assert whiteness.summary(found)["Rejected"] is None
     assert sum(whiteness.histogram(found)) == 0
 

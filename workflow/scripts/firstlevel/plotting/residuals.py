@@ -22,14 +22,16 @@ def draw(residuals: dict[str, Any], title: str) -> Figure:
             continue
         counts, median = residuals[part]["Histogram"], residuals[part]["MedianAutocorrelation"]
         filled += np.flatnonzero(counts).tolist()
-        said = f"{name}: median {median:.2f}" if median is not None else f"{name}: no voxel"
+        said = f"{name}: median {median:.2f}" if median is not None else f"{name}: not known"
         axes.stairs(counts, edges, color=colour, alpha=0.45, fill=True)
         axes.stairs(counts, edges, color=colour, linewidth=1.8, label=said.replace("-", "\N{MINUS SIGN}"))
     clean = residuals["After" if residuals["Whitened"] else "Before"]["OfWhiteNoise"]["MedianAutocorrelation"]
-    said = f"white noise after this design: median {clean:.2f}".replace("-", "\N{MINUS SIGN}")
-    axes.axvline(clean, color=figures.DARK, linestyle="--", linewidth=1.5, label=said)
-    low, high = (edges[min(filled)], edges[max(filled) + 1]) if filled else (-1.0, 1.0)
-    axes.set_xlim(min(low, clean) - 0.04, max(high, clean) + 0.04)
+    ends = [edges[min(filled)], edges[max(filled) + 1]] if filled else [-1.0, 1.0]
+    if clean is not None:  # else no two successive volumes are kept
+        said = f"white noise after this design: median {clean:.2f}".replace("-", "\N{MINUS SIGN}")
+        axes.axvline(clean, color=figures.DARK, linestyle="--", linewidth=1.5, label=said)
+        ends.append(clean)
+    axes.set_xlim(min(ends) - 0.04, max(ends) + 0.04)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("lag-1 autocorrelation of the residuals", fontsize=12)
     axes.set_ylabel("voxels", fontsize=12)

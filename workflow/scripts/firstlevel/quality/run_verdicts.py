@@ -174,7 +174,10 @@ def _modelled(residuals: Mapping[str, Any]) -> tuple[Mapping[str, Any], str, str
 def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
     whiteness, name, remedy = _modelled(residuals)
     median, clean = whiteness["MedianAutocorrelation"], whiteness["OfWhiteNoise"]["MedianAutocorrelation"]
-    if median is None or clean is None:
+    if clean is None:
+        sentence = f"No two successive volumes are both kept: how the {name} of these correlate is not known."
+        return Verdict(run, NOTHING, "autocorrelation", NOTHING, limit, UNKNOWN, sentence)
+    if median is None:
         return _nothing_varies(run, "autocorrelation", limit)
     excess = median - clean
     fact = (
@@ -189,7 +192,13 @@ def _autocorrelation(run: str, residuals: Mapping[str, Any], limit: float) -> Ve
 def _ljung_box(run: str, residuals: Mapping[str, Any], limit: float) -> Verdict:
     whiteness, name, remedy = _modelled(residuals)
     share, clean = whiteness["Rejected"], whiteness["OfWhiteNoise"]["Rejected"]
-    if share is None or clean is None:
+    if clean is None:
+        sentence = (
+            f"No two volumes within {residuals['Lags']} of each other are both kept: whether the {name} "
+            "correlate is not known."
+        )
+        return Verdict(run, NOTHING, "ljung_box", NOTHING, limit, UNKNOWN, sentence)
+    if share is None:
         return _nothing_varies(run, "ljung_box", limit)
     fact = (
         f"A test over {residuals['Lags']} lags finds correlation in the {name} of {percent(share)} of the "

@@ -31,17 +31,13 @@ class Whiteness:
 
     Attributes
     ----------
-    lag1 : (v,), autocorrelation at lag 1.
-    p : (v,), of the Ljung-Box test that all lags are 0. Both NaN where nothing varies.
+    lag1 : (v,), autocorrelation at lag 1; NaN of all where no two successive scans are kept.
+    p : (v,), of the Ljung-Box test that all lags are 0; NaN of all where no two scans of any lag are kept.
+        Both NaN where nothing varies.
     """
 
     lag1: FloatArray
     p: FloatArray
-
-    @property
-    def varies(self) -> BoolArray:
-        """Voxels that vary."""
-        return np.isfinite(self.lag1)
 
 
 def measure_whiteness(
@@ -59,12 +55,14 @@ def measure_whiteness(
     r_k = sum(e_t e_{t-k}) / sum(e_t^2) and Q = n (n + 2) sum(r_k^2 / (n - k)), chi-squared with as many
     degrees of freedom as lags (Ljung and Box 1978, Biometrika 65:297-303): none is taken for a fitted AR(1)
     coefficient. With scans missing, n is the number of scans and n - k that of the pairs that are there
-    (Stoffer and Toloi 1992, Stat Probab Lett 13:391-396).
+    (Stoffer and Toloi 1992, Stat Probab Lett 13:391-396). Lags without a pair are no part of the test.
     """
     n_lags = min(n_lags, len(series) - 1)
     there = kept.astype(np.float64)
     n_kept = int(kept.sum())
     lag1, statistic = np.full((2, series.shape[1]), np.nan)
+    n_pairs = [float(there[lag:] @ there[:-lag]) for lag in range(1, n_lags + 1)]
+    n_tested = np.count_nonzero(n_pairs)
     for start in range(0, series.shape[1], CHUNK):
         chunk = slice(start, start + CHUNK)
         e = series[:, chunk] - series[kept, chunk].mean(axis=0)
@@ -73,16 +71,16 @@ def measure_whiteness(
         varies = squares > (0 if scale is None else NO_VARIANCE * scale[chunk])
         share = np.divide(1.0, squares, out=np.full_like(squares, np.nan), where=varies)
         total = np.zeros_like(squares)
-        for lag in range(1, n_lags + 1):
-            pairs = float(there[lag:] @ there[:-lag])
+        for lag, pairs in enumerate(n_pairs, start=1):
             if pairs == 0:
                 continue
             r = np.einsum("tv,tv->v", e[lag:], e[:-lag]) * share
             total += r**2 / pairs
             if lag == 1:
                 lag1[chunk] = r * (n_kept / pairs) * (len(e) - 1) / len(e)
-        statistic[chunk] = n_kept * (n_kept + 2) * np.where(varies, total, np.nan)
-    return Whiteness(lag1, special.chdtrc(n_lags, statistic))
+        if n_tested:
+            statistic[chunk] = n_kept * (n_kept + 2) * np.where(varies, total, np.nan)
+    return Whiteness(lag1, special.chdtrc(n_tested, statistic))
 
 
 def white_noise_through(
@@ -103,18 +101,16 @@ def white_noise_through(
 
 
 def summary(measured: Whiteness) -> dict[str, float | None]:
-    """Median and mean lag-1 autocorrelation, and the share that the test rejects; None of no voxel."""
-    lag1, p = measured.lag1[measured.varies], measured.p[measured.varies]
-    if not lag1.size:
-        return {"MedianAutocorrelation": None, "MeanAutocorrelation": None, "Rejected": None}
+    """Median and mean lag-1 autocorrelation, and the share that the test rejects; None where not known."""
+    lag1, p = (values[np.isfinite(values)] for values in (measured.lag1, measured.p))
     return {
-        "MedianAutocorrelation": float(np.median(lag1)),
-        "MeanAutocorrelation": float(lag1.mean()),
-        "Rejected": float((p < LEVEL).mean()),
+        "MedianAutocorrelation": float(np.median(lag1)) if lag1.size else None,
+        "MeanAutocorrelation": float(lag1.mean()) if lag1.size else None,
+        "Rejected": float((p < LEVEL).mean()) if p.size else None,
     }
 
 
 def histogram(measured: Whiteness) -> list[int]:
     """Voxels in each bin of EDGES by their lag-1 autocorrelation."""
-    counts: list[int] = np.histogram(measured.lag1[measured.varies], EDGES)[0].tolist()
+    counts: list[int] = np.histogram(measured.lag1[np.isfinite(measured.lag1)], EDGES)[0].tolist()
     return counts
