@@ -21,7 +21,7 @@ def dense_white(series, a, b):
 def test_series_of_a_pair_each_are_white_by_its_cholesky_factor():
     """Which is the one causal whitening; white noise stays as it is."""
     series = np.random.default_rng(0).standard_normal((N_SCANS, PAIRS.shape[1]))
-    white = ByPair(PAIRS).of_series(series)
+    white = ByPair(PAIRS, np.ones(PAIRS.shape[1], dtype=bool)).of_series(series)
     for k, (a, b) in enumerate(PAIRS.T):
         expected = dense_white(series[:, k], a, b)
         np.testing.assert_allclose(white[:, k], expected, rtol=0, atol=SAME_ARITHMETIC)
@@ -31,7 +31,7 @@ def test_series_of_a_pair_each_are_white_by_its_cholesky_factor():
 def test_design_is_white_by_each_pair_with_its_share():
     """Pairs that are there twice count twice."""
     design = np.random.default_rng(1).standard_normal((N_SCANS, 3))
-    found = ByPair(PAIRS).of_design(design)
+    found = ByPair(PAIRS, np.ones(PAIRS.shape[1], dtype=bool)).of_design(design)
     assert sum(share for _, share in found) == pytest.approx(1.0)
     for (white, share), (a, b) in zip(found, np.unique(PAIRS.T, axis=0), strict=True):
         assert share == pytest.approx((1 + ((a, b) == (0.8, -0.7))) / 6)

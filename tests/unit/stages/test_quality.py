@@ -381,7 +381,7 @@ def test_a_mask_of_voxels_that_never_change_is_told_without_a_warning(run):
     constant = run_measures.Fitted(  # a fit has none of them: it stops
         sampled=np.arange(n_voxels), series=np.full((N, n_voxels), 700, np.float32),
         beta=np.zeros((len(design.names), n_voxels)), whitening=ByCoefficient(nothing, 0.0),
-        rsquared=nothing, tsnr=nothing,
+        has=nothing > 0, rsquared=nothing, tsnr=nothing,
         has_zero=nothing > 0, signal=np.full(N, 700.0), change=np.zeros(N), noise_model="ols", factor="voxel",
     )  # fmt: skip
     still = motion.of_run({"Translation": [[1.0, 0, 0]] * N, "Rotation": [[0.0, 0, 0]] * N}, None)
@@ -543,6 +543,29 @@ def test_voxels_that_some_volume_does_not_cover_count_where_they_are_analysed(ru
     found = run.measure(analyse_all=True)
     assert found["OutsideFieldOfView"] == pytest.approx(1 / 6)
     assert found["FilledWithZeros"] == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize("model", ["ols", "ar1", "arma11", "mixture"])
+def test_voxels_that_are_left_out_of_the_fit_change_no_measure_of_it(run, model):
+    """TSNR, R2 and whiteness of half a mask are those with that half as the mask; maps are 0 outside."""
+    run.model = model
+    inside = masked.read_mask(run.file("mask.nii.gz"))
+    values = masked.read_masked(run.file("bold.nii"), inside)
+    covered = np.ones(SHAPE, np.uint8)
+    covered[:, :, 4:] = 0
+    there = masked.read_mask(run.file("mask.nii.gz")).T[inside.T] & (covered > 0).T[inside.T]
+    values[N // 2 :, ~there] = 0  # where the head has moved out of the field of view
+    image_writer.write_masked(run.file("bold.nii"), values, inside, AFFINE)
+    image_writer.write_image(run.file("fov.nii.gz"), covered, AFFINE)
+    found = run.measure()
+    for name in ("beta", "sigma2", "ar1", "rsquared", "task", "tsnr"):
+        assert not masked.read_masked(run.file(f"{name}.nii.gz"), inside)[..., ~there].any()
+    image_writer.write_image(run.file("mask.nii.gz"), (inside & (covered > 0)).astype(np.uint8), AFFINE)
+    alone = run.measure()
+    for name in ("MedianTsnr", "RSquared", "ConstantVoxels"):
+        assert found[name] == alone[name], name
+    for part in ("Before", "After") if model != "ols" else ("Before",):
+        assert found["Residuals"][part] == alone["Residuals"][part], part
 
 
 def test_zeros_of_data_about_a_mean_of_0_are_values(run):

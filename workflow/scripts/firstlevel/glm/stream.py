@@ -36,7 +36,8 @@ class RunEstimates:
     Attributes
     ----------
     maps : estimates of each voxel.
-    tsnr : (v,), mean over the standard deviation of the residuals; 0 where nothing is left.
+    tsnr : (v,), mean over the standard deviation of the residuals; 0 where nothing is left, and where the
+        run has not the voxel.
     mean : of the data over scans and the voxels that the run has; NaN where it has none.
     n_missing : voxels that the run has not.
     n_constant : voxels that never change over time.
@@ -95,7 +96,7 @@ def fit_run(
     centred = mean < np.maximum(deviation, 1.0 if in_percent else 0.0)
     return RunEstimates(
         maps=maps,
-        tsnr=np.where(constant, 0.0, tsnr),
+        tsnr=np.where(has, tsnr, 0.0),
         mean=float(mean[has].mean()) if has.any() else float("nan"),
         n_missing=int((maps.sigma2 == 0).sum()),
         n_constant=int(constant.sum()),

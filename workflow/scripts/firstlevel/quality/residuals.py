@@ -39,8 +39,9 @@ def of_sample(
     kept: BoolArray,
     lags: int,
     factor: Factor,
+    has: BoolArray,
 ) -> Residuals:
-    """Whiteness at each of k voxels.
+    """Whiteness at each of k voxels, not known where the run has not the voxel, which is not fitted there.
 
     Parameters
     ----------
@@ -48,9 +49,11 @@ def of_sample(
     design : (n, p); `beta` (p, k) and `whitening` of its fit.
     kept : (n,), scans that are not censored.
     factor : as :func:`factor` gives it.
+    has : (k,), voxels that the run has.
     """
     basis, y = dependence.factorise(design).basis, series.astype(np.float64)
     size = np.einsum("tv,tv->v", y, y)
+    size[~has] = np.inf  # so that whatever is left is rounding
     before = measure_whiteness(y - basis @ (basis.T @ y), kept, lags, size)
     scale = 100.0 / np.maximum(y.mean(axis=0), 1.0) if factor == "voxel" else factor
     scaled = scale * y - (100.0 if factor == "voxel" else 0.0)

@@ -39,7 +39,8 @@ class Fitted:
     series : (n, k), data of the sample.
     beta : (p, k), of the sample.
     whitening : how the sample was whitened.
-    rsquared, tsnr : (v,), maps; tsnr is 0 where a voxel does not vary.
+    has : (v,), voxels that the run has: analysed, and not without noise.
+    rsquared, tsnr : (v,), maps; 0 where the run has not the voxel, tsnr where what varies is rounding, too.
     has_zero : (v,), voxels that are 0 in some volume.
     signal, change : (n,), mean over the mask, and root mean square of the change from the volume before.
     noise_model : by its name.
@@ -50,6 +51,7 @@ class Fitted:
     series: Float32Array
     beta: FloatArray
     whitening: Whitening
+    has: BoolArray
     rsquared: FloatArray
     tsnr: FloatArray
     has_zero: BoolArray
@@ -71,18 +73,18 @@ class Fitted:
         factor: residuals.Factor,
     ) -> Fitted:
         """Take what a fit has at hand, as its files hold it: maps in single precision."""
-        sampled = sample.positions(tsnr.size)
+        sampled, has = sample.positions(tsnr.size), maps.sigma2 > 0
         beta, rho, rsquared, ratio = (
             values.astype(np.float32).astype(np.float64)
             for values in (maps.beta[:, sampled], maps.ar1, maps.rsquared, tsnr)
         )
-        whitening: Whitening = ByCoefficient.of(rho, sampled)
+        whitening: Whitening = ByCoefficient.of(rho, sampled, has)
         if learnt:
             whitening = ByProcess(learnt.mixture, learnt.posterior[:, sampled].argmax(axis=0))
         elif pairs is not None:
-            whitening = ByPair(pairs[:, sampled])
+            whitening = ByPair(pairs[:, sampled], has[sampled])
         return cls(
-            sampled, series, beta, whitening, rsquared, ratio, sums.has_zero, sums.signal, sums.change,
+            sampled, series, beta, whitening, has, rsquared, ratio, sums.has_zero, sums.signal, sums.change,
             noise_model, factor,
         )  # fmt: skip
 
@@ -115,8 +117,9 @@ def of_run(
     moved = head_motion.of_mask(motion, mask, grid, len(matrix))
     of_volumes = volumes.of_run(moved, outside, fitted.signal, fitted.change)
     whiteness = residuals.of_sample(
-        fitted.series, matrix, fitted.beta, fitted.whitening, kept, lags, fitted.factor
-    )
+        fitted.series, matrix, fitted.beta, fitted.whitening, kept, lags, fitted.factor,
+        fitted.has[fitted.sampled],
+    )  # fmt: skip
     varies = fitted.tsnr != 0
     empty = ~covered | (fitted.has_zero & _are_intensities(fitted.signal))
     median, deviation, _ = dvars_scores(of_volumes.dvars, kept)
@@ -124,7 +127,7 @@ def of_run(
         "NumberOfVolumes": len(kept),
         "CensoredVolumes": int((~kept).sum()),
         "NumberOfVoxels": len(varies),
-        "ConstantVoxels": int((~varies).sum()),
+        "ConstantVoxels": int((analysed & ~varies).sum()),
         "OutsideFieldOfView": float(1 - covered.mean()),
         "FilledWithZeros": float((empty & analysed).mean()),
         "SmoothingFwhm": smoothing_fwhm,

@@ -39,9 +39,9 @@ class ByCoefficient:
     typical: float
 
     @classmethod
-    def of(cls, rho: FloatArray, sampled: npt.NDArray[np.intp]) -> ByCoefficient:
-        """Take the sample of coefficients of all voxels, whose median is the typical one."""
-        return cls(rho[sampled], float(np.median(rho)) if rho.size else 0.0)
+    def of(cls, rho: FloatArray, sampled: npt.NDArray[np.intp], has: BoolArray) -> ByCoefficient:
+        """Take the sample of coefficients of all voxels; typical is the median of those the run `has`."""
+        return cls(rho[sampled], float(np.median(rho[has])) if has.any() else 0.0)
 
     def of_series(self, series: FloatArray) -> FloatArray:
         """White series of the sample, (n, v)."""
@@ -82,9 +82,10 @@ class ByProcess:
 
 @dataclass(frozen=True)
 class ByPair:
-    """ARMA(1,1) noise: coefficients a and b of the sample, (2, v)."""
+    """ARMA(1,1) noise: coefficients a and b of the sample, (2, v), and which of it the run has, (v,)."""
 
     pairs: FloatArray
+    has: BoolArray
 
     def of_series(self, series: FloatArray) -> FloatArray:
         """White series of the sample, (n, v)."""
@@ -92,7 +93,7 @@ class ByPair:
 
     def of_design(self, design: FloatArray) -> list[tuple[FloatArray, float]]:
         """Columns (n, p), white by each pair of the sample."""
-        pairs, counts = np.unique(self.pairs, axis=1, return_counts=True)
+        pairs, counts = np.unique(self.pairs[:, self.has], axis=1, return_counts=True)
         shares = counts / max(counts.sum(), 1)
         return [
             (arma_innovations(design, pair), float(share))
