@@ -85,6 +85,7 @@ def compute_contrast(
     nothing: list[Path | None] = [None] * len(betas)
     of_noise = [given or nothing for given in (posteriors, processes, armas)]
     paths = [contrast_maps.Fit(*of_run) for of_run in zip(betas, sigma2s, ar1s, *of_noise, strict=True)]
+    contrast_maps.check_noise([fits[k] for k in used], [paths[k] for k in used])
     models, vectors = [one.model for one in of_used], [one.vectors(rows) for one in of_used]
     tested = contrast_maps.test([paths[k] for k in used], models, vectors, contrast, inside)
     maps.write(tested, inside, grid.affine)

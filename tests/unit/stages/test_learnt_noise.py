@@ -221,10 +221,11 @@ def contrast(runs, folder, rows, statistic="t", **options):
     every = {"betas": "beta.nii.gz", "sigma2s": "sigma2.nii.gz", "ar1s": "ar1.nii.gz", "fits": "glm.json"}
     every |= {"posteriors": "posterior.nii.gz", "processes": "processes.tsv", "designs": "design.tsv"}
     every |= {"design_jsons": "design.json"}
+    inputs = {name: [run.file(file) for run in runs] for name, file in every.items()} | options
     compute_contrast(
-        **{name: [run.file(file) for run in runs] for name, file in every.items()}, **outputs,
+        **inputs, **outputs,
         mask=runs[0].file("mask.nii.gz"), sidecar=folder / "c.json", rows=rows, statistic=statistic,
-        label="c", **options,
+        label="c",
     )  # fmt: skip
     inside = masked.read_mask(runs[0].file("mask.nii.gz"))
     return {name: masked.read_masked(path, inside) for name, path in outputs.items()}, sidecars.read_json(
@@ -327,6 +328,16 @@ def test_the_approximate_f_is_refused(run, tmp_path):
     """It takes the noise for known."""
     with pytest.raises(InputError, match="approximate F"):
         contrast([run], tmp_path / "f", ["a"], "F")
+
+
+@pytest.mark.parametrize(("fitted", "taken"), [("ar1", "mixture"), ("mixture", "ar1"), ("arma11", "ar1")])
+def test_files_of_an_earlier_fit_with_other_noise_are_not_taken(run, tmp_path, fitted, taken):
+    """The posterior beside the betas of an AR(1) fit is of the fit before, and the other way round."""
+    run.model = fitted
+    run.measure()  # files of a mixture are there from before
+    others = {} if taken == "mixture" else {"posteriors": None, "processes": None}
+    with pytest.raises(InputError, match=rf"fitted with the noise model {fitted}(?s:.)*forcerun fit_glm"):
+        contrast([run], tmp_path / "c", ["a - b"], **others)
 
 
 def test_residuals_are_whitened_by_the_processes(tmp_path):
