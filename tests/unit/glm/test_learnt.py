@@ -37,7 +37,7 @@ def series(matrix):
     return made.astype(np.float32)
 
 
-def fit(folder, series, matrix, covered, *, in_percent):
+def fit(folder, series, matrix, covered, *, in_percent, inside=None):
     """Estimates and noise of a run that is kept, as the stage fits it."""
     model = glm.Design.of(matrix)
     everything = np.ones(len(series), dtype=bool)
@@ -45,7 +45,8 @@ def fit(folder, series, matrix, covered, *, in_percent):
         sums = run_sums.RunSums.of(kept.kept(iter(series)), model.factors.basis, everything, series.shape[1])
         first = stream.fit_run(sums, model, "ols", covered, kept.again, in_percent=in_percent)
         line = np.ones((1, 1, series.shape[1]), dtype=bool)
-        found = learnt.fit_run(sums, first, model, "mixture", kept, line, in_percent=in_percent)
+        inside = line if inside is None else inside
+        found = learnt.fit_run(sums, first, model, "mixture", kept, inside, in_percent=in_percent)
     return first, found
 
 
@@ -115,3 +116,19 @@ def test_the_noise_is_learnt_from_voxels_that_vary(tmp_path, series, matrix, mon
     np.testing.assert_allclose(found.mixture.shares, alone.mixture.shares, rtol=1e-9, atol=0)
     np.testing.assert_array_equal(found.posterior[:, 1000:1595], alone.posterior)
     assert not found.posterior[:, :1000].any()
+
+
+def test_the_noise_of_a_box_is_not_learnt_from_one_plane(tmp_path, matrix, monkeypatch):
+    """Every tenth voxel would lie in the plane of air, whose noise is white, of rows of ten voxels."""
+    monkeypatch.setattr(mixture_learning, "N_SAMPLED", 70)
+    rng = np.random.default_rng(2)
+    made = rng.standard_normal((N_SCANS + 50, N_VOXELS))
+    is_air = np.arange(N_VOXELS) % 10 == 0
+    for scan in range(1, len(made)):
+        made[scan] += np.where(is_air, 0.0, 0.8) * made[scan - 1]
+    box, covered = np.ones((10, 7, 10), dtype=bool), np.ones(N_VOXELS, dtype=bool)
+    data = (850 + 8 * made[50:]).astype(np.float32)
+    first, found = fit(tmp_path, data, matrix, covered, in_percent=True, inside=box)
+    assert found.n_sampled == len(mixture_learning.sampled(N_VOXELS, np.nonzero(box))) < 70
+    assert np.median(first.maps.ar1[~is_air]) > 0.6
+    assert abs(np.median(first.maps.ar1[is_air])) < 0.2

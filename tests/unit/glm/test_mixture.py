@@ -230,6 +230,26 @@ def test_sample_is_evenly_spaced(n_voxels, n_sampled):
     assert (positions < n_voxels).all()
 
 
+@pytest.mark.parametrize("shape", [(64, 64, 64), (64, 64, 32), (64, 32, 8), (36, 128, 128), (91, 61, 61)])
+def test_sample_of_a_box_is_of_all_its_planes(shape):
+    """Where the step would be a multiple of an axis; voxels of a mask are in the order of its last axis."""
+    places = np.nonzero(np.ones(shape, dtype=bool))
+    positions = mixture_learning.sampled(places[0].size, places)
+    assert len(set(np.diff(positions))) == 1
+    assert mixture_learning.N_SAMPLED / 3 < len(positions) <= mixture_learning.N_SAMPLED
+    for along, n_planes in zip(places, shape, strict=True):
+        assert 2 * np.unique(along[positions]).size >= n_planes
+
+
+def test_sample_of_a_brain_is_every_so_many_voxels():
+    """As without the places of its voxels."""
+    x, y, z = np.mgrid[-1:1:40j, -1:1:48j, -1:1:40j]
+    places = np.nonzero(x**2 + y**2 + z**2 < 1)
+    np.testing.assert_array_equal(
+        mixture_learning.sampled(places[0].size, places), mixture_learning.sampled(places[0].size)
+    )
+
+
 def hostile():
     """Series that are not what the model is of, by name."""
     rng, scans = np.random.default_rng(0), np.arange(N_SCANS)

@@ -94,7 +94,7 @@ def fit_run(
     assert learn is not None
     maps, basis, scaled = first.maps, model.factors.basis, _Scaled.of(sums, in_percent=in_percent)
     has = maps.sigma2 > 0
-    series = _sample(has, kept, scaled)
+    series = _sample(has, kept, scaled, inside)
     weighted = mixture.Weighted.of(learn(series, basis), basis)
     n_sampled = series.shape[1]
     del series
@@ -151,8 +151,9 @@ def _prior(
     return local_prior.local_prior(first, known, there, shares)
 
 
-def _sample(has: BoolArray, kept: Kept, scaled: _Scaled) -> FloatArray:
+def _sample(has: BoolArray, kept: Kept, scaled: _Scaled, inside: BoolArray) -> FloatArray:
     """Series of the voxels to learn from, (n, s), evenly spaced among those that the run has."""
     voxels = np.flatnonzero(has)
-    chosen = voxels[mixture_learning.sampled(voxels.size)]
+    places = [along[has] for along in np.nonzero(inside)]
+    chosen = voxels[mixture_learning.sampled(voxels.size, places)]
     return np.hstack([scaled.data(raw, part) for part, raw in kept.again(chosen)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ from firstlevel.glm.sums import dot
 
 N_SAMPLED = 4096
 """The noise is learnt from at most so many voxels."""
+N_STEPS = 16
+"""Steps from one of them to the next that are tried: one of so many has no factor in common with an axis."""
 TOGETHER = 22
 """Processes whose whitened designs are in memory at a time; half of those to begin with."""
 HIGHEST_ORDER, SCANS_PER_LAG = 20, 6
@@ -42,9 +45,23 @@ def most_for(n_scans: int) -> int:
     return min(MOST_KEPT, max(FEWEST_KEPT, n_scans // SCANS_PER_KEPT))
 
 
-def sampled(n_voxels: int) -> npt.NDArray[np.intp]:
-    """Positions of the voxels to learn from: every ceil(V / 4096)-th."""
-    return np.arange(0, n_voxels, max(1, -(-n_voxels // N_SAMPLED)))
+def sampled(n_voxels: int, places: Sequence[npt.NDArray[np.intp]] = ()) -> npt.NDArray[np.intp]:
+    """Positions of the voxels to learn from: every ceil(V / 4096)-th.
+
+    Parameters
+    ----------
+    places : coordinates (V,) of the voxels along each axis. Where a mask is a box, a step may fall on few of
+        its planes, air perhaps: it is made longer until half of the planes of each axis are among the sample.
+    """
+    step = max(1, -(-n_voxels // N_SAMPLED))
+    evenly = [np.arange(0, n_voxels, longer) for longer in range(step, step + N_STEPS)]
+    return next((chosen for chosen in evenly if _is_spread(chosen, places)), evenly[0])
+
+
+def _is_spread(chosen: npt.NDArray[np.intp], places: Sequence[npt.NDArray[np.intp]]) -> bool:
+    return all(
+        2 * np.unique(along[chosen]).size >= min(np.unique(along).size, chosen.size) for along in places
+    )
 
 
 def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:
