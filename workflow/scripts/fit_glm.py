@@ -102,7 +102,8 @@ def fit_glm(
         covered = masked.read_mask(coverage).T[inside.T] if coverage else analysed
         of_volumes, measured = run_measures.of_run(
             saved, run_measures.Fitted.of(
-                maps, tsnr_map, scans.sampled, fitted.sums, noise_model, found, fitted.pairs, factor
+                maps, tsnr_map, scans.taken, scans.sampled, fitted.sums, noise_model, found, fitted.pairs,
+                factor,
             ),
             motion.of_run(resampled, confounds), resampled["VoxelsOutsideFieldOfView"], inside, grid, covered,
             analysed, lags, resampled.get("SmoothingFwhm"),

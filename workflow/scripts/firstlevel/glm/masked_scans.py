@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from firstlevel.arrays import BoolArray, Float32Array
 from firstlevel.glm.fit import spm_global
@@ -23,30 +24,31 @@ class MaskedScans:
     run : its volumes.
     inside : the mask, (nx, ny, nz).
     has_spm_global : whether SPM's global is computed.
-    sampled : (n, k), series of a sample of the mask's voxels, see :mod:`firstlevel.io.sample`.
+    taken : (k,), places of a sample among the mask's voxels, see :mod:`firstlevel.io.sample`.
+    sampled : (n, k), its series.
     spm_globals : of each scan, where it is asked for.
     """
 
     run: Series
     inside: BoolArray
     has_spm_global: bool
+    taken: npt.NDArray[np.intp]
     sampled: Float32Array
     spm_globals: list[float]
 
     @classmethod
     def of(cls, run: Series, inside: BoolArray, *, has_spm_global: bool) -> MaskedScans:
         """Nothing is read yet."""
-        n_sampled = len(sample.positions(int(inside.sum())))
-        sampled = np.empty((run.n_scans, n_sampled), dtype=np.float32)
-        return cls(run, inside, has_spm_global, sampled, [])
+        taken = sample.positions(inside)
+        sampled = np.empty((run.n_scans, taken.size), dtype=np.float32)
+        return cls(run, inside, has_spm_global, taken, sampled, [])
 
     def read(self) -> Iterator[Float32Array]:
         """Yield the voxels of the mask, (v,), scan by scan, with background filled in."""
         voxels = np.flatnonzero(self.inside.T)
-        taken = sample.positions(len(voxels))
         for scan, volume in enumerate(background.filled(self.run)):
             values = volume.ravel().take(voxels)
-            self.sampled[scan] = values[taken]
+            self.sampled[scan] = values[self.taken]
             if self.has_spm_global:
                 self.spm_globals.append(spm_global(volume))
             yield values

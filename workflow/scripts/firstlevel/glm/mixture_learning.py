@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from firstlevel import spread
 from firstlevel.arrays import Float32Array, FloatArray
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.mixture import CHUNK, Mixture, Weighted
@@ -18,8 +19,6 @@ from firstlevel.glm.sums import dot
 
 N_SAMPLED = 4096
 """The noise is learnt from at most so many voxels."""
-N_STEPS = 16
-"""Steps from one of them to the next that are tried: one of so many has no factor in common with an axis."""
 TOGETHER = 22
 """Processes whose whitened designs are in memory at a time; half of those to begin with."""
 HIGHEST_ORDER, SCANS_PER_LAG = 20, 6
@@ -50,18 +49,12 @@ def sampled(n_voxels: int, places: Sequence[npt.NDArray[np.intp]] = ()) -> npt.N
 
     Parameters
     ----------
-    places : coordinates (V,) of the voxels along each axis. Where a mask is a box, a step may fall on few of
-        its planes, air perhaps: it is made longer until half of the planes of each axis are among the sample.
+    places : coordinates (V,) of the voxels along each axis; steps are longer where these would lie in few
+        planes, see :mod:`firstlevel.spread`.
     """
     step = max(1, -(-n_voxels // N_SAMPLED))
-    evenly = [np.arange(0, n_voxels, longer) for longer in range(step, step + N_STEPS)]
-    return next((chosen for chosen in evenly if _is_spread(chosen, places)), evenly[0])
-
-
-def _is_spread(chosen: npt.NDArray[np.intp], places: Sequence[npt.NDArray[np.intp]]) -> bool:
-    return all(
-        2 * np.unique(along[chosen]).size >= min(np.unique(along).size, chosen.size) for along in places
-    )
+    evenly = (np.arange(0, n_voxels, longer) for longer in range(step, step + spread.N_TRIED))
+    return spread.first_spread(evenly, places)
 
 
 def learn(series: FloatArray | Float32Array, basis: FloatArray) -> Mixture:

@@ -7,18 +7,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel.arrays import Float32Array
+from firstlevel import spread
+from firstlevel.arrays import BoolArray, Float32Array
 from firstlevel.stage import atomic
 
 N_VOXELS = 3000
 """Voxels of the sample: a share of 5 % of them is known to 0.4 %, and a carpet has fewer lines."""
 
 
-def positions(n_voxels: int) -> npt.NDArray[np.intp]:
-    """Indices of the sample's voxels among those of a mask: all, or evenly spaced."""
+def positions(inside: BoolArray) -> npt.NDArray[np.intp]:
+    """Indices of the sample's voxels among those of a mask (x, y, z): all, or evenly spaced.
+
+    A few less where these would lie in few planes, see :mod:`firstlevel.spread`.
+    """
+    n_voxels = int(inside.sum())
     if n_voxels <= N_VOXELS:
         return np.arange(n_voxels)
-    return (np.arange(N_VOXELS) * n_voxels) // N_VOXELS
+    evenly = ((np.arange(n) * n_voxels) // n for n in range(N_VOXELS, N_VOXELS - spread.N_TRIED, -1))
+    return spread.first_spread(evenly, np.nonzero(inside.T))
 
 
 def write_series(path: Path, series: Float32Array) -> None:

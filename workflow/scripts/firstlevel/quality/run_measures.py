@@ -20,7 +20,6 @@ from firstlevel.glm.fit import Estimates
 from firstlevel.glm.learnt import LearntNoise
 from firstlevel.glm.run_sums import RunSums
 from firstlevel.image.motion import Motion
-from firstlevel.io import sample
 from firstlevel.io.designs import Design
 from firstlevel.io.grids import Grid
 from firstlevel.quality import head_motion, residuals, volumes
@@ -65,6 +64,7 @@ class Fitted:
         cls,
         maps: Estimates,
         tsnr: FloatArray,
+        sampled: npt.NDArray[np.intp],
         series: Float32Array,
         sums: RunSums,
         noise_model: str,
@@ -73,7 +73,7 @@ class Fitted:
         factor: residuals.Factor,
     ) -> Fitted:
         """Take what a fit has at hand, as its files hold it: maps in single precision."""
-        sampled, has = sample.positions(tsnr.size), maps.sigma2 > 0
+        has = maps.sigma2 > 0
         beta, rho, rsquared, ratio = (
             values.astype(np.float32).astype(np.float64)
             for values in (maps.beta[:, sampled], maps.ar1, maps.rsquared, tsnr)
