@@ -146,7 +146,7 @@ def relative_sigma2(weighted: Weighted, w: FloatArray) -> FloatArray:
     -----
     w_g is proportional to prior_g |V|^-1/2 |Q' V^-1 Q|^-1/2 sigma2_g^-(n - r)/2. The prior is taken to be the
     shares. That of a voxel's neighbours is not saved: its logarithm counts little beside (n - r) / 2, and z
-    changes by less than 0.01 at 99 % of the voxels.
+    changes by less than 0.01 at 99 % of the voxels, 0.02 with about 25 degrees of freedom.
     """
     shares = weighted.mixture.shares[:, np.newaxis]
     known = (w > 0) & (shares > 0)
