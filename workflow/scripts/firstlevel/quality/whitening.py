@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from firstlevel.arrays import FloatArray
+from firstlevel.arrays import BoolArray, FloatArray
 from firstlevel.glm import fit as glm
 from firstlevel.glm.mixture import Mixture
 
