@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from firstlevel.glm import arma, mixture, task_share
+from firstlevel.glm import arma_process, mixture, task_share
 from firstlevel.glm import fit as glm
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.learnt import LearntNoise
@@ -76,7 +76,7 @@ def test_share_of_learnt_noise_is_that_of_its_processes(kind, others, monkeypatc
 
 
 PAIRS = np.array([[6, 5], [7, -4]])
-"""Steps of the grid of AFNI, in a and b."""
+"""Of the grid of AFNI, in tenths of a and b."""
 
 
 @pytest.mark.parametrize("others", [[2, 3, 4, 5], []])
@@ -85,10 +85,10 @@ def test_share_of_arma_noise_is_that_of_its_pair(kind, others):
     """Each voxel whitened by the covariance of its own pair, of dense matrices."""
     design, data = example(kind)
     model = glm.Design.of(design * [1, 1e6, 1, 1e-4, 1, 1])
-    pairs = PAIRS[np.arange(N_VOXELS) % 2].T * arma.LARGEST / arma.DIVISIONS
+    pairs = 0.1 * PAIRS[np.arange(N_VOXELS) % 2].T
     beta, sigma2, roots = np.empty((6, N_VOXELS)), np.empty(N_VOXELS), []
     for voxel, (a, b) in enumerate(pairs.T):
-        acf = arma.lag1(a, b) * a ** (np.arange(N_SCANS) - 1.0)
+        acf = arma_process.lag1(a, b) * a ** (np.arange(N_SCANS) - 1.0)
         acf[0] = 1.0
         innovations = (1 - a * a) / (1 + 2 * a * b + b * b)
         roots.append(np.linalg.cholesky(scipy.linalg.toeplitz(acf) / innovations))
@@ -96,7 +96,7 @@ def test_share_of_arma_noise_is_that_of_its_pair(kind, others):
         beta[:, voxel] = np.linalg.lstsq(white[:, :6] / model.factors.lengths, white[:, 6], rcond=1e-9)[0]
         beta[:, voxel] /= model.factors.lengths
         sigma2[voxel] = residual_squares(white[:, :6] / model.factors.lengths, white[:, 6]) / model.dof
-    maps = glm.Estimates(beta, sigma2, np.array([arma.lag1(a, b) for a, b in pairs.T]), np.zeros(N_VOXELS))
+    maps = glm.Estimates(beta, sigma2, arma_process.lag1(*pairs), np.zeros(N_VOXELS))
     share = partial_rsquared(model, maps, others, pairs=pairs)
     for voxel, root in enumerate(roots):
         series, columns = np.linalg.solve(root, data[:, voxel]), np.linalg.solve(root, design)

@@ -267,7 +267,7 @@ def test_t_of_lsa_is_that_of_a_contrast_of_its_design():
     fit = weighted.fit(data)
     for trial in (0, 13):
         c = model.on_base[[trial]]
-        uncertain = mixture_effects.of_effect(weighted, c, fit.sigma2, saved)
+        uncertain = mixture_effects.of_effect(mixture_effects.Rows.of(weighted, c), fit.sigma2, saved)
         combined = mixture_contrasts.over_runs([uncertain], np.ones((1, t.shape[1]), dtype=bool))
         effect = (c @ fit.coefficients)[0]
         z = t_to_z(effect / np.sqrt(combined.variance), combined.dof)[1]

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firstlevel.arrays import FloatArray
+from firstlevel.glm import arma, arma_process
 from firstlevel.glm import fit as glm
-from firstlevel.glm.arma_contrasts import ArmaFit
 from firstlevel.glm.dependence import SMALLEST
 from firstlevel.glm.learnt import LearntNoise
 from firstlevel.glm.mixture import from_bytes
@@ -65,7 +65,7 @@ def _by_noise(
 ) -> Iterator[tuple[FloatArray | float, Voxels, FloatArray]]:
     """Kinds of noise: its share in some voxels, these, and what |(1 - P) Qw g|^2 is the quadratic form of."""
     basis, spanned = design.factors.basis, design.matrix[:, others] / design.factors.lengths[others]
-    on_basis, of_others = basis.T @ design.matrix, basis.T @ spanned
+    of_others = basis.T @ spanned
     if learnt:
         roots = learnt.weighted.roots.transpose(0, 2, 1)
         of_processes = [_quadratic(root, root @ of_others) for root in roots]
@@ -74,10 +74,9 @@ def _by_noise(
             for w, quadratic in zip(from_bytes(learnt.posterior[:, part]), of_processes, strict=True):
                 yield w, part, quadratic
     elif pairs is not None:
-        fit = ArmaFit(design, maps, pairs)
-        for kind, voxels in glm.groups(fit.kinds):
-            information = np.linalg.inv(on_basis @ fit.covariance(kind) @ on_basis.T)
-            root = np.linalg.cholesky(information).T
+        search = arma.Search(basis)
+        for number, voxels in glm.groups(arma_process.numbers(pairs).astype(np.float64)):
+            root = np.linalg.cholesky(np.linalg.inv(search.inverse(round(number)))).T
             yield 1.0, voxels, _quadratic(root, root @ of_others)
     else:
         for rho, voxels in glm.groups(maps.ar1):
