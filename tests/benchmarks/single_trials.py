@@ -19,29 +19,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow/scripts"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "workflow/scripts"), str(ROOT / "tests/support")]
 
 from nilearn.glm.first_level import make_first_level_design_matrix
 from nilearn.glm.first_level.first_level import run_glm
+from trial_runs import DESIGN, noise_of_fit, written_design
 
-from firstlevel.glm import (
-    arma,
-    assembly,
-    mixture,
-    mixture_learning,
-    saved_noise,
-    single_trials,
-    trial_columns,
-)
+from firstlevel.glm import saved_noise, single_trials, trial_columns
 from firstlevel.glm.dependence import factorise
 from firstlevel.glm.design import DesignOptions
-from firstlevel.glm.nuisance import Nuisance
-from firstlevel.io.designs import Design
 from firstlevel.io.event_table import Event
 
 OPTIONS = {"lss": DesignOptions("spm + derivative", "cosine", 0.01, -24, 50)}
 OPTIONS["lsa"] = DesignOptions("spm", "cosine", 0.01, -24, 50)  # with derivatives, more regressors than scans
-DESIGN = Path("design.tsv")
 
 
 def series(n_scans: int, n_voxels: int) -> np.ndarray:
@@ -55,27 +46,6 @@ def series(n_scans: int, n_voxels: int) -> np.ndarray:
     return made
 
 
-def design_of(times: np.ndarray, events: list[Event], options: DesignOptions) -> Design:
-    """Design of the run, with a regressor per condition."""
-    made = assembly.assemble(DESIGN, times, events, {}, options, Nuisance([], None, {}, [], False))
-    roles = [{"Name": name, "Role": "other"} for name in made.names]
-    return Design(DESIGN, made.names, made.values, {"Columns": roles, "FrameTimes": times.tolist()})
-
-
-def noise_of_fit(data: np.ndarray, basis: np.ndarray, name: str) -> saved_noise.SavedNoise | None:
-    """What the fit of the run finds, with the shares of the processes as prior of all voxels."""
-    blocks = np.array_split(np.arange(data.shape[1]), max(1, data.shape[1] // 2048))
-    if name == "mixture":
-        found = mixture_learning.learn(data[:, mixture_learning.sampled(data.shape[1])], basis)
-        weighted = mixture.Weighted.of(found, basis)
-        posterior = [weighted.posterior(data[:, block].astype(np.float64)) for block in blocks]
-        return saved_noise.LearntNoise(found.processes, mixture.to_bytes(np.hstack(posterior)))
-    if name == "arma11":
-        fits = [arma.Search(basis).fit(data[:, block].astype(np.float64)) for block in blocks]
-        return saved_noise.ArmaNoise.of(np.hstack([np.array([fit.a, fit.b]) for fit in fits]))
-    return None
-
-
 def ours(
     data: np.ndarray,
     times: np.ndarray,
@@ -86,7 +56,7 @@ def ours(
 ) -> tuple[float, list]:
     """CPU seconds from events and series to all betas and t values, and these of the first trials."""
     start = time.process_time()
-    saved = design_of(times, events, OPTIONS[kind])
+    saved = written_design(times, events, OPTIONS[kind])
     columns = trial_columns.collect(DESIGN, saved, events, {}, OPTIONS[kind], None)
     model = single_trials.model_of(kind, columns, DESIGN)
 
@@ -145,9 +115,9 @@ def main() -> None:
             f"{np.abs(t - first[1]).max():.1e}; lsa {ours(data, times, events, 'lsa', noise)[0]:.1f} s",
             flush=True,
         )
-    basis = factorise(design_of(times, events, OPTIONS["lss"]).matrix).basis
+    basis = factorise(written_design(times, events, OPTIONS["lss"]).matrix).basis
     for noise in ("mixture", "arma11"):
-        known = noise_of_fit(data, basis, noise)
+        known = noise_of_fit(noise, data, basis)
         order = known.alike()
         taken = [ours(data[:, order], times, events, kind, noise, known.part(order))[0] for kind in OPTIONS]
         print(f"{noise}: {taken[0]:.1f} s; lsa {taken[1]:.1f} s", flush=True)

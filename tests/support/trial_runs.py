@@ -1,4 +1,4 @@
-"""Runs of many trials: events, designs as they are written and as nilearn makes them."""
+"""Runs of many trials: events, designs as written and as nilearn makes them, noise as a fit saves it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from nilearn.glm.first_level import make_first_level_design_matrix
 
-from firstlevel.glm import assembly, trial_columns
+from firstlevel.glm import arma, assembly, mixture, mixture_learning, saved_noise, trial_columns
 from firstlevel.glm.censoring import spikes
 from firstlevel.glm.design import DesignOptions
 from firstlevel.glm.nuisance import Nuisance
@@ -15,6 +15,10 @@ from firstlevel.io.event_table import Event
 
 N_SCANS, N_TRIALS = 210, 60
 HRF = "spm + derivative"
+DESIGN = Path("design.tsv")
+NO_NUISANCE = Nuisance([], None, {}, [], False)
+BLOCK = 2048
+"""Voxels whose series are in double precision at a time."""
 
 
 def trials(n=N_TRIALS, seed=3):
@@ -41,10 +45,32 @@ def saved_design(events, how, censored=(), modulators=None):
     names, values = spikes(list(censored), N_SCANS)
     roles = dict.fromkeys(names, "censor")
     nuisance = Nuisance(names, values if censored else None, roles, list(censored), True)
-    made = assembly.assemble(Path("design.tsv"), times, events, modulators or {}, how, nuisance)
+    return written_design(times, events, how, nuisance, modulators)
+
+
+def written_design(times, events, how, nuisance=NO_NUISANCE, modulators=None):
+    """Design of the scans at these times, as it is written; columns of `nuisance` have their roles."""
+    made = assembly.assemble(DESIGN, times, events, modulators or {}, how, nuisance)
     roles = [{"Name": name, "Role": nuisance.roles.get(name, "other")} for name in made.names]
     content = {"Columns": roles, "FrameTimes": times.tolist()}
-    return Design(Path("design.tsv"), made.names, made.values, content)
+    return Design(DESIGN, made.names, made.values, content)
+
+
+def noise_of_fit(name, data, basis):
+    """What the fit of a run saves of its noise; the shares of the processes are the prior of all voxels.
+
+    None where a model saves nothing. Data (n, v) may be in single precision.
+    """
+    blocks = np.array_split(np.arange(data.shape[1]), max(1, data.shape[1] // BLOCK))
+    if name == "mixture":
+        found = mixture_learning.learn(data[:, mixture_learning.sampled(data.shape[1])], basis)
+        weighted = mixture.Weighted.of(found, basis)
+        posterior = [weighted.posterior(data[:, block].astype(np.float64)) for block in blocks]
+        return saved_noise.ProcessNoise(found.processes, mixture.to_bytes(np.hstack(posterior)))
+    if name == "arma11":
+        fits = [arma.Search(basis).fit(data[:, block].astype(np.float64)) for block in blocks]
+        return saved_noise.ArmaNoise.of(np.hstack([np.array([fit.a, fit.b]) for fit in fits]))
+    return None
 
 
 def columns_of(events, how=None, conditions=("faces", "scrambled"), **nuisance):

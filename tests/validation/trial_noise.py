@@ -15,19 +15,12 @@ import numpy as np
 import scipy.stats
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "workflow/scripts")]
+sys.path[:0] = [str(ROOT / "workflow/scripts"), str(ROOT / "tests/support")]
 
 import noises
+from trial_runs import DESIGN, noise_of_fit, written_design
 
-from firstlevel.glm import (
-    arma,
-    assembly,
-    mixture,
-    mixture_learning,
-    saved_noise,
-    single_trials,
-    trial_columns,
-)
+from firstlevel.glm import single_trials, trial_columns
 from firstlevel.glm.dependence import factorise
 from firstlevel.glm.design import DesignOptions
 from firstlevel.glm.nuisance import Nuisance
@@ -38,19 +31,15 @@ OPTIONS = DesignOptions("spm", "cosine", 1 / 128, -24, 50)
 MODELS = ("ols", "ar1", "ar1_corrected", "ar1_pooled", "arma11", "mixture")
 CASES = (("lsa", False), ("lss", False), ("lsa", True))
 """Model of the trials, and whether their responses vary."""
-PATH = Path("design.tsv")
 
 
 def run_of(rng: np.random.Generator) -> tuple[Design, trial_columns.TrialColumns]:
     """The design of a run, with its conditions, and the regressors of its trials."""
     times, events = TR * np.arange(N_SCANS), noises.random_events("events", N_SCANS * TR, rng)
     motion = [f"motion_{k}" for k in range(6)]
-    roles = dict.fromkeys(motion, "motion")
-    nuisance = Nuisance(motion, noises.random_motion(N_SCANS, rng), roles, [], False)
-    made = assembly.assemble(PATH, times, events, {}, OPTIONS, nuisance)
-    content = {"Columns": [{"Name": name, "Role": "other"} for name in made.names]}
-    saved = Design(PATH, made.names, made.values, content | {"FrameTimes": times.tolist()})
-    return saved, trial_columns.collect(PATH, saved, events, {}, OPTIONS, None)
+    nuisance = Nuisance(motion, noises.random_motion(N_SCANS, rng), {}, [], False)
+    saved = written_design(times, events, OPTIONS, nuisance)
+    return saved, trial_columns.collect(DESIGN, saved, events, {}, OPTIONS, None)
 
 
 def brain(n_each: int, rng: np.random.Generator) -> np.ndarray:
@@ -62,18 +51,6 @@ def brain(n_each: int, rng: np.random.Generator) -> np.ndarray:
     return np.hstack(kinds)
 
 
-def noise_of_fit(name: str, data: np.ndarray, basis: np.ndarray) -> saved_noise.SavedNoise | None:
-    """What the fit of the run saves of its noise; the shares of the processes are the prior of all voxels."""
-    if name == "mixture":
-        found = mixture_learning.learn(data[:, mixture_learning.sampled(data.shape[1])], basis)
-        posterior = mixture.Weighted.of(found, basis).posterior(data)
-        return saved_noise.LearntNoise(found.processes, mixture.to_bytes(posterior))
-    if name == "arma11":
-        fit = arma.Search(basis).fit(data)
-        return saved_noise.ArmaNoise.of(np.array([fit.a, fit.b]))
-    return None
-
-
 def draw(n_each: int, seed: int) -> dict[tuple[str, int], np.ndarray]:
     """Rates at .05 and .001 and mean squared error of beta, by noise model and number of the case."""
     rng = np.random.default_rng(seed)
@@ -82,7 +59,7 @@ def draw(n_each: int, seed: int) -> dict[tuple[str, int], np.ndarray]:
     spread = np.zeros((len(columns.events), 1))
     found = {}
     for case, (kind, varies) in enumerate(CASES):
-        model = single_trials.model_of(kind, columns, PATH)
+        model = single_trials.model_of(kind, columns, DESIGN)
         kept = np.setdiff1d(np.arange(len(spread)), list(model.facts.reasons))
         true = np.zeros((len(spread), noise.shape[1]))
         if varies:

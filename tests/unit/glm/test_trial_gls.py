@@ -52,7 +52,7 @@ def learnt(n_processes, seed=0):
     posterior = np.random.default_rng(seed).dirichlet(np.ones(n_processes), N_VOXELS).T
     posterior[:, 0] = np.eye(n_processes)[0]
     posterior[:, 1] = np.eye(n_processes)[-1]
-    return saved_noise.LearntNoise(
+    return saved_noise.ProcessNoise(
         Processes(PROCESSES.coefficients[:n_processes]), mixture.to_bytes(posterior)
     )
 
@@ -240,7 +240,7 @@ def of_known_mixture(n_voxels, seed=0):
 def with_posterior(basis, data):
     """Noise as the fit of a design saves it."""
     weighted = mixture.Weighted.of(mixture.Mixture(PROCESSES, SHARES), basis)
-    return weighted, saved_noise.LearntNoise(PROCESSES, mixture.to_bytes(weighted.posterior(data)))
+    return weighted, saved_noise.ProcessNoise(PROCESSES, mixture.to_bytes(weighted.posterior(data)))
 
 
 @pytest.mark.parametrize("kind", ["lsa", "lss"])

@@ -114,7 +114,7 @@ def test(
 
     of_learnt = []
     for run, (posterior, processes) in zip(runs, learnt, strict=True):
-        weighted = Weighted.of(noise_table.read(processes), run.design.factors.basis)
-        saved = np.atleast_2d(masked.read_masked(posterior, inside)).astype(np.uint8)
+        mixture, saved = noise_table.read_with_posterior(processes, posterior, inside)
+        weighted = Weighted.of(mixture, run.design.factors.basis)
         of_learnt.append(learnt_contrasts.LearntFit(run.design, run.estimates, weighted, saved))
     return learnt_contrasts.over_runs(of_learnt, *asked)

@@ -1,4 +1,4 @@
-"""Table of the processes that the noise of a run was found to be, one row each, the largest share first."""
+"""Files of learnt noise: the table of its processes, the largest share first, and each voxel's posterior."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from firstlevel.arrays import BoolArray, UInt8Array
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.mixture import Mixture
-from firstlevel.io import cells, table_writer
+from firstlevel.io import cells, masked, table_writer
 
 SHARE = "share"
 """Column of the share of the voxels; those of the coefficients, at lag 1 to q, are ar_1 to ar_q."""
@@ -25,3 +26,17 @@ def read(path: Path) -> Mixture:
     """Read it back."""
     values = np.asarray(cells.read_columns(path)[1], dtype=np.float64)
     return Mixture(Processes(values[:, 1:]), values[:, 0])
+
+
+def read_with_posterior(processes: Path, posterior: Path, inside: BoolArray) -> tuple[Mixture, UInt8Array]:
+    """Read the table, and the posterior (G, v) in 255ths of the voxels `inside` a mask.
+
+    Raises
+    ------
+    ValueError : where they are those of two fits.
+    """
+    found = read(processes)
+    saved = np.atleast_2d(masked.read_masked(posterior, inside)).astype(np.uint8)
+    if found.processes.n != len(saved):
+        raise ValueError(f"{posterior} has {len(saved)} volumes for {found.processes.n} noise processes")
+    return found, saved

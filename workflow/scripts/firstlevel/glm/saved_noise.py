@@ -62,15 +62,15 @@ class SavedNoise(Protocol):
 
 
 @dataclass(frozen=True)
-class LearntNoise:
+class ProcessNoise:
     """Noise of one of the processes of a run, with a posterior (G, v) in 255ths."""
 
     processes: Processes
     posterior: UInt8Array
 
-    def part(self, voxels: Voxels) -> LearntNoise:
+    def part(self, voxels: Voxels) -> ProcessNoise:
         """Noise of some voxels."""
-        return LearntNoise(self.processes, self.posterior[:, voxels])
+        return ProcessNoise(self.processes, self.posterior[:, voxels])
 
     def alike(self) -> Voxels:
         """As they are: any block meets most processes."""
@@ -138,11 +138,8 @@ def read(
     if not noise.MODELS[noise_model].needs_series:
         return None
     if posterior and processes:
-        saved = np.atleast_2d(masked.read_masked(posterior, inside)).astype(np.uint8)
-        known = noise_table.read(processes).processes
-        if known.n != len(saved):
-            raise ValueError(f"{posterior} has {len(saved)} volumes for {known.n} noise processes")
-        return LearntNoise(known, saved)
+        found, saved = noise_table.read_with_posterior(processes, posterior, inside)
+        return ProcessNoise(found.processes, saved)
     if pairs:
         return ArmaNoise.of(masked.read_masked(pairs, inside))
     raise ValueError(f"{noise_model} needs the noise that the fit of the run has saved")
