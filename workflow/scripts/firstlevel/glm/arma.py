@@ -74,20 +74,20 @@ class PairsOfB:
         (n_scans, rank), numbers = basis.shape, np.flatnonzero(GRID[:, 1] == b)
         powers = (-b) ** np.arange(n_scans)
         u, x = np.array([powers, powers[::-1]]), np.column_stack([basis, np.ones(n_scans)])
-        beside_x = beside(x, -b).T
+        beside_x = beside(x, -b)
         found: list[tuple[FloatArray, ...]] = []
         for form in (Precision.of(number, n_scans) for number in numbers.tolist()):
             toeplitz = of_lagged_sums(np.concatenate([[form.own], 2 * form.beside * powers[:-1]]))
-            at_ends = form.ends @ u @ x
-            weighted = form.own * x.T + form.beside * beside_x - at_ends.T @ form.ends @ u
-            information, one = weighted[:rank] @ basis, weighted[rank]
+            at_ends = form.ends @ u @ basis
+            weighted = form.times(x, beside_x)
+            information, one = weighted[:, :rank].T @ basis, weighted[:, rank]
             root = np.linalg.cholesky(np.linalg.inv(information))
             # as Q'e = 0, Q'V^-1 e = beside Q'Te - (ends U Q)'(ends U) e
-            towards = np.hstack([form.beside * np.eye(rank), -at_ends[:, :rank].T @ form.ends])
+            towards = np.hstack([form.beside * np.eye(rank), -at_ends.T @ form.ends])
             less = np.vstack([root.T @ towards, np.hstack([np.zeros((2, rank)), form.ends])])
             determinants = form.log_determinant + np.linalg.slogdet(information)[1]
             found.append((toeplitz, less, root, one / np.sqrt(one.sum()), determinants))
-        across = np.vstack([beside_x[:rank], u])
+        across = np.vstack([beside_x[:, :rank].T, u])
         return cls(numbers, across, *(np.array(of_pairs) for of_pairs in zip(*found, strict=True)))
 
     def likelihoods(self, e: FloatArray, spectrum: FloatArray) -> FloatArray:

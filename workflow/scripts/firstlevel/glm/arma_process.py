@@ -83,11 +83,12 @@ class Precision:
             log_determinant=float(np.log(determinant)),
         )
 
-    def times(self, x: FloatArray) -> FloatArray:
-        """V^-1 x of columns (n, k)."""
+    def times(self, x: FloatArray, beside_x: FloatArray | None = None) -> FloatArray:
+        """V^-1 x of columns (n, k), of which T x may be known: pairs of one b share it."""
         powers = self.c ** np.arange(len(x))
         at_ends = self.ends @ np.array([powers, powers[::-1]])
-        product: FloatArray = self.own * x + self.beside * beside(x, self.c) - at_ends.T @ (at_ends @ x)
+        beside_x = beside(x, self.c) if beside_x is None else beside_x
+        product: FloatArray = self.own * x + self.beside * beside_x - at_ends.T @ (at_ends @ x)
         return product
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from firstlevel.arrays import FloatArray
 from firstlevel.glm.autoregression import Processes, levinson
+from firstlevel.glm.residual_sums import padded_length
 
 N_TIMES = 8
 """Repetitions, in which lags beyond q follow from those within, and these from what is left of the sums."""
@@ -33,7 +34,7 @@ def expected_sums(basis: FloatArray, n_lags: int) -> FloatArray:
     H = D_k Q - Q (Q'D_k Q) / 2, these are correlations of columns, by FFT: no (n, n) matrix is made.
     """
     n_scans = len(basis)
-    length = 1 << (2 * n_scans - 1).bit_length()
+    length = padded_length(n_scans)
     of_basis = np.conj(np.fft.rfft(basis, length, axis=0))
     found = np.zeros((n_lags + 1, n_scans))
     for k in range(n_lags + 1):

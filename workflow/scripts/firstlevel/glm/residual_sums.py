@@ -21,7 +21,7 @@ def residuals(basis: FloatArray, data: FloatArray) -> tuple[FloatArray, FloatArr
 
 def squared_spectrum(e: FloatArray) -> FloatArray:
     """Squares of the spectrum (f, v) of series that go on as zeros, so that no lag comes round the end."""
-    spectrum = np.fft.rfft(np.ascontiguousarray(e.T), _length(len(e)))
+    spectrum = np.fft.rfft(np.ascontiguousarray(e.T), padded_length(len(e)))
     squares: FloatArray = np.square(spectrum.real)
     squares += np.square(spectrum.imag)
     return squares.T
@@ -29,13 +29,14 @@ def squared_spectrum(e: FloatArray) -> FloatArray:
 
 def of_lagged_sums(weights: FloatArray) -> FloatArray:
     """Weights of the squared spectrum, (f,), for the sums over time of e_t e_{t+k} by `weights` (n,)."""
-    length = _length(len(weights))
+    length = padded_length(len(weights))
     found: FloatArray = np.fft.rfft(weights, length).real / length
     found[1:-1] *= 2  # frequencies that stand for their negatives, too
     return found
 
 
-def _length(n_scans: int) -> int:
+def padded_length(n_scans: int) -> int:
+    """Power of two from which on no lag of series, which go on as zeros, comes round the end."""
     return 1 << (2 * n_scans - 1).bit_length()
 
 
