@@ -74,7 +74,7 @@ class RunSums:
             signal=np.zeros(n_scans),
             change=np.zeros(n_scans),
         )
-        chunk, n_read = np.empty((CHUNK, n_voxels)), 0
+        chunk, n_read = np.empty((CHUNK, n_voxels), dtype=np.float32), 0
         for scan in scans:
             chunk[n_read % CHUNK] = scan
             n_read += 1
@@ -87,12 +87,12 @@ class RunSums:
         found.change[:] = np.sqrt(found.change / n_voxels)
         return found
 
-    def _add(self, chunk: FloatArray, start: int, weights: FloatArray) -> None:
-        """Add the scans (c, v) from the number `start` on; spoils them."""
+    def _add(self, chunk: Float32Array, start: int, weights: FloatArray) -> None:
+        """Add the scans (c, v) from the number `start` on."""
         scans = slice(start, start + len(chunk))
         for low in range(0, self.squares.size, STRIP):
             strip = slice(low, low + STRIP)
-            y = chunk[:, strip]
+            y = chunk[:, strip].astype(np.float64)
             self.signal[scans] += y.sum(axis=1)
             self.has_zero[strip] |= (y == 0).any(axis=0)
             if start == 0:
