@@ -133,6 +133,7 @@ def _bring_to_one_grid(plan, run):
         reference=_paths(inputs.reference(run)),
         sidecars=_paths(run.sidecars),
         headers=headers,
+        field_of_view=None if model.resamples else result(names.FIELD_OF_VIEW, **labels),
         **model.headers,
         repetition_time=run.repetition_time,
     )
@@ -146,7 +147,7 @@ def _bring_to_one_grid(plan, run):
     }
     if model.resamples:
         resample_run(**read, resampled=result(names.RESAMPLED, **labels), **model.resampling)
-    else:
+    elif not model.reads_once:
         read_run(**read)
 
 
@@ -182,10 +183,9 @@ def _over_runs(unit, **patterns):
 def _fit(plan, unit):
     mask = result(names.MASK, **unit.wildcards)
     compute_mask(
-        **_over_runs(unit, means=names.MEAN_OF_RUN),
+        **_over_runs(unit, means=names.MEAN_OF_RUN, fields_of_view=names.FIELD_OF_VIEW),
         own_mask=_paths(plan.inputs.own_mask(unit)),
-        fields_of_view=_paths(plan.inputs.fields_of_view(unit)),
-        mean=result(names.MEAN, **unit.wildcards),
+        is_masked=plan.model.is_masked,
         mask=mask,
         sidecar=result(names.MASK_JSON, **unit.wildcards),
         coverage=plan.model.subject.coverage,
@@ -204,11 +204,14 @@ def _fit(plan, unit):
         "timeseries": names.TIMESERIES,
         "measures": names.MEASURES,
         "sidecar": names.FIT_JSON,
+        "coverage": names.FIELD_OF_VIEW,
+        **plan.of_one_reading(headers=names.HEADERS, mean=names.MEAN_OF_RUN),
     }
     for run in unit.runs:
         fit_glm(
             **{name: result(pattern, **run.wildcards) for name, pattern in files.items()},
             bold=_paths(plan.inputs.bold(run)),
+            reference=_paths(plan.inputs.reference(run)),
             mask=mask,
             field_of_view=_one(plan.inputs.field_of_view(run)),
             noise_model=plan.model.run.noise_model,

@@ -36,9 +36,7 @@ OF_RUN = re.compile(
     r"(design\.(tsv|json)|glm\.json|stat-(beta|sigma2|ar1|arma|posterior|rsquared|taskrsquared|tsnr)_.*"
     r"|desc-(quality|signal|sample|noise)_.*)$"
 )
-OF_SUBJECT = re.compile(
-    r"(space-\w+?_)?(contrasts\.tsv|quality\.\w+|desc-brain_mask.*|desc-mean_boldref\.nii\.gz)$"
-)
+OF_SUBJECT = re.compile(r"(space-\w+?_)?(contrasts\.tsv|quality\.\w+|desc-brain_mask.*)$")
 
 
 def folder_of(name):

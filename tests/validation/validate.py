@@ -309,8 +309,8 @@ def maps_of(raw: dict[str, Path], folder: Path, strategy: str) -> tuple[np.ndarr
             smoothing_fwhm=None,
         )  # fmt: skip
     compute_mask.compute_mask(
-        means=[files["mean"] for files in of_run], mean=folder / "mean.nii", mask=mask, own_mask=[],
-        sidecar=spare, fields_of_view=[],
+        means=[files["mean"] for files in of_run], mask=mask, own_mask=[], sidecar=spare,
+        fields_of_view=[folder / "fov.nii"],
     )  # fmt: skip
     for run, (files, bold) in enumerate(zip(of_run, sessions, strict=True), start=1):
         make_design_matrix.make_design_matrix(

@@ -8,6 +8,7 @@ from nilearn.masking import compute_multi_epi_mask
 from studies import SMALL, Study, merged
 
 from firstlevel.image import alignment
+from firstlevel.plotting import sections
 
 RESAMPLED = 1e-3
 """Absolute, at values near 850: single-precision spline coefficients."""
@@ -85,7 +86,8 @@ def test_resampled_runs_match_concat_and_resample_img(study, trunk, runs):
 
 def test_mean_image_and_mask_match(study, runs):
     """The mean of means is nilearn's, and the mask is its EPI mask of both runs, voxel by voxel."""
-    ours = nib.load(study.result("desc-mean_boldref.nii.gz"))
+    means = [study.result(f"run-{number}_desc-mean_boldref.nii.gz") for number in (1, 2)]
+    ours = sections.background_of(means)
     expected = reference.mean_image(runs)
     np.testing.assert_allclose(ours.get_fdata()[INNER], expected.get_fdata()[INNER], rtol=0, atol=RESAMPLED)
     mask = compute_multi_epi_mask(runs, threshold=0.5, connected=True)

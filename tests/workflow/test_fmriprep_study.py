@@ -1,6 +1,7 @@
 """A study as fMRIPrep leaves it, end to end: what is found, what the maps say, what pages and text tell."""
 
 import csv
+import hashlib
 import html
 import json
 import re
@@ -179,6 +180,25 @@ def test_maps_are_those_of_nilearn_on_the_same_runs(finished, root, subject):
     effect = nib.load(f"{start}_stat-effect_statmap.nii.gz").get_fdata()
     assert effect[active()].mean() == pytest.approx(EFFECT["faces"] - EFFECT["houses"], abs=RECOVERED)
     assert effect[brain() & ~active()].mean() == pytest.approx(0, abs=RECOVERED)
+
+
+def test_every_run_is_read_by_its_fit_alone(finished, root):
+    """No stage before it reads the volumes; their mean is that of the file, and so is its digest."""
+    study, _ = finished
+    rules = {path.name for path in (study.folder / "benchmarks").iterdir()}
+    assert "fit_glm" in rules
+    assert not rules & {"read_run", "resample_run"}
+    means = sorted((study.folder / "results").glob("sub-*/*_desc-mean_boldref.nii.gz"))
+    assert len(means) > 3
+    for path in means:
+        name = path.name.replace("_desc-mean_boldref", "_desc-preproc_bold")
+        [bold] = (root / "derivatives/fmriprep").rglob(name)
+        expected = nib.load(bold).get_fdata().mean(axis=3)
+        np.testing.assert_allclose(nib.load(path).get_fdata(), expected, rtol=1e-6, atol=1e-6)
+        said = json.loads(
+            path.with_name(name.replace("preproc_bold.nii.gz", "resampled_bold.json")).read_text()
+        )
+        assert said["Inputs"][0]["Sha256"] == hashlib.sha256(bold.read_bytes()).hexdigest()
 
 
 def test_scans_that_moved_are_censored_in_the_run_that_moved(finished):

@@ -4,8 +4,9 @@
 rule fit_glm:
     """Fit one run: betas, residual variance, noise, R2 and tSNR maps, and measures of its quality."""
     input:
+        **PLAN.of_one_reading(reference=of_run(INPUTS.reference), headers=names.HEADERS),
+        **({} if MODEL.reads_once else {"bold_json": names.RESAMPLED_JSON}),
         bold=of_run(INPUTS.bold),
-        bold_json=names.RESAMPLED_JSON,
         design=names.DESIGN,
         design_json=names.DESIGN_JSON,
         mask=unit_of_run(names.MASK),
@@ -13,6 +14,7 @@ rule fit_glm:
         coverage=names.FIELD_OF_VIEW,
         confounds=of_run(INPUTS.motion_table),
     output:
+        **PLAN.of_one_reading(mean=names.MEAN_OF_RUN, bold_json=names.RESAMPLED_JSON),
         **PLAN.of_noise(posterior=names.POSTERIOR, processes=names.PROCESSES),
         **PLAN.of_arma(arma=names.ARMA),
         beta=names.BETA,

@@ -1,4 +1,4 @@
-# In: raw volumes of each run. Out: what headers tell, runs on one grid unless they lie on it, means, masks.
+# In: volumes of each run. Out: what headers tell, runs on one grid unless they lie on it, means, masks.
 
 
 rule read_headers:
@@ -8,6 +8,7 @@ rule read_headers:
         reference=of_run(INPUTS.reference),
         sidecars=of_run("sidecars"),
     output:
+        **({} if MODEL.resamples else {"field_of_view": names.FIELD_OF_VIEW}),
         headers=names.HEADERS,
     log:
         "<logs>/read_headers/sub-{subject}/{run}.log",
@@ -59,7 +60,7 @@ if MODEL.resamples:
         script:
             "../scripts/resample_run.py"
 
-else:
+elif not MODEL.reads_once:
 
     rule read_run:
         """Read a run in place: check its volumes, average them."""
@@ -67,10 +68,10 @@ else:
             bold=of_run("bold"),
             reference=of_run(INPUTS.reference),
             headers=names.HEADERS,
+            field_of_view=names.FIELD_OF_VIEW,
         output:
             mean=names.MEAN_OF_RUN,
             sidecar=names.RESAMPLED_JSON,
-            field_of_view=names.FIELD_OF_VIEW,
         log:
             "<logs>/read_run/sub-{subject}/{run}.log",
         benchmark:
@@ -89,13 +90,12 @@ else:
 
 
 rule compute_mask:
-    """Average the mean images of the runs, and compute a brain mask from them, or take the user's mask."""
+    """Compute a brain mask from the mean images of the runs, or take the user's masks."""
     input:
-        means=over(names.MEAN_OF_RUN),
+        means=over(names.MEAN_OF_RUN) if MODEL.mask == "epi" else [],
         own_mask=of_unit(INPUTS.own_mask),
-        fields_of_view=of_unit(INPUTS.fields_of_view),
+        fields_of_view=over(names.FIELD_OF_VIEW),
     output:
-        mean=names.MEAN,
         mask=names.MASK,
         sidecar=names.MASK_JSON,
     log:
@@ -110,6 +110,7 @@ rule compute_mask:
         mem_mb=needs(500, per_gb=100),
         runtime=20,
     params:
+        is_masked=MODEL.is_masked,
         coverage=MODEL.subject.coverage,
         code=code_digest("compute_mask"),
     script:

@@ -8,6 +8,9 @@ the run does not have: constant over time, or outside of the field of view where
 is that of nilearn's ``run_glm``; see ``firstlevel.glm.stream``. Where the noise is learnt, a mixture of
 processes, the series are kept in a scratch file meanwhile, and each voxel's posterior over the processes is
 written, too; see ``firstlevel.glm.learnt``.
+
+Where a mask is given, a run that lies on one grid is read here alone, so its mean over time and its sidecar
+are written here; see ``firstlevel.image.in_place``.
 """
 
 from pathlib import Path
@@ -20,6 +23,7 @@ from firstlevel.glm import fit as glm
 from firstlevel.glm.masked_scans import MaskedScans
 from firstlevel.glm.task_share import partial_rsquared
 from firstlevel.image import motion
+from firstlevel.image.in_place import InPlace
 from firstlevel.io import designs, digests, image_writer, masked, sample, sidecars
 from firstlevel.io.grids import Grid
 from firstlevel.io.series import Series
@@ -40,6 +44,9 @@ def fit_glm(
     signal_scaling: baseline.Scaling,
     design_json: Path,
     bold_json: Path | None = None,
+    reference: list[Path] | None = None,
+    headers: Path | None = None,
+    mean: Path | None = None,
     field_of_view: Path | None = None,
     coverage: Path | None = None,
     posterior: Path | None = None,
@@ -56,8 +63,9 @@ def fit_glm(
     """Write the maps of one run, one volume of `beta` per design column, and the sidecar of the fit.
 
     `field_of_view` holds 1 where every volume of the run covers the voxel; None takes all voxels that vary.
-    `coverage` is the same map where it is only measured. `posterior`, one volume per process, and the table
-    of `processes` are of noise that is learnt; `arma`, two volumes, the coefficients of ARMA noise.
+    `coverage` is the same map where it is only measured. `reference` and `headers` are given where no stage
+    has read the run: then its `mean` and `bold_json` are written. `posterior`, one volume per process, and
+    the table of `processes` are of noise that is learnt; `arma`, two volumes, the coefficients of ARMA noise.
     `bold_json` says what the run was made of and how its volumes moved. `task_rsquared` is the share that the
     task explains of what drift, confounds and censored scans leave, `tsnr` a map, `series` the data of a
     sample of the mask's voxels, `timeseries` a table of quality with a row per volume, `measures` those of
@@ -73,8 +81,16 @@ def fit_glm(
     fit_checks.check_shapes(run, saved, inside, mask)
     everywhere = np.ones(int(inside.sum()), dtype=bool)
     analysed = masked.read_mask(field_of_view).T[inside.T] if field_of_view else everywhere
-    scans = MaskedScans.of(run, inside, has_spm_global=signal_scaling == "spm_global")
+    placed = InPlace.of(run, reference, headers, coverage) if reference and headers and coverage else None
+    scans = MaskedScans.of(
+        run,
+        inside,
+        has_spm_global=signal_scaling == "spm_global",
+        volumes=placed.volumes if placed else None,
+    )
     fitted = whole_run.fit(scans, model, saved.kept, analysed, noise_model, signal_scaling, beside=beta)
+    if placed and mean and bold_json:
+        placed.write(mean, bold_json)
     maps, found, tsnr_map = fitted.maps, fitted.learnt, fitted.estimates.tsnr
 
     for path, values in (

@@ -17,7 +17,7 @@ def plot_contrast(
     *,
     z: Path,
     mask: Path,
-    background: Path,
+    background: list[Path],
     uncorrected: Path,
     fdr: Path,
     bonferroni: Path,
@@ -45,6 +45,7 @@ def plot_contrast(
 
     Parameters
     ----------
+    background : one image, or the means of the runs, which are averaged: each counts once.
     table : of thresholds.
     of_runs : z maps of the runs of these labels, which `runs_figure` shows below each other.
     zmap_figure : of the threshold that the study chose; the other z maps are of one method each.
@@ -55,7 +56,7 @@ def plot_contrast(
     """
     source = images.load(z)
     whole = not isinstance(cut_coords, int)
-    brain, mean = sections.shown_over(source, images.load(background), signed, whole=whole)
+    brain, mean = sections.shown_over(source, sections.background_of(background), signed, whole=whole)
     rows = {row.values["method"]: row.values for row in tables.read_rows(table, ("method", "z_threshold"))}
     bounds = thresholds.bounds(rows)
     own = {} if threshold is None else {"chosen": threshold}
@@ -80,7 +81,7 @@ def plot_contrast(
         display_mode=display_mode,
         places=places,
         title=title,
-        over=sections.background_named(background),
+        over=sections.background_named(background[0]),
     )
     files = {
         "uncorrected": uncorrected_figure,

@@ -2,7 +2,7 @@
 
 The repetition time is decided here, once for all stages: by the study, the header of a 4D image and the
 sidecars, which must agree. The affines of volumes in native space hold their realignment; SPM's ``.mat``
-counts before a header. No volume is read.
+counts before a header. No volume is read, but the first of a run that is not resampled, for its background.
 """
 
 import logging
@@ -12,8 +12,9 @@ import numpy as np
 
 from firstlevel import stage
 from firstlevel.image import alike
+from firstlevel.image.background import covered_voxels
 from firstlevel.image.rigid import rigid_parameters
-from firstlevel.io import digests, header_time, images, repetition
+from firstlevel.io import digests, header_time, image_writer, images, repetition
 from firstlevel.io.grids import Grid
 from firstlevel.io.run_headers import RunHeaders
 from firstlevel.io.series import Series, header_of
@@ -25,6 +26,7 @@ def read_headers(
     bold: list[Path],
     reference: list[Path],
     headers: Path,
+    field_of_view: Path | None = None,
     repetition_time: repetition.RepetitionTime,
     repetition_time_decides: bool = False,
     is_one_grid: bool = False,
@@ -34,6 +36,7 @@ def read_headers(
 
     `repetition_time` in s, or who is to say it; motion is against the first volume of `reference`, the
     subject's first run. `is_one_grid` says that all volumes lie on its grid: others are an error.
+    `field_of_view` is uint8, 1 at the voxels that every volume covers; None where resampling decides it.
     """
     series, place = Series.of(bold), Series.of(reference).files[0]
     target = Grid.of(place)
@@ -75,6 +78,8 @@ def read_headers(
         "Bytes": sum(file.stat().st_size for file in files),
         "Sidecars": digests.of_files(sidecars),
     }
+    if field_of_view:
+        image_writer.write_image(field_of_view, covered_voxels(series, grids[0].shape).T, grids[0].affine)
     write_json(headers, content)
     how = "one affine for all" if is_one else "an affine each"
     logging.info("%d volumes, %g s apart (%s), %s", len(grids), times.repetition_time, times.source, how)

@@ -224,8 +224,7 @@ def masked(tmp_path, means, own_mask=()):
     """Call compute_mask; return the mask and its sidecar."""
     out, sidecar = tmp_path / "out.nii.gz", tmp_path / "out.json"
     compute_mask(
-        means=means, mean=tmp_path / "over_runs.nii.gz", mask=out, own_mask=list(own_mask), sidecar=sidecar,
-        fields_of_view=[],
+        means=means, mask=out, own_mask=list(own_mask), sidecar=sidecar, fields_of_view=means,
     )  # fmt: skip
     return read_mask(out), json.loads(sidecar.read_text())
 
@@ -272,8 +271,8 @@ def test_given_mask_does_without_nilearn(tmp_path):
     )
     code = (
         "import sys, compute_mask; from pathlib import Path as P; m, o, d = map(P, sys.argv[1:]);"
-        "compute_mask.compute_mask(means=[m], mean=d / 'm.nii', mask=d / 'k.nii', own_mask=[o],"
-        " sidecar=d / 'k.json', fields_of_view=[]);"
+        "compute_mask.compute_mask(means=[], fields_of_view=[m], mask=d / 'k.nii', own_mask=[o],"
+        " sidecar=d / 'k.json');"
         "print('nilearn' in sys.modules)"
     )
     done = subprocess.run(

@@ -659,7 +659,7 @@ def drawing(study, tmp_path):
         nib.Nifti1Image(mean, affine).to_filename(background)
         inputs = {name: computed[name] for name in ("z", "mask", "uncorrected", "fdr", "bonferroni", "tdp")}
         return inputs | {
-            "background": background,
+            "background": [background],
             "table": computed["thresholds"],
             "zmap_figure": tmp_path / "zmap.png",
             **{

@@ -68,17 +68,29 @@ def test_stages_read_what_the_run_has(study):
     assert planned(confounds={"columns": ["rot_x"]}).inputs.confounds(first) == ["confounds1.tsv"]
     [unit] = plan.study.units.values()
     assert plan.inputs.own_mask(unit) == ["mask.nii"]
-    assert plan.inputs.background(unit) == names.MEAN.format(**unit.wildcards)
+    means = [names.MEAN_OF_RUN.format(**run.wildcards) for run in (first, second)]
+    assert plan.inputs.background(unit) == means
     with pytest.raises(InputError, match="is T1w, and sub-01_task-faces has no"):
         planned(figures={"background": "T1w"}).inputs.background(unit)
 
 
 def test_field_of_view_is_read_where_the_analysis_keeps_to_it(study):
-    """One file per run, and for the mask those of all runs."""
-    [unit] = planned().study.units.values()
-    assert planned().inputs.fields_of_view(unit) == []
+    """One file per run."""
+    first, _ = planned().study.runs
+    assert planned().inputs.field_of_view(first) == []
     masked = planned(resample={"field_of_view": "masked"}).inputs
-    assert masked.fields_of_view(unit) == [masked.field_of_view(run)[0] for run in unit.runs]
+    assert masked.field_of_view(first) == [names.FIELD_OF_VIEW.format(**first.wildcards)]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "mask", "once"),
+    [("none", "mask.nii", True), ("none", "epi", False), ("direct", "mask.nii", False)],
+)
+def test_the_fit_alone_reads_runs_of_one_grid_in_a_given_mask(study, strategy, mask, once):
+    """A mask made from the means needs these first, and so does resampling."""
+    plan = planned(resample={"strategy": strategy}, mask=mask)
+    assert plan.model.reads_once == once
+    assert plan.of_one_reading(mean="m") == ({"mean": "m"} if once else {})
 
 
 def test_runs_of_one_grid_are_read_where_they_lie(study):

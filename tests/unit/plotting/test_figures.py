@@ -250,6 +250,18 @@ def test_background_is_named_and_one_that_lies_elsewhere_is_an_error(study, show
     assert sections.background_named(Path("mni.nii")) == " · over the given background"
 
 
+def test_means_of_runs_are_averaged_where_they_are_the_background(tmp_path):
+    """Every run counts once, however long it is; one image is taken as it is."""
+    paths = [tmp_path / f"{number}.nii.gz" for number in range(3)]
+    means = np.random.default_rng(4).normal(800, 50, (3, 6, 5, 4)).astype(np.float32)
+    for path, values in zip(paths, means, strict=True):
+        nib.Nifti1Image(values, OBLIQUE).to_filename(path)
+    image = sections.background_of(paths)
+    np.testing.assert_array_equal(image.affine, nib.load(paths[0]).affine)
+    np.testing.assert_allclose(image.get_fdata(), means.astype(float).mean(axis=0), rtol=1e-6, atol=0)
+    assert sections.background_of(paths[1:2]).get_filename() == str(paths[1])
+
+
 @pytest.mark.parametrize(
     ("affine", "mode"),
     [(PLAIN, "z"), (OBLIQUE, "z"), (PLAIN, "ortho"), (OBLIQUE, "tiled"), (OBLIQUE, "mosaic")],

@@ -62,24 +62,11 @@ def test_voxels_that_a_volume_does_not_cover_leave_the_mask(tmp_path, runs):
 
 
 def masked(means, out, own_mask=(), fields_of_view=(), coverage="any"):
-    """Call compute_mask; the sidecar has the name of the mask."""
+    """Call compute_mask; the sidecar has the name of the mask. Without fields of view, there is no limit."""
     compute_mask(
-        means=means, mean=out.with_name("over_runs.nii.gz"), mask=out, own_mask=list(own_mask),
-        sidecar=out.with_suffix(".json"), fields_of_view=list(fields_of_view), coverage=coverage,
+        means=means, mask=out, own_mask=list(own_mask), sidecar=out.with_suffix(".json"),
+        fields_of_view=list(fields_of_view) or means, is_masked=bool(fields_of_view), coverage=coverage,
     )  # fmt: skip
-
-
-def test_mean_image_is_that_of_the_runs_means(tmp_path):
-    """Every run counts once."""
-    paths = [tmp_path / f"{number}.nii.gz" for number in range(3)]
-    means = np.random.default_rng(4).normal(800, 50, (3, 6, 5, 4)).astype(np.float32)
-    for path, values in zip(paths, means, strict=True):
-        image_writer.write_image(path, values, BASE)
-    image_writer.write_image(tmp_path / "own.nii.gz", np.ones((6, 5, 4), np.uint8), BASE)
-    masked(paths, tmp_path / "m.nii.gz", own_mask=[tmp_path / "own.nii.gz"])
-    image = nib.load(tmp_path / "over_runs.nii.gz")
-    np.testing.assert_allclose(image.affine, BASE, rtol=SINGLE, atol=0)
-    np.testing.assert_allclose(image.get_fdata(), means.astype(float).mean(axis=0), rtol=SINGLE, atol=0)
 
 
 def test_own_mask_is_taken_as_it_is_or_by_nearest_neighbour(tmp_path):

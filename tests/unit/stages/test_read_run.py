@@ -10,10 +10,11 @@ from stage_calls import BASE, moved
 from with_headers import headers_of
 
 from firstlevel.image import background
-from firstlevel.io import compressed
+from firstlevel.io import compressed, image_writer, sidecars, table_writer
 from firstlevel.io.series import Series
 from firstlevel.io.sidecars import read_json
 from firstlevel.stage import InputError
+from fit_glm import fit_glm
 from read_headers import read_headers
 from read_run import read_run
 from resample_run import resample_run
@@ -50,9 +51,10 @@ def scaled(folder, data):
 def test_what_is_read_is_what_a_copied_run_gives(tmp_path, data, written):
     """Mean image and field of view in the same bytes; what moved and digests in the sidecar; all volumes."""
     bold = written(tmp_path, data)
-    headers = headers_of(tmp_path / "h.json", bold, repetition_time=2.0)
     ours, theirs = ({name: tmp_path / f"{who}_{name}" for name in ("mean.nii.gz", "fov.nii.gz", "said.json")}
                     for who in ("ours", "theirs"))  # fmt: skip
+    timing = {"repetition_time": 2.0, "field_of_view": ours["fov.nii.gz"]}
+    headers = headers_of(tmp_path / "h.json", bold, **timing)
     read_run(
         bold=bold, reference=bold, headers=headers, mean=ours["mean.nii.gz"], sidecar=ours["said.json"],
         field_of_view=ours["fov.nii.gz"],
@@ -74,6 +76,79 @@ def test_what_is_read_is_what_a_copied_run_gives(tmp_path, data, written):
         np.testing.assert_array_equal(volume.T, copied[..., scan])
 
 
+def arguments_of_fit(folder, bold):
+    """A fit with all that a workflow asks for, of the mask's 40 voxels, into a folder of its own."""
+    design = np.column_stack([np.arange(N_SCANS) % 2, np.ones(N_SCANS)]).astype(float)
+    table_writer.write_table(folder.parent / "design.tsv", ["faces", "constant"], design.tolist())
+    roles = {"faces": "condition", "constant": "constant"}
+    columns = [{"Name": name, "Role": role} for name, role in roles.items()]
+    times = (2.0 * np.arange(N_SCANS)).tolist()
+    sidecars.write_json(folder.parent / "design.json", {"Columns": columns, "FrameTimes": times})
+    image_writer.write_image(folder.parent / "mask.nii.gz", np.ones(SHAPE, np.uint8), BASE)
+    maps = ("beta", "sigma2", "ar1", "rsquared", "tsnr")
+    others = {"series": "s.npy", "timeseries": "t.tsv", "measures": "m.json", "sidecar": "fit.json"}
+    return {
+        **{name: folder / f"{name}.nii.gz" for name in maps},
+        **{name: folder / file for name, file in others.items()},
+        "bold": bold,
+        "design": folder.parent / "design.tsv",
+        "design_json": folder.parent / "design.json",
+        "mask": folder.parent / "mask.nii.gz",
+        "coverage": folder.parent / "fov.nii.gz",
+        "noise_model": "ar1",
+        "signal_scaling": "voxel",
+        "lags": 2,
+    }
+
+
+@pytest.mark.parametrize("written", [one_file, many_files, scaled])
+def test_a_fit_that_reads_the_run_gives_the_files_of_both(tmp_path, data, written, monkeypatch):
+    """Mean, sidecar and all that a fit writes, in the same bytes as two readings give."""
+    bold = written(tmp_path, data)
+    fov = tmp_path / "fov.nii.gz"
+    headers = headers_of(tmp_path / "h.json", bold, repetition_time=2.0, field_of_view=fov)
+    twice, once = tmp_path / "twice", tmp_path / "once"
+    of_run = {name: {"mean": folder / "mean.nii.gz"} for name, folder in (("twice", twice), ("once", once))}
+    for folder in (twice, once):
+        folder.mkdir()
+    read_run(
+        bold=bold, reference=bold, headers=headers, sidecar=twice / "said.json", field_of_view=fov,
+        **of_run["twice"],
+    )  # fmt: skip
+    fit_glm(**arguments_of_fit(twice, bold), bold_json=twice / "said.json")
+    n_read, volumes = [], Series.volumes
+    monkeypatch.setattr(Series, "volumes", lambda *given: n_read.append(1) or volumes(*given))
+    fit_glm(
+        **arguments_of_fit(once, bold), bold_json=once / "said.json", reference=bold, headers=headers,
+        **of_run["once"],
+    )  # fmt: skip
+    assert len(n_read) == 1
+    names = sorted(path.name for path in twice.iterdir())
+    assert names == sorted(path.name for path in once.iterdir())
+    assert len(names) == 11
+    for name in names:
+        assert (once / name).read_bytes() == (twice / name).read_bytes(), name
+
+
+def test_a_fit_that_reads_the_run_stops_where_reading_alone_does(tmp_path, data):
+    """At a voxel that is not finite, in the mask or not; at a volume of one value; and nothing is written."""
+    fov, folder = tmp_path / "fov.nii.gz", tmp_path / "fit"
+    folder.mkdir()
+    for scan, value, said in ((5, np.nan, "volume 6 has 1 NaN"), (4, np.inf, "volume 5 has 1 infinite")):
+        wrong = data.copy()
+        wrong[3, 3, 3, scan] = value
+        bold = one_file(tmp_path, wrong)
+        headers = headers_of(tmp_path / "h.json", bold, repetition_time=2.0, field_of_view=fov)
+        arguments = arguments_of_fit(folder, bold)
+        outside = np.ones(SHAPE, np.uint8)
+        outside[3, 3, 3] = 0
+        image_writer.write_image(arguments["mask"], outside, BASE)
+        options = {"reference": bold, "headers": headers, "mean": folder / "mean.nii.gz"}
+        with pytest.raises(InputError, match=said):
+            fit_glm(**arguments, **options, bold_json=folder / "said.json")
+    assert not list(folder.iterdir())
+
+
 def test_volumes_that_cannot_be_right_stop(tmp_path, data):
     """The same checks as those of a run that is copied: NaN that comes and goes, a checksum."""
     data[3, 3, 3, 5] = np.nan
@@ -83,7 +158,8 @@ def test_volumes_that_cannot_be_right_stop(tmp_path, data):
         "sidecar": tmp_path / "s.json",
         "field_of_view": tmp_path / "f.nii",
     }
-    headers = headers_of(tmp_path / "h.json", bold, repetition_time=2.0)
+    timing = {"repetition_time": 2.0, "field_of_view": outputs["field_of_view"]}
+    headers = headers_of(tmp_path / "h.json", bold, **timing)
     with pytest.raises(InputError, match="volume 6 has 1 NaN voxels"):
         read_run(bold=bold, reference=bold, headers=headers, **outputs)
     whole = (tmp_path / "b.nii.gz").read_bytes()

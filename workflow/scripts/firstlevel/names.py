@@ -60,7 +60,6 @@ TRIAL_T = f"{_RUN_NODE}_stat-t{_TRIALS}.nii.gz"
 TRIALS, TRIALS_JSON = f"{_RUN_NODE}{_TRIALS}.tsv", f"{_RUN_NODE}{_TRIALS}.json"
 
 # Of the runs of a subject that are combined.
-MEAN = _UNIT_NODE + "_desc-mean_boldref.nii.gz"
 MASK, MASK_JSON = _UNIT_NODE + "_desc-brain_mask.nii.gz", _UNIT_NODE + "_desc-brain_mask.json"
 CONTRASTS = _UNIT_NODE + "_contrasts.tsv"
 QUALITY, QUALITY_JSON = _UNIT_NODE + "_quality.tsv", _UNIT_NODE + "_quality.json"

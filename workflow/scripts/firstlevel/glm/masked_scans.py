@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,8 @@ class MaskedScans:
 
     Attributes
     ----------
-    run : its volumes.
+    run : its files.
+    volumes : reads them, [z, y, x], with background filled in.
     inside : the mask, (nx, ny, nz).
     has_spm_global : whether SPM's global is computed.
     taken : (k,), places of a sample among the mask's voxels, see :mod:`firstlevel.io.sample`.
@@ -30,6 +32,7 @@ class MaskedScans:
     """
 
     run: Series
+    volumes: Callable[[], Iterator[Float32Array]]
     inside: BoolArray
     has_spm_global: bool
     taken: npt.NDArray[np.intp]
@@ -37,16 +40,25 @@ class MaskedScans:
     spm_globals: list[float]
 
     @classmethod
-    def of(cls, run: Series, inside: BoolArray, *, has_spm_global: bool) -> MaskedScans:
-        """Nothing is read yet."""
+    def of(
+        cls,
+        run: Series,
+        inside: BoolArray,
+        *,
+        has_spm_global: bool,
+        volumes: Callable[[], Iterator[Float32Array]] | None = None,
+    ) -> MaskedScans:
+        """Nothing is read yet; where `volumes` are None, they have been checked before."""
         taken = sample.positions(inside)
         sampled = np.empty((run.n_scans, taken.size), dtype=np.float32)
-        return cls(run, inside, has_spm_global, taken, sampled, [])
+        return cls(
+            run, volumes or partial(background.filled, run), inside, has_spm_global, taken, sampled, []
+        )
 
     def read(self) -> Iterator[Float32Array]:
-        """Yield the voxels of the mask, (v,), scan by scan, with background filled in."""
+        """Yield the voxels of the mask, (v,), scan by scan."""
         voxels = np.flatnonzero(self.inside.T)
-        for scan, volume in enumerate(background.filled(self.run)):
+        for scan, volume in enumerate(self.volumes()):
             values = volume.ravel().take(voxels)
             self.sampled[scan] = values[self.taken]
             if self.has_spm_global:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from firstlevel.arrays import BoolArray, Float32Array
+from firstlevel.arrays import BoolArray, Float32Array, UInt8Array
 from firstlevel.io.series import Series
 from firstlevel.stage import InputError
 
@@ -25,6 +25,12 @@ def background_of(series: Series) -> BoolArray | None:
             remedy="restore the volume: its data were lost in acquisition, copying or conversion",
         )
     return missing if missing.any() else None
+
+
+def covered_voxels(series: Series, shape: tuple[int, int, int]) -> UInt8Array:
+    """Voxels of a grid (nx, ny, nz), as [z, y, x], that a run on it covers: 0 in the background, else 1."""
+    background = background_of(series)
+    return np.ones(shape[::-1], dtype=np.uint8) if background is None else (~background).astype(np.uint8)
 
 
 def filled(series: Series) -> Iterator[Float32Array]:

@@ -66,10 +66,6 @@ class Inputs:
         """Mask of the voxels that every volume of a run covers, if the analysis is restricted to it."""
         return [names.FIELD_OF_VIEW.format(**run.wildcards)] if self._model.is_masked else []
 
-    def fields_of_view(self, unit: Unit) -> list[str]:
-        """The same of each run of a unit."""
-        return [file for run in unit.runs for file in self.field_of_view(run)]
-
     def own_mask(self, unit: Unit) -> list[str | None]:
         """The user's mask, or those of the runs, where there are any."""
         mask = self._model.mask
@@ -80,11 +76,11 @@ class Inputs:
     def _t1w(self, unit: Unit) -> str | None:
         return preprocessed.t1w_of(self._config, unit.runs[0])
 
-    def background(self, unit: Unit) -> str:
-        """Background image of the maps of a unit."""
+    def background(self, unit: Unit) -> list[str]:
+        """Background of the maps of a unit: one image, or the means of its runs."""
         asked: str = self._config["figures"]["background"]
         if asked not in ("auto", "mean", "T1w"):
-            return asked
+            return [asked]
         t1w = self.t1w(unit) if asked != "mean" else None
         if asked == "T1w" and not t1w:
             raise InputError(
@@ -93,7 +89,7 @@ class Inputs:
                 expected="the preprocessed T1w of each subject beside the runs",
                 remedy="set it to auto, which takes the mean image where there is none",
             )
-        return t1w or names.MEAN.format(**unit.wildcards)
+        return [t1w] if t1w else [names.MEAN_OF_RUN.format(**run.wildcards) for run in unit.runs]
 
     def is_over_t1w(self, unit: Unit) -> bool:
         """Whether maps of a unit are drawn over its preprocessed T1w."""

@@ -113,7 +113,8 @@ class Model:
     source, space : what kind of study the data are, and the space of a BIDS study's images.
     headers : what read_headers takes.
     resampling : what resample_run takes.
-    resamples : whether runs are resampled or smoothed; if not, they are read in place.
+    resamples : whether runs are resampled or smoothed; if not, they are read in place: once, where
+        :attr:`reads_once`.
     mask : ``epi``, ``derivatives`` or a path.
     is_masked : whether voxels that some volume of a run does not cover are left out of this run.
     inference : what compute_inference takes.
@@ -130,6 +131,11 @@ class Model:
     subject: SubjectNode
     contrasts: Mapping[str, Contrast]
     inference: Mapping[str, Any]
+
+    @property
+    def reads_once(self) -> bool:
+        """Whether the fit alone reads the runs: all are on one grid, and no mask is made from their means."""
+        return not self.resamples and self.mask != "epi"
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Model:

@@ -94,6 +94,10 @@ class Plan:
         """Limits of the measures of quality."""
         return {name: limit for name, limit in self.config["quality"].items() if name != "lags"}
 
+    def of_one_reading(self, **files: Any) -> dict[str, Any]:
+        """Files of a run that the fit alone reads, by what a rule calls them; none where others read it."""
+        return files if self.model.reads_once else {}
+
     def of_arma(self, **files: Any) -> dict[str, Any]:
         """Files of ARMA noise, by what a rule calls them; none with another model."""
         return files if self.model.run.has_arma_noise else {}

@@ -5,6 +5,7 @@ Images in, images and mm out. A plain grid has its voxel axes along x, y and z o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage as Image
 
 from firstlevel.arrays import Float32Array, FloatArray
+from firstlevel.io import images
 from firstlevel.plotting.sampling import finite, is_oblique, like, ordered, sampled
 from firstlevel.stage import InputError
 
@@ -205,6 +207,15 @@ def as_chosen(zmap: Image, display_mode: str, cut_coords: list[float]) -> Cuts:
 def directions_of(display_mode: str) -> str:
     """Axes that are cut, in the order of their coordinates and of the cuts in the picture."""
     return "".join(sorted(display_mode)) if set(display_mode) <= set("xyz") else "xyz"
+
+
+def background_of(paths: Sequence[Path]) -> Image:
+    """Background of a map: one image, or the mean over runs of their means, on one grid."""
+    first = images.load(paths[0])
+    if len(paths) == 1:
+        return first
+    total = np.sum([images.read_volume(path) for path in paths], axis=0, dtype=np.float64)
+    return nib.Nifti1Image((total / len(paths)).astype(np.float32), first.affine)
 
 
 def background_named(path: Path) -> str:
