@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from firstlevel import stage
-from firstlevel.glm import contrast_maps, contrasts, effects, estimable
+from firstlevel.glm import contrast_maps, contrasts, effects, estimable, noise_table
 from firstlevel.glm.contrast_options import ContrastOptions
 from firstlevel.glm.estimable import RunDesign
 from firstlevel.inference import findings
@@ -85,7 +85,8 @@ def compute_contrast(
     nothing: list[Path | None] = [None] * len(betas)
     of_noise = [given or nothing for given in (posteriors, processes, armas)]
     paths = [contrast_maps.Fit(*of_run) for of_run in zip(betas, sigma2s, ar1s, *of_noise, strict=True)]
-    contrast_maps.check_noise([fits[k] for k in used], [paths[k] for k in used])
+    for k in used:
+        noise_table.check_fit(fits[k], paths[k].processes, paths[k].arma)
     models, vectors = [one.model for one in of_used], [one.vectors(rows) for one in of_used]
     tested = contrast_maps.test([paths[k] for k in used], models, vectors, contrast, inside)
     maps.write(tested, inside, grid.affine)

@@ -18,6 +18,7 @@ from firstlevel.arrays import FloatArray
 from firstlevel.glm import (
     baseline,
     fit_checks,
+    noise_table,
     run_events,
     saved_noise,
     single_trials,
@@ -76,6 +77,7 @@ def fit_trials(
     analysed = np.flatnonzero(masked.read_masked(sigma2, inside) > 0)
     noise = saved_noise.read(noise_model, inside, posterior, processes, arma)
     if noise:
+        noise_table.check_fit(fit, processes, arma)
         analysed = analysed[noise.part(analysed).alike()]
         noise = noise.part(analysed)
     grand_mean = sidecars.read_json(fit).get("GrandMean")

@@ -243,6 +243,14 @@ def test_processes_of_another_fit_stop(tmp_path, several_kinds):
         run_stage(tmp_path, noise_model="mixture", **files)
 
 
+def test_noise_of_an_earlier_fit_of_the_run_stops(tmp_path, several_kinds):
+    """Its files may still lie there when the run has been fitted with another model."""
+    files = refit_noise(tmp_path, several_kinds, "mixture")
+    refit(tmp_path, several_kinds, noise_model="ar1", signal_scaling="voxel")
+    with pytest.raises(InputError, match=r"fitted with the noise model ar1(?s:.)*forcerun fit_glm"):
+        run_stage(tmp_path, noise_model="mixture", **files)
+
+
 def test_too_many_trials_name_the_other_model(tmp_path, fitted):
     rows = [(1.9 * k, 0.5, "ab"[k % 2]) for k in range(41)]
     table_writer.write_table(tmp_path / "events.tsv", ("onset", "duration", "trial_type"), rows)

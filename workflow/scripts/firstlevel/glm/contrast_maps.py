@@ -10,12 +10,12 @@ import numpy as np
 
 from firstlevel.arrays import BoolArray, FloatArray
 from firstlevel.glm import fit as glm
-from firstlevel.glm import noise, noise_table
+from firstlevel.glm import noise_table
 from firstlevel.glm.arma_contrasts import ArmaFit
 from firstlevel.glm.contrast_options import ContrastOptions
 from firstlevel.glm.contrasts import RunFit, Statistic, over_runs
 from firstlevel.glm.mixture import Weighted
-from firstlevel.io import image_writer, masked, sidecars
+from firstlevel.io import image_writer, masked
 from firstlevel.stage import InputError
 
 
@@ -64,25 +64,6 @@ class Fit(NamedTuple):
         if self.arma is None:
             return RunFit(design, estimates)
         return ArmaFit(design, estimates, masked.read_masked(self.arma, inside))
-
-
-def check_noise(sidecars_of_fits: Sequence[Path], fits: Sequence[Fit]) -> None:
-    """The files of noise belong to the fits: those of an earlier fit with another model may still lie there.
-
-    Raises
-    ------
-    InputError : for a fit whose noise model has no such files, or others.
-    """
-    for sidecar, fit in zip(sidecars_of_fits, fits, strict=True):
-        name = sidecars.read_json(sidecar)["NoiseModel"]
-        model = noise.MODELS[name]
-        if (model.is_learnt, model.is_arma) != (fit.processes is not None, fit.arma is not None):
-            raise InputError(
-                sidecar,
-                f"the run was fitted with the noise model {name}, but the contrast takes another",
-                expected="fits with the noise model of the config",
-                remedy="fit the runs again: snakemake --forcerun fit_glm",
-            )
 
 
 def test(

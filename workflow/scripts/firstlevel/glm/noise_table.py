@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from firstlevel.arrays import BoolArray, UInt8Array
+from firstlevel.glm import noise
 from firstlevel.glm.autoregression import Processes
 from firstlevel.glm.mixture import Mixture
-from firstlevel.io import cells, masked, table_writer
+from firstlevel.io import cells, masked, sidecars, table_writer
+from firstlevel.stage import InputError
 
 SHARE = "share"
 """Column of the share of the voxels; those of the coefficients, at lag 1 to q, are ar_1 to ar_q."""
@@ -26,6 +28,24 @@ def read(path: Path) -> Mixture:
     """Read it back."""
     values = np.asarray(cells.read_columns(path)[1], dtype=np.float64)
     return Mixture(Processes(values[:, 1:]), values[:, 0])
+
+
+def check_fit(sidecar: Path, processes: Path | None, arma: Path | None) -> None:
+    """Files of noise belong to the fit of a `sidecar`: those of an earlier one may still lie there.
+
+    Raises
+    ------
+    InputError : for a fit whose noise model has no such files, or others.
+    """
+    name = sidecars.read_json(sidecar)["NoiseModel"]
+    model = noise.MODELS[name]
+    if (model.is_learnt, model.is_arma) != (processes is not None, arma is not None):
+        raise InputError(
+            sidecar,
+            f"the run was fitted with the noise model {name}, and noise of another one is taken",
+            expected="fits with the noise model of the config",
+            remedy="fit the runs again: snakemake --forcerun fit_glm",
+        )
 
 
 def read_with_posterior(processes: Path, posterior: Path, inside: BoolArray) -> tuple[Mixture, UInt8Array]:
