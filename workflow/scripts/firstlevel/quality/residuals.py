@@ -54,11 +54,18 @@ def of_sample(
     basis, y = dependence.factorise(design).basis, series.astype(np.float64)
     size = np.einsum("tv,tv->v", y, y)
     size[~has] = np.inf  # so that whatever is left is rounding
-    before = measure_whiteness(y - basis @ (basis.T @ y), kept, lags, size)
     scale = 100.0 / np.maximum(y.mean(axis=0), 1.0) if factor == "voxel" else factor
-    scaled = scale * y - (100.0 if factor == "voxel" else 0.0)
-    after = whitening.of_series(scaled - design @ beta)
+    before = measure_whiteness(_less(y, basis @ (basis.T @ y)), kept, lags, size)
+    y *= scale  # in their place: series of long runs are most of the memory of a fit
+    y -= 100.0 if factor == "voxel" else 0.0
+    y -= design @ beta
+    after = whitening.of_series(y)
     return Residuals(before, measure_whiteness(after, kept, lags, scale**2 * size))
+
+
+def _less(series: FloatArray, fitted: FloatArray) -> FloatArray:
+    """Residuals, in the memory of what was fitted."""
+    return np.subtract(series, fitted, out=fitted)
 
 
 def factor(scaling: Scaling, grand_mean: float | None) -> Factor:
