@@ -153,7 +153,35 @@ def test_signal_and_change_are_those_of_each_volume(series, matrix):
     np.testing.assert_allclose(sums.signal, data.mean(axis=1), rtol=1e-12, atol=0)
     change = np.sqrt((np.diff(data, axis=0) ** 2).mean(axis=1))
     np.testing.assert_allclose(sums.change, np.append(0, change), rtol=1e-10, atol=0)
-    np.testing.assert_allclose(sums.mean(), data.mean(axis=0), rtol=1e-12, atol=0)
+    np.testing.assert_allclose(sums.mean, data.mean(axis=0), rtol=1e-12, atol=0)
+
+
+def cosines(n_scans, n_columns):
+    """Orthonormal drift, as a discrete cosine transform has it."""
+    times = np.arange(n_scans)[:, None] + 0.5
+    return np.linalg.qr(np.cos(np.pi * times * np.arange(n_columns) / n_scans))[0]
+
+
+@pytest.mark.parametrize(
+    ("extra", "most"),
+    [
+        (np.zeros((300, 0)), 1),  # kept alone
+        (np.eye(300)[:, [0, 1, 40, 299]], 5),  # censored scans, among them those at the ends
+        (np.eye(300)[:, [0]] + 1e-9 * np.sin(np.arange(300.0))[:, None], 4),  # as good as one
+        (np.random.default_rng(0).standard_normal((300, 3)), 4),
+    ],
+)
+def test_products_with_neighbours_come_back_from_few_more(extra, most):
+    """Of 40 cosines and some other columns: to rounding, with one column more for each that is no cosine."""
+    basis = np.linalg.qr(np.column_stack([cosines(300, 40), extra]))[0]
+    kept = np.arange(300) % 7 > 0
+    columns = np.column_stack([run_sums.neighbours(basis), np.ones(300), kept])
+    more, expansion = run_sums.beyond(basis, columns)
+    assert more.shape[1] <= most
+    np.testing.assert_allclose(more.T @ more, np.eye(more.shape[1]), rtol=0, atol=1e-12)
+    ends = np.eye(300)[:, [0, -1]]
+    np.testing.assert_allclose(np.column_stack([basis, more, ends]) @ expansion, columns, rtol=0, atol=1e-12)
+    assert np.abs(expansion).max() < 100
 
 
 def test_voxels_that_are_not_covered_are_missing(series, matrix):

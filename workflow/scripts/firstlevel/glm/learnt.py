@@ -62,7 +62,7 @@ class _Scaled:
 
     @classmethod
     def of(cls, sums: RunSums, *, in_percent: bool) -> _Scaled:
-        return cls(*stream.scaling_of(sums.mean(), in_percent=in_percent))
+        return cls(*stream.scaling_of(sums.mean, in_percent=in_percent))
 
     def data(self, raw: Float32Array, voxels: slice | npt.NDArray[np.intp]) -> FloatArray:
         data = raw.astype(np.float64)

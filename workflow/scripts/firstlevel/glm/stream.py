@@ -68,7 +68,7 @@ def fit_run(
     has = covered & ~constant
     basis = model.factors.basis
     run = noise.prepare(noise_model, basis, lambda: mean_autocorrelation(sums, has, again))
-    mean = sums.mean()
+    mean = sums.mean
     maps = glm.Estimates(
         beta=(sums.rows if n_columns <= len(sums.rows) else np.empty((n_columns, n_voxels)))[:n_columns],
         sigma2=np.empty(n_voxels),
@@ -81,7 +81,7 @@ def fit_run(
         base, factor = scaling_of(mean[part], in_percent=in_percent)
         scaled, inexact = sums.of_scaled(part, factor, sums.reference[part] - base)
         pending[part] = inexact & ~constant[part]
-        tsnr[part] = signal_to_noise(sums.mean_of_kept(part), mean[part], scaled, factor, model)
+        tsnr[part] = signal_to_noise(sums.mean_of_kept[part], mean[part], scaled, factor, model)
         store(maps, part, glm.estimates(scaled, model, noise_model, run), has[part])
     if pending.any():
         logging.info("%d voxels with residuals near 0 are read again", int(pending.sum()))
