@@ -32,9 +32,10 @@ def draw(residuals: dict[str, Any], title: str) -> Figure:
         axes.axvline(clean, color=figures.DARK, linestyle="--", linewidth=1.5, label=said)
         ends.append(clean)
     axes.set_xlim(min(ends) - 0.04, max(ends) + 0.04)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, None if filled else 1)
     axes.set_xlabel("lag-1 autocorrelation of the residuals", fontsize=12)
     axes.set_ylabel("voxels", fontsize=12)
+    axes.locator_params(axis="y", integer=True)  # few voxels have no halves
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_title(title, loc="left", fontsize=14, pad=12, parse_math=False)
