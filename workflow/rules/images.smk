@@ -14,7 +14,7 @@ rule read_headers:
         "<logs>/read_headers/sub-{subject}/{run}.log",
     benchmark:
         "<benchmarks>/read_headers/sub-{subject}/{run}.tsv"
-    priority: 1
+    priority: PLAN.turn
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1
@@ -46,7 +46,7 @@ if MODEL.resamples:
             "<logs>/resample_run/sub-{subject}/{run}.log",
         benchmark:
             "<benchmarks>/resample_run/sub-{subject}/{run}.tsv"
-        priority: 1  # the longest way to a map begins here; designs fill the gaps
+        priority: PLAN.turn
         conda:
             "../../envs/firstlevel.yaml"
         threads: 1
@@ -76,7 +76,7 @@ elif not MODEL.reads_once:
             "<logs>/read_run/sub-{subject}/{run}.log",
         benchmark:
             "<benchmarks>/read_run/sub-{subject}/{run}.tsv"
-        priority: 1
+        priority: PLAN.turn
         conda:
             "../../envs/firstlevel.yaml"
         threads: 1
@@ -102,7 +102,7 @@ rule compute_mask:
         "<logs>/compute_mask/sub-{subject}/{unit}.log",
     benchmark:
         "<benchmarks>/compute_mask/sub-{subject}/{unit}.tsv"
-    priority: 1
+    priority: PLAN.turn
     conda:
         "../../envs/firstlevel.yaml"
     threads: 1

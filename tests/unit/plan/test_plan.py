@@ -1,8 +1,10 @@
 """The plan: what is asked for, what stages read, what is computed, and what a job needs."""
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import json_keys
 import pytest
@@ -13,6 +15,8 @@ from firstlevel import names
 from firstlevel.plan import start
 from firstlevel.plan.config import check_config
 from firstlevel.plan.model import Model
+from firstlevel.plan.plan import Plan
+from firstlevel.plan.study import Study
 from firstlevel.stage import InputError
 
 FOLDERS = {name: name for name in start.FOLDERS}
@@ -191,6 +195,15 @@ def test_titles_and_labels_of_figures(study):
     assert plan.title(of_contrast) == "sub-01, task faces: faces - scrambled"
     assert plan.labels(of_run) == {"subject": "01", "task": "faces", "run": "2"}
     assert plan.labels(of_contrast) == {"subject": "01", "task": "faces", "contrast": "difference"}
+
+
+def test_subjects_take_turns(study):
+    """Jobs on images come before all others, which have 0, of the first subject; of the next after them."""
+    one = planned()
+    runs = [dataclasses.replace(run, subject=subject) for subject in "bca" for run in one.study.runs]
+    plan = Plan(one.config, Study.of(runs), one.results, one.logs)
+    first, second, third = (plan.turn(SimpleNamespace(subject=subject)) for subject in "bca")
+    assert first > 0 > second > third
 
 
 def test_process_of_a_job_checks_less_and_plans_the_same(study):

@@ -43,6 +43,7 @@ class Plan:
         self.model = Model.of(config)
         self.inputs = Inputs(config, study, self.model)
         self.sizes = Sizes(study)
+        self._turns = {subject: turn for turn, subject in enumerate(study.of_subject)}
         self.targets = Targets(study, self.model, self._testable, self._has_trials)
         self.results, self.logs = results, logs
         self.folders = provenance.folders(config)
@@ -136,6 +137,14 @@ class Plan:
         if hasattr(wildcards, "run"):
             return [self.study.by_label[wildcards.run]]
         return self.study.units[wildcards.unit].runs
+
+    def turn(self, wildcards: Any) -> int:
+        """Priority of a job on images: subjects take turns, so that few resampled runs are there at a time.
+
+        Other jobs have 0. Those on images of the first subject come before its designs, since the longest way
+        to a map begins with them; those of another subject after all that is ready of subjects before it.
+        """
+        return 1 - 2 * self._turns[wildcards.subject]
 
     def of_maps(self, pattern: str) -> list[str]:
         """One string per unit and t contrast, unit by unit."""
