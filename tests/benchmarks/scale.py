@@ -3,7 +3,7 @@
     make benchmark-scale
 
 Index: a process that imports the reader of BIDS studies and finds the runs. Plan: a dry run of everything,
-and of the maps alone (outputs: [maps]). Wall time in s, peak memory in MB.
+and of the maps alone (outputs: [maps]), which lists no job. Wall time in s, peak memory in MB.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def empty_study(folder: Path, n_subjects: int) -> Path:
 
 def planned(config: dict, folder: Path) -> tuple[Cost, int]:
     """Cost of a dry run, and its number of jobs."""
-    command = snakemake(config | {"contrasts": CONTRASTS}, folder, ["--dry-run", "--quiet", "all"])
+    command = snakemake(config | {"contrasts": CONTRASTS}, folder, ["--dry-run", "--quiet", "rules"])
     cost = cost_of(command, folder, poll=NEVER)
     counts = re.findall(r"^total +(\d+)$", (folder / "output.txt").read_text(), re.MULTILINE)
     return cost, int(counts[-1])
