@@ -53,6 +53,20 @@ def test_resample_matches_scipy(volume, name, shape):
     np.testing.assert_array_equal(ours == 0, expected == 0)
 
 
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 63, 64, 65, 72, 127, 129, 200])
+def test_rows_of_any_length_are_resampled(length):
+    """Points are computed in pieces and vectors, which rows neither fill nor begin with."""
+    long = (850 * np.random.default_rng(1).random((140, 5, 6))).astype(np.float32)
+    matrix = mapping((3, -2, 9), (-7.3, 1.2, 0.9))
+    shape = (length, 6, 5)
+    expected = affine_transform(
+        long.astype(np.float64), matrix[:3, :3], matrix[:3, 3], output_shape=shape, order=3
+    )
+    ours = resampling.resample(np.ascontiguousarray(long.T), matrix, shape).T
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=SINGLE_PRECISION)
+    np.testing.assert_array_equal(ours == 0, expected == 0)
+
+
 def test_thinnest_volume_is_resampled(volume):
     """Two slices are enough."""
     thin, matrix = volume[:, :, :2], mapping((0, 0, 4), (0.2, 0.1, 0.4))

@@ -16,6 +16,14 @@ POLE = np.float32(np.sqrt(3.0) - 2.0)
 GAIN = np.float32(6.0)
 SIXTH = np.float32(1.0 / 6.0)
 TWO, THREE, FOUR, ONE = (np.float32(value) for value in (2, 3, 4, 1))
+VECTOR = 8
+"""Values that stretches of points are rounded up to, so that vector instructions leave no rest."""
+PIECE = 64
+"""Points of a row whose weights are computed at a time."""
+LINE = PIECE + VECTOR
+"""Of the work array, which has lines for 4 weights along each of 3 axes, and one for the sums."""
+OUTSIDE = -1
+"""In place of a knot, where a point lies outside."""
 
 
 def _finds_a_cache() -> bool:
@@ -81,55 +89,60 @@ def _filter(lines):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 
 @_compiled
 def interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Sum of the 64 coefficients around each point, a row of points at a time.
+    """Sum of the 64 coefficients around each point, a piece of a row of points at a time.
 
     Volumes hardly turn against each other, so along a row the knots advance with the points for many points
     on end: such a stretch reads contiguous coefficients, and its sums are vector instructions.
     """
-    size_z, size_y, size_x = coefficients.shape
-    flat = coefficients.reshape(coefficients.size)
+    height, width = coefficients.shape[1] + 3, coefficients.shape[2] + 3
+    mirrored = _mirrored(coefficients)
     n_points = out.shape[2]
-    at = np.empty((3, n_points))
-    knot = np.empty((3, n_points), dtype=np.int32)
-    weight = np.empty((3, 4, n_points), dtype=np.float32)
-    flat_weight = weight.reshape(weight.size)
+    knot = np.empty((3, PIECE), dtype=np.int32)
+    work = np.zeros(13 * LINE, dtype=np.float32)
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
-            for axis in range(3):
-                size = coefficients.shape[2 - axis]
-                for i in range(n_points):
-                    at[axis, i] = (
-                        matrix[axis, 0] * i + matrix[axis, 1] * j + matrix[axis, 2] * k + offset[axis]
-                    )
-                if rim[axis] > 0 or size == 1:
-                    for i in range(n_points):
-                        at[axis, i] = _settled(at[axis, i], size, rim[axis])
-                _knots_and_weights(at[axis], knot[axis], weight[axis])
-            row = out[k, j]
-            row[:] = 0.0
-            start = 0
-            while start < n_points:
-                x, y, z = knot[0, start], knot[1, start], knot[2, start]
-                stop = start + 1
-                if 0 < x < size_x - 2 and 0 < y < size_y - 2 and 0 < z < size_z - 2:
-                    while (
-                        stop < n_points
-                        and knot[0, stop] == x + stop - start
-                        and knot[0, stop] < size_x - 2
-                        and knot[1, stop] == y
-                        and knot[2, stop] == z
-                    ):
-                        stop += 1
-                    for c in range(4):
-                        line = ((z + c - 1) * size_y + y - 1) * size_x + x - 1 - start
-                        _add_stretch(flat, line, size_x, flat_weight, c, n_points, start, stop, row)
-                elif (
-                    0 <= at[0, start] <= size_x - 1
-                    and 0 <= at[1, start] <= size_y - 1
-                    and 0 <= at[2, start] <= size_z - 1
-                ):
-                    row[start] = _at_rim(coefficients, x, y, z, weight[:, :, start])
-                start = stop
+            for begin in range(0, n_points, PIECE):
+                n = min(PIECE, n_points - begin)
+                for axis in range(3):
+                    size = coefficients.shape[2 - axis]
+                    knots = knot[axis, :n]
+                    _find_knots(matrix[axis], offset[axis], begin, j, k, size, rim[axis], knots, work, axis)
+                start = 0
+                while start < n:
+                    x, y, z = knot[0, start], knot[1, start], knot[2, start]
+                    stop = start + 1
+                    if x == OUTSIDE or y == OUTSIDE or z == OUTSIDE:
+                        work[12 * LINE + start] = 0.0
+                    else:
+                        while (
+                            stop < n
+                            and knot[0, stop] == x + stop - start
+                            and knot[1, stop] == y
+                            and knot[2, stop] == z
+                        ):
+                            stop += 1
+                        line = (z * height + y) * width + x - start
+                        _sum_stretch(mirrored, line, width, height * width, work, start, stop)
+                    start = stop
+                out[k, j, begin : begin + n] = work[12 * LINE : 12 * LINE + n]
+
+
+@_compiled
+def _mirrored(coefficients):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Coefficients, flat, with a layer before and two behind along each axis, and a vector at the end."""
+    size_z, size_y, size_x = coefficients.shape
+    height, width = size_y + 3, size_x + 3
+    flat = np.zeros((size_z + 3) * height * width + VECTOR, dtype=np.float32)
+    for k in range(size_z + 3):
+        z = _mirror(k - 1, size_z)
+        for j in range(height):
+            line = coefficients[z, _mirror(j - 1, size_y)]
+            begin = (k * height + j) * width
+            flat[begin] = line[_mirror(-1, size_x)]
+            flat[begin + 1 : begin + 1 + size_x] = line
+            for i in range(size_x, size_x + 2):
+                flat[begin + 1 + i] = line[_mirror(i, size_x)]
+    return flat
 
 
 @_compiled
@@ -145,58 +158,59 @@ def _settled(at, size, rim):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
 
 
 @_compiled
-def _add_stretch(flat, line, size_x, weight, c, n_points, start, stop, row):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Add what the four lines of plane `c` give to the points from `start` to `stop` of a row.
+def _find_knots(row, offset, begin, j, k, size, rim, knots, work, axis):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Knot below each point of a piece along one axis, or that the point is outside, and its four weights.
 
-    `line` is where the coefficients of point 0 would begin. Unsigned indices spare the test for negative
-    ones, one array of weights the tests for overlap: both would keep the loop from vector instructions.
+    Weights are the cubic B-spline at the knots -1, 0, 1 and 2 from that one.
     """
-    m = np.uint64(n_points)
-    x1, x2, x3, y0 = m, m + m, m + m + m, m + m + m + m
-    y1, y2, y3 = y0 + x1, y0 + x2, y0 + x3
-    plane, first, width = np.uint64(8 + c) * m, np.uint64(line), np.uint64(size_x)
-    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
-    for i in range(np.uint64(start), np.uint64(stop)):
-        a = first + i
-        b = a + width
-        c0 = b + width
-        d = c0 + width
-        wa, wb, wc, wd = weight[y0 + i], weight[y1 + i], weight[y2 + i], weight[y3 + i]
-        s0 = wa * flat[a] + wb * flat[b] + wc * flat[c0] + wd * flat[d]
-        s1 = wa * flat[a + one] + wb * flat[b + one] + wc * flat[c0 + one] + wd * flat[d + one]
-        s2 = wa * flat[a + two] + wb * flat[b + two] + wc * flat[c0 + two] + wd * flat[d + two]
-        s3 = wa * flat[a + three] + wb * flat[b + three] + wc * flat[c0 + three] + wd * flat[d + three]
-        along = weight[i] * s0 + weight[x1 + i] * s1 + weight[x2 + i] * s2 + weight[x3 + i] * s3
-        row[i] += weight[plane + i] * along
-
-
-@_compiled
-def _at_rim(coefficients, x, y, z, weight):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Sum around one point next to the rim, where coefficients are mirrored; `weight` is (3, 4)."""
-    size_z, size_y, size_x = coefficients.shape
-    value = np.float32(0.0)
-    for c in range(4):
-        for b in range(4):
-            for a in range(4):
-                coefficient = coefficients[
-                    _mirror(z + c - 1, size_z), _mirror(y + b - 1, size_y), _mirror(x + a - 1, size_x)
-                ]
-                value += weight[2, c] * weight[1, b] * weight[0, a] * coefficient
-    return value
-
-
-@_compiled
-def _knots_and_weights(at, knot, weight):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Knot below each point, and the cubic B-spline at the knots -1, 0, 1 and 2 from it."""
-    for i in range(at.size):
-        below = np.floor(at[i])
-        knot[i] = np.int32(below)
-        past = np.float32(at[i] - below)
+    before, next_line = np.uint64(axis * LINE), np.uint64(3 * LINE)
+    below, above, behind = before + next_line, before + next_line + next_line, before + np.uint64(9 * LINE)
+    for i in range(knots.size):
+        at = row[0] * (begin + i) + row[1] * j + row[2] * k + offset
+        if rim > 0 or size == 1:
+            at = _settled(at, size, rim)
+        floor = np.floor(at)
+        knots[i] = np.int32(floor) if 0 <= at <= size - 1 else np.int32(OUTSIDE)
+        work[behind + np.uint64(i)] = np.float32(at - floor)
+    for i in range(np.uint64(knots.size)):
+        past = work[behind + i]
         rest = ONE - past
-        weight[0, i] = rest * rest * rest * SIXTH
-        weight[1, i] = (past * past * (past - TWO) * THREE + FOUR) * SIXTH
-        weight[2, i] = (rest * rest * (rest - TWO) * THREE + FOUR) * SIXTH
-        weight[3, i] = past * past * past * SIXTH
+        work[before + i] = rest * rest * rest * SIXTH
+        work[below + i] = (past * past * (past - TWO) * THREE + FOUR) * SIXTH
+        work[above + i] = (rest * rest * (rest - TWO) * THREE + FOUR) * SIXTH
+        work[behind + i] = past * past * past * SIXTH
+
+
+@_compiled
+def _sum_stretch(flat, line, width, area, work, start, stop):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Sums of the points from `start` to `stop` of a piece, whose knots advance with them.
+
+    `line` is where the coefficients of point 0 would begin. Whole vectors are computed: what they leave
+    behind `stop` is no result, and the points there come next. Vector instructions need proof that nothing
+    overlaps: unsigned indices spare the test for negative ones, and weights and sums at fixed distances from
+    each other most tests that each stretch would begin with.
+    """
+    first, next_row, next_plane = np.uint64(line), np.uint64(width), np.uint64(area)
+    one, two, three, vector = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(VECTOR)
+    y, z, next_line, sums = np.uint64(LINE), np.uint64(2 * LINE), np.uint64(3 * LINE), np.uint64(12 * LINE)
+    x2, x3 = next_line + next_line, next_line + next_line + next_line
+    begin = np.uint64(start)
+    for past_begin in range((np.uint64(stop) - begin + vector - one) // vector * vector):
+        i = begin + past_begin
+        xa, xb, xc, xd = work[i], work[i + next_line], work[i + x2], work[i + x3]
+        ya, yb, yc, yd = work[i + y], work[i + y + next_line], work[i + y + x2], work[i + y + x3]
+        total = np.float32(0.0)
+        for plane in range(np.uint64(4)):
+            a = first + i + plane * next_plane
+            b = a + next_row
+            c = b + next_row
+            d = c + next_row
+            s0 = ya * flat[a] + yb * flat[b] + yc * flat[c] + yd * flat[d]
+            s1 = ya * flat[a + one] + yb * flat[b + one] + yc * flat[c + one] + yd * flat[d + one]
+            s2 = ya * flat[a + two] + yb * flat[b + two] + yc * flat[c + two] + yd * flat[d + two]
+            s3 = ya * flat[a + three] + yb * flat[b + three] + yc * flat[c + three] + yd * flat[d + three]
+            total += work[i + z + plane * next_line] * (xa * s0 + xb * s1 + xc * s2 + xd * s3)
+        work[i + sums] = total
 
 
 @_compiled
