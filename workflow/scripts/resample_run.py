@@ -19,8 +19,8 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-from firstlevel import stage
-from firstlevel.image import interpolation, passes, splines
+from firstlevel import compiled, stage
+from firstlevel.image import interpolation, passes
 from firstlevel.image.background import background_of
 from firstlevel.image.coverage import coverage
 from firstlevel.io import digests, image_writer, run_headers, sidecars
@@ -50,7 +50,7 @@ def resample_run(
     series, target = Series.of(bold), Grid.of(Series.of(reference).files[0])
     known = run_headers.read(headers)
     grids = passes.of_headers(known, series, headers)
-    if not splines.IS_CACHED:
+    if not compiled.IS_CACHED:
         logging.info("kernels are compiled again: their cache folder cannot be written (set NUMBA_CACHE_DIR)")
     steps = passes.steps(grids[0], target, strategy)
     background = background_of(series)

@@ -6,9 +6,9 @@ coordinates, matrices and offsets are in the order x, y, z.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from firstlevel.compiled import kernel
 from firstlevel.image.alignment import HALF
 
 POLE = np.float32(np.sqrt(3.0) - 2.0)
@@ -26,20 +26,7 @@ OUTSIDE = -1
 """In place of a knot, where a point lies outside."""
 
 
-def _finds_a_cache() -> bool:
-    """Whether numba has a folder to keep compiled kernels in, in the checkout or in the user's cache."""
-    try:
-        numba.njit(cache=True)(_finds_a_cache)
-    except RuntimeError:
-        return False
-    return True
-
-
-IS_CACHED = _finds_a_cache()
-_compiled = numba.njit(cache=IS_CACHED, nogil=True)
-
-
-@_compiled
+@kernel
 def to_coefficients(volume):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Spline coefficients of a volume, in place; samples are mirrored about the outermost."""
     size_z, size_y, size_x = volume.shape
@@ -56,7 +43,7 @@ def to_coefficients(volume):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
                 volume[k, j, i] = turned[i, j]
 
 
-@_compiled
+@kernel
 def _filter(lines):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Filter each column of [n, m] forth and back; the inner loops run over columns, which are contiguous."""
     n, m = lines.shape
@@ -87,7 +74,7 @@ def _filter(lines):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
             lines[k, i] = POLE * (lines[k + 1, i] - lines[k, i])
 
 
-@_compiled
+@kernel
 def interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Sum of the 64 coefficients around each point, a piece of a row of points at a time.
 
@@ -127,7 +114,7 @@ def interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-unty
                 out[k, j, begin : begin + n] = work[12 * LINE : 12 * LINE + n]
 
 
-@_compiled
+@kernel
 def _mirrored(coefficients):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Coefficients, flat, with a layer before and two behind along each axis, and a vector at the end."""
     size_z, size_y, size_x = coefficients.shape
@@ -145,7 +132,7 @@ def _mirrored(coefficients):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
     return flat
 
 
-@_compiled
+@kernel
 def _settled(at, size, rim):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Where a point lies along one axis of the source, put inside where it is as good as inside."""
     if size == 1:
@@ -157,7 +144,7 @@ def _settled(at, size, rim):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
     return at
 
 
-@_compiled
+@kernel
 def _find_knots(row, offset, begin, j, k, size, rim, knots, work, axis):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Knot below each point of a piece along one axis, or that the point is outside, and its four weights.
 
@@ -181,7 +168,7 @@ def _find_knots(row, offset, begin, j, k, size, rim, knots, work, axis):  # type
         work[behind + i] = past * past * past * SIXTH
 
 
-@_compiled
+@kernel
 def _sum_stretch(flat, line, width, area, work, start, stop):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Sums of the points from `start` to `stop` of a piece, whose knots advance with them.
 
@@ -213,7 +200,7 @@ def _sum_stretch(flat, line, width, area, work, start, stop):  # type: ignore[no
         work[i + sums] = total
 
 
-@_compiled
+@kernel
 def _mirror(index, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Index into an axis that is mirrored about its outermost samples."""
     if size == 1:
@@ -225,7 +212,7 @@ def _mirror(index, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
     return index
 
 
-@_compiled
+@kernel
 def count_points_outside(matrix, offset, source, rim, covered):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Count and clear voxels outside: what is inside of a row is one stretch, so from both ends inwards."""
     count = 0
@@ -243,7 +230,7 @@ def count_points_outside(matrix, offset, source, rim, covered):  # type: ignore[
     return count
 
 
-@_compiled
+@kernel
 def _is_inside(matrix, offset, source, rim, i, j, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Whether a voxel's point lies within the source, or as good as that."""
     inside = True
@@ -255,7 +242,7 @@ def _is_inside(matrix, offset, source, rim, i, j, k):  # type: ignore[no-untyped
     return inside
 
 
-@_compiled
+@kernel
 def carry_coverage(covered, matrix, offset, rim, carried):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Put 1 where the 64 coefficients around a point are all of covered voxels, 0 elsewhere."""
     size_z, size_y, size_x = covered.shape
