@@ -10,7 +10,7 @@ import pytest
 from firstlevel.stage import SCRIPTS
 
 HEAVY = ("nilearn", "pandas", "sklearn", "matplotlib.pyplot", "scipy.stats", "numba", "snakemake")
-NEEDED = {"resample_run": {"numba"}}
+NEEDED = {"resample_run": {"numba"}, "simulate_dataset": {"numba"}}
 """What stages load of these as they are imported; all others load nothing of them."""
 LATER = {
     "firstlevel/image/interpolation.py": {"nilearn.image"},  # only where resample.smoothing_fwhm asks for it

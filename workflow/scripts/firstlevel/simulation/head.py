@@ -16,6 +16,7 @@ from scipy import ndimage
 from firstlevel import third_party
 from firstlevel.arrays import Float32Array, FloatArray
 from firstlevel.io import images
+from firstlevel.simulation import trilinear
 from firstlevel.simulation.paradigm import CONDITIONS
 
 TEMPLATE = "mni_icbm152_{}_tal_nlin_sym_09a_converted.nii.gz"
@@ -77,18 +78,24 @@ class Head:
 def templates() -> Templates:
     """Templates of the MNI152 brain that come with nilearn, as means of 2 x 2 x 2 voxels of 1 mm."""
     folder = third_party.folder_of("nilearn") / "datasets" / "data"
-    tissues = [images.load(folder / TEMPLATE.format(tissue)) for tissue in ("t1", "gm", "wm")]
     halves = []
-    for image in tissues:
-        fine = np.asarray(image.dataobj).astype(np.float32)
-        fine /= fine.max()
-        x, y, z = (n // 2 for n in fine.shape)
-        blocks = fine[: 2 * x, : 2 * y, : 2 * z].reshape(x, 2, y, 2, z, 2)
-        halves.append(blocks.mean(axis=(1, 3, 5)))
+    for tissue in ("t1", "gm", "wm"):
+        path = folder / TEMPLATE.format(tissue)
+        with images.opened(path) as image:
+            fine = np.asarray(image.dataobj)
+        highest = np.float32(fine.max())
+        x, y, z = (n // 2 * 2 for n in fine.shape)
+        pairs = np.divide(fine[:x:2], highest, dtype=np.float32)
+        pairs += np.divide(fine[1:x:2], highest, dtype=np.float32)
+        # in the order of numpy's mean over three axes, which takes three times as long: the same bits
+        total = pairs[:, :y:2, :z:2] + pairs[:, 1:y:2, :z:2]
+        total += pairs[:, :y:2, 1:z:2]
+        total += pairs[:, 1:y:2, 1:z:2]
+        halves.append(total / np.float32(8))
     to_fine = np.diag([2.0, 2.0, 2.0, 1.0])
     to_fine[:3, 3] = 0.5
     t1, grey, white = halves
-    return Templates(t1, grey, white, tissues[0].affine @ to_fine)
+    return Templates(t1, grey, white, image.affine @ to_fine)
 
 
 def coordinates(shape: Sequence[int], affine: FloatArray) -> list[FloatArray]:
@@ -131,7 +138,7 @@ def make_head(
         blob = cortex * np.exp(-4 * np.log(2) * squares / region.fwhm**2)
         for response, peak in zip(responses, region.peaks, strict=True):
             response += activation * peak * blob / blob.max()
-    return Head(affine, baseline.astype(np.float32), responses)
+    return Head(affine, np.ascontiguousarray(baseline, np.float32), responses)
 
 
 def sample(
@@ -139,8 +146,9 @@ def sample(
 ) -> Float32Array:
     """An image of the head at the voxels of another grid, trilinear, 0 outside."""
     to_image = np.linalg.inv(image_affine) @ affine
-    sampled: Float32Array = ndimage.affine_transform(
-        image, to_image[:3, :3], to_image[:3, 3], tuple(shape), np.float32, order=1, prefilter=False
+    sampled = np.empty(tuple(shape), np.float32)
+    trilinear.interpolate(
+        np.ascontiguousarray(image), to_image[:3, :3].copy(), to_image[:3, 3].copy(), sampled
     )
     return sampled
 

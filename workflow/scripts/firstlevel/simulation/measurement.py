@@ -101,7 +101,9 @@ def volumes(
     deviation in percent of the local signal, `ar1` its lag-1 autocorrelation.
     """
     courses, maps = drifts
-    parts = head.baseline * np.concatenate([head.responses, maps]) / np.float32(100)
+    parts = np.concatenate([head.responses, maps])
+    parts *= head.baseline
+    parts /= np.float32(100)
     parts = parts.reshape(len(parts), -1)
     weights = np.concatenate([regressors, courses], axis=1).astype(np.float32)
     error = rng.standard_normal(tuple(shape), np.float32)

@@ -18,6 +18,7 @@ from firstlevel.simulation.measurement import Run
 from firstlevel.simulation.paradigm import CONDITIONS
 
 SLOPE = 0.125  # signal per stored unit: fine against the noise at values near 850
+STORED = np.dtype(">i2")
 MAT_HEADER = b"MATLAB 5.0 MAT-file, simulated by fmri-firstlevel"  # savemat would write the time of day
 
 logger = logging.getLogger(__name__)
@@ -44,17 +45,17 @@ def _write_pair(
     image: Path, header: Path, signal: Float32Array, affine: FloatArray, repetition_time: float = 0.0
 ) -> None:
     """A NIfTI pair as SPM writes it: big-endian integers with a slope, and the affine as sform and qform."""
-    stored = np.round(signal / SLOPE).astype(">i2")
-    pair = nib.Nifti1Pair(stored, affine, nib.nifti1.Nifti1PairHeader(endianness=">"))
-    pair.set_data_dtype(stored.dtype)
-    pair.set_sform(affine, code="aligned")
-    pair.set_qform(affine, code="aligned")
-    pair.header.set_xyzt_units("mm", "sec")
-    pair.header.set_slope_inter(SLOPE, 0)
-    if stored.ndim == 4:
-        pair.header["pixdim"][4] = repetition_time
-    files = {"image": image, "header": header}
-    pair.to_file_map({kind: nib.FileHolder(str(path)) for kind, path in files.items()})
+    fields = nib.nifti1.Nifti1PairHeader(endianness=">")
+    fields.set_data_dtype(STORED)
+    fields.set_data_shape(signal.shape)
+    fields.set_sform(affine, code="aligned")
+    fields.set_qform(affine, code="aligned")
+    fields.set_xyzt_units("mm", "sec")
+    fields.set_slope_inter(SLOPE, 0)
+    if signal.ndim == 4:
+        fields["pixdim"][4] = repetition_time
+    header.write_bytes(fields.binaryblock)
+    image.write_bytes(np.round(signal / SLOPE).astype(STORED).tobytes(order="F"))
 
 
 def write_trials(path: Path, onsets: Sequence[FloatArray]) -> None:
