@@ -6,9 +6,12 @@ Arrays of a volume are [z, y, x] in :func:`read_scan` and (nx, ny, nz) elsewhere
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import math
+import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ from firstlevel.stage import InputError
 
 UNREADABLE: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, OverflowError, *compressed.ERRORS)
 """What a damaged file raises, in its compression, its header or its data."""
+NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""Why a name leads to no file; a circle of links is found where the image is opened."""
 SUFFIXES_OF_ARRAYS = (".nii", ".img", ".gz", ".mgh", ".mgz")
 """Of images whose data are one array behind a header of some bytes."""
 BEYOND = 16 * 2**20
@@ -65,27 +70,42 @@ def load(path: Path) -> nib.spatialimages.SpatialImage:
 
 def _check_regular(path: Path) -> None:
     """Raise an InputError for a pipe or a device, which may have no end."""
-    for file in (path, *_of_pair(path)):
-        if file.exists() and not file.is_file() and not (file.is_dir() and file != path):
+    for name in (str(path), *_of_pair(path)):
+        mode = _mode(name)
+        if mode is None:
+            continue
+        if stat.S_ISREG(mode):
+            if name.casefold().endswith(spm_affines.SUFFIX):
+                contents.check_matlab(Path(name), contents.MOST_OF_MATLAB)
+        elif name == str(path) or not stat.S_ISDIR(mode):
             raise InputError(
-                file,
+                name,
                 "is a folder, a pipe or a device",
                 expected="an image, a file on a disk",
                 remedy="correct the path",
             )
-        if file.suffix.casefold() == spm_affines.SUFFIX and file.is_file():
-            contents.check_matlab(file, contents.MOST_OF_MATLAB)
 
 
-def _of_pair(path: Path) -> list[Path]:
+def _mode(name: str) -> int | None:
+    """Kind of a file, None where there is none; without paths, since a volume has twenty names."""
+    try:
+        return os.stat(name).st_mode  # noqa: PTH116
+    except OSError as error:
+        if error.errno not in NOT_THERE:
+            raise
+        return None
+
+
+def _of_pair(path: Path) -> list[str]:
     """What nibabel reads with an ``.img``, in any spelling: its header, and SPM's affines of Analyze."""
     plain = path.with_suffix("") if path.suffix.casefold() in (".gz", ".bz2", ".zst") else path
     if plain.suffix.casefold() not in (".img", ".hdr"):
         return []
+    stem = str(plain)[: -len(".img")]
     ends = [
         f".{end}{packed}" for end in ("hdr", "HDR", "img", "IMG") for packed in ("", ".gz", ".bz2", ".zst")
     ]
-    return [plain.with_suffix(end) for end in (*ends, spm_affines.SUFFIX, ".MAT")]
+    return [stem + end for end in (*ends, spm_affines.SUFFIX, ".MAT")]
 
 
 class _Extensions(nib.nifti1.Nifti1Extensions):
