@@ -60,8 +60,7 @@ def resample_run(
         SeriesWriter(temporary, target, series.n_scans, known.repetition_time) as writer,
     ):
         run_range, overshoots = interpolation.interpolate(series, grids, steps, background, writer, threads)
-        interpolation.finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
-        over_time = writer.mean(series.n_scans)
+        over_time = interpolation.finish(writer, series.n_scans, run_range, overshoots, smoothing_fwhm)
     content = {
         **known.motion,
         "VoxelsOutsideFieldOfView": outside,

@@ -58,7 +58,7 @@ def rims(mapping: FloatArray, shape: tuple[int, ...], source: tuple[int, ...]) -
 
 def equal_affines(affine: FloatArray, other: FloatArray) -> bool:
     """Whether nilearn takes two affines as equal, and so does not resample."""
-    return bool(np.allclose(affine, other, rtol=1e-5, atol=1e-8))
+    return bool((np.abs(affine - other) <= 1e-8 + 1e-5 * np.abs(other)).all())  # np.allclose, in a tenth
 
 
 def voxel_map(affine: FloatArray, target: FloatArray) -> FloatArray:

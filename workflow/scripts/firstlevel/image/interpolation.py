@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 
 import nibabel as nib
 import numpy as np
@@ -29,6 +30,7 @@ def interpolate(
 ) -> tuple[Range, list[int]]:
     """Write every volume; return the range of the run before the last step, and the scans that exceed it."""
     before, after = np.zeros((2, series.n_scans, 2))
+    onward = [passes.way(grid, target) for grid, target in pairwise(steps)]
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[tuple[Float32Array, Range, Range]]] = deque()
 
@@ -39,7 +41,7 @@ def interpolate(
                 logging.info("%d of %d volumes done", scan + 1, series.n_scans)
 
         for scan, volume in enumerate(checked(series, background)):
-            waiting.append(pool.submit(_through, volume, grids[scan], steps))
+            waiting.append(pool.submit(_through, volume, [passes.way(grids[scan], steps[0]), *onward], steps))
             if scan >= 2 * threads:
                 store(scan - 2 * threads)
         for scan in range(series.n_scans - len(waiting), series.n_scans):
@@ -49,33 +51,48 @@ def interpolate(
     return (low, high), [int(scan) for scan in exceeding]
 
 
-def _through(volume: Float32Array, grid: Grid, steps: list[Grid]) -> tuple[Float32Array, Range, Range]:
+def _through(
+    volume: Float32Array, ways: list[FloatArray | None], steps: list[Grid]
+) -> tuple[Float32Array, Range, Range]:
     """Interpolate a volume from grid to grid; its ranges before the last of two steps and at the end.
 
     The first step clips to the volume's own range. The second cannot yet: it needs the range of the run.
     """
-    before = _range(volume)
-    for number, target in enumerate(steps):
-        if (way := passes.way(grid, target)) is not None:
-            volume = resampling.resample(volume, way, target.shape)
-            if number == 0:
-                np.clip(volume, *before, out=volume)
+    before = after = _range(volume)
+    for number, (way, target) in enumerate(zip(ways, steps, strict=True)):
+        if way is None:
+            continue
+        volume = resampling.resample(volume, way, target.shape)
         if number == 0:
-            before = _range(volume)
-        grid = target
-    return volume, before, _range(volume)
+            np.clip(volume, *before, out=volume)
+        after = _range(volume)
+        if number == 0:
+            before = after
+    return volume, before, after
 
 
 def finish(
     writer: SeriesWriter, n_scans: int, run_range: Range, overshoots: list[int], smoothing_fwhm: float | None
-) -> None:
-    """Clip the volumes that overshoot the range of the run, and smooth all where that is asked for."""
-    for scan in overshoots:
-        writer.write(scan, np.clip(writer.read(scan), *run_range))
+) -> Float32Array:
+    """Clip the volumes that overshoot the range of the run, and smooth all where that is asked for.
+
+    Returns
+    -------
+    [z, y, x], mean over time of the run as it is then, summed in double precision.
+    """
     if smoothing_fwhm:
         logging.info("smoothing with %g mm FWHM", smoothing_fwhm)
-        for scan in range(n_scans):
-            writer.write(scan, _smoothed(writer.read(scan), writer.grid.affine, smoothing_fwhm))
+    total, exceeding = np.zeros(writer.grid.shape[::-1]), set(overshoots)
+    for scan in range(n_scans):
+        volume = writer.read(scan)
+        if scan in exceeding:
+            volume = np.clip(volume, *run_range)
+        if smoothing_fwhm:
+            volume = _smoothed(volume, writer.grid.affine, smoothing_fwhm)
+        if scan in exceeding or smoothing_fwhm:
+            writer.write(scan, volume)
+        total += volume
+    return (total / n_scans).astype(np.float32)
 
 
 def _smoothed(volume: Float32Array, affine: FloatArray, fwhm: float) -> Float32Array:

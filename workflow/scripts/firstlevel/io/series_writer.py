@@ -44,16 +44,9 @@ class SeriesWriter:
         self._put(data.tobytes(), 352 + scan * self._stride)
 
     def read(self, scan: int) -> Float32Array:
-        """Read back one volume, [z, y, x]."""
+        """Read back one volume, [z, y, x], which is not to be changed in place."""
         raw = os.pread(self._file, self._stride, 352 + scan * self._stride)
-        return np.frombuffer(raw, dtype="<f4").reshape(self._shape).copy()
-
-    def mean(self, n_scans: int) -> Float32Array:
-        """Mean over time of all that was written, [z, y, x], summed in double precision."""
-        total = np.zeros(self._shape)
-        for scan in range(n_scans):
-            total += self.read(scan)
-        return (total / n_scans).astype(np.float32)
+        return np.frombuffer(raw, dtype="<f4").reshape(self._shape)
 
     def _put(self, content: bytes, offset: int) -> None:
         """Write all of it: one call may write less, on a disk that is nearly full or over a network."""
