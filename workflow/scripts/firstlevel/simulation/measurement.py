@@ -106,12 +106,14 @@ def volumes(
     parts /= np.float32(100)
     parts = parts.reshape(len(parts), -1)
     weights = np.concatenate([regressors, courses], axis=1).astype(np.float32)
+    now = np.empty(parts.shape[1], np.float32)
     error = rng.standard_normal(tuple(shape), np.float32)
     for scan, affine in enumerate(affines):
         if scan:
             innovation = rng.standard_normal(tuple(shape), np.float32)
             error = np.float32(ar1) * error + np.float32(np.sqrt(1 - ar1**2)) * innovation
-        now = head.baseline + (weights[scan] @ parts).reshape(head.baseline.shape)
-        signal = sample(now, head.affine, affine, shape)
+        np.matmul(weights[scan], parts, out=now)
+        now += head.baseline.ravel()
+        signal = sample(now.reshape(head.baseline.shape), head.affine, affine, shape)
         background = np.float32(BACKGROUND * noise / 100 * BRAIN_MEAN) * np.abs(error)
         yield np.clip(signal * (1 + np.float32(noise / 100) * error) + background, 0, None)
