@@ -214,6 +214,20 @@ def test_voxel_map_goes_through_millimetres():
     )
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_affines_are_equal_where_numpy_says_so(seed):
+    """On both sides of the tolerance, relative and absolute, of either affine."""
+    rng = np.random.default_rng(seed)
+    affine = mapping(rng.normal(0, 5, 3), rng.normal(0, 90, 3), (3, 3, 4))
+    other = affine.copy()
+    row, column = rng.integers(0, 3), rng.integers(0, 4)
+    other[row, column] += (1e-8 + 1e-5 * abs(affine[row, column])) * rng.choice(
+        [-1.001, -0.999, 0.999, 1.001]
+    )
+    for a, b in ((affine, other), (other, affine), (affine, np.full((4, 4), np.nan)), (affine, affine)):
+        assert alignment.equal_affines(a, b) == np.allclose(a, b, rtol=1e-5, atol=1e-8)
+
+
 def test_kernels_are_compiled_without_a_cache_where_none_can_be_written():
     """As in a read-only checkout of a user without a home, where numba raises an error."""
     code = (

@@ -1,7 +1,8 @@
 """Compiled kernels of :mod:`firstlevel.image.resampling`: cubic B-spline interpolation and its coverage.
 
 They release the interpreter lock, so that threads work on different volumes. Arrays are [z, y, x], while
-coordinates, matrices and offsets are in the order x, y, z.
+coordinates, matrices and offsets are in the order x, y, z. Slices are filled by loops: numba's assignment to
+a slice has messages of errors that take four seconds to compile.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-unty
                     size = coefficients.shape[2 - axis]
                     knots = knot[axis, :n]
                     _find_knots(matrix[axis], offset[axis], begin, j, k, size, rim[axis], knots, work, axis)
-                start = 0
+                start = np.int64(0)  # of a plain 0, numba would compile what it is given to once more
                 while start < n:
                     x, y, z = knot[0, start], knot[1, start], knot[2, start]
                     stop = start + 1
@@ -111,7 +112,8 @@ def interpolate(coefficients, matrix, offset, rim, out):  # type: ignore[no-unty
                         line = (z * height + y) * width + x - start
                         _sum_stretch(mirrored, line, width, height * width, work, start, stop)
                     start = stop
-                out[k, j, begin : begin + n] = work[12 * LINE : 12 * LINE + n]
+                for i in range(n):
+                    out[k, j, begin + i] = work[12 * LINE + i]
 
 
 @kernel
@@ -124,11 +126,11 @@ def _mirrored(coefficients):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
         z = _mirror(k - 1, size_z)
         for j in range(height):
             line = coefficients[z, _mirror(j - 1, size_y)]
-            begin = (k * height + j) * width
-            flat[begin] = line[_mirror(-1, size_x)]
-            flat[begin + 1 : begin + 1 + size_x] = line
-            for i in range(size_x, size_x + 2):
-                flat[begin + 1 + i] = line[_mirror(i, size_x)]
+            begin = (k * height + j) * width + 1
+            for i in range(size_x):
+                flat[begin + i] = line[i]
+            for i in (-1, size_x, size_x + 1):
+                flat[begin + i] = line[_mirror(i, size_x)]
     return flat
 
 
