@@ -221,9 +221,8 @@ def test_affines_are_equal_where_numpy_says_so(seed):
     affine = mapping(rng.normal(0, 5, 3), rng.normal(0, 90, 3), (3, 3, 4))
     other = affine.copy()
     row, column = rng.integers(0, 3), rng.integers(0, 4)
-    other[row, column] += (1e-8 + 1e-5 * abs(affine[row, column])) * rng.choice(
-        [-1.001, -0.999, 0.999, 1.001]
-    )
+    allowed = 1e-8 + 1e-5 * abs(affine[row, column])
+    other[row, column] += allowed * rng.choice([-1, 1]) * (1 + rng.choice([-3e-6, 3e-6]))
     for a, b in ((affine, other), (other, affine), (affine, np.full((4, 4), np.nan)), (affine, affine)):
         assert alignment.equal_affines(a, b) == np.allclose(a, b, rtol=1e-5, atol=1e-8)
 
