@@ -50,14 +50,15 @@ def checked(
     `digests` are those of :meth:`firstlevel.io.series.Series.volumes`.
     """
     for scan, volume in enumerate(series.volumes(digests)):
-        shown = volume
-        if background is not None or not np.isfinite(volume.sum(dtype=np.float64)):
+        low, high = volume.min(), volume.max()  # NaN where a voxel is
+        if background is not None or not (np.isfinite(low) and np.isfinite(high)):
             missing = _missing(series, scan, volume, background)
             shown, volume = volume[~missing], np.where(missing, np.float32(0), volume)
-        if shown.min() == shown.max():
+            low, high = shown.min(), shown.max()
+        if low == high:
             raise InputError(
                 series.file_of(scan),
-                f"volume {scan + 1} has the value {shown.flat[0]:g} in every voxel",
+                f"volume {scan + 1} has the value {low:g} in every voxel",
                 expected="an image of the head in every volume",
                 remedy="restore the volume: its data were lost in acquisition, copying or conversion",
             )

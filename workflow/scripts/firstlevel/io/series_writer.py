@@ -41,14 +41,14 @@ class SeriesWriter:
     def write(self, scan: int, volume: Float32Array) -> None:
         """Write one volume, [z, y, x]. Safe from several threads."""
         data = np.ascontiguousarray(volume, dtype="<f4")
-        self._put(data.tobytes(), 352 + scan * self._stride)
+        self._put(data.view(np.uint8).reshape(-1).data, 352 + scan * self._stride)
 
     def read(self, scan: int) -> Float32Array:
         """Read back one volume, [z, y, x], which is not to be changed in place."""
         raw = os.pread(self._file, self._stride, 352 + scan * self._stride)
         return np.frombuffer(raw, dtype="<f4").reshape(self._shape)
 
-    def _put(self, content: bytes, offset: int) -> None:
+    def _put(self, content: bytes | memoryview, offset: int) -> None:
         """Write all of it: one call may write less, on a disk that is nearly full or over a network."""
         while len(content):
             written = os.pwrite(self._file, content, offset)
