@@ -26,5 +26,6 @@ def drift_maps(head: Head, drift: float, rng: np.random.Generator) -> Float32Arr
     maps = []
     for a, b, c, d in rng.standard_normal((2, 4)):
         field = a + 0.5 * (b * x + c * (y + 18) + d * z) / 80
-        maps.append(drift * np.clip(field / np.abs(field[inside]).max(), -1, 1))
-    return np.stack(maps).astype(np.float32)
+        strength = drift * np.clip(field / np.abs(field[inside]).max(), -1, 1)
+        maps.append(strength.astype(np.float32))
+    return np.stack(maps)
