@@ -9,6 +9,7 @@ import pytest
 from stage_calls import BASE, moved
 from with_headers import headers_of
 
+from firstlevel import stage
 from firstlevel.image import background
 from firstlevel.io import compressed, image_writer, sidecars, table_writer
 from firstlevel.io.series import Series
@@ -69,7 +70,9 @@ def test_what_is_read_is_what_a_copied_run_gives(tmp_path, data, written):
     said = read_json(ours["said.json"])
     expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in Series.of(bold).files]
     assert [one["Sha256"] for one in said["Inputs"] if one["Sha256"] in expected] == expected
-    assert said == read_json(theirs["said.json"]) | {"Strategy": "none"}
+    assert said == {
+        name: value for name, value in read_json(theirs["said.json"]).items() if name != "Reference"
+    } | {"Strategy": "none"}
     assert said["VolumesCopied"] == N_SCANS
     copied = np.asarray(nib.load(tmp_path / "r.nii").dataobj)
     for scan, volume in enumerate(background.filled(Series.of(bold))):
@@ -147,6 +150,23 @@ def test_a_fit_that_reads_the_run_stops_where_reading_alone_does(tmp_path, data)
         with pytest.raises(InputError, match=said):
             fit_glm(**arguments, **options, bold_json=folder / "said.json")
     assert not list(folder.iterdir())
+
+
+def test_no_other_run_is_read_for_its_grid(tmp_path, data, monkeypatch):
+    """Of the reference the header is: its gigabyte is neither unpacked nor digested."""
+    bold, first = one_file(tmp_path, data), one_file(tmp_path, data, "first.nii.gz")
+    fov = tmp_path / "fov.nii.gz"
+    headers = headers_of(tmp_path / "h.json", bold, first, repetition_time=2.0, field_of_view=fov)
+    opened, digested = [], []
+    volumes, sha256 = Series.volumes, stage.sha256
+    monkeypatch.setattr(
+        Series, "volumes", lambda self, *given: opened.append(self.files[0]) or volumes(self, *given)
+    )
+    monkeypatch.setattr(stage, "sha256", lambda path: digested.append(path) or sha256(path))
+    written = {"mean": tmp_path / "m.nii.gz", "sidecar": tmp_path / "s.json"}
+    read_run(bold=bold, reference=first, headers=headers, field_of_view=fov, **written)
+    assert opened == bold
+    assert not digested  # its own digest is from reading it
 
 
 def test_volumes_that_cannot_be_right_stop(tmp_path, data):

@@ -1,8 +1,9 @@
 """A run that is read where it lies, on the grid of its unit: checked, averaged, digested on the way.
 
 What a run that is resampled has in its sidecar is written here, too: what moved by the headers (nothing, on
-one grid), voxels outside of the field of view (none), digests of the images. Voxels that are NaN in every
-volume are background: 0, and not covered.
+one grid), voxels outside of the field of view (none), digests of the images. There is none of the reference:
+its grid alone counts, which is the run's own, and to digest it would be to read another run. Voxels that are
+NaN in every volume are background: 0, and not covered.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class InPlace:
     series : its volumes.
     known : what their headers tell.
     grids : of each volume.
-    reference : image whose first volume is on the grid `target` of the unit.
+    target : grid of the unit.
     background : [z, y, x], voxels that are NaN in every volume; None where there are none.
     total : [z, y, x], sum over the volumes.
     found : SHA-256 by path, of the images that were digested in reading.
@@ -41,7 +42,6 @@ class InPlace:
     series: Series
     known: RunHeaders
     grids: list[Grid]
-    reference: Path
     target: Grid
     background: BoolArray | None
     total: FloatArray
@@ -60,7 +60,7 @@ class InPlace:
         alike.check_one_grid(series, grids, target, place)
         missing = ~masked.read_mask(field_of_view).T
         background = missing if missing.any() else None
-        return cls(series, known, grids, reference[0], target, background, np.zeros(grids[0].shape[::-1]))
+        return cls(series, known, grids, target, background, np.zeros(grids[0].shape[::-1]))
 
     def volumes(self) -> Iterator[Float32Array]:
         """Yield each volume, [z, y, x], 0 in the background; InputError for an invalid one."""
@@ -80,12 +80,6 @@ class InPlace:
             "Strategy": "none",
             "SmoothingFwhm": None,
             **passes.decided(self.grids, self.target, [self.grids[0]], self.background),
-            **digests.of_run(
-                self.series.files,
-                [grid.source for grid in self.grids],
-                self.reference,
-                self.target.source,
-                self.found,
-            ),
+            "Inputs": digests.of_images(self.series.files, [grid.source for grid in self.grids], self.found),
         }
         sidecars.write_json(sidecar, content)

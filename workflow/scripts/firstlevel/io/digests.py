@@ -29,13 +29,12 @@ def of_run(
     sources: Iterable[Path | None],
     reference: Path,
     source: Path | None,
-    known_digests: Mapping[Path, str] = MappingProxyType({}),
 ) -> dict[str, list[dict[str, str]]]:
     """Digests of a run and of the first image of its reference, which may be of the same run.
 
     `sources` and `source` are the ``.mat`` files that their affines are from.
     """
-    inputs = of_images(files, sources, known_digests)
+    inputs = of_images(files, sources)
     return {
         "Inputs": inputs,
         "Reference": of_images([reference], [source], {files[0]: inputs[0]["Sha256"]}),
