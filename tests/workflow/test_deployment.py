@@ -42,6 +42,7 @@ def run(folder, tmp_path, *arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hosted", [True, False], ids=["github", "gitfile"])
 def test_deployed_workflow_runs_from_its_tag(repository, tmp_path, hosted):
     """Stages import their package from the commit of the tag, although the clone has changed since."""

@@ -65,6 +65,7 @@ def spm_study(folder, root, **of_data):
     return Study(folder, config | {"contrasts": SMALL["contrasts"]}, root)
 
 
+@pytest.mark.slow
 def test_downloaded_study_gives_the_maps_of_its_volumes(tmp_path, own_workflow, archives, small_study):
     """Fetched over HTTP from a server that first fails twice, the same volumes give the same bytes."""
     shutil.copy(archives, own_workflow / "resources/spm_multimodal.json")
